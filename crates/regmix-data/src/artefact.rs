@@ -1,0 +1,108 @@
+//! Writing files so that a reader never sees half of one.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes a file under a temporary name in the same folder, syncs it, and
+/// renames it into place. Missing folders are made.
+///
+/// # Errors
+/// When a folder cannot be made or written. The old file, if any, is then
+/// untouched.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    write_atomic_with(path, |w| w.write_all(bytes).map_err(|e| Error::io(path, e)))
+}
+
+/// Like [`write_atomic`], for contents that are written piece by piece.
+///
+/// # Errors
+/// Those of `write`, and when a folder cannot be made or written.
+pub fn write_atomic_with<T>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut std::io::BufWriter<&mut std::fs::File>) -> Result<T>,
+) -> Result<T> {
+    let path = path.as_ref();
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".regmix-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Artefacts are for sharing: leave access to the user's umask.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut temp = builder
+        .tempfile_in(folder)
+        .map_err(|e| Error::io(folder, e))?;
+    let mut writer = std::io::BufWriter::new(temp.as_file_mut());
+    let out = write(&mut writer)?;
+    writer.flush().map_err(|e| Error::io(path, e))?;
+    drop(writer);
+    temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
+    temp.persist(path).map_err(|e| Error::io(path, e.error))?;
+    Ok(out)
+}
+
+/// Writes a value as indented JSON with a final newline, atomically.
+///
+/// # Errors
+/// When the value cannot be written as JSON or the file cannot be written.
+pub fn write_json(path: impl AsRef<Path>, value: &impl serde::Serialize) -> Result<()> {
+    let path = path.as_ref();
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::failed(format!("cannot be written as JSON: {e}")).in_file(path))?;
+    text.push('\n');
+    write_atomic(path, text.as_bytes())
+}
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// When the file cannot be read or does not hold the expected value; the
+/// error names the line.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::input(format!("not the expected JSON: {e}"))
+            .in_file(path)
+            .line(e.line() as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_rubbish() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.txt");
+        write_atomic(&path, b"old").unwrap();
+        let err = write_atomic_with(&path, |w| {
+            w.write_all(b"new").unwrap();
+            Err::<(), _>(Error::failed("no"))
+        })
+        .unwrap_err();
+        assert_eq!(err.problem(), "no");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unwritable_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        write_atomic(&file, b"x").unwrap();
+        let err = write_atomic(file.join("below.txt"), b"x").unwrap_err();
+        assert!(err.is_io());
+        assert_eq!(err.path(), Some(file.as_path()));
+    }
+}

@@ -1,0 +1,177 @@
+//! Floors without rejection, caps without rejection.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Drawn, Sampler, Space, check_strengths, dirichlet, tempered};
+use crate::error::{Error, Result};
+use crate::mixture::Mixture;
+
+/// Draws `w = lo + (1 - sum(lo)) * Dirichlet(q * s)` with a log-uniform
+/// strength `s`, then hands what exceeds a cap to the domains below theirs, in
+/// proportion to what they have above their floors.
+///
+/// Every draw is used, so raising a floor never starves the design (the
+/// published sampler then finds nothing at all).
+///
+/// | parameter | default | range |
+/// |---|---|---|
+/// | `temperature` | 0.5 | (0, 1]: power applied to the prior |
+/// | `strengths` | 0.5 to 10 | 0 < low <= high: low gives few large domains, high gives mixtures near the tempered prior |
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floored {
+    /// Power applied to the prior.
+    pub temperature: f64,
+    /// Least and greatest Dirichlet strength; drawn log-uniformly.
+    pub strengths: [f64; 2],
+}
+
+impl Default for Floored {
+    fn default() -> Self {
+        Self {
+            temperature: 0.5,
+            strengths: [0.5, 10.0],
+        }
+    }
+}
+
+impl Sampler for Floored {
+    fn name(&self) -> &'static str {
+        "floored"
+    }
+
+    fn draw(&self, space: &Space, n: usize, rng: &mut ChaCha8Rng) -> Result<Drawn> {
+        check_strengths(&self.strengths, 1, self.temperature)?;
+        let base = tempered(space.prior(), self.temperature);
+        let (low, high) = (self.strengths[0].ln(), self.strengths[1].ln());
+        let mut mixtures: Vec<Mixture> = Vec::with_capacity(n);
+        let mut tried = 0;
+        // Draws are continuous, so equal ones mean that floors and caps leave
+        // (nearly) a single point.
+        while mixtures.len() < n && tried < 20 * n + 100 {
+            tried += 1;
+            let strength = (low + (high - low) * rng.random::<f64>()).exp();
+            let alpha: Vec<f64> = base.iter().map(|q| q * strength).collect();
+            let weights = bounded(space, &dirichlet(&alpha, rng));
+            let mixture = Mixture::normalized(space.prior().domains().clone(), weights)?;
+            if mixtures.iter().all(|m| m.tv_distance(&mixture) > 1e-9) {
+                mixtures.push(mixture);
+            }
+        }
+        if mixtures.len() < n {
+            return Err(Error::input(format!(
+                "floors and caps leave room for {} distinct mixtures, expected {n}",
+                mixtures.len()
+            ))
+            .help("loosen floors or caps"));
+        }
+        Ok(Drawn {
+            accepted: mixtures.len(),
+            mixtures,
+            tried,
+        })
+    }
+}
+
+/// Maps a point of the simplex into the box of floors and caps.
+fn bounded(space: &Space, point: &[f64]) -> Vec<f64> {
+    let (floor, cap) = (space.floor(), space.cap());
+    let free = 1.0 - floor.iter().sum::<f64>();
+    let mut weights: Vec<f64> = (floor.iter().zip(point))
+        .map(|(lo, p)| lo + free * p)
+        .collect();
+    // Each pass caps at least one more domain, so it ends.
+    for _ in 0..weights.len() {
+        let mut excess = 0.0;
+        for (w, hi) in weights.iter_mut().zip(cap) {
+            if *w > *hi {
+                excess += *w - hi;
+                *w = *hi;
+            }
+        }
+        if excess <= 0.0 {
+            break;
+        }
+        let share: Vec<f64> = (weights.iter().zip(floor).zip(cap))
+            .map(|((w, lo), hi)| if w < hi { w - lo } else { 0.0 })
+            .collect();
+        let total: f64 = share.iter().sum();
+        let room: Vec<f64> = weights.iter().zip(cap).map(|(w, hi)| hi - w).collect();
+        let room_total: f64 = room.iter().sum();
+        for i in 0..weights.len() {
+            weights[i] += if total > 1e-12 {
+                excess * share[i] / total
+            } else if room_total > 0.0 {
+                // Everything below its cap sits on its floor: fill the room.
+                excess * room[i] / room_total
+            } else {
+                0.0
+            };
+        }
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::DomainSet;
+    use crate::random::stream;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn floors_and_caps_hold_for_any_feasible_space(
+            prior in prop::collection::vec(1e-4f64..1.0, 2..12),
+            tightness in 0.0f64..0.95,
+            slack in prop::collection::vec(0.05f64..1.0, 12),
+            seed in 0u64..1000,
+        ) {
+            let n = prior.len();
+            let domains = DomainSet::from_names((0..n).map(|i| format!("d{i}"))).unwrap();
+            let prior = Mixture::normalized(domains, prior).unwrap();
+            let floor: Vec<f64> = prior.weights().iter().map(|p| p * tightness).collect();
+            let mut cap: Vec<f64> = (floor.iter().zip(&slack)).map(|(lo, s)| lo + s).collect();
+            let sum: f64 = cap.iter().sum();
+            if sum < 1.05 {
+                let lift = (1.05 - sum) / n as f64;
+                cap.iter_mut().for_each(|c| *c += lift);
+            }
+            let space = Space::new(prior).with_caps(cap).unwrap().with_floors(floor).unwrap();
+            let drawn = Floored::default().draw(&space, 8, &mut stream(seed, "t", "t")).unwrap();
+            for m in &drawn.mixtures {
+                for i in 0..n {
+                    let w = m.weights()[i];
+                    prop_assert!(w >= space.floor()[i] - 1e-9, "{w} below floor {}", space.floor()[i]);
+                    prop_assert!(w <= space.cap()[i] + 1e-9, "{w} above cap {}", space.cap()[i]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn clashing_bounds_are_named() {
+        let domains = DomainSet::from_names(["a", "b"]).unwrap();
+        let space = || Space::new(Mixture::uniform(domains.clone()));
+        let err = space().with_floor(0.6).unwrap_err();
+        assert!(err.to_string().contains("floors sum to 1.2"), "{err}");
+        let err = space().with_caps(vec![0.4, 0.4]).unwrap_err();
+        assert!(err.to_string().contains("caps sum to 0.8"), "{err}");
+        let err = space()
+            .with_floor(0.2)
+            .unwrap()
+            .with_caps(vec![0.1, 1.0])
+            .unwrap_err();
+        assert!(
+            err.to_string().contains("`a`: floor 0.2 and cap 0.1"),
+            "{err}"
+        );
+        // One point is left: not enough for two runs.
+        let point = space().with_floor(0.5).unwrap();
+        assert!(
+            Floored::default()
+                .draw(&point, 2, &mut stream(1, "t", "t"))
+                .is_err()
+        );
+    }
+}

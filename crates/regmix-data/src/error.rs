@@ -1,0 +1,234 @@
+//! The one error type of the regmix crates.
+//!
+//! A person who reads an error wants to know where (file, line, field), what
+//! is wrong, what was expected, and what to do. [`Error`] carries those parts
+//! separately so that a program can show them as it likes; its `Display` puts
+//! them on one line.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// `Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an [`Error`] reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Something the user supplied is wrong: a file, a value, a flag.
+    Input,
+    /// The operating system refused: a missing file, a full disk, a
+    /// read-only folder.
+    Io,
+    /// Inputs of a finished artefact changed, and redoing it needs consent.
+    Stale,
+    /// The device that was asked for is not compiled in or not present.
+    Device,
+    /// The user interrupted; what was done is saved.
+    Interrupted,
+    /// The computation itself failed, for example a run that diverged.
+    Failed,
+}
+
+/// An error with its place and its remedy.
+///
+/// ```
+/// use regmix_data::Error;
+///
+/// let err = Error::input("weights sum to 0.5, expected 1 (within 0.01)")
+///     .in_file("design/mixtures.csv")
+///     .line(7)
+///     .help("rescale the row, or remove it");
+/// assert!(err.is_input());
+/// assert_eq!(
+///     err.to_string(),
+///     "design/mixtures.csv:7: weights sum to 0.5, expected 1 (within 0.01)",
+/// );
+/// assert_eq!(err.help_text(), Some("rescale the row, or remove it"));
+/// ```
+pub struct Error(Box<Parts>);
+
+struct Parts {
+    kind: ErrorKind,
+    problem: String,
+    path: Option<PathBuf>,
+    line: Option<u64>,
+    field: Option<String>,
+    help: Option<String>,
+    span: Option<Range<usize>>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of a given kind. Prefer the named constructors.
+    pub fn new(kind: ErrorKind, problem: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            kind,
+            problem: problem.into(),
+            path: None,
+            line: None,
+            field: None,
+            help: None,
+            span: None,
+            source: None,
+        }))
+    }
+
+    /// Something the user supplied is wrong. Say what was found and what was
+    /// expected.
+    pub fn input(problem: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Input, problem)
+    }
+
+    /// The operating system refused an operation on `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        let help = match source.kind() {
+            std::io::ErrorKind::NotFound => Some("check the path"),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                Some("choose a folder that can be written, or change its permissions")
+            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Some("free some space and run the same command again; finished parts are kept")
+            }
+            _ => None,
+        };
+        let mut err = Self::new(ErrorKind::Io, source.to_string()).in_file(path);
+        err.0.help = help.map(str::to_owned);
+        err.0.source = Some(Box::new(source));
+        err
+    }
+
+    /// The computation failed through no fault of the input's form.
+    pub fn failed(problem: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, problem)
+    }
+
+    /// Names the file.
+    #[must_use]
+    pub fn in_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.0.path = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// Names the line, counted from 1.
+    #[must_use]
+    pub fn line(mut self, line: u64) -> Self {
+        self.0.line = Some(line);
+        self
+    }
+
+    /// Names the field, column or key.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Marks the bytes of the file that are at fault.
+    #[must_use]
+    pub fn span(mut self, span: Range<usize>) -> Self {
+        self.0.span = Some(span);
+        self
+    }
+
+    /// Keeps the underlying error.
+    #[must_use]
+    pub fn caused_by(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether something the user supplied is wrong.
+    pub fn is_input(&self) -> bool {
+        self.0.kind == ErrorKind::Input
+    }
+
+    /// Whether the operating system refused.
+    pub fn is_io(&self) -> bool {
+        self.0.kind == ErrorKind::Io
+    }
+
+    /// Whether the user interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.kind == ErrorKind::Interrupted
+    }
+
+    /// What is wrong, without the place.
+    pub fn problem(&self) -> &str {
+        &self.0.problem
+    }
+
+    /// The file at fault.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The line at fault, counted from 1.
+    pub fn line_number(&self) -> Option<u64> {
+        self.0.line
+    }
+
+    /// The field, column or key at fault.
+    pub fn field_name(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// What to do.
+    pub fn help_text(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// The bytes of the file that are at fault.
+    pub fn byte_span(&self) -> Option<Range<usize>> {
+        self.0.span.clone()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &*self.0;
+        if let Some(path) = &parts.path {
+            write!(f, "{}:", path.display())?;
+            if let Some(line) = parts.line {
+                write!(f, "{line}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        if let Some(field) = &parts.field {
+            write!(f, "`{field}`: ")?;
+        }
+        f.write_str(&parts.problem)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self}", self.0.kind)?;
+        if let Some(help) = &self.0.help {
+            write!(f, "; help: {help}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|s| &**s as _)
+    }
+}

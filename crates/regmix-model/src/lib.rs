@@ -1,0 +1,31 @@
+//! Tiny Llama-shaped proxy and target models on burn, and one training run, for regmix.
+//!
+//! - [`ModelConfig`] is the shape of a model; presets are RegMix's `1m`, `60m`
+//!   and `1b`, and `nano` and `micro` for a CPU.
+//! - [`Device`] is where it runs, chosen at run time among the back-ends that
+//!   are compiled in.
+//! - [`Trainer`] makes single steps; [`train`] makes a whole run in its folder,
+//!   resumable and the same to the bit; [`train_all`] makes many at once.
+//!
+//! What it does not do: distributed training of one model, mixed precision,
+//! text generation.
+
+mod checkpoint;
+mod config;
+mod device;
+mod fleet;
+mod llama;
+mod loss;
+pub mod metrics;
+mod optimizer;
+mod run;
+#[cfg(test)]
+mod tests;
+mod trainer;
+
+pub use config::{ModelConfig, Parameters};
+pub use device::{Device, DeviceSpec, DeviceStatus};
+pub use fleet::{Job, default_parallel, train_all};
+pub use optimizer::{AdamWConfig, Schedule, learning_rate};
+pub use run::{Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, train};
+pub use trainer::{StepOutcome, Trainer};

@@ -1,0 +1,145 @@
+//! `metrics.jsonl`: what a run measured, one line per evaluation.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use regmix_data::{Error, Result, artefact};
+use serde::{Deserialize, Serialize};
+
+/// One evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Steps made.
+    pub step: u64,
+    /// Tokens seen.
+    pub tokens: u64,
+    /// Validation loss per domain, nats per token.
+    pub loss: BTreeMap<String, f64>,
+    /// The same in bits per byte of text.
+    pub bits_per_byte: BTreeMap<String, f64>,
+    /// Loss of the last training batch, nats per token.
+    pub train_loss: f64,
+    /// Global gradient norm of the last step, before clipping.
+    pub gradient_norm: f64,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Seconds since training started or was resumed.
+    pub seconds: f64,
+}
+
+/// Reads all lines of a metrics file. A last line that was cut off by a crash
+/// is left out.
+///
+/// # Errors
+/// When the file cannot be read, or a line other than the last is broken.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<Line>> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let mut lines = Vec::new();
+    for (i, line) in text.split_inclusive('\n').enumerate() {
+        match serde_json::from_str(line) {
+            Ok(parsed) => lines.push(parsed),
+            Err(_) if !line.ends_with('\n') => break,
+            Err(e) => {
+                return Err(Error::input(format!("not a line of metrics: {e}"))
+                    .in_file(path)
+                    .line(i as u64 + 1));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// The metrics file of a run in progress.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    path: PathBuf,
+    file: File,
+    last: Option<Line>,
+}
+
+impl Metrics {
+    /// Opens the file for appending after `step`. Lines of later steps, which
+    /// a stopped attempt left behind its last checkpoint, will be made again
+    /// and are dropped.
+    pub(crate) fn resume(path: PathBuf, step: u64) -> Result<Self> {
+        let mut last = None;
+        if path.exists() {
+            let mut kept = String::new();
+            for line in read(&path)?.into_iter().filter(|l| l.step <= step) {
+                kept.push_str(&render(&line, &path)?);
+                last = Some(line);
+            }
+            artefact::write_atomic(&path, kept.as_bytes())?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| Error::io(&path, e))?;
+        Ok(Self { path, file, last })
+    }
+
+    pub(crate) fn append(&mut self, line: &Line) -> Result<()> {
+        let text = render(line, &self.path)?;
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|e| Error::io(&self.path, e))?;
+        self.last = Some(line.clone());
+        Ok(())
+    }
+
+    pub(crate) fn last(&self) -> Option<Line> {
+        self.last.clone()
+    }
+}
+
+fn render(line: &Line, path: &Path) -> Result<String> {
+    let mut text =
+        serde_json::to_string(line).map_err(|e| Error::failed(e.to_string()).in_file(path))?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(step: u64) -> Line {
+        Line {
+            step,
+            tokens: step * 10,
+            loss: BTreeMap::from([("web".to_owned(), 3.0 / step as f64)]),
+            bits_per_byte: BTreeMap::new(),
+            train_loss: 1.0,
+            gradient_norm: 1.0,
+            lr: 0.1,
+            seconds: 0.5,
+        }
+    }
+
+    #[test]
+    fn resuming_drops_what_comes_after_the_checkpoint_and_torn_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut metrics = Metrics::resume(path.clone(), 0).unwrap();
+        for step in 1..=4 {
+            metrics.append(&line(step)).unwrap();
+        }
+        metrics.file.write_all(b"{\"step\":5,\"tok").unwrap();
+        let mut metrics = Metrics::resume(path.clone(), 2).unwrap();
+        assert_eq!(metrics.last(), Some(line(2)));
+        metrics.append(&line(3)).unwrap();
+        assert_eq!(read(&path).unwrap(), [line(1), line(2), line(3)]);
+    }
+
+    #[test]
+    fn a_broken_line_in_the_middle_is_an_error_with_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        std::fs::write(&path, "oops\n{}\n").unwrap();
+        assert_eq!(read(&path).unwrap_err().line_number(), Some(1));
+    }
+}

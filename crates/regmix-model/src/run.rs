@@ -1,0 +1,550 @@
+//! One training run and its folder.
+//!
+//! ```text
+//! runs/<run>/run.toml        what the run is: resolved configuration, fingerprint
+//! runs/<run>/metrics.jsonl   one line per evaluation
+//! runs/<run>/checkpoint/     state.safetensors while training; model.safetensors at the end
+//! runs/<run>/DONE            summary of a finished run
+//! runs/<run>/FAILED          why a run ended without a result
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use regmix_data::{
+    Error, ErrorKind, Loader, LoaderConfig, Mixture, Result, TokenCorpus, ValidationSet, artefact,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint;
+use crate::config::ModelConfig;
+use crate::device::Device;
+use crate::metrics::{self, Metrics};
+use crate::optimizer::{AdamWConfig, Schedule, learning_rate};
+use crate::trainer::Trainer;
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Sequences per step.
+    pub batch_size: usize,
+    /// Sequences that go through the model at once; the gradients of a step's
+    /// micro-batches are accumulated.
+    pub micro_batch: usize,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine.
+    pub min_lr: f64,
+    /// Steps of linear warm-up.
+    pub warmup: u64,
+    /// What follows the warm-up.
+    pub schedule: Schedule,
+    /// Optimizer.
+    pub optimizer: AdamWConfig,
+    /// Steps between evaluations; the last step is always evaluated.
+    pub eval_every: u64,
+    /// Validation sequences per domain; fewer where the domain has fewer.
+    pub eval_sequences: usize,
+    /// Steps between checkpoints; 0 for none but on interruption.
+    pub checkpoint_every: u64,
+    /// Whether the weights are kept when the run is done.
+    pub keep_weights: bool,
+}
+
+impl TrainConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// Names the first field out of range.
+    pub fn check(&self) -> Result<()> {
+        let bad = |field: &str, found: String, expected: &str| {
+            Err(Error::input(format!("{found}: expected {expected}")).field(field))
+        };
+        if self.steps == 0 {
+            return bad("steps", "0".into(), "at least 1");
+        }
+        if self.batch_size == 0 || self.batch_size > 1 << 20 {
+            return bad(
+                "batch_size",
+                self.batch_size.to_string(),
+                "1 to 1048576 sequences",
+            );
+        }
+        if self.micro_batch == 0 || self.micro_batch > self.batch_size {
+            let found = self.micro_batch.to_string();
+            return bad("micro_batch", found, "1 to batch_size");
+        }
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return bad("lr", self.lr.to_string(), "a positive number");
+        }
+        if !(self.min_lr >= 0.0 && self.min_lr <= self.lr) {
+            return bad("min_lr", self.min_lr.to_string(), "0 to lr");
+        }
+        if self.eval_every == 0 || self.eval_sequences == 0 {
+            return bad("eval_every", "0".into(), "at least 1, eval_sequences too");
+        }
+        self.optimizer.check()
+    }
+}
+
+/// Everything that decides what a run computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The run's name; its folder is named so.
+    pub run: String,
+    /// The study's seed, or another for a repetition.
+    pub seed: u64,
+    /// Fingerprint of the tokenized corpus.
+    pub corpus: String,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// What it is trained on.
+    pub mixture: Mixture,
+}
+
+impl RunSpec {
+    /// A hash of all fields.
+    pub fn fingerprint(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a run's configuration has a JSON form");
+        blake3::hash(&json).to_hex()[..32].to_owned()
+    }
+
+    /// Tokens that the run is trained on.
+    pub fn tokens(&self) -> u64 {
+        self.train.steps * self.train.batch_size as u64 * self.model.context as u64
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    regmix_version: String,
+    fingerprint: String,
+    #[serde(flatten)]
+    spec: RunSpec,
+}
+
+/// What a finished run found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run's name.
+    pub run: String,
+    /// Fingerprint of its configuration.
+    pub fingerprint: String,
+    /// Steps made.
+    pub steps: u64,
+    /// Tokens seen.
+    pub tokens: u64,
+    /// Final loss per domain, nats per token.
+    pub loss: BTreeMap<String, f64>,
+    /// Final loss per domain, bits per byte of text.
+    pub bits_per_byte: BTreeMap<String, f64>,
+    /// Device it was finished on.
+    pub device: String,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunStatus {
+    /// Nothing was done.
+    New,
+    /// Started and not finished.
+    Started,
+    /// Finished.
+    Done(RunSummary),
+    /// Ended without a result; the reason.
+    Failed(String),
+}
+
+impl RunStatus {
+    /// Reads the status from a run's folder.
+    ///
+    /// # Errors
+    /// When a file is there but cannot be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let done = folder.join("DONE");
+        if done.exists() {
+            return Ok(Self::Done(artefact::read_json(done)?));
+        }
+        let failed = folder.join("FAILED");
+        match std::fs::read_to_string(&failed) {
+            Ok(reason) => return Ok(Self::Failed(reason.trim().to_owned())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io(failed, e)),
+        }
+        Ok(if folder.join("run.toml").exists() {
+            Self::Started
+        } else {
+            Self::New
+        })
+    }
+}
+
+/// Progress of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps made, those before a resumption included.
+    pub step: u64,
+    /// Steps to make.
+    pub steps: u64,
+    /// Tokens of this step.
+    pub tokens: u64,
+    /// Loss of the last batch.
+    pub loss: f64,
+}
+
+/// How a caller watches and stops a run.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    /// When it becomes true, the run saves a checkpoint and stops.
+    pub cancel: &'a AtomicBool,
+    /// Called after every step, from the run's thread.
+    pub progress: &'a (dyn Fn(&RunSpec, Progress) + Sync),
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control")
+            .field("cancel", &self.cancel)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Trains a run in its folder, going on where an earlier attempt stopped. A
+/// finished or failed run is not touched: its status is given back.
+///
+/// # Errors
+/// - `Input`: the configuration is out of range, the tokenizer's vocabulary is
+///   larger than the model's, a domain is too small for one sequence.
+/// - `Stale`: the folder holds another configuration.
+/// - `Interrupted`: `control.cancel` was set; a checkpoint is saved.
+/// - `Io`: the folder cannot be written, or another process trains this run.
+pub fn train(
+    spec: &RunSpec,
+    corpus: &TokenCorpus,
+    folder: &Path,
+    device: &Device,
+    control: Control<'_>,
+) -> Result<RunStatus> {
+    spec.train.check()?;
+    spec.model.check()?;
+    check_corpus(spec, corpus)?;
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let _lock = lock(folder)?;
+    claim(spec, folder)?;
+    match RunStatus::read(folder)? {
+        ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
+        RunStatus::New | RunStatus::Started => {}
+    }
+    Session::open(spec, corpus, folder, device)?.run(control)
+}
+
+fn check_corpus(spec: &RunSpec, corpus: &TokenCorpus) -> Result<()> {
+    if spec.corpus != corpus.fingerprint() {
+        return Err(Error::new(
+            ErrorKind::Stale,
+            format!("run `{}` was planned for another corpus", spec.run),
+        )
+        .help("plan the runs again, or bring the old corpus back"));
+    }
+    let vocab = corpus.vocab_size() as usize;
+    if vocab > spec.model.vocab_size {
+        return Err(Error::input(format!(
+            "the tokenizer knows {vocab} tokens, the model {}: expected a model vocabulary at \
+             least as large",
+            spec.model.vocab_size
+        ))
+        .field("vocab_size")
+        .help("leave `vocab_size` out, so that it follows the tokenizer"));
+    }
+    Ok(())
+}
+
+/// Keeps two processes from training the same run.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Io,
+            "another process is training this run",
+        )
+        .in_file(folder)
+        .help("wait for it, or stop it")),
+        // Some network file systems have no locks; they are no reason to stop.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Writes `run.toml`, or checks that what is there says the same.
+fn claim(spec: &RunSpec, folder: &Path) -> Result<()> {
+    let path = folder.join("run.toml");
+    let fingerprint = spec.fingerprint();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let old: RunFile = toml::from_str(&text)
+                .map_err(|e| Error::input(e.message().to_owned()).in_file(&path))?;
+            if old.fingerprint == fingerprint {
+                return Ok(());
+            }
+            Err(Error::new(
+                ErrorKind::Stale,
+                format!(
+                    "run `{}` was started with another configuration ({})",
+                    spec.run,
+                    changes(&old.spec, spec)
+                ),
+            )
+            .in_file(&path)
+            .help("put the configuration back, or redo the run with `--redo`"))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let file = RunFile {
+                regmix_version: env!("CARGO_PKG_VERSION").to_owned(),
+                fingerprint,
+                spec: spec.clone(),
+            };
+            let text = toml::to_string_pretty(&file)
+                .map_err(|e| Error::failed(e.to_string()).in_file(&path))?;
+            artefact::write_atomic(&path, text.as_bytes())
+        }
+        Err(e) => Err(Error::io(path, e)),
+    }
+}
+
+/// Names what differs between two configurations.
+fn changes(old: &RunSpec, new: &RunSpec) -> String {
+    fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
+        match (a, b) {
+            (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
+                for (key, value) in x {
+                    let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
+                    walk(
+                        &path,
+                        value,
+                        y.get(key).unwrap_or(&serde_json::Value::Null),
+                        out,
+                    );
+                }
+            }
+            _ if a != b => out.push(format!("{path}: {a} is now {b}")),
+            _ => {}
+        }
+    }
+    let json = |spec| serde_json::to_value(spec).unwrap_or_default();
+    let mut out = Vec::new();
+    walk("", &json(old), &json(new), &mut out);
+    let more = out.len().saturating_sub(3);
+    out.truncate(3);
+    let mut text = out.join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// A run in progress.
+struct Session<'a> {
+    spec: &'a RunSpec,
+    folder: &'a Path,
+    state: PathBuf,
+    trainer: Trainer,
+    loader: Loader,
+    validation: ValidationSet,
+    metrics: Metrics,
+    device: &'a Device,
+    step: u64,
+}
+
+impl<'a> Session<'a> {
+    fn open(
+        spec: &'a RunSpec,
+        corpus: &TokenCorpus,
+        folder: &'a Path,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let context = spec.model.context;
+        let mixture = spec.mixture.reordered(corpus.domains())?;
+        let total = spec.train.steps * spec.train.batch_size as u64;
+        let config = LoaderConfig::new(context, spec.seed, &spec.run)
+            .with_block(u32::try_from(total.min(2048)).unwrap_or(2048));
+        let loader = Loader::new(corpus.clone(), mixture, config)?;
+        let validation = ValidationSet::new(corpus.clone(), context, spec.train.eval_sequences)?;
+        let optimizer = spec.train.optimizer.clone();
+        let mut trainer = Trainer::new(&spec.model, optimizer, spec.seed, device)?;
+        let state = folder.join("checkpoint/state.safetensors");
+        let mut step = 0;
+        if state.exists() {
+            let fresh = trainer.model.clone();
+            let (model, adam, at) =
+                checkpoint::load(&state, fresh, &spec.fingerprint(), trainer.device())?;
+            (trainer.model, trainer.adam, step) = (model, adam, at);
+        }
+        Ok(Self {
+            metrics: Metrics::resume(folder.join("metrics.jsonl"), step)?,
+            state,
+            spec,
+            folder,
+            trainer,
+            loader,
+            validation,
+            device,
+            step,
+        })
+    }
+
+    fn run(mut self, control: Control<'_>) -> Result<RunStatus> {
+        let t = &self.spec.train;
+        let context = self.spec.model.context;
+        let mut tokens = vec![0; t.batch_size * (context + 1)];
+        let mut domains = vec![0; t.batch_size];
+        let mut last = None;
+        let started = Instant::now();
+        while self.step < t.steps {
+            if control.cancel.load(Ordering::Relaxed) {
+                self.save()?;
+                return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    format!(
+                        "run `{}` stopped at step {} of {}",
+                        self.spec.run, self.step, t.steps
+                    ),
+                ));
+            }
+            let first = self.step * t.batch_size as u64;
+            self.loader.fill(first, &mut tokens, &mut domains)?;
+            let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
+            let outcome = self.trainer.step(&tokens, t.micro_batch, lr)?;
+            if !outcome.is_finite() {
+                return self.fail(&format!(
+                    "diverged at step {}: loss {}, gradient norm {}; lower `lr` or lengthen \
+                     `warmup`",
+                    self.step + 1,
+                    outcome.loss,
+                    outcome.gradient_norm
+                ));
+            }
+            self.step += 1;
+            let seen = (t.batch_size * context) as u64;
+            (control.progress)(
+                self.spec,
+                Progress {
+                    step: self.step,
+                    steps: t.steps,
+                    tokens: seen,
+                    loss: outcome.loss,
+                },
+            );
+            if self.step.is_multiple_of(t.eval_every) || self.step == t.steps {
+                let line = metrics::Line {
+                    step: self.step,
+                    tokens: self.step * seen,
+                    loss: self.evaluate()?,
+                    bits_per_byte: BTreeMap::new(),
+                    train_loss: outcome.loss,
+                    gradient_norm: outcome.gradient_norm,
+                    lr,
+                    seconds: started.elapsed().as_secs_f64(),
+                };
+                if let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) {
+                    return self.fail(&format!(
+                        "diverged at step {}: validation loss of `{domain}` is {loss}",
+                        self.step
+                    ));
+                }
+                let line = self.with_bits(line);
+                self.metrics.append(&line)?;
+                last = Some(line);
+            }
+            let due = t.checkpoint_every > 0 && self.step.is_multiple_of(t.checkpoint_every);
+            if due && self.step < t.steps {
+                self.save()?;
+            }
+        }
+        let line = match last {
+            Some(line) => line,
+            // Resumed after the last evaluation was written.
+            None => self.metrics.last().ok_or_else(|| {
+                Error::failed("the run ended without an evaluation").in_file(self.folder)
+            })?,
+        };
+        self.finish(line)
+    }
+
+    /// Mean loss per domain.
+    fn evaluate(&self) -> Result<BTreeMap<String, f64>> {
+        let context = self.spec.model.context;
+        let mut losses = BTreeMap::new();
+        for (i, domain) in self.validation.domains().iter().enumerate() {
+            let count = self.validation.sequences(i);
+            let mut tokens = vec![0; count * (context + 1)];
+            let filled = self.validation.fill(i, 0, &mut tokens)?;
+            tokens.truncate(filled * (context + 1));
+            let rows = self
+                .trainer
+                .evaluate(&tokens, self.spec.train.micro_batch)?;
+            let mean = rows.iter().sum::<f64>() / rows.len() as f64;
+            losses.insert(domain.as_str().to_owned(), mean);
+        }
+        Ok(losses)
+    }
+
+    fn with_bits(&self, mut line: metrics::Line) -> metrics::Line {
+        for (i, domain) in self.validation.domains().iter().enumerate() {
+            let nats = line.loss[domain.as_str()];
+            let bits = nats / std::f64::consts::LN_2 / self.validation.bytes_per_token(i);
+            line.bits_per_byte.insert(domain.as_str().to_owned(), bits);
+        }
+        line
+    }
+
+    fn save(&self) -> Result<()> {
+        let fingerprint = self.spec.fingerprint();
+        let Trainer { model, adam, .. } = &self.trainer;
+        if self.step == 0 {
+            return Ok(()); // Nothing learnt yet, and AdamW has no moments.
+        }
+        checkpoint::save(&self.state, model, adam, self.step, &fingerprint)
+    }
+
+    fn fail(&self, reason: &str) -> Result<RunStatus> {
+        artefact::write_atomic(self.folder.join("FAILED"), format!("{reason}\n").as_bytes())?;
+        Ok(RunStatus::Failed(reason.to_owned()))
+    }
+
+    fn finish(self, line: metrics::Line) -> Result<RunStatus> {
+        if self.spec.train.keep_weights {
+            let path = self.folder.join("checkpoint/model.safetensors");
+            checkpoint::save_weights(&path, &self.trainer.model)?;
+        }
+        let summary = RunSummary {
+            run: self.spec.run.clone(),
+            fingerprint: self.spec.fingerprint(),
+            steps: self.step,
+            tokens: line.tokens,
+            loss: line.loss,
+            bits_per_byte: line.bits_per_byte,
+            device: self.device.spec().to_string(),
+        };
+        artefact::write_json(self.folder.join("DONE"), &summary)?;
+        // The state only serves resuming; a finished run needs none.
+        match std::fs::remove_file(&self.state) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io(&self.state, e)),
+        }
+        if !self.spec.train.keep_weights {
+            // Empty now, or never made; either way not worth an error.
+            std::fs::remove_dir(self.folder.join("checkpoint")).ok();
+        }
+        Ok(RunStatus::Done(summary))
+    }
+}

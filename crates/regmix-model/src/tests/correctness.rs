@@ -1,0 +1,351 @@
+//! The model against a plain reference, its gradient against differences.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+use super::{tiny, trainer};
+use crate::checkpoint;
+use crate::config::ModelConfig;
+use crate::llama::Llama;
+use crate::loss::cross_entropy;
+use crate::trainer::Trainer;
+
+type Matrix = Vec<Vec<f64>>;
+
+/// `x W^T` for a weight stored `[out, in]`.
+fn apply(x: &Matrix, weight: &Matrix) -> Matrix {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum();
+    (x.iter())
+        .map(|row| weight.iter().map(|w| dot(row, w)).collect())
+        .collect()
+}
+
+fn norm(x: &Matrix, weight: &Matrix, eps: f64) -> Matrix {
+    x.iter()
+        .map(|row| {
+            let mean = row.iter().map(|v| v * v).sum::<f64>() / row.len() as f64;
+            let scale = 1.0 / (mean + eps).sqrt();
+            (row.iter().zip(&weight[0]))
+                .map(|(v, w)| v * scale * w)
+                .collect()
+        })
+        .collect()
+}
+
+fn add(a: &Matrix, b: &Matrix) -> Matrix {
+    (a.iter().zip(b))
+        .map(|(x, y)| x.iter().zip(y).map(|(p, q)| p + q).collect())
+        .collect()
+}
+
+/// The forward pass as the equations say it, one number at a time.
+fn reference(c: &ModelConfig, weights: &BTreeMap<String, Matrix>, ids: &[u32]) -> Matrix {
+    let get = |name: String| &weights[&name];
+    let embedding = get("model.embed_tokens.weight".into());
+    let eps = f64::from(c.norm_eps);
+    let dim = c.head_dim();
+    let mut x: Matrix = ids
+        .iter()
+        .map(|&id| embedding[id as usize].clone())
+        .collect();
+    for layer in 0..c.layers {
+        let weight = |name: &str| get(format!("model.layers.{layer}.{name}.weight"));
+        let h = norm(&x, weight("input_layernorm"), eps);
+        let rotate = |m: Matrix| -> Matrix {
+            m.into_iter()
+                .enumerate()
+                .map(|(t, row)| {
+                    let mut out = row.clone();
+                    for head in row.chunks(dim).enumerate() {
+                        for i in 0..dim / 2 {
+                            let angle = t as f64
+                                * f64::from(c.rope_base).powf(-(2.0 * i as f64) / dim as f64);
+                            let (a, b) = (head.1[i], head.1[i + dim / 2]);
+                            out[head.0 * dim + i] = a * angle.cos() - b * angle.sin();
+                            out[head.0 * dim + i + dim / 2] = b * angle.cos() + a * angle.sin();
+                        }
+                    }
+                    out
+                })
+                .collect()
+        };
+        let q = rotate(apply(&h, weight("self_attn.q_proj")));
+        let k = rotate(apply(&h, weight("self_attn.k_proj")));
+        let v = apply(&h, weight("self_attn.v_proj"));
+        let mut mixed: Matrix = vec![vec![0.0; c.d_model]; ids.len()];
+        for head in 0..c.heads {
+            let group = head / (c.heads / c.kv_heads);
+            for t in 0..ids.len() {
+                let query = &q[t][head * dim..][..dim];
+                let scores: Vec<f64> = (0..=t)
+                    .map(|s| {
+                        let key = &k[s][group * dim..][..dim];
+                        let dot: f64 = query.iter().zip(key).map(|(a, b)| a * b).sum();
+                        (dot / (dim as f64).sqrt()).exp()
+                    })
+                    .collect();
+                let total: f64 = scores.iter().sum();
+                for (s, score) in scores.iter().enumerate() {
+                    for i in 0..dim {
+                        mixed[t][head * dim + i] += score / total * v[s][group * dim + i];
+                    }
+                }
+            }
+        }
+        x = add(&x, &apply(&mixed, weight("self_attn.o_proj")));
+        let h = norm(&x, weight("post_attention_layernorm"), eps);
+        let gate = apply(&h, weight("mlp.gate_proj"));
+        let up = apply(&h, weight("mlp.up_proj"));
+        let inner: Matrix = (gate.iter().zip(&up))
+            .map(|(g, u)| {
+                (g.iter().zip(u))
+                    .map(|(g, u)| g / (1.0 + (-g).exp()) * u)
+                    .collect()
+            })
+            .collect();
+        x = add(&x, &apply(&inner, weight("mlp.down_proj")));
+    }
+    let x = norm(&x, get("model.norm.weight".into()), eps);
+    apply(&x, weights.get("lm_head.weight").unwrap_or(embedding))
+}
+
+/// Weights as a reader of the exported file would see them.
+fn exported(trainer: &Trainer) -> BTreeMap<String, Matrix> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    checkpoint::save_weights(&path, &trainer.model).unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    tensors
+        .iter()
+        .map(|(name, view)| {
+            let values: Vec<f64> = (view.data().chunks_exact(4))
+                .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+                .collect();
+            let width = *view.shape().last().unwrap();
+            (
+                name.to_owned(),
+                values.chunks(width).map(<[f64]>::to_vec).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn forward_pass_matches_the_equations() {
+    for tied in [false, true] {
+        let config = ModelConfig { tied, ..tiny() };
+        let mut trainer = trainer(&config, 3);
+        // Norm weights start at 1, where a mistake would hide: train a little.
+        let batch: Vec<u32> = (0..21).map(|i| (i * 5 + 1) % 13).collect();
+        for _ in 0..3 {
+            trainer.step(&batch, 3, 1e-2).unwrap();
+        }
+        let ids = [1, 7, 12, 0, 7, 3];
+        let want = reference(&config, &exported(&trainer), &ids);
+        let got = trainer.logits(&ids).unwrap();
+        for (t, (w, g)) in want.iter().zip(&got).enumerate() {
+            for (i, (w, g)) in w.iter().zip(g).enumerate() {
+                let g = f64::from(*g);
+                assert!(
+                    (w - g).abs() < 2e-5 * (1.0 + w.abs()),
+                    "tied {tied} [{t}][{i}]: {w} {g}"
+                );
+            }
+        }
+        // Causal: a prefix has the same logits.
+        let prefix = trainer.logits(&ids[..3]).unwrap();
+        for (a, b) in prefix.iter().flatten().zip(got.iter().flatten()) {
+            assert!((a - b).abs() < 1e-5);
+        }
+    }
+}
+
+/// Adds `delta` to one number of one parameter.
+struct Nudge {
+    parameter: usize,
+    at: usize,
+    delta: f32,
+    seen: usize,
+}
+
+impl ModuleMapper for Nudge {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let here = self.seen == self.parameter;
+        self.seen += 1;
+        if !here {
+            return param;
+        }
+        let (id, tensor, mapper) = param.consume();
+        let device = tensor.device().inner();
+        let shape = tensor.dims();
+        let mut values: Vec<f32> = tensor.inner().into_data().iter::<f32>().collect();
+        values[self.at] += self.delta;
+        let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), &device);
+        Param::from_mapped_value(id, Tensor::from_inner(tensor).require_grad(), mapper)
+    }
+}
+
+struct Gradients<'a> {
+    params: &'a GradientsParams,
+    all: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Gradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = self
+            .params
+            .get::<D>(param.id)
+            .expect("every parameter has a gradient");
+        self.all.push(gradient.into_data().iter::<f32>().collect());
+    }
+}
+
+fn loss_of(trainer: &Trainer, model: &Llama, batch: &[u32]) -> (f64, Tensor<1>) {
+    let (inputs, targets) = trainer.split(batch, trainer.device());
+    let logits = model.forward(inputs, &trainer.tables.on(trainer.device()));
+    let ce = cross_entropy(logits, targets.inner());
+    (f64::from(ce.value.into_scalar::<f32>()), ce.surrogate)
+}
+
+#[test]
+fn gradient_matches_finite_differences_in_every_parameter() {
+    for tied in [false, true] {
+        let config = ModelConfig { tied, ..tiny() };
+        let trainer = trainer(&config, 5);
+        let batch: Vec<u32> = (0..28).map(|i| (i * i + 3) % 13).collect();
+        let (_, surrogate) = loss_of(&trainer, &trainer.model, &batch);
+        let params = GradientsParams::from_grads(surrogate.backward(), &trainer.model);
+        let mut gradients = Gradients {
+            params: &params,
+            all: Vec::new(),
+        };
+        trainer.model.visit(&mut gradients);
+        let names = trainer.model.parameter_names();
+        assert_eq!(gradients.all.len(), names.len());
+        for (parameter, gradient) in gradients.all.iter().enumerate() {
+            // The largest entry stands out of f32 noise.
+            let at = (0..gradient.len())
+                .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
+                .unwrap();
+            let shifted = |delta| {
+                let mut nudge = Nudge {
+                    parameter,
+                    at,
+                    delta,
+                    seen: 0,
+                };
+                let model = trainer.model.clone().map(&mut nudge);
+                loss_of(&trainer, &model, &batch).0
+            };
+            let h = 1e-2;
+            let numeric = (shifted(h) - shifted(-h)) / (2.0 * f64::from(h));
+            let analytic = f64::from(gradient[at]);
+            assert!(
+                (numeric - analytic).abs() < 2e-2 * analytic.abs() + 2e-5,
+                "{}: {numeric} by differences, {analytic} by backward (tied {tied})",
+                names[parameter].0
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_model_knows_nothing() {
+    // Logits start with variance 0.4, which adds 0.2 nats to ln(vocab).
+    let config = ModelConfig {
+        vocab_size: 50_432,
+        layers: 1,
+        ..tiny()
+    };
+    let trainer = trainer(&config, 1);
+    let batch: Vec<u32> = (0..70_u32)
+        .map(|i| i.wrapping_mul(2_654_435_761) % 50_432)
+        .collect();
+    let losses = trainer.evaluate(&batch, 4).unwrap();
+    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+    let want = 50_432_f64.ln();
+    assert!(
+        (mean / want - 1.0).abs() < 0.02,
+        "{mean} against ln(vocab) {want}"
+    );
+}
+
+#[test]
+fn it_overfits_one_batch() {
+    let config = ModelConfig {
+        d_model: 32,
+        d_ff: 48,
+        vocab_size: 31,
+        ..tiny()
+    };
+    let mut trainer = trainer(&config, 2);
+    // First tokens differ, so every continuation can be told apart.
+    let batch: Vec<u32> = (0..28_u32)
+        .map(|i| {
+            if i % 7 == 0 {
+                i / 7
+            } else {
+                (i * i * 3 + i) % 31
+            }
+        })
+        .collect();
+    let mut loss = f64::INFINITY;
+    for _ in 0..300 {
+        loss = trainer.step(&batch, 4, 1e-2).unwrap().loss;
+    }
+    assert!(loss < 0.05, "{loss}");
+}
+
+#[test]
+fn micro_batches_change_nothing_but_rounding() {
+    let batch: Vec<u32> = (0..35).map(|i| (i * 11 + 2) % 13).collect();
+    let mut whole = trainer(&tiny(), 9);
+    let mut parts = trainer(&tiny(), 9);
+    for _ in 0..3 {
+        let a = whole.step(&batch, 5, 1e-3).unwrap();
+        // Uneven: 2 + 2 + 1 sequences.
+        let b = parts.step(&batch, 2, 1e-3).unwrap();
+        assert!((a.loss - b.loss).abs() < 1e-5, "{a:?} {b:?}");
+        assert!(
+            (a.gradient_norm / b.gradient_norm - 1.0).abs() < 1e-4,
+            "{a:?} {b:?}"
+        );
+    }
+}
+
+/// One step by hand: AdamW's first update is `lr * sign(g)` per weight plus
+/// decay, whatever the gradient's size, unless eps matters.
+#[test]
+fn first_update_is_bounded_by_the_learning_rate() {
+    let mut trainer = trainer(&tiny(), 4);
+    let before = exported(&trainer);
+    let batch: Vec<u32> = (0..28).map(|i| (i * 3) % 13).collect();
+    trainer.step(&batch, 4, 1e-3).unwrap();
+    let after = exported(&trainer);
+    let mut moved = 0;
+    for (name, old) in &before {
+        for (old, new) in old.iter().flatten().zip(after[name].iter().flatten()) {
+            let decayed = old * (1.0 - 1e-3 * 0.1);
+            let step = (new - decayed).abs();
+            assert!(step < 1.001e-3 + 1e-7, "{name}: {step}");
+            moved += usize::from((step - 1e-3).abs() < 2e-5);
+        }
+    }
+    assert!(
+        moved > 1000,
+        "only {moved} weights moved by the learning rate"
+    );
+}
+
+#[test]
+fn bad_batches_are_refused() {
+    let mut trainer = trainer(&tiny(), 1);
+    assert!(trainer.step(&[1, 2, 3], 1, 1e-3).unwrap_err().is_input());
+    assert!(trainer.step(&[], 1, 1e-3).is_err());
+    let err = trainer.step(&[0, 1, 2, 3, 4, 5, 13], 1, 1e-3).unwrap_err();
+    assert!(err.to_string().contains("token 13"), "{err}");
+}

@@ -1,0 +1,278 @@
+//! Whole runs: resuming, failing, refusing.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rand_distr::Distribution;
+use regmix_data::manifest::TokenizerEntry;
+use regmix_data::shard::Split;
+use regmix_data::{CorpusWriter, DomainSet, ErrorKind, Mixture, TokenCorpus, random};
+
+use super::{cpu, tiny};
+use crate::fleet::{Job, train_all};
+use crate::metrics;
+use crate::optimizer::{AdamWConfig, Schedule};
+use crate::run::{Control, Progress, RunSpec, RunStatus, TrainConfig, train};
+
+/// Two domains with different statistics.
+fn corpus(folder: &Path) -> TokenCorpus {
+    let tokenizer = TokenizerEntry {
+        kind: "none".into(),
+        hash: "none".into(),
+        vocab_size: 13,
+        separator: 12,
+    };
+    let domains = DomainSet::from_names(["low", "high"]).unwrap();
+    let mut writer = CorpusWriter::create(folder, domains, tokenizer).unwrap();
+    let mut rng = random::stream(1, "test", "corpus");
+    for (domain, from) in [(0, 0), (1, 6)] {
+        let tokens = rand_distr::Uniform::new(from, from + 6).unwrap();
+        for split in [Split::Train, Split::Valid] {
+            for _ in 0..20 {
+                let document: Vec<u32> = (0..40).map(|_| tokens.sample(&mut rng)).collect();
+                writer.push(domain, split, &document, 80).unwrap();
+            }
+        }
+    }
+    writer.finish().unwrap();
+    TokenCorpus::open(folder).unwrap()
+}
+
+fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
+    RunSpec {
+        run: run.into(),
+        seed: 11,
+        corpus: corpus.fingerprint().to_owned(),
+        train: TrainConfig {
+            steps: 12,
+            batch_size: 4,
+            micro_batch: 4,
+            lr: 1e-2,
+            min_lr: 0.0,
+            warmup: 2,
+            schedule: Schedule::Cosine,
+            optimizer: AdamWConfig::default(),
+            eval_every: 4,
+            eval_sequences: 8,
+            checkpoint_every: 3,
+            keep_weights: false,
+        },
+        model: tiny(),
+        mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
+    }
+}
+
+fn quiet(_: &RunSpec, _: Progress) {}
+
+fn control(cancel: &AtomicBool) -> Control<'_> {
+    Control {
+        cancel,
+        progress: &quiet,
+    }
+}
+
+fn losses(folder: &Path) -> Vec<(u64, Vec<u64>)> {
+    let lines = metrics::read(folder.join("metrics.jsonl")).unwrap();
+    (lines.iter())
+        .map(|l| (l.step, l.loss.values().map(|v| v.to_bits()).collect()))
+        .collect()
+}
+
+#[test]
+fn a_resumed_run_is_the_run_that_never_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let spec = spec(&corpus, "run", 0.5);
+    let go = AtomicBool::new(false);
+    let whole = dir.path().join("whole");
+    let status = train(&spec, &corpus, &whole, &cpu(), control(&go)).unwrap();
+    let RunStatus::Done(summary) = status else {
+        panic!("{status:?}")
+    };
+    assert_eq!(summary.tokens, 12 * 4 * 6);
+    // Two uniform distributions over six tokens each: nothing to learn within
+    // a domain beyond ln 6, so a trained model is near it.
+    assert!(summary.loss["low"] < 2.6, "{:?}", summary.loss);
+    assert!(!whole.join("checkpoint").exists());
+
+    // Stopped in mid-run at every step in turn, between checkpoints too.
+    for stop_at in 1..12 {
+        let parts = dir.path().join(format!("parts-{stop_at}"));
+        let cancel = AtomicBool::new(false);
+        let stop = |_: &RunSpec, p: Progress| {
+            if p.step == stop_at {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        };
+        let stopping = Control {
+            cancel: &cancel,
+            progress: &stop,
+        };
+        let err = train(&spec, &corpus, &parts, &cpu(), stopping).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Interrupted);
+        assert_eq!(RunStatus::read(&parts).unwrap(), RunStatus::Started);
+        train(&spec, &corpus, &parts, &cpu(), control(&go)).unwrap();
+        assert_eq!(losses(&parts), losses(&whole), "stopped at {stop_at}");
+    }
+
+    // Killed: the last checkpoint is older than the last line of metrics.
+    let killed = dir.path().join("killed");
+    let cancel = AtomicBool::new(false);
+    let state = killed.join("checkpoint/state.safetensors");
+    let saved = std::sync::Mutex::new(Vec::new());
+    let stop = |_: &RunSpec, p: Progress| {
+        if p.step == 4 {
+            // Taken while the checkpoint of step 3 is the newest.
+            *saved.lock().unwrap() = std::fs::read(&state).unwrap();
+        }
+        if p.step == 9 {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    };
+    let stopping = Control {
+        cancel: &cancel,
+        progress: &stop,
+    };
+    train(&spec, &corpus, &killed, &cpu(), stopping).unwrap_err();
+    std::fs::write(&state, saved.lock().unwrap().as_slice()).unwrap();
+    train(&spec, &corpus, &killed, &cpu(), control(&go)).unwrap();
+    assert_eq!(losses(&killed), losses(&whole));
+
+    // Done: nothing more is trained.
+    let calls = AtomicU64::new(0);
+    let count = |_: &RunSpec, _: Progress| {
+        calls.fetch_add(1, Ordering::Relaxed);
+    };
+    let counting = Control {
+        cancel: &go,
+        progress: &count,
+    };
+    train(&spec, &corpus, &whole, &cpu(), counting).unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_a_model_is_trained_on_is_what_it_is_good_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let jobs: Vec<Job> = [0.9, 0.1]
+        .iter()
+        .enumerate()
+        .map(|(i, &low)| Job {
+            spec: spec(&corpus, &format!("run-{i}"), low),
+            folder: dir.path().join(format!("run-{i}")),
+        })
+        .collect();
+    let go = AtomicBool::new(false);
+    let statuses = train_all(&jobs, &corpus, &cpu(), 2, control(&go)).unwrap();
+    let loss = |i: usize, domain: &str| match &statuses[i] {
+        RunStatus::Done(s) => s.loss[domain],
+        other => panic!("{other:?}"),
+    };
+    assert!(loss(0, "low") < loss(1, "low"));
+    assert!(loss(1, "high") < loss(0, "high"));
+    // One at a time gives the same bits.
+    let alone = dir.path().join("alone");
+    train(&jobs[0].spec, &corpus, &alone, &cpu(), control(&go)).unwrap();
+    assert_eq!(losses(&alone), losses(&jobs[0].folder));
+}
+
+#[test]
+fn divergence_ends_the_run_and_not_the_fleet() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let mut wild = spec(&corpus, "wild", 0.5);
+    wild.train.lr = 1e18;
+    wild.train.min_lr = 1e18;
+    let jobs = [("wild", wild), ("tame", spec(&corpus, "tame", 0.5))].map(|(name, spec)| Job {
+        spec,
+        folder: dir.path().join(name),
+    });
+    let go = AtomicBool::new(false);
+    let statuses = train_all(&jobs, &corpus, &cpu(), 1, control(&go)).unwrap();
+    let RunStatus::Failed(reason) = &statuses[0] else {
+        panic!("{:?}", statuses[0])
+    };
+    assert!(reason.contains("diverged at step"), "{reason}");
+    assert!(matches!(statuses[1], RunStatus::Done(_)));
+    // It stays failed; its folder says why.
+    let again = train(
+        &jobs[0].spec,
+        &corpus,
+        &jobs[0].folder,
+        &cpu(),
+        control(&go),
+    )
+    .unwrap();
+    assert_eq!(again, RunStatus::Failed(reason.clone()));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let folder = dir.path().join("run");
+    let go = AtomicBool::new(false);
+    let attempt = |spec: &RunSpec| train(spec, &corpus, &folder, &cpu(), control(&go));
+
+    let mut small = spec(&corpus, "run", 0.5);
+    small.model.vocab_size = 12;
+    let err = attempt(&small).unwrap_err();
+    assert!(
+        err.to_string()
+            .contains("tokenizer knows 13 tokens, the model 12"),
+        "{err}"
+    );
+
+    let mut other = spec(&corpus, "run", 0.5);
+    other.corpus = "another".into();
+    assert_eq!(attempt(&other).unwrap_err().kind(), ErrorKind::Stale);
+
+    let mut long = spec(&corpus, "run", 0.5);
+    long.model.context = 4000;
+    let err = attempt(&long).unwrap_err();
+    assert!(err.is_input(), "{err}");
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    attempt(&spec(&corpus, "run", 0.5)).unwrap();
+    let mut changed = spec(&corpus, "run", 0.5);
+    changed.train.lr = 2e-2;
+    let err = attempt(&changed).unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Stale);
+    assert!(
+        err.to_string().contains("train.lr: 0.01 is now 0.02"),
+        "{err}"
+    );
+}
+
+#[test]
+fn broken_checkpoints_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let spec = spec(&corpus, "run", 0.5);
+    let folder = dir.path().join("run");
+    let cancel = AtomicBool::new(false);
+    let stop = |_: &RunSpec, p: Progress| cancel.store(p.step == 5, Ordering::Relaxed);
+    let stopping = Control {
+        cancel: &cancel,
+        progress: &stop,
+    };
+    train(&spec, &corpus, &folder, &cpu(), stopping).unwrap_err();
+    let state = folder.join("checkpoint/state.safetensors");
+    let whole = std::fs::read(&state).unwrap();
+    let go = AtomicBool::new(false);
+    // A header that claims 2^60 bytes, a cut file, no file format at all.
+    let mut lies = whole.clone();
+    lies[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+    for broken in [
+        lies,
+        whole[..whole.len() / 2].to_vec(),
+        b"not this".to_vec(),
+    ] {
+        std::fs::write(&state, &broken).unwrap();
+        let err = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+        assert!(err.is_input() && err.path().is_some(), "{err:?}");
+    }
+    std::fs::write(&state, whole).unwrap();
+    train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+}
