@@ -27,5 +27,5 @@ pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
 pub use fleet::{Job, default_parallel, train_all};
 pub use optimizer::{AdamWConfig, Schedule, learning_rate};
-pub use run::{Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, train};
+pub use run::{Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, stored_fingerprint, train};
 pub use trainer::{StepOutcome, Trainer};

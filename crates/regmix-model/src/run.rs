@@ -320,6 +320,21 @@ fn claim(spec: &RunSpec, folder: &Path) -> Result<()> {
     }
 }
 
+/// The fingerprint in a run's folder, if a run was started there.
+///
+/// # Errors
+/// When its `run.toml` is there but cannot be read.
+pub fn stored_fingerprint(folder: &Path) -> Result<Option<String>> {
+    let path = folder.join("run.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str::<RunFile>(&text)
+            .map(|file| Some(file.fingerprint))
+            .map_err(|e| Error::input(e.message().to_owned()).in_file(path)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io(path, e)),
+    }
+}
+
 /// Names what differs between two configurations.
 fn changes(old: &RunSpec, new: &RunSpec) -> String {
     fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {

@@ -1,0 +1,240 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use regmix_model::DeviceSpec;
+
+const AFTER: &str = "\
+Examples:
+  regmix demo                                       a whole study in minutes, on text that is here already
+  regmix init --corpus ~/corpus && regmix tokenize  begin a study of your own
+  regmix fit --mixtures m.csv --losses l.csv --out fit   start from runs that you have
+
+Exit codes:
+  0 done   1 a computation failed, or the check of `target --gate` did not hold
+  2 wrong input, file or usage   130 interrupted (what was done is saved)";
+
+/// Finds the best data mixture for pre-training a language model.
+///
+/// regmix trains many tiny proxy models on different mixtures of your domains,
+/// fits a regression from mixture to loss, and searches it for the best
+/// mixture (RegMix, arXiv 2407.01492). A study is a folder with a `study.toml`;
+/// every step reads and writes files there and can be repeated at any time.
+#[derive(Debug, Parser)]
+#[command(name = "regmix", version, after_help = AFTER, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Folder of the study.
+    #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
+    pub(crate) study: PathBuf,
+
+    /// How results are printed to stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Where and how many at once.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Compute {
+    /// auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or tch[:n].
+    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
+    pub(crate) device: DeviceSpec,
+
+    /// Models trained at once; 0: one per core on a CPU, one on a GPU.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) parallel: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole study on text that is on this machine already.
+    #[command(after_help = "\
+Examples:
+  regmix demo                        sources of regmix's own dependencies, in seven domains
+  regmix demo --corpus ~/corpus --out my-demo
+
+A second `regmix demo` goes on where the first was stopped.")]
+    Demo {
+        /// Your own text instead: a folder in any layout that `regmix init` explains.
+        #[arg(long, value_name = "DIR")]
+        corpus: Option<PathBuf>,
+        /// Folder of the demo's study.
+        #[arg(long, default_value = "regmix-demo", value_name = "DIR")]
+        out: PathBuf,
+        #[command(flatten)]
+        compute: Compute,
+    },
+
+    /// Write a commented study.toml.
+    #[command(after_help = "Example:\n  regmix -C my-study init --corpus ~/corpus")]
+    Init {
+        /// Folder or file with the text.
+        #[arg(long, value_name = "PATH")]
+        corpus: PathBuf,
+        /// Name shown in the report; the folder's name by default.
+        #[arg(long)]
+        name: Option<String>,
+    },
+
+    /// Turn the text into tokens.
+    Tokenize {
+        /// Make it again if its inputs changed.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Draw the mixtures that the proxies are trained on.
+    Design {
+        /// Draw again if the inputs changed; old runs are kept aside.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Train the proxies; goes on where it was stopped.
+    #[command(after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4")]
+    Train {
+        #[command(flatten)]
+        compute: Compute,
+        /// Train runs again that were made with another configuration, or failed.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Say what is done and what comes next.
+    Status,
+
+    /// Fit losses to mixtures, judged by cross-validation.
+    #[command(after_help = "\
+Examples:
+  regmix fit                                             the proxies of the study
+  regmix fit --mixtures m.csv --losses l.csv --out fit   runs that you have
+
+Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published RegMix tables are read as they are.")]
+    Fit {
+        /// Mixtures of your own runs.
+        #[arg(long, requires_all = ["losses", "out"], value_name = "CSV")]
+        mixtures: Option<PathBuf>,
+        /// Losses of your own runs.
+        #[arg(long, requires_all = ["mixtures", "out"], value_name = "CSV")]
+        losses: Option<PathBuf>,
+        /// Folder for the fit of your own runs.
+        #[arg(long, requires = "mixtures", value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Regressors to judge, separated by commas; all by default.
+        #[arg(long, value_delimiter = ',', requires = "mixtures", value_name = "NAMES")]
+        regressors: Option<Vec<String>>,
+        /// Seed of folds and fits.
+        #[arg(long, requires = "mixtures", default_value_t = 42)]
+        seed: u64,
+        /// Fit again if the inputs changed.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Predict the losses of mixtures.
+    #[command(after_help = "Example:\n  regmix predict --fit fit --mixtures candidates.csv --out predicted.csv")]
+    Predict {
+        /// Folder of a fit; the study's by default.
+        #[arg(long, value_name = "DIR")]
+        fit: Option<PathBuf>,
+        /// Mixtures to predict.
+        #[arg(long, value_name = "CSV")]
+        mixtures: PathBuf,
+        /// File for the predictions; stdout by default.
+        #[arg(long, value_name = "CSV")]
+        out: Option<PathBuf>,
+    },
+
+    /// Search the best mixture.
+    #[command(after_help = "\
+Examples:
+  regmix optimize                                  the objective and limits of the study
+  regmix optimize --fit fit --objective pile_cc --out mixture.json
+  regmix optimize --fit fit --objective goal.toml --prior natural.csv --out mixture.json
+
+An objective file holds `loss` or `[weights]`, and optionally `[constraints]` (floor, cap,
+max_epochs, target_tokens) and `[available]` (tokens per domain).")]
+    Optimize {
+        /// Folder of a fit of your own runs.
+        #[arg(long, requires = "out", value_name = "DIR")]
+        fit: Option<PathBuf>,
+        /// `mean`, a target, or a .toml file.
+        #[arg(long, requires = "fit", value_name = "NAME|FILE")]
+        objective: Option<String>,
+        /// The natural mixture: a table of mixtures whose first row it is.
+        #[arg(long, requires = "fit", value_name = "CSV")]
+        prior: Option<PathBuf>,
+        /// How it is searched.
+        #[arg(long, requires = "fit", value_enum, default_value_t = Search::Descend)]
+        method: Search,
+        /// File for the mixture.
+        #[arg(long, requires = "fit", value_name = "JSON")]
+        out: Option<PathBuf>,
+        /// Seed of draws and resampling.
+        #[arg(long, requires = "fit", default_value_t = 42)]
+        seed: u64,
+        /// Search again if the inputs changed.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Train larger models on the found mixture and others, to check the promise.
+    Target {
+        #[command(flatten)]
+        compute: Compute,
+        /// Train runs again that were made with another configuration, or failed.
+        #[arg(long)]
+        redo: bool,
+        /// Exit with 1 unless the found mixture beats all others beyond the spread of seeds.
+        #[arg(long)]
+        gate: bool,
+    },
+
+    /// Write report.html.
+    Report,
+
+    /// List what this binary can run on, with a training step on each.
+    Devices,
+
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  regmix completions bash > ~/.local/share/bash-completion/completions/regmix")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Ways to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Search {
+    /// Downhill from several starts.
+    Descend,
+    /// RegMix's own: the mean of the best of many random mixtures.
+    Simulate,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

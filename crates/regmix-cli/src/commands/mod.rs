@@ -1,0 +1,108 @@
+//! One module per verb: parse, call, print.
+
+mod demo;
+mod devices;
+mod regress;
+mod show;
+mod study;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use regmix_data::Result;
+use regmix_study::{Context, Study};
+
+use crate::args::{Args, Command, Format};
+use crate::interrupt;
+use crate::output::progress::Display;
+use crate::output::{print, print_json};
+
+/// What every command is given.
+pub(crate) struct Session<'a> {
+    args: &'a Args,
+    display: Display,
+}
+
+impl Session<'_> {
+    fn context(&self, redo: bool) -> Context<'_> {
+        Context {
+            watch: &self.display,
+            cancel: interrupt::flag(),
+            redo,
+        }
+    }
+
+    fn study(&self) -> Result<Study> {
+        Study::open(&self.args.study)
+    }
+
+    /// Prints a result in the form that was asked for.
+    fn result(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        match self.args.format {
+            Format::Json => print_json(value),
+            Format::Table => {
+                print(&text());
+                Ok(())
+            }
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let session = Session {
+        args,
+        display: Display::new(args.quiet),
+    };
+    match &args.command {
+        Command::Demo { corpus, out, compute } => demo::demo(&session, corpus.as_deref(), out, compute),
+        Command::Init { corpus, name } => study::init(&session, corpus, name.as_deref()),
+        Command::Tokenize { redo } => study::tokenize(&session, *redo),
+        Command::Design { redo } => study::design(&session, *redo),
+        Command::Train { compute, redo } => study::train(&session, compute, *redo),
+        Command::Status => study::status(&session),
+        Command::Fit { mixtures, losses, out, regressors, seed, redo } => match (mixtures, losses, out) {
+            (Some(mixtures), Some(losses), Some(out)) => {
+                regress::fit_tables(&session, mixtures, losses, out, regressors.clone(), *seed, *redo)
+            }
+            _ => study::fit(&session, *redo),
+        },
+        Command::Predict { fit, mixtures, out } => {
+            regress::predict(&session, fit.as_deref(), mixtures, out.as_deref())
+        }
+        Command::Optimize { fit, objective, prior, method, out, seed, redo } => match (fit, out) {
+            (Some(fit), Some(out)) => {
+                let request = regress::Request {
+                    fit,
+                    objective: objective.as_deref(),
+                    prior: prior.as_deref(),
+                    method: *method,
+                    out,
+                    seed: *seed,
+                    redo: *redo,
+                };
+                regress::optimize(&session, &request)
+            }
+            _ => study::optimize(&session, *redo),
+        },
+        Command::Target { compute, redo, gate } => study::target(&session, compute, *redo, *gate),
+        Command::Report => study::report(&session),
+        Command::Devices => devices::devices(&session),
+        Command::Completions { shell } => {
+            let mut command = Args::command();
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut command, "regmix", &mut text);
+            print(&String::from_utf8_lossy(&text));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A command of a study, with its folder where that is not the current one.
+fn command(study: &Path, verb: &str) -> String {
+    if study == Path::new(".") {
+        format!("regmix {verb}")
+    } else {
+        format!("regmix -C {} {verb}", study.display())
+    }
+}

@@ -1,0 +1,217 @@
+//! Results in words and tables.
+
+use std::collections::BTreeMap;
+
+use regmix_data::Result;
+use regmix_data::tokenize::Summary;
+use regmix_regress::{Bound, Fit, Recommendation};
+use regmix_study::check::{TargetCheck, Verdict};
+use regmix_study::{RunCounts, Status, Study};
+
+use super::Session;
+use crate::args::Format;
+use crate::output::print;
+use crate::output::table::table;
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+pub(super) fn tokenized(session: &Session<'_>, summary: &Summary) -> Result<()> {
+    if session.args.format == Format::Json {
+        return crate::output::print_json(&summary.manifest);
+    }
+    let rows = summary.domains.iter().map(|d| {
+        vec![
+            d.domain.to_string(),
+            d.documents.to_string(),
+            format!("{:.2}", d.bytes as f64 / 1e6),
+            d.tokens.to_string(),
+            format!("{:.2}", d.bytes as f64 / d.tokens.max(1) as f64),
+        ]
+    });
+    print(&table(&["domain", "documents", "MB", "tokens", "bytes/token"], rows));
+    print(&format!(
+        "\n{} documents, {:.1} MB, {} tokens in {:.1} s: {:.1} MB/s, {:.0} tokens/s ({} repeats dropped)\n",
+        summary.documents,
+        summary.bytes as f64 / 1e6,
+        summary.tokens,
+        summary.seconds,
+        summary.megabytes_per_second(),
+        summary.tokens_per_second(),
+        summary.duplicates,
+    ));
+    Ok(())
+}
+
+pub(super) fn league(session: &Session<'_>, fit: &Fit) -> Result<()> {
+    session.result(&fit.league().entries(), || league_text(fit))
+}
+
+/// Means over targets per regressor, and who was chosen where.
+pub(super) fn league_text(fit: &Fit) -> String {
+    let mut by_name: BTreeMap<&str, Vec<&regmix_regress::Entry>> = BTreeMap::new();
+    for entry in fit.league().entries() {
+        by_name.entry(&entry.regressor).or_default().push(entry);
+    }
+    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+    for (name, entries) in by_name {
+        let mean = |get: fn(&regmix_regress::Entry) -> f64| {
+            let values: Vec<f64> = entries.iter().map(|e| get(e)).filter(|v| v.is_finite()).collect();
+            if values.is_empty() { f64::NAN } else { values.iter().sum::<f64>() / values.len() as f64 }
+        };
+        let chosen = entries.iter().filter(|e| e.chosen).count();
+        let number = |x: f64, digits: usize| {
+            if x.is_nan() { "-".to_owned() } else { format!("{x:.digits$}") }
+        };
+        rows.push((
+            mean(|e| e.mse),
+            vec![
+                name.to_owned(),
+                number(mean(|e| e.spearman), 4),
+                number(mean(|e| e.mae), 4),
+                number(mean(|e| e.r2), 4),
+                number(mean(|e| e.regret), 4),
+                number(100.0 * mean(|e| e.coverage90), 0),
+                format!("{chosen}/{}", fit.targets().len()),
+            ],
+        ));
+    }
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut text = format!("Cross-validated on {} runs, means over {} targets:\n", fit.rows(), fit.targets().len());
+    text.push_str(&table(
+        &["regressor", "Spearman", "MAE", "R2", "regret", "in 90% (%)", "chosen"],
+        rows.into_iter().map(|(_, row)| row),
+    ));
+    for dropped in fit.dropped() {
+        text.push_str(&format!("left out: run {} for {}: {}\n", dropped.run, dropped.target, dropped.reason));
+    }
+    for warning in fit.warnings() {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text
+}
+
+pub(super) fn mixture(found: &Recommendation) -> String {
+    let mut order: Vec<usize> = (0..found.weights.len()).collect();
+    order.sort_by(|&a, &b| found.weights[b].weight.total_cmp(&found.weights[a].weight));
+    let rows = order.into_iter().map(|i| {
+        let w = &found.weights[i];
+        let range = match (w.low, w.high) {
+            (Some(low), Some(high)) => format!("{:.1}-{}", 100.0 * low, percent(high)),
+            _ => "-".to_owned(),
+        };
+        vec![
+            w.domain.clone(),
+            w.natural.map_or_else(|| "-".to_owned(), percent),
+            percent(w.weight),
+            range,
+            w.epochs.map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
+        ]
+    });
+    let mut text = format!("Mixture for the lowest {} loss:\n", found.objective);
+    text.push_str(&table(&["domain", "natural", "found", "5-95% of refits", "epochs"], rows));
+    let p = &found.predicted;
+    text.push_str(&format!(
+        "\nPredicted for a proxy: {:.4} nats per token (90% interval {:.4} to {:.4})\n",
+        p.mean, p.low, p.high
+    ));
+    for r in &found.references {
+        let beyond = if r.gap.exceeds_noise { "beyond" } else { "within" };
+        text.push_str(&format!(
+            "  {:<14} {:.4}: the found mixture is predicted {:+.4} better (90% {:+.4} to {:+.4}), {beyond} the noise of single runs\n",
+            r.name, r.predicted.mean, r.gap.mean, r.gap.low, r.gap.high
+        ));
+    }
+    for b in &found.binding {
+        let bound = match b.bound {
+            Bound::Floor => "floor",
+            Bound::Cap => "cap",
+        };
+        text.push_str(&format!("the {bound} of {} binds\n", b.domain));
+    }
+    let s = &found.support;
+    if s.out_of_distribution {
+        text.push_str(&format!(
+            "warning: the mixture lies outside of what proxies covered (distance {:.2} to {}, usual {:.2}, limit {:.2})\n",
+            s.distance, s.nearest_run, s.typical, s.limit
+        ));
+    }
+    text
+}
+
+pub(super) fn check(check: &TargetCheck) -> String {
+    let mut text = format!(
+        "Targets of {} parameters ({:.1} x the proxy's), {} tokens each, {} loss in nats per token:\n",
+        check.target_parameters,
+        check.target_parameters as f64 / check.proxy_parameters as f64,
+        check.target_tokens,
+        check.objective,
+    );
+    let rows = check.arms.iter().enumerate().map(|(i, arm)| {
+        let mut seeds: Vec<(u64, f64)> = (check.runs.iter())
+            .filter(|r| r.arm == arm.name)
+            .map(|r| (r.seed, r.objective))
+            .collect();
+        seeds.sort_by_key(|s| s.0);
+        let seeds: Vec<String> = seeds.iter().map(|s| format!("{:.4}", s.1)).collect();
+        let against = i.checked_sub(1).and_then(|i| check.comparisons.get(i));
+        let gain = against.map_or_else(String::new, |c| match c.interval {
+            Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", c.gain),
+            None => format!("{:+.4}", c.gain),
+        });
+        let verdict = against.map_or("", |c| match c.verdict {
+            Verdict::Better => "found is better",
+            Verdict::Worse => "found is worse",
+            Verdict::Unclear => "unclear",
+        });
+        vec![
+            arm.name.clone(),
+            match arm.sd {
+                Some(sd) => format!("{:.4} +- {sd:.4}", arm.mean),
+                None => format!("{:.4}", arm.mean),
+            },
+            seeds.join(" "),
+            gain,
+            verdict.to_owned(),
+        ]
+    });
+    text.push_str(&table(&["mixture", "mean +- sd", "seeds", "gain of found (95%)", ""], rows));
+    text.push_str(&format!("{}\n", check.sentence()));
+    text
+}
+
+pub(super) fn status(study: &Study, status: &Status) -> String {
+    let runs = |c: &RunCounts| match c.planned {
+        0 => "not planned".to_owned(),
+        _ => {
+            let mut text = format!("{} of {} finished", c.done, c.planned);
+            for (n, what) in [(c.started, "started"), (c.failed, "failed")] {
+                if n > 0 {
+                    text.push_str(&format!(", {n} {what}"));
+                }
+            }
+            text
+        }
+    };
+    let done = |yes: bool| if yes { "done" } else { "not yet" }.to_owned();
+    let corpus = match (status.domains, status.tokens) {
+        (Some(domains), Some(tokens)) => format!("{domains} domains, {tokens} training tokens"),
+        _ => "not tokenized".to_owned(),
+    };
+    let mut text = format!("study {} in {}\n", study.config().study.name, study.root().display());
+    for (what, how) in [
+        ("corpus", corpus),
+        ("proxies", runs(&status.proxies)),
+        ("fit", done(status.fitted)),
+        ("mixture", done(status.optimized)),
+        ("targets", runs(&status.targets)),
+        ("report", done(status.reported)),
+    ] {
+        text.push_str(&format!("  {what:<9} {how}\n"));
+    }
+    if let Some(next) = &status.next {
+        text.push_str(&format!("next: {next}\n"));
+    }
+    text
+}

@@ -1,0 +1,131 @@
+//! The verbs of a study.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use regmix_data::{Error, Result};
+use regmix_model::Device;
+use regmix_study::Study;
+
+use super::{Session, command, show};
+use crate::args::{Compute, Format};
+use crate::output::table::table;
+use crate::output::{print, say};
+
+pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> Result<ExitCode> {
+    let root = &session.args.study;
+    let absolute = std::path::absolute(root).map_err(|e| Error::io(root, e))?;
+    if !corpus.exists() {
+        return Err(Error::input("there is nothing at this path, expected a folder or a file of text")
+            .in_file(corpus)
+            .help("give the corpus as `--corpus PATH`"));
+    }
+    let folder = absolute.file_name().map(|n| n.to_string_lossy().into_owned());
+    let name = name.map(str::to_owned).or(folder).unwrap_or_else(|| "study".to_owned());
+    // The study may be anywhere; an absolute path stays right.
+    let corpus = std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?;
+    let study = Study::init(root, &name, &corpus)?;
+    print(&format!("{}\n", study.path(regmix_study::STUDY_FILE).display()));
+    say(&format!("look it through, then: {}", command(root, "tokenize")));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn tokenize(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
+    let study = session.study()?;
+    match study.tokenize(session.context(redo))? {
+        Some(summary) => show::tokenized(session, &summary)?,
+        None => say("the corpus is tokenized already"),
+    }
+    next(session, &study)
+}
+
+pub(super) fn design(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
+    let study = session.study()?;
+    let mixtures = study.design(session.context(redo))?;
+    let epochs = study.proxy_epochs()?;
+    let rows = mixtures.domains().iter().enumerate().map(|(i, domain)| {
+        let weights = || mixtures.mixtures().iter().map(move |m| m.weights()[i]);
+        let n = mixtures.len() as f64;
+        vec![
+            domain.to_string(),
+            show::percent(weights().sum::<f64>() / n),
+            show::percent(weights().fold(f64::INFINITY, f64::min)),
+            show::percent(weights().fold(0.0, f64::max)),
+            format!("{:.2}", epochs[i].1),
+        ]
+    });
+    match session.args.format {
+        Format::Json => print(&mixtures.to_csv()),
+        Format::Table => {
+            print(&format!("{} mixtures in {}\n\n", mixtures.len(), study.path("design/mixtures.csv").display()));
+            print(&table(&["domain", "mean", "least", "most", "most epochs"], rows));
+        }
+    }
+    next(session, &study)
+}
+
+pub(super) fn train(session: &Session<'_>, compute: &Compute, redo: bool) -> Result<ExitCode> {
+    let study = session.study()?;
+    let device = Device::open(compute.device)?;
+    let trajectories = study.train(&device, compute.parallel, session.context(redo))?;
+    let path = study.path("trajectories.csv");
+    let counts = study.status()?.proxies;
+    session.result(&counts, || {
+        format!("{} finished proxies; their losses are in {}\n", trajectories.len(), path.display())
+    })?;
+    next(session, &study)
+}
+
+pub(super) fn status(session: &Session<'_>) -> Result<ExitCode> {
+    let study = session.study()?;
+    let status = study.status()?;
+    session.result(&status, || show::status(&study, &status))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn fit(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
+    let study = session.study()?;
+    let fit = study.fit(session.context(redo))?;
+    show::league(session, &fit)?;
+    next(session, &study)
+}
+
+pub(super) fn optimize(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
+    let study = session.study()?;
+    let found = study.optimize(session.context(redo))?;
+    session.result(&found, || show::mixture(&found))?;
+    next(session, &study)
+}
+
+pub(super) fn target(
+    session: &Session<'_>,
+    compute: &Compute,
+    redo: bool,
+    gate: bool,
+) -> Result<ExitCode> {
+    let study = session.study()?;
+    let device = Device::open(compute.device)?;
+    let check = study.target(&device, compute.parallel, session.context(redo))?;
+    session.result(&check, || show::check(&check))?;
+    if gate && !check.held() {
+        return Ok(ExitCode::FAILURE);
+    }
+    next(session, &study)
+}
+
+pub(super) fn report(session: &Session<'_>) -> Result<ExitCode> {
+    let path = session.study()?.report()?;
+    print(&format!("{}\n", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says on stderr what comes next.
+fn next(session: &Session<'_>, study: &Study) -> Result<ExitCode> {
+    if !session.args.quiet
+        && let Some(step) = study.status()?.next
+    {
+        let verb = step.strip_prefix("regmix ").unwrap_or(&step);
+        say(&format!("next: {}", command(study.root(), verb)));
+    }
+    Ok(ExitCode::SUCCESS)
+}

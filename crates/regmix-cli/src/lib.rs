@@ -1,0 +1,1 @@
+//! The regmix command: find the best data mixture for a language model

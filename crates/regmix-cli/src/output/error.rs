@@ -1,0 +1,107 @@
+//! Errors as a person reads them: what, where with the line itself, and what
+//! to do.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use regmix_data::{Error, ErrorKind};
+
+use super::say;
+
+/// Larger files are named but not quoted.
+const QUOTED: u64 = 4 << 20;
+
+/// Shows an error on stderr and gives the exit code.
+pub(crate) fn show(error: &Error) -> ExitCode {
+    if error.is_interrupted() {
+        say(error.problem());
+        let command: Vec<String> = std::env::args().skip(1).collect();
+        say(&format!("go on with: regmix {}", command.join(" ")));
+        return ExitCode::from(130);
+    }
+    let shown = Shown::new(error);
+    let plain = std::env::var_os("NO_COLOR").is_some()
+        || !std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let theme = if plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+    if handler.render_report(&mut text, &shown).is_err() {
+        text = format!("{error}");
+    }
+    say(text.trim_end());
+    match error.kind() {
+        ErrorKind::Failed => ExitCode::FAILURE,
+        _ => ExitCode::from(2),
+    }
+}
+
+struct Shown<'a> {
+    error: &'a Error,
+    source: Option<NamedSource<String>>,
+    span: Option<(usize, usize)>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(error: &'a Error) -> Self {
+        let mut shown = Self { error, source: None, span: None };
+        let Some(path) = error.path() else { return shown };
+        if error.line_number().is_none() && error.byte_span().is_none() {
+            return shown;
+        }
+        let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= QUOTED);
+        let Some(text) = small.then(|| std::fs::read_to_string(path).ok()).flatten() else {
+            return shown;
+        };
+        let span = match (error.byte_span(), error.line_number()) {
+            (Some(span), _) if span.end <= text.len() => Some((span.start, span.len())),
+            (_, Some(line)) => {
+                let mut at = 0;
+                text.split_inclusive('\n')
+                    .map(|l| {
+                        let here = (at, l.trim_end().len());
+                        at += l.len();
+                        here
+                    })
+                    .nth(line.saturating_sub(1) as usize)
+            }
+            _ => None,
+        };
+        // A line of a shard or a corpus can be a megabyte long.
+        shown.span = span.filter(|(_, length)| *length <= 400);
+        if shown.span.is_some() {
+            shown.source = Some(NamedSource::new(path.display().to_string(), text));
+        }
+        shown
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.error, f)
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.error, f)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        self.error.help_text().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let (start, length) = self.span?;
+        let label = LabeledSpan::new(Some("here".to_owned()), start, length);
+        Some(Box::new(std::iter::once(label)))
+    }
+}

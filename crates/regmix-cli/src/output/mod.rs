@@ -1,0 +1,27 @@
+//! What the user sees.
+
+pub(crate) mod error;
+pub(crate) mod progress;
+pub(crate) mod table;
+
+use std::io::Write;
+
+/// A line on stderr.
+pub(crate) fn say(line: &str) {
+    // Nobody is left to be told when stderr is closed.
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
+/// A result on stdout.
+pub(crate) fn print(text: &str) {
+    // As `head` does, a reader may close the pipe when it has seen enough.
+    write!(std::io::stdout(), "{text}").ok();
+}
+
+/// A result on stdout, as JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> regmix_data::Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| regmix_data::Error::failed(format!("cannot be written as JSON: {e}")))?;
+    print(&format!("{text}\n"));
+    Ok(())
+}

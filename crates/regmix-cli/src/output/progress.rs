@@ -1,0 +1,203 @@
+//! Progress on stderr: a bar for a person, plain lines for a log.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use regmix_study::{Unit, Watch};
+
+use super::say;
+
+/// How often a plain line is written.
+const PLAIN_EVERY: Duration = Duration::from_secs(15);
+
+/// Shows the progress of steps.
+pub(crate) struct Display {
+    quiet: bool,
+    terminal: bool,
+    part: Mutex<Option<Part>>,
+}
+
+struct Part {
+    what: String,
+    unit: Unit,
+    total: u64,
+    done: u64,
+    note: String,
+    begun: Instant,
+    /// Where the part stood when this attempt went on with it.
+    skipped: Option<u64>,
+    told: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            terminal: std::io::stderr().is_terminal(),
+            part: Mutex::new(None),
+        }
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Part)) {
+        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = part.as_mut() {
+            change(part);
+        }
+    }
+}
+
+impl Watch for Display {
+    fn begin(&self, what: &str, total: u64, unit: Unit) {
+        if self.quiet {
+            return;
+        }
+        let bar = self.terminal.then(|| {
+            let bar = ProgressBar::new(total);
+            let counts = match unit {
+                Unit::Bytes => "{bytes}/{total_bytes} {binary_bytes_per_sec}",
+                Unit::Tokens => "{human_pos}/{human_len} tokens {per_sec:>12}",
+                Unit::Items => "{human_pos}/{human_len}",
+            };
+            let style = format!("{{prefix:<15}} {{bar:28}} {{percent:>3}}%  {counts}  {{msg}}  ETA {{eta}}");
+            let style = ProgressStyle::with_template(&style)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("━╸─"));
+            bar.set_prefix(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        });
+        let now = Instant::now();
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(Part {
+            what: what.to_owned(),
+            unit,
+            total,
+            done: 0,
+            note: String::new(),
+            begun: now,
+            skipped: None,
+            told: now,
+            bar,
+        });
+    }
+
+    fn at(&self, done: u64) {
+        self.with(|part| {
+            if part.skipped.is_none() {
+                // What an earlier attempt did says nothing about the speed.
+                part.skipped = Some(if part.unit == Unit::Bytes { 0 } else { done });
+                if let Some(bar) = &part.bar {
+                    bar.set_position(done);
+                    bar.reset_eta();
+                }
+            }
+            part.done = done;
+            part.show();
+        });
+    }
+
+    fn advance(&self, by: u64) {
+        self.with(|part| {
+            part.done += by;
+            part.show();
+        });
+    }
+
+    fn note(&self, text: &str) {
+        self.with(|part| {
+            part.note = text.to_owned();
+            if let Some(bar) = &part.bar {
+                bar.set_message(text.to_owned());
+            }
+        });
+    }
+
+    fn end(&self) {
+        let part = self.part.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(part) = part else { return };
+        let seconds = part.begun.elapsed().as_secs_f64();
+        if let Some(bar) = &part.bar {
+            bar.finish_and_clear();
+        }
+        let note = if part.note.is_empty() { String::new() } else { format!(", {}", part.note) };
+        say(&format!("{:<15} {}{note} in {}", part.what, part.amount(), duration(seconds)));
+    }
+
+    fn say(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        let mut told = false;
+        self.with(|part| {
+            if let Some(bar) = &part.bar {
+                bar.println(line);
+                told = true;
+            }
+        });
+        if !told {
+            say(line);
+        }
+    }
+}
+
+impl Part {
+    fn show(&mut self) {
+        match &self.bar {
+            Some(bar) => bar.set_position(self.done),
+            None if self.told.elapsed() >= PLAIN_EVERY => {
+                self.told = Instant::now();
+                let share = 100.0 * self.done as f64 / self.total.max(1) as f64;
+                let new = self.done.saturating_sub(self.skipped.unwrap_or(0));
+                let rate = new as f64 / self.begun.elapsed().as_secs_f64();
+                let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+                let note = if self.note.is_empty() { String::new() } else { format!("  {}", self.note) };
+                say(&format!(
+                    "{:<15} {share:>3.0}%  {}{note}  ETA {}",
+                    self.what,
+                    self.amount(),
+                    duration(left)
+                ));
+            }
+            None => {}
+        }
+    }
+
+    fn amount(&self) -> String {
+        let n = self.done as f64;
+        match self.unit {
+            Unit::Bytes => format!("{:.1} MB", n / 1e6),
+            Unit::Tokens => format!("{:.2} M tokens", n / 1e6),
+            Unit::Items => format!("{}", self.done),
+        }
+    }
+}
+
+/// `75.2` as `1m15s`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".to_owned();
+    }
+    let s = seconds.round() as u64;
+    match s {
+        _ if seconds < 10.0 => format!("{seconds:.1}s"),
+        0..=59 => format!("{s}s"),
+        60..=3599 => format!("{}m{:02}s", s / 60, s % 60),
+        _ => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_read_well() {
+        let cases = [(0.25, "0.2s"), (59.0, "59s"), (75.2, "1m15s"), (7260.0, "2h01m")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+        assert_eq!(duration(f64::INFINITY), "?");
+    }
+}

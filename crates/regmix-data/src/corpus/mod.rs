@@ -1,0 +1,30 @@
+//! Reading corpora: which files there are, which domain and split each
+//! belongs to, and the documents in them.
+//!
+//! Nothing is read whole except single documents, and parquet files by row
+//! group, so a file of a hundred gigabytes needs no more memory than a small
+//! one.
+//!
+//! | layout | domain from | split from |
+//! |---|---|---|
+//! | [`Layout::Files`] | file name, `train/<domain>-<n>.jsonl.zst` | folder, `train` or `valid` |
+//! | [`Layout::Labels`] | a field of each document, `meta.pile_set_name` | `train/…`, and `val.jsonl.zst` beside it |
+//! | [`Layout::Folders`] | folder, `<domain>/…` | cut by hash |
+//! | [`Layout::Tree`] | file extension, anywhere below a folder | cut by hash |
+//!
+//! Documents come from `.jsonl`, `.parquet` and `.txt` files (one document
+//! each), the first and last also compressed with zstd or gzip, which is
+//! told by a file's first bytes rather than by its name.
+
+mod compression;
+mod documents;
+mod layout;
+mod lines;
+mod parquet;
+mod sample;
+
+#[cfg(test)]
+mod tests;
+
+pub use documents::{Document, Documents, ReadOptions};
+pub use layout::{Layout, Source, SourceFile};

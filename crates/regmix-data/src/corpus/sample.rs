@@ -1,0 +1,82 @@
+//! A sample of a corpus's text.
+
+use std::collections::BTreeMap;
+
+use super::documents::Documents;
+use super::layout::Source;
+use crate::error::Result;
+use crate::shard::Split;
+
+impl Source {
+    /// Training texts of at most about `max_bytes`, the same number of bytes
+    /// from every domain as far as it has them, for training a tokenizer. Each
+    /// file of a domain gives its first documents.
+    ///
+    /// Where only the documents know their domain, reading stops after four
+    /// times `max_bytes`.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn sample(&self, max_bytes: usize) -> Result<Vec<String>> {
+        let train: Vec<_> = self.files().filter(|f| f.split == Split::Train).collect();
+        let mut by_domain: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
+        let mut files_left: BTreeMap<&str, usize> = BTreeMap::new();
+        for file in &train {
+            let name = file.domain.as_ref().map_or("", |d| d.as_str());
+            *files_left.entry(name).or_default() += 1;
+        }
+        let known = self.domains().map(|d| d.len());
+        let mut read = 0;
+        for file in train {
+            let name = file.domain.as_ref().map_or("", |d| d.as_str());
+            let left = files_left
+                .get_mut(name)
+                .map_or(1, |n| std::mem::replace(n, *n - 1));
+            let mut of_file = 0;
+            for document in Documents::open(&file.path, self.options().clone())? {
+                let document = match document {
+                    Ok(document) => document,
+                    Err(e) if e.is_input() && self.skips_bad_files() => break,
+                    Err(e) => return Err(e),
+                };
+                read += document.text.len();
+                let key = document.label.as_deref().unwrap_or(name);
+                if !by_domain.contains_key(key) {
+                    by_domain.insert(key.to_owned(), (0, Vec::new()));
+                }
+                let share = max_bytes / known.unwrap_or(by_domain.len());
+                if let Some((bytes, texts)) = by_domain.get_mut(key)
+                    && *bytes < share
+                {
+                    *bytes += document.text.len();
+                    of_file += document.text.len();
+                    texts.push(document.text);
+                    // What this file may give, so that later ones have a part.
+                    if known.is_some() && of_file >= (share - (*bytes - of_file).min(share)) / left
+                    {
+                        break;
+                    }
+                }
+                if known.is_none() && read >= 4 * max_bytes {
+                    return Ok(trim(by_domain, max_bytes));
+                }
+            }
+        }
+        Ok(trim(by_domain, max_bytes))
+    }
+}
+
+/// Cuts every domain to its even share, now that all domains are known.
+fn trim(by_domain: BTreeMap<String, (usize, Vec<String>)>, max_bytes: usize) -> Vec<String> {
+    let share = max_bytes / by_domain.len().max(1);
+    let mut out = Vec::new();
+    for (_, texts) in by_domain.into_values() {
+        let mut bytes = 0;
+        out.extend(texts.into_iter().take_while(|text| {
+            let fits = bytes < share;
+            bytes += text.len();
+            fits
+        }));
+    }
+    out
+}

@@ -1,0 +1,42 @@
+//! Domains, mixtures, corpora, token shards and the mixing data loader of regmix.
+//!
+//! Without features this crate holds the types that every other part shares:
+//! [`Domain`], [`DomainSet`], [`Mixture`], [`design`]s of mixtures and the CSV
+//! [`table`]s they are exchanged in. It then builds in seconds.
+//!
+//! - Feature `shards` adds memory-mapped token shards and the mixing loader.
+//! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
+//!   trees; plain, gzip or zstd) and tokenizers.
+//! - Feature `hub` adds corpora on the Hugging Face hub.
+
+pub mod artefact;
+#[cfg(feature = "corpus")]
+pub mod corpus;
+pub mod design;
+mod domain;
+mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
+#[cfg(feature = "shards")]
+pub mod loader;
+#[cfg(feature = "shards")]
+pub mod manifest;
+mod mixture;
+pub mod random;
+#[cfg(feature = "shards")]
+pub mod shard;
+pub mod table;
+#[cfg(feature = "shards")]
+mod token_corpus;
+#[cfg(feature = "corpus")]
+pub mod tokenize;
+#[cfg(feature = "corpus")]
+pub mod tokenizer;
+
+pub use domain::{Domain, DomainSet};
+pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "shards")]
+pub use loader::{Loader, LoaderConfig, ValidationSet};
+pub use mixture::Mixture;
+#[cfg(feature = "shards")]
+pub use token_corpus::{CorpusWriter, TokenCorpus, TokenStream};

@@ -1,0 +1,204 @@
+//! Writing a corpus folder: all shards, then the manifest.
+
+use std::path::{Path, PathBuf};
+
+use crate::artefact::write_atomic;
+use crate::domain::{Domain, DomainSet};
+use crate::error::{Error, Result};
+use crate::manifest::{
+    DomainEntry, Manifest, ShardEntry, SplitEntry, TOKENIZER_FILE, TokenizerEntry,
+};
+use crate::shard::{SealedShard, ShardLabel, ShardWriter, Split};
+
+/// Writes a tokenized corpus. Documents of all domains may come in any order.
+///
+/// Nothing appears under its final name before [`CorpusWriter::finish`], and
+/// the manifest appears last: a corpus that is interrupted leaves the folder
+/// as it was.
+#[derive(Debug)]
+pub struct CorpusWriter {
+    folder: PathBuf,
+    tokenizer: TokenizerEntry,
+    entries: Vec<DomainEntry>,
+    /// `[domain][split]`.
+    open: Vec<[Option<ShardWriter>; 2]>,
+    sealed: Vec<SealedShard>,
+    shard_bytes: u64,
+    tokenizer_json: Option<String>,
+    /// Domains were met one by one, so their order means nothing.
+    sort: bool,
+}
+
+impl CorpusWriter {
+    /// Bytes of tokens after which the next shard is begun, unless
+    /// [`CorpusWriter::with_shard_bytes`] says otherwise: 1 GiB.
+    pub const SHARD_BYTES: u64 = 1 << 30;
+
+    /// Begins a corpus in `folder`.
+    ///
+    /// # Errors
+    /// When the separator is not in the vocabulary.
+    pub fn create(
+        folder: impl AsRef<Path>,
+        domains: DomainSet,
+        tokenizer: TokenizerEntry,
+    ) -> Result<Self> {
+        let mut writer = Self::without_domains(folder.as_ref(), tokenizer)?;
+        for domain in &domains {
+            writer.add_domain(domain);
+        }
+        writer.sort = false;
+        Ok(writer)
+    }
+
+    /// Begins a corpus whose domains are not known yet; see
+    /// [`CorpusWriter::add_domain`].
+    pub(crate) fn without_domains(folder: &Path, tokenizer: TokenizerEntry) -> Result<Self> {
+        if tokenizer.separator >= tokenizer.vocab_size {
+            return Err(Error::input(format!(
+                "separator {} is not in the vocabulary of {} entries",
+                tokenizer.separator, tokenizer.vocab_size
+            )));
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            open: Vec::new(),
+            sealed: Vec::new(),
+            shard_bytes: Self::SHARD_BYTES,
+            tokenizer_json: None,
+            sort: true,
+            tokenizer,
+            entries: Vec::new(),
+        })
+    }
+
+    /// The number of a domain, which is added if it is new.
+    pub(crate) fn add_domain(&mut self, domain: &Domain) -> usize {
+        if let Some(known) = self.entries.iter().position(|e| e.name == *domain) {
+            return known;
+        }
+        self.entries.push(DomainEntry {
+            name: domain.clone(),
+            train: SplitEntry::default(),
+            valid: SplitEntry::default(),
+        });
+        self.open.push([None, None]);
+        self.entries.len() - 1
+    }
+
+    /// Puts the tokenizer beside the manifest, as `tokenizer.json`.
+    #[must_use]
+    pub fn with_tokenizer_json(mut self, json: impl Into<String>) -> Self {
+        self.tokenizer_json = Some(json.into());
+        self
+    }
+
+    /// Begins the next shard once one has this many bytes of tokens.
+    #[must_use]
+    pub fn with_shard_bytes(mut self, bytes: u64) -> Self {
+        self.shard_bytes = bytes;
+        self
+    }
+
+    /// Adds one document to a domain, by the domain's place in the set.
+    /// `tokens` are taken as they are, so they should end with the separator;
+    /// `bytes` is the length of the text they stand for.
+    ///
+    /// # Errors
+    /// When there is no such domain, there are no tokens, a token is not in
+    /// the vocabulary, or the disk refuses.
+    pub fn push(&mut self, domain: usize, split: Split, tokens: &[u32], bytes: u64) -> Result<()> {
+        let Some(entry) = self.entries.get_mut(domain) else {
+            return Err(Error::input(format!(
+                "domain number {domain}, but there are {}",
+                self.entries.len()
+            )));
+        };
+        let count = entry.split_mut(split);
+        let slot = &mut self.open[domain][split as usize];
+        if slot
+            .as_ref()
+            .is_some_and(|w| w.token_bytes() >= self.shard_bytes)
+        {
+            seal(slot, count, &mut self.sealed)?;
+        }
+        if slot.is_none() {
+            let name = &self.entries[domain].name;
+            let number = self.entries[domain].split(split).shards.len();
+            *slot = Some(ShardWriter::create(
+                self.folder.join(format!("{split}/{name}-{number:05}.tok")),
+                ShardLabel {
+                    domain: name.clone(),
+                    split,
+                    vocab_size: self.tokenizer.vocab_size,
+                    tokenizer: self.tokenizer.hash.clone(),
+                },
+            )?);
+        }
+        if let Some(writer) = slot {
+            writer.push_document(tokens, bytes)?;
+        }
+        let count = self.entries[domain].split_mut(split);
+        count.tokens += tokens.len() as u64;
+        count.bytes += bytes;
+        count.documents += 1;
+        Ok(())
+    }
+
+    /// What was added so far, per domain.
+    pub fn entries(&self) -> &[DomainEntry] {
+        &self.entries
+    }
+
+    /// Completes all shards, gives them their names, and writes the manifest.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(mut self) -> Result<Manifest> {
+        for (entry, slots) in self.entries.iter_mut().zip(&mut self.open) {
+            for split in Split::ALL {
+                seal(
+                    &mut slots[split as usize],
+                    entry.split_mut(split),
+                    &mut self.sealed,
+                )?;
+            }
+        }
+        for shard in self.sealed {
+            shard.publish()?;
+        }
+        if let Some(json) = &self.tokenizer_json {
+            write_atomic(self.folder.join(TOKENIZER_FILE), json.as_bytes())?;
+        }
+        if self.sort {
+            self.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        let manifest = Manifest::new(self.tokenizer, self.entries);
+        manifest.save(&self.folder)?;
+        Ok(manifest)
+    }
+}
+
+fn seal(
+    slot: &mut Option<ShardWriter>,
+    entry: &mut SplitEntry,
+    sealed: &mut Vec<SealedShard>,
+) -> Result<()> {
+    let Some(writer) = slot.take() else {
+        return Ok(());
+    };
+    let shard = writer.seal()?;
+    let summary = shard.summary();
+    let name = summary
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    entry.shards.push(ShardEntry {
+        file: format!("{}/{name}", summary.header.split),
+        tokens: summary.header.tokens,
+        blake3: summary.digest.clone(),
+    });
+    sealed.push(shard);
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Making tokens out of text.
+
+mod cache;
+mod fast;
+mod split;
+mod train;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{AddedToken, Tokenizer as Inner};
+
+use crate::artefact::write_atomic;
+use crate::error::{Error, Result};
+use crate::manifest::TokenizerEntry;
+use fast::Fast;
+
+pub use train::BpeOptions;
+
+/// The separator that a tokenizer is expected to have unless another is named.
+pub const SEPARATOR: &str = "<|endoftext|>";
+
+/// Makes tokens out of text, and text out of tokens.
+///
+/// Text that looks like a special token is text: a document cannot end itself
+/// early by holding the separator.
+///
+/// ```
+/// use regmix_data::tokenizer::Tokenizer;
+///
+/// let tokenizer = Tokenizer::bytes()?;
+/// let tokens = tokenizer.encode("hé")?;
+/// assert_eq!(tokens, [104, 195, 169]);
+/// assert_eq!(tokenizer.decode(&tokens)?, "hé");
+/// assert_eq!((tokenizer.vocab_size(), tokenizer.separator()), (257, 256));
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+pub struct Tokenizer {
+    kind: &'static str,
+    inner: Inner,
+    json: String,
+    hash: String,
+    vocab_size: u32,
+    separator: u32,
+    fast: Option<Fast>,
+}
+
+impl Tokenizer {
+    /// One token per byte of UTF-8, and the separator: 257 entries.
+    ///
+    /// # Errors
+    /// None in practice: only if the tokenizer library refuses.
+    pub fn bytes() -> Result<Self> {
+        let vocab: [(String, u32); 256] =
+            std::array::from_fn(|b| (split::BYTE_CHARS[b].to_string(), b as u32));
+        let model = BPE::builder()
+            .vocab_and_merges(vocab, Vec::new())
+            .build()
+            .map_err(library)?;
+        let inner = byte_level(model, false)?;
+        Self::wrap("bytes", inner, SEPARATOR)
+    }
+
+    /// Reads a `tokenizer.json`, as the Hugging Face `tokenizers` library
+    /// writes it. `separator` is the token that ends documents, usually
+    /// [`SEPARATOR`].
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not such a tokenizer, or lacks the
+    /// separator.
+    pub fn from_file(path: impl AsRef<Path>, separator: &str) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let inner = Inner::from_bytes(bytes).map_err(|e| {
+            Error::input(format!("not a tokenizer: {e}"))
+                .in_file(path)
+                .help("expected a `tokenizer.json` of the Hugging Face tokenizers library")
+        })?;
+        Self::wrap("file", inner, separator).map_err(|e| e.in_file(path))
+    }
+
+    /// Trains a byte-level BPE on sample texts. The same texts in the same
+    /// order give the same tokenizer.
+    ///
+    /// # Errors
+    /// When the vocabulary is smaller than 257 or there is no text.
+    pub fn train_bpe(texts: &[String], options: &BpeOptions) -> Result<Self> {
+        let inner = byte_level(train::train(texts, options)?, true)?;
+        Self::wrap("bpe", inner, SEPARATOR)
+    }
+
+    fn wrap(kind: &'static str, mut inner: Inner, separator: &str) -> Result<Self> {
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(library)?;
+        inner.set_encode_special_tokens(true);
+        let Some(id) = inner.token_to_id(separator) else {
+            return Err(Error::input(format!(
+                "the tokenizer has no token `{separator}` to end documents with"
+            ))
+            .field("separator")
+            .help(
+                "name the token that ends a document in this tokenizer with the option `separator`",
+            ));
+        };
+        let largest = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        let vocab_size = largest.checked_add(1).ok_or_else(|| {
+            Error::input(format!(
+                "token identifier {largest}, expected at most {}",
+                u32::MAX - 1
+            ))
+        })?;
+        let json = inner.to_string(false).map_err(library)?;
+        Ok(Self {
+            kind,
+            fast: Fast::new(&inner),
+            hash: blake3::hash(json.as_bytes()).to_hex().to_string(),
+            json,
+            inner,
+            vocab_size,
+            separator: id,
+        })
+    }
+
+    /// The tokens of a text, without separator.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        match &self.fast {
+            Some(fast) => fast.encode(&self.inner, text),
+            None => {
+                let encoding = self.inner.encode_fast(text, false).map_err(library)?;
+                Ok(encoding.get_ids().to_vec())
+            }
+        }
+    }
+
+    /// The text of tokens; special tokens are left out, and bytes that are not
+    /// UTF-8 replaced.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the tokens.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        self.inner.decode(tokens, true).map_err(library)
+    }
+
+    /// Every token is below this.
+    pub fn vocab_size(&self) -> u32 {
+        self.vocab_size
+    }
+
+    /// The token that ends every document.
+    pub fn separator(&self) -> u32 {
+        self.separator
+    }
+
+    /// BLAKE3 of [`Tokenizer::to_json`], in hex.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The tokenizer as `tokenizer.json`. Reading it back and writing it again
+    /// gives the same text.
+    pub fn to_json(&self) -> &str {
+        &self.json
+    }
+
+    /// Writes [`Tokenizer::to_json`] to a file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_atomic(path, self.json.as_bytes())
+    }
+
+    /// What a manifest says about this tokenizer.
+    pub fn entry(&self) -> TokenizerEntry {
+        TokenizerEntry {
+            kind: self.kind.to_owned(),
+            hash: self.hash.clone(),
+            vocab_size: self.vocab_size,
+            separator: self.separator,
+        }
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("entry", &self.entry())
+            .field("fast", &self.fast.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tokenizer around a model whose alphabet is bytes.
+fn byte_level(model: BPE, use_regex: bool) -> Result<Inner> {
+    let mut inner = Inner::new(model);
+    inner.with_pre_tokenizer(Some(ByteLevel::new(false, false, use_regex)));
+    inner.with_decoder(Some(ByteLevelDecoder::default()));
+    inner
+        .add_special_tokens([AddedToken::from(SEPARATOR, true)])
+        .map_err(library)?;
+    Ok(inner)
+}
+
+/// An error of the tokenizer library, which has no type of its own.
+fn library(err: impl std::fmt::Display) -> Error {
+    Error::failed(format!("the tokenizer failed: {err}"))
+}

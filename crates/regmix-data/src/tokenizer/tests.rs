@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use super::split::Words;
+use super::*;
+
+const TEXT: &str = "It's the end: we'll see 12 x² \u{a0}\u{2003} 3½ naïve façades,\n\n\tdon't they'd  \
+                    say — “quotes” & 東京 tower's   \r\n end ?!'s  ";
+
+/// The words that the tokenizer library's regular expression finds.
+fn reference(text: &str) -> Vec<String> {
+    let mut pre = PreTokenizedString::from(text);
+    ByteLevel::new(false, false, true)
+        .pre_tokenize(&mut pre)
+        .unwrap();
+    pre.get_splits(OffsetReferential::Original, OffsetType::Byte)
+        .into_iter()
+        .map(|(_, (from, to), _)| text[from..to].to_owned())
+        .collect()
+}
+
+fn samples() -> Vec<String> {
+    (0..200)
+        .map(|i| format!("{TEXT} sentence number {i} of the sample, and {}", i * 7919))
+        .collect()
+}
+
+fn bpe() -> Tokenizer {
+    Tokenizer::train_bpe(&samples(), &BpeOptions::new(400)).unwrap()
+}
+
+/// As [`Tokenizer::encode`] without its shortcut.
+fn slow(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+    tokenizer
+        .inner
+        .encode_fast(text, false)
+        .unwrap()
+        .get_ids()
+        .to_vec()
+}
+
+#[test]
+fn byte_names_are_those_of_the_library() {
+    let mut ours = split::BYTE_CHARS.to_vec();
+    ours.sort_unstable();
+    let mut theirs: Vec<char> = ByteLevel::alphabet().into_iter().collect();
+    theirs.sort_unstable();
+    assert_eq!(ours, theirs);
+    assert_eq!(
+        (split::BYTE_CHARS[b' ' as usize], split::BYTE_CHARS[0xad]),
+        ('Ġ', 'Ń')
+    );
+}
+
+#[test]
+fn words_are_those_of_the_regular_expression() {
+    let words: Vec<&str> = Words::new(TEXT).collect();
+    assert_eq!(words, reference(TEXT));
+    for text in [
+        "", " ", "  ", "a", " a", "  a", "'s", "'S", " 's", "''s", "\n\n a", "a \n", "½'ll",
+        "'re're",
+    ] {
+        assert_eq!(
+            Words::new(text).collect::<Vec<_>>(),
+            reference(text),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn trained_twice_is_trained_the_same() {
+    let tokenizer = bpe();
+    assert_eq!(tokenizer.to_json(), bpe().to_json());
+    assert_eq!(tokenizer.vocab_size(), 400);
+    assert_eq!(tokenizer.entry().kind, "bpe");
+    let text = "the end of the sample";
+    assert!(tokenizer.encode(text).unwrap().len() < text.len() / 2);
+    assert_eq!(
+        tokenizer.decode(&tokenizer.encode(TEXT).unwrap()).unwrap(),
+        TEXT
+    );
+}
+
+#[test]
+fn a_saved_tokenizer_is_the_same_when_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for tokenizer in [bpe(), Tokenizer::bytes().unwrap()] {
+        let path = dir.path().join("tokenizer.json");
+        tokenizer.save(&path).unwrap();
+        let read = Tokenizer::from_file(&path, SEPARATOR).unwrap();
+        assert_eq!(read.hash(), tokenizer.hash());
+        assert_eq!(read.vocab_size(), tokenizer.vocab_size());
+        assert_eq!(read.separator(), tokenizer.separator());
+        assert_eq!(read.encode(TEXT).unwrap(), tokenizer.encode(TEXT).unwrap());
+        assert!(read.fast.is_some());
+    }
+}
+
+#[test]
+fn the_separator_in_a_text_is_text() {
+    let text = "one<|endoftext|>two";
+    for tokenizer in [bpe(), Tokenizer::bytes().unwrap()] {
+        let tokens = tokenizer.encode(text).unwrap();
+        assert!(!tokens.contains(&tokenizer.separator()));
+        assert_eq!(tokens, slow(&tokenizer, text));
+        assert_eq!(tokenizer.decode(&tokens).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_is_no_usable_tokenizer_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tokenizer.json");
+    for text in ["", "{}", "[1, 2]", "\u{0}"] {
+        std::fs::write(&path, text).unwrap();
+        let err = Tokenizer::from_file(&path, SEPARATOR).unwrap_err();
+        assert!(err.problem().contains("not a tokenizer"), "{err}");
+    }
+    bpe().save(&path).unwrap();
+    let err = Tokenizer::from_file(&path, "</s>").unwrap_err();
+    assert!(err.problem().contains("no token `</s>`"), "{err}");
+    assert!(err.help_text().unwrap().contains("`separator`"));
+    let err = Tokenizer::train_bpe(&samples(), &BpeOptions::new(256)).unwrap_err();
+    assert_eq!(err.field_name(), Some("vocab_size"));
+    assert!(Tokenizer::train_bpe(&[], &BpeOptions::new(300)).is_err());
+}
+
+#[test]
+fn other_pipelines_do_not_take_the_shortcut() {
+    // Tokens that are looked for in text, and a normaliser.
+    for (from, to) in [
+        ("\"special\":true", "\"special\":false"),
+        ("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}"),
+        ("\"add_prefix_space\":false", "\"add_prefix_space\":true"),
+    ] {
+        let json = bpe().to_json().to_owned();
+        assert!(json.contains(from), "{from}");
+        let inner = Inner::from_bytes(json.replacen(from, to, 1)).unwrap();
+        let tokenizer = Tokenizer::wrap("file", inner, SEPARATOR).unwrap();
+        assert!(tokenizer.fast.is_none(), "{to}");
+        assert_eq!(tokenizer.encode(TEXT).unwrap(), slow(&tokenizer, TEXT));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_shortcut_changes_nothing(
+        text in prop_oneof![
+            "\\PC{0,60}",
+            "[ '\\n\\tsrevlmdtL0-9a-zé²½\u{a0}\u{3000}\u{300}\u{e000}.,!-]{0,80}",
+            prop::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter),
+        ]
+    ) {
+        prop_assert_eq!(Words::new(&text).collect::<Vec<_>>(), reference(&text));
+        thread_local!(static BPE: Tokenizer = bpe());
+        BPE.with(|bpe| {
+            let tokens = bpe.encode(&text).unwrap();
+            prop_assert_eq!(&tokens, &slow(bpe, &text));
+            prop_assert_eq!(bpe.decode(&tokens).unwrap(), text);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,217 @@
+//! Cross-validation: every row predicted by a model that has not seen it.
+
+use std::time::Instant;
+
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use regmix_data::random::stream;
+use regmix_data::{Error, Result};
+
+use crate::regressor::{Prediction, Regressor};
+use crate::samples::Samples;
+
+/// A split of rows into folds of nearly equal size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folds {
+    fold_of: Vec<usize>,
+    count: usize,
+}
+
+impl Folds {
+    /// Shuffles `rows` rows and deals them into `count` folds; with fewer
+    /// rows than folds, every row is a fold of its own. `run` names the
+    /// repeat, so that each has its own random stream.
+    ///
+    /// # Errors
+    /// When there are fewer than 2 rows or 2 folds.
+    pub fn new(rows: usize, count: usize, seed: u64, run: &str) -> Result<Self> {
+        if rows < 2 || count < 2 {
+            return Err(Error::input(format!(
+                "{rows} rows in {count} folds: expected at least 2 of each"
+            )));
+        }
+        let count = count.min(rows);
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.shuffle(&mut stream(seed, run, "folds"));
+        let mut fold_of = vec![0; rows];
+        for (place, row) in order.into_iter().enumerate() {
+            fold_of[row] = place % count;
+        }
+        Ok(Self { fold_of, count })
+    }
+
+    /// How many folds there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The rows to fit on and the rows held out, in order.
+    pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
+        (0..self.fold_of.len()).partition(|&i| self.fold_of[i] != fold)
+    }
+}
+
+/// How to cross-validate.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `folds` | 5 | 2 or more |
+/// | `repeats` | 1 | 1 or more |
+/// | `seed` | 0 | any |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CvOptions {
+    /// Folds per repeat.
+    pub folds: usize,
+    /// Repeats, each with its own folds.
+    pub repeats: usize,
+    /// Seed of folds and fits.
+    pub seed: u64,
+}
+
+impl Default for CvOptions {
+    fn default() -> Self {
+        Self {
+            folds: 5,
+            repeats: 1,
+            seed: 0,
+        }
+    }
+}
+
+/// Out-of-fold predictions of one regressor for one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrossValidation {
+    /// Predictions, `[repeats][rows]`, in the order of the samples.
+    pub predictions: Vec<Vec<Prediction>>,
+    /// Mean seconds of one fit.
+    pub fit_seconds: f64,
+    /// Mean seconds to predict one fold, with standard deviations.
+    pub score_seconds: f64,
+}
+
+/// Predicts every row by models fitted without it.
+///
+/// The regressor sees the other folds only, including for what it chooses by
+/// cross-validation of its own. Fits run in parallel; the result does not
+/// depend on the number of threads. Cost: `folds · repeats` fits.
+///
+/// ```
+/// use regmix_regress::{CvOptions, Samples, cross_validate, regressor::regressor};
+///
+/// let rows: Vec<Vec<f64>> = (0..20).map(|i| vec![i as f64 / 19.0, 1.0 - i as f64 / 19.0]).collect();
+/// let losses = rows.iter().map(|w| 3.0 - w[0]).collect();
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?;
+/// let cv = cross_validate(&*regressor("linear")?, &samples, &CvOptions::default())?;
+/// assert_eq!(cv.predictions[0].len(), 20);
+/// assert!((cv.predictions[0][19].mean - 2.0).abs() < 1e-4);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When the options are out of range or a fit fails.
+pub fn cross_validate(
+    regressor: &dyn Regressor,
+    samples: &Samples<'_>,
+    options: &CvOptions,
+) -> Result<CrossValidation> {
+    if options.repeats == 0 {
+        return Err(Error::input("0 repeats: expected at least 1"));
+    }
+    let mut jobs = Vec::new();
+    for repeat in 0..options.repeats {
+        let run = format!("repeat-{repeat}");
+        let folds = Folds::new(samples.len(), options.folds, options.seed, &run)?;
+        for fold in 0..folds.count() {
+            let (train, held) = folds.split(fold);
+            jobs.push((repeat, train, held));
+        }
+    }
+    let done: Vec<_> = jobs
+        .par_iter()
+        .map(|(repeat, train, held)| {
+            let started = Instant::now();
+            let model = regressor.fit(&samples.pick(train)?, options.seed)?;
+            let fitted = Instant::now();
+            let rows: Vec<&[f64]> = held.iter().map(|&i| samples.rows()[i]).collect();
+            let predictions = model.predict_batch(&rows);
+            let times = (
+                (fitted - started).as_secs_f64(),
+                fitted.elapsed().as_secs_f64(),
+            );
+            Ok((*repeat, held, predictions, times))
+        })
+        .collect::<Result<_>>()?;
+    let unseen = Prediction {
+        mean: f64::NAN,
+        sd: f64::NAN,
+    };
+    let mut out = CrossValidation {
+        predictions: vec![vec![unseen; samples.len()]; options.repeats],
+        fit_seconds: 0.0,
+        score_seconds: 0.0,
+    };
+    for (repeat, held, predictions, (fit, score)) in done {
+        for (&i, p) in held.iter().zip(predictions) {
+            out.predictions[repeat][i] = p;
+        }
+        out.fit_seconds += fit / jobs.len() as f64;
+        out.score_seconds += score / jobs.len() as f64;
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regressor::{ConstantModel, Model};
+    use proptest::prelude::*;
+
+    /// Predicts NaN-free nonsense that gives away what it was fitted on.
+    struct Spy;
+    impl Regressor for Spy {
+        fn name(&self) -> &str {
+            "spy"
+        }
+        fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+            Ok(Model::Constant(ConstantModel::of(&[samples
+                .values()
+                .iter()
+                .sum()])))
+        }
+    }
+
+    #[test]
+    fn a_row_is_never_predicted_by_a_model_that_saw_it() {
+        // Values are distinct bits, so that the sum names the rows.
+        let rows: Vec<Vec<f64>> = (0..16).map(|_| vec![0.5, 0.5]).collect();
+        let values: Vec<f64> = (0..16).map(|i| f64::from(1u32 << i)).collect();
+        let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
+        let options = CvOptions {
+            repeats: 3,
+            ..CvOptions::default()
+        };
+        let cv = cross_validate(&Spy, &samples, &options).unwrap();
+        for repeat in &cv.predictions {
+            for (i, p) in repeat.iter().enumerate() {
+                assert_eq!((p.mean as u32) >> i & 1, 0, "row {i} leaked");
+            }
+        }
+        assert_ne!(cv.predictions[0], cv.predictions[1]);
+    }
+
+    proptest! {
+        #[test]
+        fn folds_partition_the_rows(rows in 2usize..60, count in 2usize..12, seed: u64) {
+            let folds = Folds::new(rows, count, seed, "t").unwrap();
+            let mut seen = vec![0; rows];
+            for fold in 0..folds.count() {
+                let (train, held) = folds.split(fold);
+                prop_assert_eq!(train.len() + held.len(), rows);
+                prop_assert!(!held.is_empty() && !train.is_empty());
+                for i in held { seen[i] += 1; }
+            }
+            prop_assert!(seen.iter().all(|&n| n == 1));
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! The fit of a study: one chosen model per target, and why.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use regmix_data::artefact::{read_json, write_atomic, write_json};
+use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::{DomainSet, Error, Mixture, Result};
+
+use crate::league::{League, from_csv, to_csv};
+use crate::regressor::{Model, Prediction};
+use crate::samples::Samples;
+use crate::train;
+
+/// The layout of `fit.json`; raised when older files can no longer be read.
+const VERSION: u32 = 1;
+
+/// How to fit.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `regressors` | all of [`NAMES`](crate::regressor::NAMES) | known names; `mean` is always judged too |
+/// | `choice` | automatic | |
+/// | `folds` | 5 | 2 or more |
+/// | `repeats` | 1 | 1 or more |
+/// | `seed` | 0 | any |
+/// | `natural` | none | a mixture over the same domains |
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// Names of the regressors to judge.
+    pub regressors: Vec<String>,
+    /// Which of them to use.
+    pub choice: Choice,
+    /// Folds of the cross-validation.
+    pub folds: usize,
+    /// Repeats of the cross-validation.
+    pub repeats: usize,
+    /// Seed of folds and fits.
+    pub seed: u64,
+    /// The corpus' own mixture, if known: a start and a reference for search.
+    pub natural: Option<Mixture>,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            regressors: crate::regressor::NAMES.map(str::to_owned).to_vec(),
+            choice: Choice::Auto,
+            folds: 5,
+            repeats: 1,
+            seed: 0,
+            natural: None,
+        }
+    }
+}
+
+/// Which regressor to use for a target.
+///
+/// `Auto` takes the lowest cross-validated mean squared error; within 0.1 % of
+/// it, the regressor that comes first (`mean`, then in the order given). Rank
+/// correlation is the usual headline, but it cannot tell a model that is
+/// right from one that is right up to a bent scale, and an objective that
+/// sums targets, a gap in nats and an interval all need the scale. `mean`
+/// stands for election too: where it wins, nothing was learnt, and a search
+/// on it says so instead of following noise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// The lowest cross-validated mean squared error, target by target.
+    #[default]
+    Auto,
+    /// One regressor for all targets.
+    Named(String),
+}
+
+/// The model of one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetFit {
+    /// The target.
+    pub target: String,
+    /// The regressor that was chosen.
+    pub regressor: String,
+    /// Its model, fitted on all rows with a measurement.
+    pub model: Model,
+    /// Rows with a measurement.
+    pub rows: usize,
+    /// The noise of one run: root mean squared out-of-fold error, unit of the
+    /// target. It holds what the model misses, too.
+    pub noise: f64,
+}
+
+/// A measurement that was not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The run.
+    pub run: String,
+    /// The target.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A measurement with the prediction of a model that had not seen it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutOfFold {
+    /// The run.
+    pub run: String,
+    /// The target.
+    pub target: String,
+    /// The measured value.
+    pub measured: f64,
+    /// The predicted value.
+    pub predicted: f64,
+    /// Standard deviation of the prediction.
+    pub sd: f64,
+}
+
+/// A fitted study: per target the model that won, the league table it won,
+/// and the observations it rests on.
+///
+/// ```
+/// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+/// use regmix_regress::{Fit, FitOptions};
+///
+/// let mut mixtures = String::from("run,web,code\n");
+/// let mut losses = String::from("run,web,code\n");
+/// for i in 0..12 {
+///     let w = (i as f64 + 0.5) / 12.0;
+///     mixtures += &format!("r{i},{},{}\n", w, 1.0 - w);
+///     losses += &format!("r{i},{},{}\n", 3.0 - 0.5 * w, 2.0 + 0.25 * w);
+/// }
+/// let observations = Observations::join(
+///     MixtureTable::parse(&mixtures, "mixtures.csv".as_ref())?,
+///     ValueTable::parse(&losses, "losses.csv".as_ref())?,
+/// )?;
+/// let fit = Fit::train(&observations, &FitOptions {
+///     regressors: vec!["linear".into()],
+///     ..FitOptions::default()
+/// })?;
+/// let predicted = fit.predict_table(&observations.mixtures)?;
+/// assert_eq!(predicted.targets(), ["web", "web_sd", "code", "code_sd"]);
+/// assert!((predicted.rows()[0][0] - observations.values.rows()[0][0]).abs() < 1e-4);
+/// assert!(fit.league().get("linear", "web").unwrap().spearman > 0.99);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    pub(crate) head: Head,
+    pub(crate) league: League,
+    pub(crate) predictions: Vec<OutOfFold>,
+    pub(crate) observations: Observations,
+}
+
+/// What `fit.json` holds; tables are files of their own beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) version: u32,
+    pub(crate) domains: DomainSet,
+    pub(crate) rows: usize,
+    pub(crate) seed: u64,
+    pub(crate) folds: usize,
+    pub(crate) repeats: usize,
+    pub(crate) natural: Option<BTreeMap<String, f64>>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) targets: Vec<TargetFit>,
+}
+
+impl Head {
+    pub(crate) fn new(domains: DomainSet, rows: usize, options: &FitOptions) -> Result<Self> {
+        let natural = (options.natural.as_ref())
+            .map(|m| m.reordered(&domains))
+            .transpose()
+            .map_err(|e| e.field("natural"))?
+            .map(|m| m.iter().map(|(d, w)| (d.to_string(), w)).collect());
+        Ok(Self {
+            version: VERSION,
+            domains,
+            rows,
+            seed: options.seed,
+            folds: options.folds,
+            repeats: options.repeats,
+            natural,
+            warnings: Vec::new(),
+            dropped: Vec::new(),
+            targets: Vec::new(),
+        })
+    }
+}
+
+impl Fit {
+    /// The least number of measured rows per target.
+    pub const MIN_ROWS: usize = 8;
+
+    /// Judges the regressors by cross-validation on every target, chooses
+    /// one per target, and fits it on all rows.
+    ///
+    /// Measurements that are missing or not finite are left out, target by
+    /// target, and listed in [`Fit::dropped`]. A target that never varies
+    /// gets a constant model and a warning. A regressor that cannot describe
+    /// a target (a power law and negative scores) is left out of its league
+    /// with a warning. The result does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// When there is no target, a target has fewer than [`Fit::MIN_ROWS`]
+    /// measurements, a regressor is unknown, an option is out of range, or no
+    /// regressor can be fitted.
+    pub fn train(observations: &Observations, options: &FitOptions) -> Result<Self> {
+        train::train(observations, options)
+    }
+
+    /// Writes `fit.json` (models), `league.csv`, `predictions.csv`
+    /// (out-of-fold), `mixtures.csv` and `values.csv` (what was fitted) into
+    /// a folder, each atomically, `fit.json` last: where it is, all is.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
+        let dir = dir.as_ref();
+        self.observations
+            .mixtures
+            .write_csv(dir.join("mixtures.csv"))?;
+        self.observations.values.write_csv(dir.join("values.csv"))?;
+        write_atomic(
+            dir.join("predictions.csv"),
+            to_csv(&self.predictions)?.as_bytes(),
+        )?;
+        self.league.write_csv(dir.join("league.csv"))?;
+        write_json(dir.join("fit.json"), &self.head)
+    }
+
+    /// Reads what [`Fit::save`] wrote.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or of another version.
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let path = dir.join("fit.json");
+        let head: Head = read_json(&path)?;
+        if head.version != VERSION {
+            return Err(
+                Error::input(format!("version {}, expected {VERSION}", head.version))
+                    .in_file(&path)
+                    .help("run the fit again"),
+            );
+        }
+        for target in &head.targets {
+            let checked = target.model.check(head.domains.len());
+            checked.map_err(|e| e.in_file(&path).field(&target.target))?;
+        }
+        let mixtures = MixtureTable::read_csv(dir.join("mixtures.csv"))?;
+        let values = ValueTable::read_csv(dir.join("values.csv"))?;
+        let fitted: Vec<&String> = head.targets.iter().map(|t| &t.target).collect();
+        if values.targets().iter().ne(fitted.iter().copied()) {
+            return Err(Error::input(format!(
+                "targets {:?}, expected {fitted:?} as in fit.json",
+                values.targets()
+            ))
+            .in_file(dir.join("values.csv"))
+            .help("run the fit again"));
+        }
+        Ok(Self {
+            league: League::read_csv(dir.join("league.csv"))?,
+            predictions: from_csv(&dir.join("predictions.csv"))?,
+            observations: Observations::join(mixtures.reordered(&head.domains)?, values)?,
+            head,
+        })
+    }
+
+    /// The domains, in the order of the models' weights.
+    pub fn domains(&self) -> &DomainSet {
+        &self.head.domains
+    }
+
+    /// The chosen model of every target, in the order of the values.
+    pub fn targets(&self) -> &[TargetFit] {
+        &self.head.targets
+    }
+
+    /// The chosen model of one target.
+    ///
+    /// # Errors
+    /// When there is no such target; the error lists them.
+    pub fn target(&self, name: &str) -> Result<&TargetFit> {
+        Ok(&self.head.targets[self.target_place(name)?])
+    }
+
+    pub(crate) fn target_place(&self, name: &str) -> Result<usize> {
+        self.head
+            .targets
+            .iter()
+            .position(|t| t.target == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .head
+                    .targets
+                    .iter()
+                    .map(|t| t.target.as_str())
+                    .collect();
+                Error::input(format!(
+                    "unknown target `{name}`: expected one of {}",
+                    known.join(", ")
+                ))
+            })
+    }
+
+    /// How every regressor did on every target.
+    pub fn league(&self) -> &League {
+        &self.league
+    }
+
+    /// Out-of-fold predictions of the chosen regressors.
+    pub fn predictions(&self) -> &[OutOfFold] {
+        &self.predictions
+    }
+
+    /// The mixtures and values that were fitted.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// How many runs there are.
+    pub fn rows(&self) -> usize {
+        self.observations.mixtures.len()
+    }
+
+    /// Measurements that were left out, and why.
+    pub fn dropped(&self) -> &[Dropped] {
+        &self.head.dropped
+    }
+
+    /// What a person should know before trusting the fit.
+    pub fn warnings(&self) -> &[String] {
+        &self.head.warnings
+    }
+
+    /// The seed of folds and fits.
+    pub fn seed(&self) -> u64 {
+        self.head.seed
+    }
+
+    /// The same fit with another natural mixture, a start and a reference for
+    /// search.
+    ///
+    /// # Errors
+    /// When the mixture is over other domains.
+    pub fn with_natural(mut self, natural: &Mixture) -> Result<Self> {
+        let natural = natural.reordered(self.domains())?;
+        let weights = natural.iter().map(|(d, w)| (d.as_str().to_owned(), w));
+        self.head.natural = Some(weights.collect());
+        Ok(self)
+    }
+
+    /// The corpus' own mixture, if it was given.
+    pub fn natural(&self) -> Option<Mixture> {
+        let weights = self.head.natural.as_ref()?;
+        let ordered = self
+            .domains()
+            .names()
+            .map(|d| weights.get(d).copied().unwrap_or(0.0));
+        Mixture::normalized(self.domains().clone(), ordered.collect()).ok()
+    }
+
+    /// Predicts every target at one mixture, in the order of
+    /// [`Fit::targets`]. Cost O(targets · D²).
+    ///
+    /// # Errors
+    /// When the mixture is over other domains; the error names one.
+    pub fn predict(&self, mixture: &Mixture) -> Result<Vec<Prediction>> {
+        let mixture = mixture.reordered(self.domains())?;
+        Ok(self
+            .targets()
+            .iter()
+            .map(|t| t.model.predict(mixture.weights()))
+            .collect())
+    }
+
+    /// Predicts a table: columns `<target>` and `<target>_sd` for every
+    /// target, one row per mixture. Domains are joined by name.
+    ///
+    /// # Errors
+    /// When the table is over other domains; the error names one.
+    pub fn predict_table(&self, mixtures: &MixtureTable) -> Result<ValueTable> {
+        let mixtures = mixtures.reordered(self.domains())?;
+        let columns = (self.targets().iter())
+            .flat_map(|t| [t.target.clone(), format!("{}_sd", t.target)])
+            .collect();
+        let rows: Vec<Vec<f64>> = (mixtures.mixtures().par_iter())
+            .map(|mixture| {
+                let all = self
+                    .targets()
+                    .iter()
+                    .map(|t| t.model.predict(mixture.weights()));
+                all.flat_map(|p| [p.mean, p.sd]).collect()
+            })
+            .collect();
+        ValueTable::new(columns, mixtures.runs().iter().cloned().zip(rows))
+    }
+
+    /// The measured rows of one target: their places and the samples.
+    pub(crate) fn samples(&self, place: usize) -> Result<(Vec<usize>, Samples<'_>)> {
+        measured(&self.observations, place)
+    }
+}
+
+/// Rows with a finite value of one target.
+pub(crate) fn measured(
+    observations: &Observations,
+    target: usize,
+) -> Result<(Vec<usize>, Samples<'_>)> {
+    let column = |i: usize| observations.values.rows()[i][target];
+    let mixtures = observations.mixtures.mixtures();
+    let places: Vec<usize> = (0..mixtures.len())
+        .filter(|&i| column(i).is_finite())
+        .collect();
+    let name = &observations.values.targets()[target];
+    let samples = Samples::new(
+        places.iter().map(|&i| mixtures[i].weights()),
+        places.iter().map(|&i| column(i)).collect(),
+    )
+    .map_err(|e| e.field(name))?
+    .with_own_domain(observations.mixtures.domains().position(name));
+    Ok((places, samples))
+}

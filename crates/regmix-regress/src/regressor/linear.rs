@@ -1,0 +1,216 @@
+//! Linear regression on the weights, plain and shrunk.
+
+use linfa::DatasetBase;
+use linfa::traits::Fit;
+use linfa_linear::LinearRegression;
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Result};
+
+use super::factor::Factor;
+use super::{Model, Prediction, Regressor};
+use crate::cross_validation::Folds;
+use crate::metrics::{mean, variance};
+use crate::samples::Samples;
+
+/// `L(r) = Σ_j β_j r_j`, with a predictive standard deviation
+/// `sd² = s² (1 + rᵀ (RᵀR + λI)⁻¹ r)`: residual variance and leverage, so
+/// that it grows away from the proxies.
+///
+/// There is no intercept: weights sum to 1, so a constant is the same number
+/// added to every β.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinearModel {
+    coefficients: Vec<f64>,
+    penalty: f64,
+    residual_sd: f64,
+    factor: Factor,
+}
+
+impl LinearModel {
+    /// Wraps coefficients and works out their uncertainty. `penalty` is the
+    /// λ of the squares that were added to the diagonal.
+    pub(crate) fn new(samples: &Samples<'_>, coefficients: Vec<f64>, penalty: f64) -> Result<Self> {
+        let factor = Factor::of_rows(samples.rows(), &vec![penalty; samples.domains()])?;
+        let used: f64 = samples.rows().iter().map(|r| factor.quadratic(r)).sum();
+        let mut model = Self {
+            coefficients,
+            penalty,
+            residual_sd: 0.0,
+            factor,
+        };
+        let squares: f64 = (samples.rows().iter().zip(samples.values()))
+            .map(|(r, y)| (y - model.mean(r)) * (y - model.mean(r)))
+            .sum();
+        let left = samples.len() as f64 - used;
+        // A fit that used up every row says nothing of its error: fall back
+        // to the spread of the values.
+        let residual = if left < 1.0 {
+            variance(samples.values()).max(squares)
+        } else {
+            squares / left
+        };
+        model.residual_sd = residual.sqrt();
+        Ok(model)
+    }
+
+    /// The β, in the unit of the target, one per domain: the predicted value
+    /// of a mixture of that domain alone.
+    pub fn coefficients(&self) -> &[f64] {
+        &self.coefficients
+    }
+
+    pub(crate) fn mean(&self, weights: &[f64]) -> f64 {
+        self.coefficients
+            .iter()
+            .zip(weights)
+            .map(|(b, w)| b * w)
+            .sum()
+    }
+
+    pub(crate) fn predict(&self, weights: &[f64]) -> Prediction {
+        let leverage = self.factor.quadratic(weights);
+        Prediction {
+            mean: self.mean(weights),
+            sd: self.residual_sd * (1.0 + leverage).sqrt(),
+        }
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.coefficients.iter().all(|b| b.is_finite())
+            && self.residual_sd.is_finite()
+            && self.factor.is_sound(self.coefficients.len())
+    }
+}
+
+/// Ordinary least squares on the weights.
+///
+/// A penalty of 1e-9 per row keeps unused and collinear domains finite: the
+/// β of a domain that no proxy used is the mean of the values. Cost
+/// O(n D²).
+///
+/// ```
+/// use regmix_regress::{Samples, regressor::{Linear, Regressor}};
+///
+/// // The third domain is never used.
+/// let rows: Vec<Vec<f64>> = (0..9).map(|i| vec![i as f64 / 8.0, 1.0 - i as f64 / 8.0, 0.0]).collect();
+/// let losses = rows.iter().map(|w| 2.0 * w[0] + 4.0 * w[1]).collect();
+/// let model = Linear.fit(&Samples::new(rows.iter().map(Vec::as_slice), losses)?, 0)?;
+/// assert!((model.mean(&[1.0, 0.0, 0.0]) - 2.0).abs() < 1e-6);
+/// assert!((model.mean(&[0.0, 0.0, 1.0]) - 3.0).abs() < 1e-6);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Linear;
+
+impl Regressor for Linear {
+    fn name(&self) -> &str {
+        "linear"
+    }
+
+    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+        let penalty = 1e-9 * samples.len() as f64;
+        let coefficients = least_squares(samples, penalty)?;
+        Ok(Model::Linear(LinearModel::new(
+            samples,
+            coefficients,
+            penalty,
+        )?))
+    }
+}
+
+/// Least squares with squared coefficients penalised; the strength is chosen
+/// by cross-validation inside the samples it is given.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `folds` | 5 | 2 or more |
+///
+/// What is shrunk is the distance of each β to the mean of the values.
+/// Strengths tried: 1e-7 to 1 per row, one per decade. Cost O(folds n D²).
+#[derive(Debug, Clone, Copy)]
+pub struct Ridge {
+    /// Inner folds.
+    pub folds: usize,
+}
+
+impl Default for Ridge {
+    fn default() -> Self {
+        Self { folds: 5 }
+    }
+}
+
+impl Regressor for Ridge {
+    fn name(&self) -> &str {
+        "ridge"
+    }
+
+    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+        let grid: Vec<f64> = (-7..=0).map(|e| 10f64.powi(e)).collect();
+        let per_row = choose(samples, self.folds, seed, &grid, |part, &per_row| {
+            least_squares(part, per_row * part.len() as f64)
+        })?;
+        let penalty = per_row * samples.len() as f64;
+        let coefficients = least_squares(samples, penalty)?;
+        Ok(Model::Linear(LinearModel::new(
+            samples,
+            coefficients,
+            penalty,
+        )?))
+    }
+}
+
+/// The grid value whose held-out squared error is lowest. Only the samples
+/// given are looked at.
+pub(crate) fn choose<P: Copy>(
+    samples: &Samples<'_>,
+    folds: usize,
+    seed: u64,
+    grid: &[P],
+    fit: impl Fn(&Samples<'_>, &P) -> Result<Vec<f64>>,
+) -> Result<P> {
+    let folds = Folds::new(samples.len(), folds, seed, "inner")?;
+    let mut best: Option<(f64, P)> = None;
+    for value in grid {
+        let mut error = 0.0;
+        for fold in 0..folds.count() {
+            let (train, held) = folds.split(fold);
+            let beta = fit(&samples.pick(&train)?, value)?;
+            for i in held {
+                let predicted: f64 = samples.rows()[i]
+                    .iter()
+                    .zip(&beta)
+                    .map(|(w, b)| w * b)
+                    .sum();
+                error += (samples.values()[i] - predicted).powi(2);
+            }
+        }
+        if error.is_finite() && best.as_ref().is_none_or(|(e, _)| error < *e) {
+            best = Some((error, *value));
+        }
+    }
+    best.map(|(_, value)| value)
+        .ok_or_else(|| Error::failed("no penalty gave a finite error: values out of range"))
+}
+
+/// minimise Σ (y - ȳ - r·b)² + λ |b|², then β = b + ȳ. The penalty enters as
+/// D further rows √λ e_j with value 0, which keeps the matrix of full rank.
+fn least_squares(samples: &Samples<'_>, penalty: f64) -> Result<Vec<f64>> {
+    let (n, d) = (samples.len(), samples.domains());
+    let centre = mean(samples.values());
+    let root = penalty.sqrt();
+    let x = Array2::from_shape_fn((n + d, d), |(i, j)| match samples.rows().get(i) {
+        Some(row) => row[j],
+        None if i - n == j => root,
+        None => 0.0,
+    });
+    let y = Array1::from_shape_fn(n + d, |i| {
+        samples.values().get(i).map_or(0.0, |v| v - centre)
+    });
+    let fitted = LinearRegression::new()
+        .with_intercept(false)
+        .fit(&DatasetBase::new(x, y))
+        .map_err(|e| Error::failed(format!("least squares failed: {e}")))?;
+    Ok(fitted.params().iter().map(|b| b + centre).collect())
+}

@@ -1,0 +1,102 @@
+//! What a regressor is fitted to.
+
+use regmix_data::{Error, Result};
+
+/// Mixtures with the measured value of one target, checked: same lengths,
+/// finite numbers.
+///
+/// ```
+/// use regmix_regress::Samples;
+///
+/// let rows = [vec![0.2, 0.8], vec![0.6, 0.4]];
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), vec![3.1, 2.9])?;
+/// assert_eq!((samples.len(), samples.domains()), (2, 2));
+/// assert!(Samples::new(rows.iter().map(Vec::as_slice), vec![3.1, f64::NAN]).is_err());
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Samples<'a> {
+    rows: Vec<&'a [f64]>,
+    values: Vec<f64>,
+    own: Option<usize>,
+}
+
+impl<'a> Samples<'a> {
+    /// Pairs weights, `[runs][domains]`, with one value per run.
+    ///
+    /// # Errors
+    /// When there are no rows, the lengths differ, or a number is not finite.
+    pub fn new(rows: impl IntoIterator<Item = &'a [f64]>, values: Vec<f64>) -> Result<Self> {
+        let rows: Vec<&[f64]> = rows.into_iter().collect();
+        if rows.is_empty() || rows.len() != values.len() {
+            return Err(Error::input(format!(
+                "{} mixtures and {} values: expected the same number, at least one",
+                rows.len(),
+                values.len()
+            )));
+        }
+        let domains = rows[0].len();
+        for (i, (row, value)) in rows.iter().zip(&values).enumerate() {
+            if row.len() != domains || domains == 0 {
+                return Err(Error::input(format!(
+                    "row {i} has {} weights, expected {domains} and at least one",
+                    row.len()
+                )));
+            }
+            if !value.is_finite() || row.iter().any(|w| !w.is_finite() || *w < 0.0) {
+                return Err(Error::input(format!(
+                    "row {i} holds a negative weight or a number that is not finite"
+                ))
+                .help("leave out rows without a measurement"));
+            }
+        }
+        Ok(Self {
+            rows,
+            values,
+            own: None,
+        })
+    }
+
+    /// Says which domain the target is the loss of, if any. The laws expect
+    /// that one to matter most.
+    #[must_use]
+    pub fn with_own_domain(mut self, own: Option<usize>) -> Self {
+        self.own = own.filter(|&i| i < self.domains());
+        self
+    }
+
+    /// The weights, one slice per run.
+    pub fn rows(&self) -> &[&'a [f64]] {
+        &self.rows
+    }
+
+    /// The measured values, one per run.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The place of the target's own domain.
+    pub fn own_domain(&self) -> Option<usize> {
+        self.own
+    }
+
+    /// How many runs there are; at least one.
+    #[allow(clippy::len_without_is_empty)] // Samples are never empty.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// How many domains a mixture has.
+    pub fn domains(&self) -> usize {
+        self.rows[0].len()
+    }
+
+    /// The samples at some places, which may repeat (a bootstrap).
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn pick(&self, places: &[usize]) -> Result<Self> {
+        let values = places.iter().map(|&i| self.values[i]).collect();
+        Ok(Self::new(places.iter().map(|&i| self.rows[i]), values)?.with_own_domain(self.own))
+    }
+}

@@ -1,0 +1,55 @@
+//! Search on the simplex: where is the predicted value lowest?
+//!
+//! [`simulate`] is RegMix's own recipe: draw many mixtures, average the best.
+//! [`descend`] follows the gradient, and finds the bottom that random draws
+//! in many dimensions miss. Both work on any [`Surface`], under
+//! [`Constraints`](crate::Constraints).
+
+mod descend;
+mod simulate;
+
+use regmix_data::DomainSet;
+
+pub use descend::{DescendOptions, Descent, Termination, descend};
+pub use simulate::{Infeasible, SimulateOptions, Simulation, simulate};
+
+/// A value over mixtures that is to be made small.
+///
+/// Weights are in the order of [`Surface::domains`].
+pub trait Surface: Sync {
+    /// The domains of its mixtures.
+    fn domains(&self) -> &DomainSet;
+
+    /// The value at a mixture, in the unit of the objective.
+    fn value(&self, weights: &[f64]) -> f64;
+
+    /// The derivative by each weight, as if the weights were free; `None`
+    /// where there is none, and differences are taken instead.
+    fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {
+        let _ = weights;
+        None
+    }
+}
+
+/// The derivative, by central differences where the surface has none; and
+/// how many evaluations it cost.
+pub(crate) fn slopes(surface: &(impl Surface + ?Sized), weights: &[f64]) -> (Vec<f64>, usize) {
+    if let Some(gradient) = surface.gradient(weights) {
+        return (gradient, 0);
+    }
+    let mut at = weights.to_vec();
+    let gradient = (0..weights.len())
+        .map(|i| {
+            // Steps shrink with the weight: near zero the value bends most.
+            let h = 1e-4 * weights[i].max(1e-3);
+            let low = (weights[i] - h).max(0.0);
+            at[i] = weights[i] + h;
+            let up = surface.value(&at);
+            at[i] = low;
+            let down = surface.value(&at);
+            at[i] = weights[i];
+            (up - down) / (weights[i] + h - low)
+        })
+        .collect();
+    (gradient, 2 * weights.len())
+}

@@ -1,0 +1,237 @@
+//! RegMix's simulation: draw, predict, average the best.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use regmix_data::random::stream;
+use regmix_data::{Error, Mixture, Result};
+
+use super::Surface;
+use crate::constraints::Constraints;
+use crate::dirichlet::Dirichlet;
+
+/// Draws per random stream: large enough to be worth a task, and fixed, so
+/// that the number of threads changes nothing.
+const CHUNK: usize = 1024;
+
+/// What to do with a draw that breaks a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Infeasible {
+    /// Move it to the nearest mixture that keeps to the bounds.
+    #[default]
+    Project,
+    /// Leave it out.
+    Drop,
+}
+
+/// How to simulate.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `draws` | 100 000 | 1 or more |
+/// | `best` | 128 | 1 to `draws` |
+/// | `alpha` | 1 | positive |
+/// | `seed` | 0 | any |
+/// | `infeasible` | project | |
+///
+/// Draws come from Dirichlet(alpha · prior): with 1, the default of RegMix,
+/// they scatter widely; larger values keep to the prior.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SimulateOptions {
+    /// Mixtures to draw.
+    pub draws: usize,
+    /// How many of the best to average.
+    pub best: usize,
+    /// Concentration.
+    pub alpha: f64,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// What to do with a draw that breaks a bound.
+    pub infeasible: Infeasible,
+}
+
+impl Default for SimulateOptions {
+    fn default() -> Self {
+        Self {
+            draws: 100_000,
+            best: 128,
+            alpha: 1.0,
+            seed: 0,
+            infeasible: Infeasible::Project,
+        }
+    }
+}
+
+/// What a simulation found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulation {
+    /// The mean of the best draws; it keeps to the bounds as they do.
+    pub mixture: Mixture,
+    /// The predicted value at `mixture`.
+    pub value: f64,
+    /// The single best draw. Its value is the lowest of many predictions, so
+    /// partly luck: `mixture` is the one to use.
+    pub top: Mixture,
+    /// The predicted value at `top`.
+    pub top_value: f64,
+    /// How many draws were looked at, after dropping.
+    pub kept: usize,
+}
+
+/// Draws mixtures around a prior, predicts each, and averages the best
+/// (RegMix, arXiv 2407.01492).
+///
+/// The result is the same for any number of threads. Cost O(draws · value).
+///
+/// ```
+/// use regmix_data::{DomainSet, Mixture};
+/// use regmix_regress::{Constraints, search::{simulate, SimulateOptions, Surface}};
+///
+/// struct Bowl(DomainSet);
+/// impl Surface for Bowl {
+///     fn domains(&self) -> &DomainSet { &self.0 }
+///     fn value(&self, w: &[f64]) -> f64 { (w[0] - 0.8).powi(2) }
+/// }
+/// let domains = DomainSet::from_names(["web", "code"])?;
+/// let prior = Mixture::uniform(domains.clone());
+/// let options = SimulateOptions { draws: 5000, best: 50, ..SimulateOptions::default() };
+/// let found = simulate(&Bowl(domains.clone()), &prior, &Constraints::none(domains), &options)?;
+/// assert!((found.mixture.weights()[0] - 0.8).abs() < 0.01);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When an option is out of range, the domains differ, or every draw was
+/// dropped.
+pub fn simulate(
+    surface: &(impl Surface + ?Sized),
+    prior: &Mixture,
+    constraints: &Constraints,
+    options: &SimulateOptions,
+) -> Result<Simulation> {
+    if options.draws == 0 || options.best == 0 || options.best > options.draws {
+        return Err(Error::input(format!(
+            "best {} of {} draws: expected at least 1 and at most all",
+            options.best, options.draws
+        )));
+    }
+    let prior = prior.reordered(surface.domains())?;
+    let constraints = constraints.reordered(surface.domains())?;
+    let dirichlet = Dirichlet::new(prior.weights(), options.alpha)?;
+    let chunks: Vec<_> = (0..options.draws.div_ceil(CHUNK))
+        .into_par_iter()
+        .map(|chunk| {
+            let mut rng = stream(options.seed, &format!("chunk-{chunk}"), "simulate");
+            let mut drawn = Vec::new();
+            for _ in chunk * CHUNK..options.draws.min((chunk + 1) * CHUNK) {
+                let mut weights = dirichlet.sample(&mut rng);
+                if !constraints.allows(&weights) {
+                    match options.infeasible {
+                        Infeasible::Drop => continue,
+                        Infeasible::Project => weights = constraints.projected(&weights),
+                    }
+                }
+                let value = surface.value(&weights);
+                if value.is_finite() {
+                    drawn.push((value, weights));
+                }
+            }
+            let kept = drawn.len();
+            // The sort is stable: equal values stay in the order of drawing.
+            drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
+            drawn.truncate(options.best);
+            (kept, drawn)
+        })
+        .collect();
+    let kept = chunks.iter().map(|c| c.0).sum();
+    let mut drawn: Vec<(f64, Vec<f64>)> = chunks.into_iter().flat_map(|c| c.1).collect();
+    drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
+    drawn.truncate(options.best);
+    let Some((top_value, top)) = drawn.first().cloned() else {
+        return Err(Error::input(format!(
+            "none of {} draws keeps to the bounds: expected some",
+            options.draws
+        ))
+        .help("project draws instead of dropping them, or raise the number of draws"));
+    };
+    let share = 1.0 / drawn.len() as f64;
+    let mut mean = vec![0.0; prior.weights().len()];
+    for (_, weights) in &drawn {
+        for (m, w) in mean.iter_mut().zip(weights) {
+            *m += share * w;
+        }
+    }
+    let domains = surface.domains().clone();
+    let mixture = Mixture::normalized(domains.clone(), mean)?;
+    let value = surface.value(mixture.weights());
+    Ok(Simulation {
+        mixture,
+        value,
+        top: Mixture::normalized(domains, top)?,
+        top_value,
+        kept,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regmix_data::DomainSet;
+
+    struct Plane(DomainSet);
+    impl Surface for Plane {
+        fn domains(&self) -> &DomainSet {
+            &self.0
+        }
+        fn value(&self, w: &[f64]) -> f64 {
+            w[0] + 2.0 * w[1] + 3.0 * w[2]
+        }
+    }
+
+    #[test]
+    fn threads_change_nothing_and_bounds_hold() {
+        let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
+        let plane = Plane(domains.clone());
+        let prior = Mixture::uniform(domains.clone());
+        let caps = Constraints::none(domains).with_cap("a", 0.3).unwrap();
+        for infeasible in [Infeasible::Drop, Infeasible::Project] {
+            let options = SimulateOptions {
+                draws: 5000,
+                best: 16,
+                infeasible,
+                ..Default::default()
+            };
+            let run = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| simulate(&plane, &prior, &caps, &options))
+                    .unwrap()
+            };
+            let found = run(1);
+            assert_eq!(found, run(3));
+            assert!(caps.allows(found.mixture.weights()));
+            assert!(found.value >= found.top_value && found.top_value >= 1.7 - 1e-9);
+            assert_eq!(found.kept == 5000, infeasible == Infeasible::Project);
+        }
+    }
+
+    #[test]
+    fn dropping_everything_is_an_error() {
+        let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
+        let pinned = Constraints::none(domains.clone())
+            .with_floor("a", 1.0)
+            .unwrap();
+        let options = SimulateOptions {
+            draws: 10,
+            best: 1,
+            infeasible: Infeasible::Drop,
+            ..Default::default()
+        };
+        let prior = Mixture::uniform(domains.clone());
+        let err = simulate(&Plane(domains), &prior, &pinned, &options).unwrap_err();
+        assert!(err.to_string().contains("none of 10 draws"), "{err}");
+    }
+}

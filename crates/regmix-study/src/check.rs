@@ -1,0 +1,300 @@
+//! Whether the promise held: targets trained on the mixture that was found and
+//! on those it is compared with.
+
+use std::collections::BTreeMap;
+
+use regmix_data::{Error, Mixture, Result};
+use regmix_regress::Objective;
+use serde::{Deserialize, Serialize};
+
+/// One finished target run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetRun {
+    /// The run's name.
+    pub run: String,
+    /// Which mixture it was trained on: `found`, `natural`, `uniform`, ….
+    pub arm: String,
+    /// Its seed.
+    pub seed: u64,
+    /// The objective, in its unit (nats per token for losses).
+    pub objective: f64,
+    /// Final loss per domain, nats per token.
+    pub loss: BTreeMap<String, f64>,
+}
+
+/// All runs on one mixture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// `found`, `natural`, `uniform`, ….
+    pub name: String,
+    /// The mixture.
+    pub mixture: Mixture,
+    /// Mean of the objective over seeds.
+    pub mean: f64,
+    /// Standard deviation over seeds; absent with one seed.
+    pub sd: Option<f64>,
+    /// How many seeds.
+    pub seeds: usize,
+    /// What the fit predicted for a proxy on this mixture.
+    pub predicted: Option<f64>,
+}
+
+/// The found mixture against another one, paired by seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The other mixture's name.
+    pub against: String,
+    /// Mean of (other - found) over seeds: positive when the found mixture is
+    /// better.
+    pub gain: f64,
+    /// Standard deviation of that difference; absent with one seed.
+    pub sd: Option<f64>,
+    /// 95% interval of the mean (Student's t over paired differences).
+    pub interval: Option<[f64; 2]>,
+    /// Reading of the interval.
+    pub verdict: Verdict,
+}
+
+/// What a comparison shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The found mixture is better: the interval lies above zero.
+    Better,
+    /// It is worse: the interval lies below zero.
+    Worse,
+    /// The interval holds zero, or there is one seed only.
+    Unclear,
+}
+
+/// The whole check, as stored in `check.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetCheck {
+    /// Version of this file's layout.
+    pub version: u32,
+    /// What was compared; lower is better.
+    pub objective: Objective,
+    /// Parameters of a proxy.
+    pub proxy_parameters: usize,
+    /// Parameters of the target.
+    pub target_parameters: usize,
+    /// Tokens each target was trained on.
+    pub target_tokens: u64,
+    /// One per mixture; `found` first.
+    pub arms: Vec<Arm>,
+    /// The found mixture against each of the others.
+    pub comparisons: Vec<Comparison>,
+    /// All runs.
+    pub runs: Vec<TargetRun>,
+}
+
+impl TargetCheck {
+    /// Summarises finished runs. `arms` gives the mixtures in order, the found
+    /// one first, with what was predicted for each.
+    ///
+    /// # Errors
+    /// When an arm has no run, or a comparison has no seed in common.
+    pub fn new(
+        objective: Objective,
+        [proxy_parameters, target_parameters]: [usize; 2],
+        target_tokens: u64,
+        arms: Vec<(String, Mixture, Option<f64>)>,
+        runs: Vec<TargetRun>,
+    ) -> Result<Self> {
+        let of = |name: &str| -> BTreeMap<u64, f64> {
+            (runs.iter().filter(|r| r.arm == name))
+                .map(|r| (r.seed, r.objective))
+                .collect()
+        };
+        let mut summaries = Vec::with_capacity(arms.len());
+        let mut comparisons = Vec::new();
+        for (name, mixture, predicted) in arms {
+            let values: Vec<f64> = of(&name).into_values().collect();
+            if values.is_empty() {
+                return Err(Error::failed(format!(
+                    "no target run on the {name} mixture was finished"
+                )));
+            }
+            let (mean, sd) = moments(&values);
+            summaries.push(Arm {
+                name,
+                mixture,
+                mean,
+                sd,
+                seeds: values.len(),
+                predicted,
+            });
+        }
+        if let Some((found, others)) = summaries.split_first() {
+            let base = of(&found.name);
+            for other in others {
+                let differences: Vec<f64> = of(&other.name)
+                    .iter()
+                    .filter_map(|(seed, value)| Some(value - base.get(seed)?))
+                    .collect();
+                comparisons.push(compare(&other.name, &differences)?);
+            }
+        }
+        Ok(Self {
+            version: 1,
+            objective,
+            proxy_parameters,
+            target_parameters,
+            target_tokens,
+            arms: summaries,
+            comparisons,
+            runs,
+        })
+    }
+
+    /// Whether the found mixture beat all others beyond the spread of seeds.
+    pub fn held(&self) -> bool {
+        !self.comparisons.is_empty()
+            && (self.comparisons.iter()).all(|c| c.verdict == Verdict::Better)
+    }
+
+    /// The outcome in one sentence, whoever won.
+    pub fn sentence(&self) -> String {
+        let names = |verdict: Verdict| -> Vec<&str> {
+            (self.comparisons.iter())
+                .filter(|c| c.verdict == verdict)
+                .map(|c| c.against.as_str())
+                .collect()
+        };
+        let (better, worse, unclear) = (
+            names(Verdict::Better),
+            names(Verdict::Worse),
+            names(Verdict::Unclear),
+        );
+        if self.held() {
+            return format!(
+                "The promise held: the found mixture beats {} beyond the spread of seeds.",
+                better.join(" and ")
+            );
+        }
+        let mut parts = Vec::new();
+        if !better.is_empty() {
+            parts.push(format!("beats {}", better.join(" and ")));
+        }
+        if !worse.is_empty() {
+            parts.push(format!("loses to {}", worse.join(" and ")));
+        }
+        if !unclear.is_empty() {
+            parts.push(format!(
+                "cannot be told from {} at this number of seeds",
+                unclear.join(" and ")
+            ));
+        }
+        format!(
+            "The promise did not hold in full: the found mixture {}.",
+            parts.join("; it ")
+        )
+    }
+}
+
+fn compare(against: &str, differences: &[f64]) -> Result<Comparison> {
+    if differences.is_empty() {
+        return Err(Error::failed(format!(
+            "found and {against} have no seed in common"
+        )));
+    }
+    let (gain, sd) = moments(differences);
+    let interval = sd.map(|sd| {
+        let half = student(differences.len() - 1) * sd / (differences.len() as f64).sqrt();
+        [gain - half, gain + half]
+    });
+    let verdict = match interval {
+        Some([low, _]) if low > 0.0 => Verdict::Better,
+        Some([_, high]) if high < 0.0 => Verdict::Worse,
+        _ => Verdict::Unclear,
+    };
+    Ok(Comparison {
+        against: against.to_owned(),
+        gain,
+        sd,
+        interval,
+        verdict,
+    })
+}
+
+/// Mean and, for two values and more, sample standard deviation.
+fn moments(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
+/// 97.5% point of Student's t distribution.
+fn student(degrees: usize) -> f64 {
+    const TABLE: [f64; 10] = [
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    ];
+    match degrees {
+        0 => f64::INFINITY,
+        1..=10 => TABLE[degrees - 1],
+        // Cornish-Fisher in 1/degrees around the normal point; within 0.002
+        // from eleven degrees on.
+        _ => {
+            let z: f64 = 1.959_964;
+            let d = degrees as f64;
+            z + (z.powi(3) + z) / (4.0 * d)
+                + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * d * d)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regmix_data::DomainSet;
+
+    fn check(found: &[f64], other: &[f64]) -> TargetCheck {
+        let domains = DomainSet::from_names(["a", "b"]).unwrap();
+        let runs = [("found", found), ("natural", other)]
+            .iter()
+            .flat_map(|(arm, values)| {
+                values.iter().enumerate().map(|(seed, &objective)| TargetRun {
+                    run: format!("{arm}-{seed}"),
+                    arm: (*arm).to_owned(),
+                    seed: seed as u64,
+                    objective,
+                    loss: BTreeMap::new(),
+                })
+            })
+            .collect();
+        let arm = |name: &str| (name.to_owned(), Mixture::uniform(domains.clone()), None);
+        let arms = vec![arm("found"), arm("natural")];
+        TargetCheck::new(Objective::Mean, [1, 4], 10, arms, runs).unwrap()
+    }
+
+    #[test]
+    fn pairing_by_seed_sees_what_the_spread_of_seeds_hides() {
+        // Seeds differ by far more than mixtures do, but alike.
+        let c = check(&[3.00, 3.50, 4.00], &[3.01, 3.51, 4.011]);
+        assert!(c.held());
+        assert!((c.comparisons[0].gain - 0.010333).abs() < 1e-6);
+        assert!(c.arms[0].sd.unwrap() > 0.4);
+        assert!(c.sentence().contains("beats natural"));
+    }
+
+    #[test]
+    fn noise_and_losses_are_said_as_they_are() {
+        let c = check(&[3.0, 3.2, 3.1], &[3.1, 3.1, 3.12]);
+        assert_eq!(c.comparisons[0].verdict, Verdict::Unclear);
+        assert!(!c.held());
+        assert!(c.sentence().contains("cannot be told from natural"));
+        let c = check(&[3.1, 3.2, 3.3], &[3.0, 3.1, 3.2]);
+        assert_eq!(c.comparisons[0].verdict, Verdict::Worse);
+        assert!(c.sentence().contains("loses to natural"));
+        // One seed proves nothing.
+        assert_eq!(check(&[1.0], &[2.0]).comparisons[0].verdict, Verdict::Unclear);
+    }
+
+    #[test]
+    fn student_points_are_those_of_the_tables() {
+        for (degrees, point) in [(2, 4.303), (12, 2.179), (20, 2.086), (60, 2.000)] {
+            assert!((student(degrees) - point).abs() < 2e-3, "{degrees}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The study directory of regmix: from a corpus to a mixture, every step a readable file.
+
+pub mod check;
+pub mod config;
+mod demo;
+// pub mod report;
+mod stamp;
+mod steps;
+mod study;
+mod watch;
+
+pub use demo::DemoCorpus;
+pub use steps::{RunCounts, Status, optimize_file, optimize_with};
+pub use study::{Context, STUDY_FILE, Study, natural_mixture};
+pub use watch::{Silent, Unit, Watch};

@@ -1,0 +1,159 @@
+//! Knowing whether a finished artefact is still the one that would be made.
+//!
+//! Beside each artefact stands a small JSON map from the name of an input to
+//! what it was. When an input differs, the artefact is stale: it is kept, and
+//! the user is told what changed and how to have it made again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regmix_data::{Error, ErrorKind, Result, artefact};
+use serde::Serialize;
+
+/// The inputs of one artefact.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    path: PathBuf,
+    inputs: BTreeMap<String, String>,
+}
+
+impl Stamp {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            inputs: BTreeMap::new(),
+        }
+    }
+
+    /// Adds an input by its JSON form, key by key where it is a table, so that
+    /// a difference can be named.
+    pub(crate) fn with(mut self, name: &str, value: &impl Serialize) -> Result<Self> {
+        let value = serde_json::to_value(value)
+            .map_err(|e| Error::failed(format!("{name}: {e}")).in_file(&self.path))?;
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    self.inputs.insert(format!("{name}.{key}"), value.to_string());
+                }
+            }
+            serde_json::Value::String(text) => {
+                self.inputs.insert(name.to_owned(), text);
+            }
+            other => {
+                self.inputs.insert(name.to_owned(), other.to_string());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether the artefact is there and was made from the same inputs.
+    ///
+    /// # Errors
+    /// `Stale` when it was made from others and `redo` is not set.
+    pub(crate) fn is_fresh(&self, artefact: &Path, step: &str, redo: bool) -> Result<bool> {
+        if !artefact.exists() || !self.path.exists() {
+            return Ok(false);
+        }
+        let old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
+        if old == self.inputs {
+            return Ok(true);
+        }
+        if redo {
+            return Ok(false);
+        }
+        Err(Error::new(
+            ErrorKind::Stale,
+            format!("it was made from other inputs ({})", self.changes(&old)),
+        )
+        .in_file(artefact)
+        .help(format!(
+            "put the inputs back, or make it again with `regmix {step} --redo`"
+        )))
+    }
+
+    /// Records the inputs; call it when the artefact is complete.
+    pub(crate) fn write(&self) -> Result<()> {
+        artefact::write_json(&self.path, &self.inputs)
+    }
+
+    fn changes(&self, old: &BTreeMap<String, String>) -> String {
+        const SHOWN: usize = 3;
+        let none = "absent".to_owned();
+        let short = |text: &String| -> String {
+            if text.chars().count() > 40 {
+                format!("{}...", text.chars().take(16).collect::<String>())
+            } else {
+                text.clone()
+            }
+        };
+        let mut names: Vec<&String> = old.keys().chain(self.inputs.keys()).collect();
+        names.sort();
+        names.dedup();
+        let changed: Vec<String> = names
+            .into_iter()
+            .filter(|name| old.get(*name) != self.inputs.get(*name))
+            .map(|name| {
+                let was = short(old.get(name).unwrap_or(&none));
+                let is = short(self.inputs.get(name).unwrap_or(&none));
+                format!("{name} was {was}, is {is}")
+            })
+            .collect();
+        let mut text = changed[..changed.len().min(SHOWN)].join("; ");
+        if changed.len() > SHOWN {
+            text.push_str(&format!("; and {} more", changed.len() - SHOWN));
+        }
+        text
+    }
+}
+
+/// Moves a folder out of the way under the first free name `<folder>.old-<n>`
+/// and gives that name.
+pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf> {
+    for n in 1_u32.. {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(format!(".old-{n}"));
+        let target = PathBuf::from(name);
+        if !target.exists() {
+            std::fs::rename(folder, &target).map_err(|e| Error::io(folder, e))?;
+            return Ok(target);
+        }
+    }
+    unreachable!("some number is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_input_is_named_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let artefact = dir.path().join("thing");
+        let stamp = |runs: u32| {
+            Stamp::new(dir.path().join("thing.inputs.json"))
+                .with("design", &BTreeMap::from([("runs", runs)]))
+                .unwrap()
+                .with("corpus", &"abc")
+                .unwrap()
+        };
+        assert!(!stamp(1).is_fresh(&artefact, "design", false).unwrap());
+        std::fs::write(&artefact, "made").unwrap();
+        stamp(1).write().unwrap();
+        assert!(stamp(1).is_fresh(&artefact, "design", false).unwrap());
+        let err = stamp(2).is_fresh(&artefact, "design", false).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Stale);
+        assert!(err.to_string().contains("design.runs was 1, is 2"), "{err}");
+        assert!(!stamp(2).is_fresh(&artefact, "design", true).unwrap());
+    }
+
+    #[test]
+    fn folders_are_set_aside_under_free_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("runs");
+        for n in 1..=2 {
+            std::fs::create_dir(&runs).unwrap();
+            let moved = set_aside(&runs).unwrap();
+            assert_eq!(moved, dir.path().join(format!("runs.old-{n}")));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Drawing the proxies' mixtures.
+
+use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
+use regmix_data::table::MixtureTable;
+use regmix_data::{Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+
+use crate::config::SamplerName;
+use crate::stamp::{Stamp, set_aside};
+use crate::study::{Context, Study, natural_mixture};
+
+impl Study {
+    /// Draws the design into `design/mixtures.csv`, or reads the one that is
+    /// there.
+    ///
+    /// # Errors
+    /// When the corpus is missing, the space of mixtures is empty, or the
+    /// inputs of a finished design changed.
+    pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
+        let corpus = self.corpus()?;
+        let config = self.config();
+        let path = self.path("design/mixtures.csv");
+        let mut stamp = Stamp::new(self.path("design/inputs.json"))
+            .with("corpus", &corpus.fingerprint())?
+            .with("seed", &config.study.seed)?
+            .with("design", &config.design)?;
+        if config.design.max_epochs > 0.0 {
+            // Only then does the length of a proxy change what is drawn.
+            stamp = stamp.with("proxy_tokens", &self.proxy_tokens(&corpus)?)?;
+        }
+        if stamp.is_fresh(&path, "design", cx.redo)? {
+            return MixtureTable::read_csv(path);
+        }
+        let drawn = self.draw(&corpus)?;
+        cx.watch.say(&format!(
+            "drew {} mixtures ({} candidates, {} usable)",
+            drawn.mixtures.len(),
+            drawn.tried,
+            drawn.accepted
+        ));
+        let table = drawn.into_table()?;
+        let runs = self.path("runs");
+        if path.exists() && runs.exists() {
+            // The old runs belong to the old design.
+            let moved = set_aside(&runs)?;
+            cx.watch.say(&format!("the old runs are kept in {}", moved.display()));
+        }
+        table.write_csv(&path)?;
+        stamp.write()?;
+        Ok(table)
+    }
+
+    fn draw(&self, corpus: &TokenCorpus) -> Result<Drawn> {
+        let section = &self.config().design;
+        let natural = natural_mixture(corpus.manifest())?;
+        let mut space = Space::new(natural);
+        if section.max_epochs > 0.0 {
+            let tokens = self.proxy_tokens(corpus)? as f64;
+            let caps = (corpus.manifest().domains.iter())
+                .map(|d| (section.max_epochs * d.train.tokens as f64 / tokens).min(1.0))
+                .collect();
+            space = space.with_caps(caps).map_err(|e| e.field("design.max_epochs"))?;
+        }
+        space = space.with_floor(section.floor).map_err(|e| e.field("design.floor"))?;
+        let floored = Floored {
+            temperature: section.temperature,
+            strengths: section.strengths.unwrap_or(Floored::default().strengths),
+        };
+        let sampler: Box<dyn Sampler> = match section.sampler {
+            SamplerName::Floored => Box::new(floored),
+            SamplerName::Maximin => Box::new(Maximin {
+                source: floored,
+                ..Maximin::default()
+            }),
+            SamplerName::Regmix => Box::new(RegMix {
+                temperature: section.temperature,
+                strengths: section.strengths.unwrap_or(RegMix::default().strengths),
+                ..RegMix::default()
+            }),
+        };
+        let mut rng = random::stream(self.config().study.seed, "design", sampler.name());
+        sampler.draw(&space, section.runs, &mut rng)
+    }
+
+    /// Tokens that one proxy is trained on.
+    pub(crate) fn proxy_tokens(&self, corpus: &TokenCorpus) -> Result<u64> {
+        let proxy = &self.config().proxy;
+        let context = proxy.model(corpus.vocab_size())?.context as u64;
+        Ok(proxy.steps * proxy.batch_size as u64 * context)
+    }
+
+    /// How often a run of `tokens` tokens sees each domain's text, per domain.
+    ///
+    /// # Errors
+    /// When a domain is smaller than one sequence.
+    pub fn implied_epochs(
+        &self,
+        corpus: &TokenCorpus,
+        mixture: &Mixture,
+        tokens: u64,
+        context: usize,
+    ) -> Result<Vec<f64>> {
+        let mixture = mixture.reordered(corpus.domains())?;
+        let config = LoaderConfig::new(context, self.config().study.seed, "epochs");
+        let mut loader = Loader::new(corpus.clone(), mixture, config)?;
+        Ok(loader.implied_epochs(tokens / context as u64))
+    }
+
+    /// The greatest number of epochs per domain over all proxies.
+    ///
+    /// # Errors
+    /// As [`Study::implied_epochs`].
+    pub fn proxy_epochs(&self) -> Result<Vec<(String, f64)>> {
+        let corpus = self.corpus()?;
+        let mixtures = self.mixtures()?;
+        let context = self.config().proxy.model(corpus.vocab_size())?.context;
+        let tokens = self.proxy_tokens(&corpus)?;
+        let mut greatest = vec![0.0_f64; corpus.domains().len()];
+        for mixture in mixtures.mixtures() {
+            let epochs = self.implied_epochs(&corpus, mixture, tokens, context)?;
+            for (most, now) in greatest.iter_mut().zip(epochs) {
+                *most = most.max(now);
+            }
+        }
+        Ok(corpus.domains().names().map(str::to_owned).zip(greatest).collect())
+    }
+}

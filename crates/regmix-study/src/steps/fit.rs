@@ -1,0 +1,66 @@
+//! Fitting losses to mixtures.
+
+use regmix_data::table::{MixtureTable, Observations};
+use regmix_data::{Error, Result};
+use regmix_regress::{Fit, FitOptions};
+
+use crate::stamp::Stamp;
+use crate::study::{Context, Study, natural_mixture};
+
+impl Study {
+    /// Fits the final losses of all finished proxies, into `fit/`; reads the
+    /// fit when it is there already.
+    ///
+    /// # Errors
+    /// When no proxy is finished, there are too few, or the inputs of a
+    /// finished fit changed.
+    pub fn fit(&self, cx: Context<'_>) -> Result<Fit> {
+        let losses = self.collect_trajectories()?.final_losses()?;
+        let all = self.mixtures()?;
+        let finished = all
+            .iter()
+            .filter(|(run, _)| losses.runs().iter().any(|r| r == run))
+            .map(|(run, mixture)| (run.to_owned(), mixture.clone()));
+        let mixtures = MixtureTable::new(all.domains().clone(), finished)?;
+        if mixtures.len() < all.len() {
+            cx.watch.say(&format!(
+                "{} of {} proxies are finished; the fit uses those",
+                mixtures.len(),
+                all.len()
+            ));
+        }
+        let config = self.config();
+        let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
+        let stamp = Stamp::new(self.path("fit/inputs.json"))
+            .with("mixtures", &digest(mixtures.to_csv()))?
+            .with("losses", &digest(losses.to_csv()))?
+            .with("seed", &config.study.seed)?
+            .with("fit", &config.fit)?;
+        let folder = self.path("fit");
+        if stamp.is_fresh(&folder.join("fit.json"), "fit", cx.redo)? {
+            return Fit::load(folder);
+        }
+        cx.watch.say(&format!("fitting {} runs", mixtures.len()));
+        let options = FitOptions {
+            regressors: config.fit.regressors.clone(),
+            folds: config.fit.folds,
+            repeats: config.fit.repeats,
+            seed: config.study.seed,
+            natural: Some(natural_mixture(self.corpus()?.manifest())?),
+            ..FitOptions::default()
+        };
+        let fit = Fit::train(&Observations::join(mixtures, losses)?, &options)?;
+        fit.save(&folder)?;
+        stamp.write()?;
+        Ok(fit)
+    }
+
+    /// The finished fit.
+    ///
+    /// # Errors
+    /// When it was not made yet, or is damaged.
+    pub fn load_fit(&self) -> Result<Fit> {
+        self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
+        Fit::load(self.path("fit")).map_err(|e: Error| e)
+    }
+}

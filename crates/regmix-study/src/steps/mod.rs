@@ -1,0 +1,13 @@
+//! The steps of a study, each from files to files.
+
+mod design;
+mod fit;
+mod optimize;
+mod proxies;
+// mod report;
+mod status;
+mod target;
+mod tokenize;
+
+pub use optimize::{optimize_file, optimize_with};
+pub use status::{RunCounts, Status};

@@ -1,0 +1,133 @@
+//! Finding the mixture.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use regmix_data::Result;
+use regmix_data::manifest::Manifest;
+use regmix_regress::{Budget, Constraints, Fit, RecommendOptions, Recommendation};
+
+use crate::config::{ConstraintSection, ObjectiveFile};
+use crate::stamp::Stamp;
+use crate::study::{Context, Study};
+
+impl Study {
+    /// Searches the best mixture under the constraints, into `mixture.json`;
+    /// reads it when it is there already.
+    ///
+    /// # Errors
+    /// When nothing is fitted, the constraints clash, the objective is
+    /// unknown, or the inputs of a finished mixture changed.
+    pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
+        let path = self.path("mixture.json");
+        let config = self.config();
+        let target_tokens = self.target_tokens()?;
+        self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
+        let fitted = std::fs::read(self.path("fit/fit.json"))
+            .map_err(|e| regmix_data::Error::io(self.path("fit/fit.json"), e))?;
+        let stamp = Stamp::new(self.path("mixture.inputs.json"))
+            .with("fit", &blake3::hash(&fitted).to_hex()[..16].to_owned())?
+            .with("objective", &config.objective)?
+            .with("constraints", &config.constraints)?
+            .with("target_tokens", &target_tokens)?;
+        if stamp.is_fresh(&path, "optimize", cx.redo)? {
+            return Recommendation::load(path);
+        }
+        cx.watch.say("searching the mixture");
+        let corpus = self.corpus()?;
+        let options = RecommendOptions {
+            objective: config.objective.objective()?,
+            budget: Some(budget(corpus.manifest(), &config.constraints, target_tokens)),
+            seed: config.study.seed,
+            ..RecommendOptions::default()
+        };
+        let found = optimize_with(&self.load_fit()?, &config.constraints, options)?;
+        found.save(&path)?;
+        stamp.write()?;
+        Ok(found)
+    }
+
+    /// The finished mixture.
+    ///
+    /// # Errors
+    /// When it was not searched yet, or is damaged.
+    pub fn recommendation(&self) -> Result<Recommendation> {
+        let path = self.path("mixture.json");
+        self.needs(&path, "no mixture was searched", "optimize")?;
+        Recommendation::load(path)
+    }
+
+    /// Tokens of the run that the mixture is for.
+    pub(crate) fn target_tokens(&self) -> Result<f64> {
+        match self.config().constraints.target_tokens {
+            Some(tokens) => Ok(tokens),
+            None => {
+                let target = &self.config().target;
+                let context = target.model(self.corpus()?.vocab_size())?.context;
+                Ok(target.steps as f64 * (target.batch_size * context) as f64)
+            }
+        }
+    }
+}
+
+fn budget(manifest: &Manifest, section: &ConstraintSection, target_tokens: f64) -> Budget {
+    let available: BTreeMap<String, f64> = (manifest.domains.iter())
+        .map(|d| (d.name.as_str().to_owned(), d.train.tokens as f64))
+        .collect();
+    Budget {
+        available,
+        target_tokens,
+        max_epochs: section.max_epochs,
+    }
+}
+
+/// Recommends a mixture for an objective file.
+///
+/// # Errors
+/// As [`optimize_with`]; and when tokens are given for some domains only.
+pub fn optimize_file(
+    fit: &Fit,
+    file: &ObjectiveFile,
+    mut options: RecommendOptions,
+) -> Result<Recommendation> {
+    options.objective = file.objective()?;
+    options.budget = match (file.constraints.target_tokens, file.available.is_empty()) {
+        (Some(target_tokens), false) => Some(Budget {
+            available: file.available.clone(),
+            target_tokens,
+            max_epochs: file.constraints.max_epochs,
+        }),
+        _ => None,
+    };
+    optimize_with(fit, &file.constraints, options)
+}
+
+/// Recommends a mixture under a section's floors and caps.
+///
+/// # Errors
+/// When a floor or cap names an unknown domain, they clash, or the objective
+/// is unknown.
+pub fn optimize_with(
+    fit: &Fit,
+    section: &ConstraintSection,
+    mut options: RecommendOptions,
+) -> Result<Recommendation> {
+    let mut constraints = match options.constraints.take() {
+        Some(constraints) => constraints,
+        None => Constraints::none(fit.domains().clone()),
+    };
+    let named = |e: regmix_data::Error, table: &str, domain: &str| {
+        e.in_file(Path::new(crate::study::STUDY_FILE))
+            .field(format!("constraints.{table}.{domain}"))
+    };
+    for (domain, &cap) in &section.cap {
+        constraints = constraints.with_cap(domain, cap).map_err(|e| named(e, "cap", domain))?;
+    }
+    for (domain, &floor) in &section.floor {
+        constraints = constraints
+            .with_floor(domain, floor)
+            .map_err(|e| named(e, "floor", domain))?;
+    }
+    options.constraints = Some(constraints);
+    fit.recommend(&options)
+}

@@ -1,0 +1,187 @@
+//! Training the proxies, and collecting their losses.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus};
+use regmix_dynamic::{Point, Trajectories};
+use regmix_model::{
+    Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel, metrics, train_all,
+};
+
+use crate::config::RunSection;
+use crate::stamp::set_aside;
+use crate::study::{Context, Study};
+use crate::watch::{Unit, Watch};
+
+impl Study {
+    /// Trains every proxy of the design that is not finished, `parallel` at a
+    /// time (0: as many as suits the device), and writes `trajectories.csv`.
+    ///
+    /// # Errors
+    /// When the design is missing, runs were made with another configuration
+    /// or corpus, the disk refuses, or the user stops it: finished steps are
+    /// kept and the same call goes on.
+    pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
+        let corpus = self.corpus()?;
+        let mixtures = self.design(Context { redo: false, ..cx })?;
+        let seed = self.config().study.seed;
+        let jobs = mixtures
+            .iter()
+            .map(|(run, mixture)| {
+                let spec = self.spec(&self.config().proxy, run, seed, mixture, &corpus)?;
+                Ok(Job { spec, folder: self.path("runs").join(run) })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if cx.redo {
+            self.set_aside_stale(&jobs, cx)?;
+        }
+        let statuses = run_jobs("train proxies", &jobs, &corpus, device, parallel, cx)?;
+        report_failures(&jobs, &statuses, cx.watch);
+        self.collect_trajectories()
+    }
+
+    /// A run of a section on a mixture.
+    pub(crate) fn spec(
+        &self,
+        section: &RunSection,
+        run: &str,
+        seed: u64,
+        mixture: &Mixture,
+        corpus: &TokenCorpus,
+    ) -> Result<RunSpec> {
+        Ok(RunSpec {
+            run: run.to_owned(),
+            seed,
+            corpus: corpus.fingerprint().to_owned(),
+            train: section.training()?,
+            model: section.model(corpus.vocab_size())?,
+            mixture: mixture.reordered(corpus.domains())?,
+        })
+    }
+
+    /// Moves folders of runs that were made with another configuration, or
+    /// that failed, out of the way.
+    pub(crate) fn set_aside_stale(&self, jobs: &[Job], cx: Context<'_>) -> Result<()> {
+        let mut moved = 0;
+        for job in jobs {
+            let old = regmix_model::stored_fingerprint(&job.folder)?;
+            let failed = matches!(RunStatus::read(&job.folder)?, RunStatus::Failed(_));
+            if failed || old.is_some_and(|old| old != job.spec.fingerprint()) {
+                set_aside(&job.folder)?;
+                moved += 1;
+            }
+        }
+        if moved > 0 {
+            cx.watch.say(&format!(
+                "{moved} runs of another configuration are kept beside the new ones, as *.old-*"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reads the metrics of all finished proxies into `trajectories.csv`.
+    ///
+    /// # Errors
+    /// When no proxy is finished, or a file is damaged.
+    pub fn collect_trajectories(&self) -> Result<Trajectories> {
+        let corpus = self.corpus()?;
+        let mut table = Trajectories::new(corpus.domains().clone());
+        for run in self.mixtures()?.runs() {
+            let folder = self.path("runs").join(run);
+            if matches!(RunStatus::read(&folder)?, RunStatus::Done(_)) {
+                table.push(run.clone(), points(&folder, &corpus)?)?;
+            }
+        }
+        if table.is_empty() {
+            return Err(Error::input("no proxy is finished")
+                .in_file(self.path("runs"))
+                .help("run `regmix train` first"));
+        }
+        table.write_csv(self.path("trajectories.csv"))?;
+        Ok(table)
+    }
+}
+
+fn points(folder: &Path, corpus: &TokenCorpus) -> Result<Vec<Point>> {
+    let path: PathBuf = folder.join("metrics.jsonl");
+    let lines = metrics::read(&path)?;
+    lines
+        .iter()
+        .map(|line| {
+            let loss = corpus
+                .domains()
+                .names()
+                .map(|domain| {
+                    line.loss.get(domain).copied().ok_or_else(|| {
+                        Error::input(format!("no loss of domain `{domain}` at step {}", line.step))
+                            .in_file(&path)
+                            .help("the corpus changed after this run: `regmix train --redo`")
+                    })
+                })
+                .collect::<Result<Vec<f64>>>()?;
+            Ok(Point { step: line.step, tokens: line.tokens, loss })
+        })
+        .collect()
+}
+
+/// Trains jobs under one progress bar that counts tokens.
+pub(crate) fn run_jobs(
+    what: &str,
+    jobs: &[Job],
+    corpus: &TokenCorpus,
+    device: &Device,
+    parallel: usize,
+    cx: Context<'_>,
+) -> Result<Vec<RunStatus>> {
+    let mut open = 0;
+    for job in jobs {
+        if matches!(RunStatus::read(&job.folder)?, RunStatus::New | RunStatus::Started) {
+            open += 1;
+        }
+    }
+    if open == 0 {
+        // Still goes through every run: a changed configuration must be said.
+        return train_all(jobs, corpus, device, 1, quiet(cx.cancel));
+    }
+    let total: u64 = jobs.iter().map(|j| j.spec.tokens()).sum();
+    cx.watch.begin(what, total, Unit::Tokens);
+    let done = AtomicU64::new(0);
+    let finished = AtomicU64::new(0);
+    for job in jobs {
+        if matches!(RunStatus::read(&job.folder)?, RunStatus::Done(_) | RunStatus::Failed(_)) {
+            done.fetch_add(job.spec.tokens(), Ordering::Relaxed);
+            finished.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    cx.watch.at(done.load(Ordering::Relaxed));
+    let progress = |_: &RunSpec, p: Progress| {
+        cx.watch.advance(p.tokens);
+        if p.step == p.steps {
+            let n = 1 + finished.fetch_add(1, Ordering::Relaxed);
+            cx.watch.note(&format!("{n}/{} runs", jobs.len()));
+        }
+    };
+    cx.watch.note(&format!("{}/{} runs", finished.load(Ordering::Relaxed), jobs.len()));
+    let parallel = if parallel == 0 { default_parallel(device) } else { parallel };
+    let control = Control { cancel: cx.cancel, progress: &progress };
+    let result = train_all(jobs, corpus, device, parallel, control);
+    cx.watch.end();
+    result.map_err(|e| match e.kind() {
+        ErrorKind::Interrupted => crate::study::interrupted(),
+        _ => e,
+    })
+}
+
+fn quiet(cancel: &AtomicBool) -> Control<'_> {
+    fn nothing(_: &RunSpec, _: Progress) {}
+    Control { cancel, progress: &nothing }
+}
+
+pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], watch: &dyn Watch) {
+    for (job, status) in jobs.iter().zip(statuses) {
+        if let RunStatus::Failed(reason) = status {
+            watch.say(&format!("run {} failed and is left out: {reason}", job.spec.run));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing `report.html`.
+
+use std::path::PathBuf;
+
+use regmix_data::{Result, artefact};
+use regmix_dynamic::Trajectories;
+
+use crate::check::TargetCheck;
+use crate::report::Report;
+use crate::study::{Study, natural_mixture};
+
+impl Study {
+    /// Writes the page about everything that is finished, and gives its path.
+    ///
+    /// # Errors
+    /// When there is no mixture yet, a file is damaged, or the disk refuses.
+    pub fn report(&self) -> Result<PathBuf> {
+        let recommendation = self.recommendation()?;
+        let fit = self.load_fit()?;
+        let corpus = self.corpus()?;
+        let natural = natural_mixture(corpus.manifest())?;
+        let interactions = fit.interactions(&natural.reordered(fit.domains())?)?;
+        let trajectories = self.path("trajectories.csv");
+        let trajectories = match trajectories.exists() {
+            true => Some(Trajectories::read_csv(trajectories)?),
+            false => None,
+        };
+        let check = self.path("check.json");
+        let check: Option<TargetCheck> = match check.exists() {
+            true => Some(artefact::read_json(check)?),
+            false => None,
+        };
+        let design = self.mixtures()?;
+        let html = Report {
+            name: &self.config().study.name,
+            recommendation: &recommendation,
+            fit: &fit,
+            interactions: Some(&interactions),
+            trajectories: trajectories.as_ref(),
+            check: check.as_ref(),
+            corpus: Some(corpus.manifest()),
+            design: Some(&design),
+            proxy_epochs: &self.proxy_epochs()?,
+            facts: &self.facts(corpus.vocab_size())?,
+            commands: &next_commands(check.is_some()),
+        }
+        .to_html();
+        let path = self.path("report.html");
+        artefact::write_atomic(&path, html.as_bytes())?;
+        Ok(path)
+    }
+
+    fn facts(&self, vocab: u32) -> Result<Vec<(String, String)>> {
+        let config = self.config();
+        let run = |section: &crate::config::RunSection| -> Result<String> {
+            let model = section.model(vocab)?;
+            let p = model.parameters();
+            let tokens = section.steps * (section.batch_size * model.context) as u64;
+            Ok(format!(
+                "{}: {} parameters ({} embedding, {} other), {} steps of {} x {} tokens = {} tokens",
+                section.preset,
+                grouped(p.total() as u64),
+                grouped(p.embedding as u64),
+                grouped(p.non_embedding as u64),
+                grouped(section.steps),
+                section.batch_size,
+                model.context,
+                grouped(tokens),
+            ))
+        };
+        let rows = [
+            ("Proxy", run(&config.proxy)?),
+            ("Target", run(&config.target)?),
+            ("Vocabulary", grouped(u64::from(vocab))),
+            ("Design", format!("{:?}, {} runs", config.design.sampler, config.design.runs).to_lowercase()),
+            ("Objective", config.objective.objective()?.to_string()),
+            ("Repetition limit", format!("{} epochs", config.constraints.max_epochs)),
+            ("Seed", config.study.seed.to_string()),
+            ("regmix", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        Ok(rows.map(|(label, value)| (label.to_owned(), value)).to_vec())
+    }
+}
+
+fn next_commands(checked: bool) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    if !checked {
+        rows.push(("Check the promise on a larger model", "regmix target"));
+    }
+    rows.push(("Predict the losses of your own mixtures", "regmix predict --mixtures mine.csv --out predicted.csv"));
+    rows.push(("Search again for another objective or other limits", "edit study.toml, then: regmix optimize --redo"));
+    rows.iter().map(|(what, command)| ((*what).to_owned(), (*command).to_owned())).collect()
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(123), "123");
+        assert_eq!(grouped(1234), "1,234");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}

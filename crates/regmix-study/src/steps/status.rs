@@ -1,0 +1,116 @@
+//! Where a study stands.
+
+use std::path::Path;
+
+use regmix_data::Result;
+use regmix_data::manifest::Manifest;
+use regmix_data::table::MixtureTable;
+use regmix_model::RunStatus;
+use serde::Serialize;
+
+use crate::study::Study;
+
+/// Runs by how far they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RunCounts {
+    /// Planned.
+    pub planned: usize,
+    /// Finished.
+    pub done: usize,
+    /// Started and not finished.
+    pub started: usize,
+    /// Ended without a result.
+    pub failed: usize,
+}
+
+/// What is done and what comes next.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Domains of the tokenized corpus.
+    pub domains: Option<usize>,
+    /// Training tokens of the corpus.
+    pub tokens: Option<u64>,
+    /// The proxies.
+    pub proxies: RunCounts,
+    /// Whether there is a fit.
+    pub fitted: bool,
+    /// Whether there is a mixture.
+    pub optimized: bool,
+    /// The targets.
+    pub targets: RunCounts,
+    /// Whether the check is written.
+    pub checked: bool,
+    /// Whether the report is written.
+    pub reported: bool,
+    /// The command that comes next, if any.
+    pub next: Option<String>,
+}
+
+impl Study {
+    /// Looks at the files of the study.
+    ///
+    /// # Errors
+    /// When a file is there but damaged.
+    pub fn status(&self) -> Result<Status> {
+        let manifest = self.path("corpus/manifest.json");
+        let manifest = match manifest.exists() {
+            true => Some(Manifest::load(self.path("corpus"))?),
+            false => None,
+        };
+        let design = self.path("design/mixtures.csv");
+        let mut proxies = RunCounts::default();
+        if design.exists() {
+            for run in MixtureTable::read_csv(design)?.runs() {
+                proxies.count(&self.path("runs").join(run))?;
+            }
+        }
+        let mut targets = RunCounts::default();
+        for name in ["found"].into_iter().chain(self.config().check.against.iter().map(String::as_str)) {
+            for k in 1..=self.config().check.seeds {
+                targets.count(&self.path("targets").join(format!("{name}-seed{k}")))?;
+            }
+        }
+        let mut status = Status {
+            domains: manifest.as_ref().map(|m| m.domains.len()),
+            tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
+            proxies,
+            fitted: self.path("fit/fit.json").exists(),
+            optimized: self.path("mixture.json").exists(),
+            targets,
+            checked: self.path("check.json").exists(),
+            reported: self.path("report.html").exists(),
+            next: None,
+        };
+        status.next = status.next_step().map(|step| format!("regmix {step}"));
+        Ok(status)
+    }
+}
+
+impl Status {
+    fn next_step(&self) -> Option<&'static str> {
+        let p = self.proxies;
+        Some(match () {
+            () if self.domains.is_none() => "tokenize",
+            () if p.planned == 0 => "design",
+            () if p.done + p.failed < p.planned => "train",
+            () if !self.fitted => "fit",
+            () if !self.optimized => "optimize",
+            () if !self.checked => "target",
+            () if !self.reported => "report",
+            () => return None,
+        })
+    }
+}
+
+impl RunCounts {
+    fn count(&mut self, folder: &Path) -> Result<()> {
+        self.planned += 1;
+        match RunStatus::read(folder)? {
+            RunStatus::New => {}
+            RunStatus::Started => self.started += 1,
+            RunStatus::Done(_) => self.done += 1,
+            RunStatus::Failed(_) => self.failed += 1,
+        }
+        Ok(())
+    }
+}
