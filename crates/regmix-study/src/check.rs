@@ -254,7 +254,7 @@ mod tests {
         let runs = [("found", found), ("natural", other)]
             .iter()
             .flat_map(|(arm, values)| {
-                values.iter().enumerate().map(|(seed, &objective)| TargetRun {
+                values.iter().enumerate().map(move |(seed, &objective)| TargetRun {
                     run: format!("{arm}-{seed}"),
                     arm: (*arm).to_owned(),
                     seed: seed as u64,

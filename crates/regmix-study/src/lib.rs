@@ -3,7 +3,7 @@
 pub mod check;
 pub mod config;
 mod demo;
-// pub mod report;
+pub mod report;
 mod stamp;
 mod steps;
 mod study;

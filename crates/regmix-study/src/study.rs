@@ -115,9 +115,6 @@ impl Study {
         MixtureTable::read_csv(path)
     }
 
-    /// TEMPORARY
-    pub fn report(&self) -> Result<PathBuf> { Ok(self.path("report.html")) }
-
     /// Names the step that makes a missing file.
     pub(crate) fn needs(&self, path: &Path, problem: &str, step: &str) -> Result<()> {
         if path.exists() {

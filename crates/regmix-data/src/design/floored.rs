@@ -138,7 +138,10 @@ mod tests {
                 cap.iter_mut().for_each(|c| *c += lift);
             }
             let space = Space::new(prior).with_caps(cap).unwrap().with_floors(floor).unwrap();
-            let drawn = Floored::default().draw(&space, 8, &mut stream(seed, "t", "t")).unwrap();
+            // Strengths that keep draws apart: caps that are nearly tight map
+            // many sparse draws to the same corner, which is an error of its own.
+            let sampler = Floored { strengths: [5.0, 50.0], ..Floored::default() };
+            let drawn = sampler.draw(&space, 4, &mut stream(seed, "t", "t")).unwrap();
             for m in &drawn.mixtures {
                 for i in 0..n {
                     let w = m.weights()[i];

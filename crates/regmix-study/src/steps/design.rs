@@ -61,14 +61,14 @@ impl Study {
             space = space.with_caps(caps).map_err(|e| e.field("design.max_epochs"))?;
         }
         space = space.with_floor(section.floor).map_err(|e| e.field("design.floor"))?;
-        let floored = Floored {
+        let floored = |default: Floored| Floored {
             temperature: section.temperature,
-            strengths: section.strengths.unwrap_or(Floored::default().strengths),
+            strengths: section.strengths.unwrap_or(default.strengths),
         };
         let sampler: Box<dyn Sampler> = match section.sampler {
-            SamplerName::Floored => Box::new(floored),
+            SamplerName::Floored => Box::new(floored(Floored::default())),
             SamplerName::Maximin => Box::new(Maximin {
-                source: floored,
+                source: floored(Maximin::default().source),
                 ..Maximin::default()
             }),
             SamplerName::Regmix => Box::new(RegMix {

@@ -4,7 +4,7 @@ mod design;
 mod fit;
 mod optimize;
 mod proxies;
-// mod report;
+mod report;
 mod status;
 mod target;
 mod tokenize;

@@ -1,0 +1,101 @@
+//! How well each regressor predicts mixtures it has not seen.
+
+use regmix_regress::{Entry, Fit};
+
+use super::node::{self, column, number_cell, paragraph};
+use super::number::{decimals, loss, mean, percent, plural};
+use super::{Node, Report, scatter, scroll, target_words};
+
+/// Left-out measurements listed at most.
+const LISTED: usize = 20;
+
+pub(super) fn section(report: &Report<'_>) -> Node {
+    let fit = report.fit;
+    let mut out = node::section("proxies", "How well proxies predict")
+        .push(paragraph(format!(
+            "{} were fitted. Every number is from cross-validation: each proxy is predicted by a \
+             model that has not seen it. Means over {}; coverage is the share of proxies inside \
+             their 90% interval.",
+            plural(fit.rows(), "proxy run"),
+            target_words(fit),
+        )))
+        .push(scroll("Regressors by cross-validation", table(fit)));
+    let warnings = fit
+        .warnings()
+        .iter()
+        .map(|w| Node::new("li").class("warn").text(w));
+    let dropped = dropped(fit);
+    if !fit.warnings().is_empty() || dropped.is_some() {
+        out = out.push(
+            Node::new("ul")
+                .class("notes")
+                .extend(warnings)
+                .extend(dropped),
+        );
+    }
+    out.extend(scatter::figures(report))
+}
+
+fn table(fit: &Fit) -> Node {
+    let entries = fit.league().entries();
+    let mut names: Vec<&str> = Vec::new();
+    for entry in entries {
+        if !names.contains(&entry.regressor.as_str()) {
+            names.push(&entry.regressor);
+        }
+    }
+    let targets = fit.targets().len();
+    let head = Node::new("tr")
+        .push(column("Regressor", "name"))
+        .push(column("Spearman", "n"))
+        .push(column("Mean abs. error", "n"))
+        .push(column("R²", "n"))
+        .push(column("Coverage", "n"))
+        .push(column("Chosen for", "n"));
+    let rows = names.into_iter().map(|name| {
+        let own: Vec<&Entry> = entries.iter().filter(|e| e.regressor == name).collect();
+        let average = |of: fn(&Entry) -> f64| mean(own.iter().map(|e| of(e)));
+        let chosen = own.iter().filter(|e| e.chosen).count();
+        let mark = if chosen > 0 { "✓ " } else { "" };
+        let tr = Node::new("tr");
+        let tr = if chosen > 0 { tr.class("chosen") } else { tr };
+        tr.push(
+            Node::new("th")
+                .attr("scope", "row")
+                .text(format!("{mark}{name}")),
+        )
+        .push(number_cell(decimals(average(|e| e.spearman), 3)))
+        .push(number_cell(loss(average(|e| e.mae))))
+        .push(number_cell(decimals(average(|e| e.r2), 3)))
+        .push(number_cell(percent(average(|e| e.coverage90))))
+        .push(number_cell(match chosen {
+            0 => String::new(),
+            n => format!("{n} of {targets}"),
+        }))
+    });
+    Node::new("table")
+        .class("plain")
+        .push(node::caption(
+            "Regressors by cross-validation, errors in nats per token",
+        ))
+        .push(Node::new("thead").push(head))
+        .push(Node::new("tbody").extend(rows))
+}
+
+fn dropped(fit: &Fit) -> Option<Node> {
+    let all = fit.dropped();
+    if all.is_empty() {
+        return None;
+    }
+    let listed = (all.iter().take(LISTED))
+        .map(|d| Node::new("li").text(format!("{}, {}: {}", d.run, d.target, d.reason)));
+    let summary = format!("{} left out of the fit", plural(all.len(), "measurement"));
+    let mut items = Node::new("ul").extend(listed);
+    if all.len() > LISTED {
+        items = items.push(Node::new("li").text(format!("and {} more", all.len() - LISTED)));
+    }
+    let details = Node::new("details")
+        .push(Node::new("summary").text(summary))
+        .push(items);
+    Some(Node::new("li").push(details))
+}

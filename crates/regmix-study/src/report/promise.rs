@@ -1,0 +1,124 @@
+//! Whether the promise held: target runs on the found mixture and on others.
+
+use crate::check::{Arm, Comparison, TargetCheck, Verdict};
+
+use super::node::{self, column, number_cell, paragraph, row_head};
+use super::number::{NONE, UNIT, difference, loss, plural, short};
+use super::scale::Scale;
+use super::track::Track;
+use super::{Node, Report, objective_words, scroll, target_words};
+
+pub(super) fn section(report: &Report<'_>) -> Node {
+    let section = node::section("promise", "Did the promise hold?");
+    let Some(check) = report.check else {
+        return section.push(
+            paragraph("Not checked yet. Run ")
+                .push(Node::new("code").text("regmix target"))
+                .text(
+                    " to train targets on the found mixture and on those it is compared with; \
+                     two seeds or more tell a gain from noise.",
+                ),
+        );
+    };
+    let seeds = check.arms.iter().map(|a| a.seeds).min().unwrap_or(0);
+    section
+        .push(paragraph(check.sentence()).class("verdict"))
+        .push(paragraph(format!(
+            "Targets of {} parameters (proxies: {}), {} tokens each, {} per mixture. Dots: one run \
+             each, {} in {UNIT}. Stroke and whisker: mean and standard deviation over seeds. Gains are paired by seed; positive: the found mixture is better.",
+            short(check.target_parameters as f64),
+            short(check.proxy_parameters as f64),
+            short(check.target_tokens as f64),
+            plural(seeds, "seed"),
+            objective_words(&check.objective, &target_words(report.fit)),
+        )))
+        .push(scroll("Target runs per mixture", table(check)))
+}
+
+fn table(check: &TargetCheck) -> Node {
+    let whisker = |a: &Arm| {
+        let sd = a.sd.unwrap_or(0.0);
+        [a.mean - sd, a.mean + sd]
+    };
+    let values = (check.runs.iter().map(|r| r.objective))
+        .chain(check.arms.iter().flat_map(whisker))
+        .filter(|v| v.is_finite());
+    let scale = Scale::around(values);
+    let track = Track::new(scale, scale.labels(3));
+    let head = Node::new("tr")
+        .push(column("Mixture", "name"))
+        .push(column("", "plot").push(track.axis("Loss in nats per token")))
+        .push(column("Mean ± sd", "n"))
+        .push(column("Gain predicted", "n"))
+        .push(column("Gain measured", "n"))
+        .push(column("95% interval", "n"))
+        .push(column("Verdict", ""));
+    let promised = check.arms.first().and_then(|found| found.predicted);
+    let rows = check.arms.iter().map(|arm| {
+        let comparison = check.comparisons.iter().find(|c| c.against == arm.name);
+        row(check, &track, arm, promised, comparison)
+    });
+    Node::new("table")
+        .class("chart arms")
+        .push(node::caption("Targets per mixture; predicted gains are for proxies").class("hidden"))
+        .push(Node::new("thead").push(head))
+        .push(Node::new("tbody").extend(rows))
+}
+
+fn row(
+    check: &TargetCheck,
+    track: &Track,
+    arm: &Arm,
+    promised: Option<f64>,
+    comparison: Option<&Comparison>,
+) -> Node {
+    let mean = match arm.sd {
+        Some(sd) => format!("{} ± {}", loss(arm.mean), loss(sd)),
+        None => loss(arm.mean),
+    };
+    let label = format!("{}: {mean} over {}", arm.name, plural(arm.seeds, "seed"));
+    let mut marks = Vec::new();
+    if let Some(sd) = arm.sd {
+        marks.extend(track.whisker(arm.mean - sd, arm.mean + sd));
+    }
+    let runs = check.runs.iter().filter(|r| r.arm == arm.name);
+    marks.extend(
+        runs.filter(|r| r.objective.is_finite())
+            .map(|r| track.dot(r.objective)),
+    );
+    if arm.mean.is_finite() {
+        marks.push(track.mean(arm.mean));
+    }
+    let (gain, interval, verdict) = match comparison {
+        None => (NONE.to_owned(), NONE.to_owned(), Node::new("td").text(NONE)),
+        Some(c) => (
+            difference(c.gain),
+            c.interval.map_or_else(
+                || NONE.to_owned(),
+                |[low, high]| format!("{} to {}", difference(low), difference(high)),
+            ),
+            Node::new("td").push(badge(c.verdict)),
+        ),
+    };
+    let predicted = match (comparison, promised, arm.predicted) {
+        (Some(_), Some(found), Some(other)) => difference(other - found),
+        _ => NONE.to_owned(),
+    };
+    Node::new("tr")
+        .push(row_head(&arm.name))
+        .push(Node::new("td").class("plot").push(track.row(&label, marks)))
+        .push(number_cell(mean))
+        .push(number_cell(predicted))
+        .push(number_cell(gain))
+        .push(number_cell(interval))
+        .push(verdict)
+}
+
+fn badge(verdict: Verdict) -> Node {
+    let (class, text) = match verdict {
+        Verdict::Better => ("badge good", "found is better"),
+        Verdict::Worse => ("badge bad", "found is worse"),
+        Verdict::Unclear => ("badge open", "cannot be told"),
+    };
+    Node::new("span").class(class).text(text)
+}

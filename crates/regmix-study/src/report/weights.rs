@@ -1,0 +1,151 @@
+//! The found weights beside the natural ones, with what limits them.
+
+use regmix_regress::search::Termination;
+use regmix_regress::{Bound, Recommendation, WeightSpread};
+
+use super::answer::{models_alone, optimism};
+use super::node::{column, main_cell, number_cell, paragraph, row_head};
+use super::number::{decimals, list, maybe_percent, percent, plural};
+use super::scale::Scale;
+use super::track::Track;
+use super::{Node, Report, node};
+
+pub(super) fn section(report: &Report<'_>) -> Node {
+    let found = report.recommendation;
+    let mut intro = "Share of tokens per domain. Bars: the found mixture.".to_owned();
+    if found.weights.iter().any(|w| w.low.is_some()) {
+        intro.push_str(&format!(
+            " Whiskers: 5th to 95th percentile of the optimum over {}.",
+            plural(found.provenance.refits, "bootstrap refit")
+        ));
+    } else {
+        intro.push_str(" No bootstrap was run, so there are no error bars.");
+    }
+    if found.weights.iter().any(|w| w.natural.is_some()) {
+        intro.push_str(" Diamonds: the natural mixture, the corpus as it is.");
+    }
+    node::section("mixture", "The mixture")
+        .push(paragraph(intro))
+        .push(table(report))
+        .push(Node::new("ul").class("notes").extend(notes(found)))
+}
+
+fn table(report: &Report<'_>) -> Node {
+    let all = &report.recommendation.weights;
+    let ends = |w: &WeightSpread| [Some(w.weight), w.natural, w.high];
+    let scale = Scale::from_zero(all.iter().flat_map(ends).flatten());
+    let (ticks, places) = scale.ticks(4);
+    let places = places.saturating_sub(2);
+    let ticks = ticks
+        .into_iter()
+        .map(|t| (t, format!("{}%", decimals(100.0 * t, places))));
+    let track = Track::new(scale, ticks.collect());
+    let head = Node::new("tr")
+        .push(column("Domain", "name"))
+        .push(column("", "plot").push(track.axis("Share of tokens in percent")))
+        .push(column("Weight", "n"))
+        .push(column("5–95%", "n wide"))
+        .push(column("Natural", "n"));
+    let rows = (report.domains().into_iter())
+        .filter_map(|name| all.iter().find(|w| w.domain == name))
+        .map(|w| row(&track, w));
+    Node::new("table")
+        .class("chart")
+        .push(node::caption("Found and natural weights per domain").class("hidden"))
+        .push(Node::new("thead").push(head))
+        .push(Node::new("tbody").extend(rows))
+}
+
+fn row(track: &Track, w: &WeightSpread) -> Node {
+    let interval = match (w.low, w.high) {
+        (Some(low), Some(high)) if low.is_finite() && high.is_finite() => Some((low, high)),
+        _ => None,
+    };
+    let interval_text = interval.map_or_else(
+        || super::number::NONE.to_owned(),
+        |(low, high)| {
+            let low = percent(low);
+            format!("{}–{}", low.trim_end_matches('%'), percent(high))
+        },
+    );
+    let mut label = format!("{}: {}", w.domain, percent(w.weight));
+    if interval.is_some() {
+        label.push_str(&format!(", 5 to 95% of refits {interval_text}"));
+    }
+    if let Some(natural) = w.natural {
+        label.push_str(&format!(", natural {}", percent(natural)));
+    }
+    let mut marks = vec![track.bar(w.weight)];
+    if let Some((low, high)) = interval {
+        marks.extend(track.whisker(low, high));
+    }
+    marks.extend(w.natural.map(|natural| track.diamond(natural)));
+    Node::new("tr")
+        .push(row_head(&w.domain))
+        .push(Node::new("td").class("plot").push(track.row(&label, marks)))
+        .push(main_cell(percent(w.weight)))
+        .push(Node::new("td").class("n wide").text(interval_text))
+        .push(number_cell(maybe_percent(w.natural)))
+}
+
+/// What a person should know before using the mixture.
+fn notes(found: &Recommendation) -> Vec<Node> {
+    let item = |text: String| Node::new("li").text(text);
+    let mut out = vec![support(found), item(binding(found))];
+    out.extend(
+        [models_alone(found), optimism(found)]
+            .into_iter()
+            .flatten()
+            .map(item),
+    );
+    if matches!(found.termination, Some(Termination::MaxIterations)) {
+        out.push(
+            item("The search stopped at its limit on iterations, not at a minimum.".to_owned())
+                .class("warn"),
+        );
+    }
+    out
+}
+
+fn support(found: &Recommendation) -> Node {
+    let s = &found.support;
+    let distances = format!(
+        "the nearest proxy ({}) differs in {} of the tokens; proxies differ from their own \
+         nearest neighbour in {} (median), 95% of them in at most {}",
+        s.nearest_run,
+        percent(s.distance),
+        percent(s.typical),
+        percent(s.limit)
+    );
+    if s.out_of_distribution {
+        Node::new("li").class("warn").text(format!(
+            "Out of distribution: {distances}. The prediction is an extrapolation and its \
+             interval is too narrow."
+        ))
+    } else {
+        Node::new("li").text(format!("Within what proxies covered: {distances}."))
+    }
+}
+
+fn binding(found: &Recommendation) -> String {
+    let at = |bound: Bound| -> Vec<String> {
+        (found.binding.iter().filter(|b| b.bound == bound))
+            .map(|b| b.domain.clone())
+            .collect()
+    };
+    let mut parts = Vec::new();
+    for (bound, word) in [(Bound::Cap, "cap"), (Bound::Floor, "floor")] {
+        let names = at(bound);
+        if !names.is_empty() {
+            parts.push(format!("the {word} on {}", list(&names)));
+        }
+    }
+    if parts.is_empty() {
+        "No floor or cap holds the mixture back.".to_owned()
+    } else {
+        format!(
+            "Bounds hold the mixture back: {}. Relaxing them would lower the prediction.",
+            list(&parts)
+        )
+    }
+}
