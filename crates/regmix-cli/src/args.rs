@@ -25,7 +25,13 @@ Exit codes:
 #[command(name = "regmix", version, after_help = AFTER, max_term_width = 100)]
 pub(crate) struct Args {
     /// Folder of the study.
-    #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
+    #[arg(
+        long,
+        short = 'C',
+        global = true,
+        default_value = ".",
+        value_name = "DIR"
+    )]
     pub(crate) study: PathBuf,
 
     /// How results are printed to stdout.
@@ -107,7 +113,9 @@ A second `regmix demo` goes on where the first was stopped.")]
     },
 
     /// Train the proxies; goes on where it was stopped.
-    #[command(after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4")]
+    #[command(
+        after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4"
+    )]
     Train {
         #[command(flatten)]
         compute: Compute,
@@ -137,7 +145,12 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
         #[arg(long, requires = "mixtures", value_name = "DIR")]
         out: Option<PathBuf>,
         /// Regressors to judge, separated by commas; all by default.
-        #[arg(long, value_delimiter = ',', requires = "mixtures", value_name = "NAMES")]
+        #[arg(
+            long,
+            value_delimiter = ',',
+            requires = "mixtures",
+            value_name = "NAMES"
+        )]
         regressors: Option<Vec<String>>,
         /// Seed of folds and fits.
         #[arg(long, requires = "mixtures", default_value_t = 42)]
@@ -148,7 +161,9 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
     },
 
     /// Predict the losses of mixtures.
-    #[command(after_help = "Example:\n  regmix predict --fit fit --mixtures candidates.csv --out predicted.csv")]
+    #[command(
+        after_help = "Example:\n  regmix predict --fit fit --mixtures candidates.csv --out predicted.csv"
+    )]
     Predict {
         /// Folder of a fit; the study's by default.
         #[arg(long, value_name = "DIR")]
@@ -213,7 +228,9 @@ max_epochs, target_tokens) and `[available]` (tokens per domain).")]
     Devices,
 
     /// Print completions for a shell.
-    #[command(after_help = "Example:\n  regmix completions bash > ~/.local/share/bash-completion/completions/regmix")]
+    #[command(
+        after_help = "Example:\n  regmix completions bash > ~/.local/share/bash-completion/completions/regmix"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,

@@ -3,7 +3,6 @@
 mod args;
 mod commands;
 mod interrupt;
-mod memory;
 mod output;
 
 use std::process::ExitCode;
@@ -14,7 +13,7 @@ use crate::args::Args;
 use crate::output::error;
 
 fn main() -> ExitCode {
-    memory::keep_freed_buffers();
+    regmix_model::keep_freed_buffers();
     let args = match Args::try_parse() {
         Ok(args) => args,
         // Clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).

@@ -75,12 +75,16 @@ impl Trajectories {
 
     /// Runs with their points, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Point])> {
-        self.runs.iter().map(|(run, points)| (run.as_str(), points.as_slice()))
+        self.runs
+            .iter()
+            .map(|(run, points)| (run.as_str(), points.as_slice()))
     }
 
     /// The points of one run.
     pub fn get(&self, run: &str) -> Option<&[Point]> {
-        self.iter().find(|(name, _)| *name == run).map(|(_, points)| points)
+        self.iter()
+            .find(|(name, _)| *name == run)
+            .map(|(_, points)| points)
     }
 
     /// How many runs there are.
@@ -99,11 +103,16 @@ impl Trajectories {
     /// When there is no run.
     pub fn final_losses(&self) -> Result<ValueTable> {
         if self.is_empty() {
-            return Err(Error::input("no trajectories: expected at least one finished run"));
+            return Err(Error::input(
+                "no trajectories: expected at least one finished run",
+            ));
         }
         let targets = self.domains.names().map(str::to_owned).collect();
         let last = |points: &[Point]| points[points.len() - 1].loss.clone();
-        ValueTable::new(targets, self.iter().map(|(run, p)| (run.to_owned(), last(p))))
+        ValueTable::new(
+            targets,
+            self.iter().map(|(run, p)| (run.to_owned(), last(p))),
+        )
     }
 
     /// The table as CSV text, `run,step,tokens,<domain>…`. An empty field is a
@@ -111,15 +120,27 @@ impl Trajectories {
     pub fn to_csv(&self) -> String {
         let ok = "writing CSV to memory cannot fail";
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = ["run", "step", "tokens"].into_iter().chain(self.domains.names());
+        let header = ["run", "step", "tokens"]
+            .into_iter()
+            .chain(self.domains.names());
         writer.write_record(header).expect(ok);
         for (run, points) in self.iter() {
             for point in points {
                 let losses = point.loss.iter().map(|l| {
-                    if l.is_nan() { String::new() } else { l.to_string() }
+                    if l.is_nan() {
+                        String::new()
+                    } else {
+                        l.to_string()
+                    }
                 });
-                let head = [run.to_owned(), point.step.to_string(), point.tokens.to_string()];
-                writer.write_record(head.into_iter().chain(losses)).expect(ok);
+                let head = [
+                    run.to_owned(),
+                    point.step.to_string(),
+                    point.tokens.to_string(),
+                ];
+                writer
+                    .write_record(head.into_iter().chain(losses))
+                    .expect(ok);
             }
         }
         String::from_utf8(writer.into_inner().expect(ok)).expect("CSV of strings is UTF-8")
@@ -229,7 +250,10 @@ mod tests {
         assert_eq!(table.len(), 2);
         assert!(table.get("x").unwrap()[0].loss[1].is_nan());
         assert_eq!(table.to_csv(), text);
-        assert_eq!(table.final_losses().unwrap().rows(), [[3.25, 1.0], [4.0, 2.0]]);
+        assert_eq!(
+            table.final_losses().unwrap().rows(),
+            [[3.25, 1.0], [4.0, 2.0]]
+        );
     }
 
     #[test]
@@ -238,7 +262,10 @@ mod tests {
             ("step,run,tokens,a\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
-            ("run,step,tokens,a\nx,2,20,1\nx,1,30,1\n", "step 1 (30 tokens) follows step 2"),
+            (
+                "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
+                "step 1 (30 tokens) follows step 2",
+            ),
             ("run,step,tokens,a\nx,1,10\n", "t.csv:2: CSV error"),
         ] {
             let err = parse(text).unwrap_err();

@@ -16,6 +16,7 @@ mod device;
 mod fleet;
 mod llama;
 mod loss;
+mod memory;
 pub mod metrics;
 mod optimizer;
 mod run;
@@ -26,6 +27,9 @@ mod trainer;
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
 pub use fleet::{Job, default_parallel, train_all};
+pub use memory::keep_freed_buffers;
 pub use optimizer::{AdamWConfig, Schedule, learning_rate};
-pub use run::{Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, stored_fingerprint, train};
+pub use run::{
+    Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, stored_fingerprint, train,
+};
 pub use trainer::{StepOutcome, Trainer};

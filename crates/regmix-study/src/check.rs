@@ -222,7 +222,10 @@ fn moments(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+    (
+        mean,
+        (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+    )
 }
 
 /// 97.5% point of Student's t distribution.
@@ -254,13 +257,16 @@ mod tests {
         let runs = [("found", found), ("natural", other)]
             .iter()
             .flat_map(|(arm, values)| {
-                values.iter().enumerate().map(move |(seed, &objective)| TargetRun {
-                    run: format!("{arm}-{seed}"),
-                    arm: (*arm).to_owned(),
-                    seed: seed as u64,
-                    objective,
-                    loss: BTreeMap::new(),
-                })
+                values
+                    .iter()
+                    .enumerate()
+                    .map(move |(seed, &objective)| TargetRun {
+                        run: format!("{arm}-{seed}"),
+                        arm: (*arm).to_owned(),
+                        seed: seed as u64,
+                        objective,
+                        loss: BTreeMap::new(),
+                    })
             })
             .collect();
         let arm = |name: &str| (name.to_owned(), Mixture::uniform(domains.clone()), None);
@@ -288,7 +294,10 @@ mod tests {
         assert_eq!(c.comparisons[0].verdict, Verdict::Worse);
         assert!(c.sentence().contains("loses to natural"));
         // One seed proves nothing.
-        assert_eq!(check(&[1.0], &[2.0]).comparisons[0].verdict, Verdict::Unclear);
+        assert_eq!(
+            check(&[1.0], &[2.0]).comparisons[0].verdict,
+            Verdict::Unclear
+        );
     }
 
     #[test]

@@ -429,7 +429,9 @@ impl Default for FitSection {
         let options = regmix_regress::FitOptions::default();
         Self {
             // `mean` is always judged.
-            regressors: (options.regressors.into_iter()).filter(|r| r != "mean").collect(),
+            regressors: (options.regressors.into_iter())
+                .filter(|r| r != "mean")
+                .collect(),
             folds: options.folds,
             repeats: options.repeats,
         }
@@ -578,7 +580,9 @@ impl ObjectiveFile {
     /// When it has both a loss and weights, or the weights are unusable.
     pub fn objective(&self) -> Result<Objective> {
         match (&self.loss, self.weights.is_empty()) {
-            (Some(_), false) => Err(Error::input("both `loss` and `weights`: expected one of them")),
+            (Some(_), false) => Err(Error::input(
+                "both `loss` and `weights`: expected one of them",
+            )),
             (Some(loss), true) => Ok(Objective::parse(loss)),
             (None, true) => Ok(Objective::Mean),
             (None, false) => Objective::weighted(self.weights.clone()),
@@ -597,7 +601,9 @@ impl Config {
             let missing = e.kind() == std::io::ErrorKind::NotFound;
             let error = Error::io(path, e);
             if missing {
-                error.help("`regmix init` writes a commented study.toml; `--study DIR` names its folder")
+                error.help(
+                    "`regmix init` writes a commented study.toml; `--study DIR` names its folder",
+                )
             } else {
                 error
             }
@@ -617,15 +623,43 @@ impl Config {
                 .and_then(|_| run.training())
                 .map_err(|e| place(e, section, text, path))?;
         }
-        config.corpus.source_options().map_err(|e| e.in_file(path))?;
+        config
+            .corpus
+            .source_options()
+            .map_err(|e| e.in_file(path))?;
         config.objective.objective().map_err(|e| e.in_file(path))?;
         let rules: [(&str, &str, bool, &str); 8] = [
-            ("corpus", "valid_share", config.corpus.valid_share > 0.0 && config.corpus.valid_share < 1.0, "a share above 0 and below 1"),
+            (
+                "corpus",
+                "valid_share",
+                config.corpus.valid_share > 0.0 && config.corpus.valid_share < 1.0,
+                "a share above 0 and below 1",
+            ),
             ("design", "runs", config.design.runs > 0, "at least 1"),
-            ("design", "max_epochs", config.design.max_epochs >= 0.0, "0 (no limit) or more"),
-            ("design", "floor", (0.0..1.0).contains(&config.design.floor), "a weight of 0 or more, below 1"),
-            ("constraints", "max_epochs", config.constraints.max_epochs > 0.0, "a number above 0"),
-            ("constraints", "target_tokens", config.constraints.target_tokens.is_none_or(|t| t > 0.0), "a number above 0"),
+            (
+                "design",
+                "max_epochs",
+                config.design.max_epochs >= 0.0,
+                "0 (no limit) or more",
+            ),
+            (
+                "design",
+                "floor",
+                (0.0..1.0).contains(&config.design.floor),
+                "a weight of 0 or more, below 1",
+            ),
+            (
+                "constraints",
+                "max_epochs",
+                config.constraints.max_epochs > 0.0,
+                "a number above 0",
+            ),
+            (
+                "constraints",
+                "target_tokens",
+                config.constraints.target_tokens.is_none_or(|t| t > 0.0),
+                "a number above 0",
+            ),
             ("check", "seeds", config.check.seeds > 0, "at least 1"),
             ("fit", "folds", config.fit.folds >= 2, "2 or more"),
         ];
@@ -750,9 +784,15 @@ mod tests {
     #[test]
     fn values_out_of_range_are_placed() {
         let err = parse("[corpus]\npath = 'x'\n[design]\nruns = 0\n").unwrap_err();
-        assert_eq!(err.to_string(), "study.toml:4: `design.runs`: out of range, expected at least 1");
+        assert_eq!(
+            err.to_string(),
+            "study.toml:4: `design.runs`: out of range, expected at least 1"
+        );
         let err = parse("[corpus]\npath = 'x'\n[check]\nagainst = ['doremi']\n").unwrap_err();
-        assert!(err.to_string().contains("unknown mixture `doremi`"), "{err}");
+        assert!(
+            err.to_string().contains("unknown mixture `doremi`"),
+            "{err}"
+        );
         let mut text = template("x", Path::new("x"));
         text = text.replacen("lr = 4e-3", "lr = -1.0", 1);
         let err = parse(&text).unwrap_err();

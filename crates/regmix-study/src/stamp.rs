@@ -33,7 +33,8 @@ impl Stamp {
         match value {
             serde_json::Value::Object(map) => {
                 for (key, value) in map {
-                    self.inputs.insert(format!("{name}.{key}"), value.to_string());
+                    self.inputs
+                        .insert(format!("{name}.{key}"), value.to_string());
                 }
             }
             serde_json::Value::String(text) => {

@@ -34,7 +34,9 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("redo", &self.redo).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("redo", &self.redo)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +103,11 @@ impl Study {
     /// When it was not made yet, or is damaged.
     pub fn corpus(&self) -> Result<TokenCorpus> {
         let folder = self.path("corpus");
-        self.needs(&folder.join("manifest.json"), "the corpus is not tokenized", "tokenize")?;
+        self.needs(
+            &folder.join("manifest.json"),
+            "the corpus is not tokenized",
+            "tokenize",
+        )?;
         TokenCorpus::open(folder)
     }
 
@@ -131,11 +137,18 @@ impl Study {
 /// # Errors
 /// When the corpus holds no token.
 pub fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
-    let tokens = manifest.domains.iter().map(|d| d.train.tokens as f64).collect();
+    let tokens = manifest
+        .domains
+        .iter()
+        .map(|d| d.train.tokens as f64)
+        .collect();
     Mixture::normalized(manifest.domain_set()?, tokens)
 }
 
 /// An error when the user asked to stop.
 pub(crate) fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted; what was finished is kept")
+    Error::new(
+        ErrorKind::Interrupted,
+        "interrupted; what was finished is kept",
+    )
 }

@@ -30,9 +30,15 @@ pub(super) fn demo(
     };
     let (study, embedded) = Study::demo(out, corpus)?;
     if let Some(embedded) = embedded {
-        tell("corpus: sources of regmix's own dependencies, from cargo's registry folder".to_owned());
+        tell(
+            "corpus: sources of regmix's own dependencies, from cargo's registry folder".to_owned(),
+        );
         let rows = embedded.sizes().into_iter().map(|(kind, [train, valid])| {
-            vec![kind.to_owned(), format!("{:.2}", train as f64 / 1e6), format!("{:.2}", valid as f64 / 1e6)]
+            vec![
+                kind.to_owned(),
+                format!("{:.2}", train as f64 / 1e6),
+                format!("{:.2}", valid as f64 / 1e6),
+            ]
         });
         tell(table(&["domain", "train MB", "valid MB"], rows));
     }
@@ -52,23 +58,38 @@ pub(super) fn demo(
     let check = study.target(&device, compute.parallel, cx)?;
     let report = study.report()?;
     match session.args.format {
-        Format::Json => print_json(&serde_json::json!({ "mixture": found, "check": check, "report": report }))?,
+        Format::Json => {
+            print_json(&serde_json::json!({ "mixture": found, "check": check, "report": report }))?
+        }
         Format::Table => {
             print(&show::mixture(&found));
             print("\n");
             print(&show::check(&check));
-            print(&format!("\nReport:  {}\nMixture: {}\n", report.display(), study.path("mixture.json").display()));
+            print(&format!(
+                "\nReport:  {}\nMixture: {}\n",
+                report.display(),
+                study.path("mixture.json").display()
+            ));
             print("\nNext:\n");
             for (what, verb) in [
                 ("what is done", "status"),
                 ("predict your own mixtures", "predict --mixtures mine.csv"),
-                ("change the objective in study.toml, then", "optimize --redo"),
+                (
+                    "change the objective in study.toml, then",
+                    "optimize --redo",
+                ),
             ] {
                 print(&format!("  {:<60} # {what}\n", command(study.root(), verb)));
             }
-            print(&format!("  {:<60} # a study of your own text\n", "regmix -C my-study init --corpus PATH"));
+            print(&format!(
+                "  {:<60} # a study of your own text\n",
+                "regmix -C my-study init --corpus PATH"
+            ));
         }
     }
-    tell(format!("demo took {}", duration(begun.elapsed().as_secs_f64())));
+    tell(format!(
+        "demo took {}",
+        duration(begun.elapsed().as_secs_f64())
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -42,8 +42,16 @@ pub(super) fn devices(session: &Session<'_>) -> Result<ExitCode> {
         table(
             &["device", "compiled in", "present", "nano tokens/s", "note"],
             rows.iter().map(|r| {
-                let speed = r.tokens_per_second.map_or_else(String::new, |s| format!("{s:.0}"));
-                vec![r.device.clone(), yes(r.compiled), yes(r.present), speed, r.note.clone()]
+                let speed = r
+                    .tokens_per_second
+                    .map_or_else(String::new, |s| format!("{s:.0}"));
+                vec![
+                    r.device.clone(),
+                    yes(r.compiled),
+                    yes(r.present),
+                    speed,
+                    r.note.clone(),
+                ]
             }),
         )
     })?;
@@ -56,7 +64,9 @@ fn speed(spec: DeviceSpec) -> Result<f64> {
     let device = Device::open(spec)?;
     let config = ModelConfig::preset("nano", 1024)?;
     let mut trainer = Trainer::new(&config, AdamWConfig::default(), 1, &device)?;
-    let batch: Vec<u32> = (0..8 * (config.context as u32 + 1)).map(|i| i * 31 % 1024).collect();
+    let batch: Vec<u32> = (0..8 * (config.context as u32 + 1))
+        .map(|i| i * 31 % 1024)
+        .collect();
     trainer.step(&batch, 8, 1e-3)?;
     let begun = Instant::now();
     let mut steps = 0;

@@ -55,22 +55,47 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         display: Display::new(args.quiet),
     };
     match &args.command {
-        Command::Demo { corpus, out, compute } => demo::demo(&session, corpus.as_deref(), out, compute),
+        Command::Demo {
+            corpus,
+            out,
+            compute,
+        } => demo::demo(&session, corpus.as_deref(), out, compute),
         Command::Init { corpus, name } => study::init(&session, corpus, name.as_deref()),
         Command::Tokenize { redo } => study::tokenize(&session, *redo),
         Command::Design { redo } => study::design(&session, *redo),
         Command::Train { compute, redo } => study::train(&session, compute, *redo),
         Command::Status => study::status(&session),
-        Command::Fit { mixtures, losses, out, regressors, seed, redo } => match (mixtures, losses, out) {
-            (Some(mixtures), Some(losses), Some(out)) => {
-                regress::fit_tables(&session, mixtures, losses, out, regressors.clone(), *seed, *redo)
-            }
+        Command::Fit {
+            mixtures,
+            losses,
+            out,
+            regressors,
+            seed,
+            redo,
+        } => match (mixtures, losses, out) {
+            (Some(mixtures), Some(losses), Some(out)) => regress::fit_tables(
+                &session,
+                mixtures,
+                losses,
+                out,
+                regressors.clone(),
+                *seed,
+                *redo,
+            ),
             _ => study::fit(&session, *redo),
         },
         Command::Predict { fit, mixtures, out } => {
             regress::predict(&session, fit.as_deref(), mixtures, out.as_deref())
         }
-        Command::Optimize { fit, objective, prior, method, out, seed, redo } => match (fit, out) {
+        Command::Optimize {
+            fit,
+            objective,
+            prior,
+            method,
+            out,
+            seed,
+            redo,
+        } => match (fit, out) {
             (Some(fit), Some(out)) => {
                 let request = regress::Request {
                     fit,
@@ -85,7 +110,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             }
             _ => study::optimize(&session, *redo),
         },
-        Command::Target { compute, redo, gate } => study::target(&session, compute, *redo, *gate),
+        Command::Target {
+            compute,
+            redo,
+            gate,
+        } => study::target(&session, compute, *redo, *gate),
         Command::Report => study::report(&session),
         Command::Devices => devices::devices(&session),
         Command::Completions { shell } => {

@@ -23,9 +23,15 @@ pub(super) fn fit_tables(
     seed: u64,
     redo: bool,
 ) -> Result<ExitCode> {
-    let observations = Observations::join(MixtureTable::read_csv(mixtures)?, ValueTable::read_csv(losses)?)?;
+    let observations = Observations::join(
+        MixtureTable::read_csv(mixtures)?,
+        ValueTable::read_csv(losses)?,
+    )?;
     unclaimed(&out.join("fit.json"), redo)?;
-    let mut options = FitOptions { seed, ..FitOptions::default() };
+    let mut options = FitOptions {
+        seed,
+        ..FitOptions::default()
+    };
     if let Some(regressors) = regressors {
         options.regressors = regressors;
     }
@@ -54,7 +60,11 @@ pub(super) fn predict(
     };
     let table = MixtureTable::read_csv(mixtures)?;
     let predicted = fit.predict_table(&table).map_err(|e| {
-        if e.path().is_none() { e.in_file(mixtures) } else { e }
+        if e.path().is_none() {
+            e.in_file(mixtures)
+        } else {
+            e
+        }
     })?;
     match out {
         Some(path) => predicted.write_csv(path)?,
@@ -79,7 +89,9 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
     unclaimed(request.out, request.redo)?;
     if let Some(path) = request.prior {
         let table = MixtureTable::read_csv(path)?;
-        fit = fit.with_natural(&table.mixtures()[0]).map_err(|e| e.in_file(path))?;
+        fit = fit
+            .with_natural(&table.mixtures()[0])
+            .map_err(|e| e.in_file(path))?;
     }
     let options = RecommendOptions {
         method: match request.method {
@@ -93,10 +105,18 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
     let objective = request.objective.unwrap_or("mean");
     let found = if objective.ends_with(".toml") {
         let path = Path::new(objective);
-        optimize_file(&fit, &ObjectiveFile::load(path)?, options)
-            .map_err(|e| if e.path().is_none() { e.in_file(path) } else { e })?
+        optimize_file(&fit, &ObjectiveFile::load(path)?, options).map_err(|e| {
+            if e.path().is_none() {
+                e.in_file(path)
+            } else {
+                e
+            }
+        })?
     } else {
-        fit.recommend(&RecommendOptions { objective: Objective::parse(objective), ..options })?
+        fit.recommend(&RecommendOptions {
+            objective: Objective::parse(objective),
+            ..options
+        })?
     };
     found.save(request.out)?;
     session.result(&found, || show::mixture(&found))?;

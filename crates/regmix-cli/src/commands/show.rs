@@ -30,7 +30,10 @@ pub(super) fn tokenized(session: &Session<'_>, summary: &Summary) -> Result<()> 
             format!("{:.2}", d.bytes as f64 / d.tokens.max(1) as f64),
         ]
     });
-    print(&table(&["domain", "documents", "MB", "tokens", "bytes/token"], rows));
+    print(&table(
+        &["domain", "documents", "MB", "tokens", "bytes/token"],
+        rows,
+    ));
     print(&format!(
         "\n{} documents, {:.1} MB, {} tokens in {:.1} s: {:.1} MB/s, {:.0} tokens/s ({} repeats dropped)\n",
         summary.documents,
@@ -57,12 +60,24 @@ pub(super) fn league_text(fit: &Fit) -> String {
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
     for (name, entries) in by_name {
         let mean = |get: fn(&regmix_regress::Entry) -> f64| {
-            let values: Vec<f64> = entries.iter().map(|e| get(e)).filter(|v| v.is_finite()).collect();
-            if values.is_empty() { f64::NAN } else { values.iter().sum::<f64>() / values.len() as f64 }
+            let values: Vec<f64> = entries
+                .iter()
+                .map(|e| get(e))
+                .filter(|v| v.is_finite())
+                .collect();
+            if values.is_empty() {
+                f64::NAN
+            } else {
+                values.iter().sum::<f64>() / values.len() as f64
+            }
         };
         let chosen = entries.iter().filter(|e| e.chosen).count();
         let number = |x: f64, digits: usize| {
-            if x.is_nan() { "-".to_owned() } else { format!("{x:.digits$}") }
+            if x.is_nan() {
+                "-".to_owned()
+            } else {
+                format!("{x:.digits$}")
+            }
         };
         rows.push((
             mean(|e| e.mse),
@@ -78,13 +93,28 @@ pub(super) fn league_text(fit: &Fit) -> String {
         ));
     }
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut text = format!("Cross-validated on {} runs, means over {} targets:\n", fit.rows(), fit.targets().len());
+    let mut text = format!(
+        "Cross-validated on {} runs, means over {} targets:\n",
+        fit.rows(),
+        fit.targets().len()
+    );
     text.push_str(&table(
-        &["regressor", "Spearman", "MAE", "R2", "regret", "in 90% (%)", "chosen"],
+        &[
+            "regressor",
+            "Spearman",
+            "MAE",
+            "R2",
+            "regret",
+            "in 90% (%)",
+            "chosen",
+        ],
         rows.into_iter().map(|(_, row)| row),
     ));
     for dropped in fit.dropped() {
-        text.push_str(&format!("left out: run {} for {}: {}\n", dropped.run, dropped.target, dropped.reason));
+        text.push_str(&format!(
+            "left out: run {} for {}: {}\n",
+            dropped.run, dropped.target, dropped.reason
+        ));
     }
     for warning in fit.warnings() {
         text.push_str(&format!("warning: {warning}\n"));
@@ -106,18 +136,26 @@ pub(super) fn mixture(found: &Recommendation) -> String {
             w.natural.map_or_else(|| "-".to_owned(), percent),
             percent(w.weight),
             range,
-            w.epochs.map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
+            w.epochs
+                .map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
         ]
     });
     let mut text = format!("Mixture for the lowest {} loss:\n", found.objective);
-    text.push_str(&table(&["domain", "natural", "found", "5-95% of refits", "epochs"], rows));
+    text.push_str(&table(
+        &["domain", "natural", "found", "5-95% of refits", "epochs"],
+        rows,
+    ));
     let p = &found.predicted;
     text.push_str(&format!(
         "\nPredicted for a proxy: {:.4} nats per token (90% interval {:.4} to {:.4})\n",
         p.mean, p.low, p.high
     ));
     for r in &found.references {
-        let beyond = if r.gap.exceeds_noise { "beyond" } else { "within" };
+        let beyond = if r.gap.exceeds_noise {
+            "beyond"
+        } else {
+            "within"
+        };
         text.push_str(&format!(
             "  {:<14} {:.4}: the found mixture is predicted {:+.4} better (90% {:+.4} to {:+.4}), {beyond} the noise of single runs\n",
             r.name, r.predicted.mean, r.gap.mean, r.gap.low, r.gap.high
@@ -176,7 +214,10 @@ pub(super) fn check(check: &TargetCheck) -> String {
             verdict.to_owned(),
         ]
     });
-    text.push_str(&table(&["mixture", "mean +- sd", "seeds", "gain of found (95%)", ""], rows));
+    text.push_str(&table(
+        &["mixture", "mean +- sd", "seeds", "gain of found (95%)", ""],
+        rows,
+    ));
     text.push_str(&format!("{}\n", check.sentence()));
     text
 }
@@ -199,7 +240,11 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
         (Some(domains), Some(tokens)) => format!("{domains} domains, {tokens} training tokens"),
         _ => "not tokenized".to_owned(),
     };
-    let mut text = format!("study {} in {}\n", study.config().study.name, study.root().display());
+    let mut text = format!(
+        "study {} in {}\n",
+        study.config().study.name,
+        study.root().display()
+    );
     for (what, how) in [
         ("corpus", corpus),
         ("proxies", runs(&status.proxies)),

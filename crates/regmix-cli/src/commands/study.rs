@@ -16,17 +16,30 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
     let root = &session.args.study;
     let absolute = std::path::absolute(root).map_err(|e| Error::io(root, e))?;
     if !corpus.exists() {
-        return Err(Error::input("there is nothing at this path, expected a folder or a file of text")
-            .in_file(corpus)
-            .help("give the corpus as `--corpus PATH`"));
+        return Err(Error::input(
+            "there is nothing at this path, expected a folder or a file of text",
+        )
+        .in_file(corpus)
+        .help("give the corpus as `--corpus PATH`"));
     }
-    let folder = absolute.file_name().map(|n| n.to_string_lossy().into_owned());
-    let name = name.map(str::to_owned).or(folder).unwrap_or_else(|| "study".to_owned());
+    let folder = absolute
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned());
+    let name = name
+        .map(str::to_owned)
+        .or(folder)
+        .unwrap_or_else(|| "study".to_owned());
     // The study may be anywhere; an absolute path stays right.
     let corpus = std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?;
     let study = Study::init(root, &name, &corpus)?;
-    print(&format!("{}\n", study.path(regmix_study::STUDY_FILE).display()));
-    say(&format!("look it through, then: {}", command(root, "tokenize")));
+    print(&format!(
+        "{}\n",
+        study.path(regmix_study::STUDY_FILE).display()
+    ));
+    say(&format!(
+        "look it through, then: {}",
+        command(root, "tokenize")
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -57,8 +70,15 @@ pub(super) fn design(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
     match session.args.format {
         Format::Json => print(&mixtures.to_csv()),
         Format::Table => {
-            print(&format!("{} mixtures in {}\n\n", mixtures.len(), study.path("design/mixtures.csv").display()));
-            print(&table(&["domain", "mean", "least", "most", "most epochs"], rows));
+            print(&format!(
+                "{} mixtures in {}\n\n",
+                mixtures.len(),
+                study.path("design/mixtures.csv").display()
+            ));
+            print(&table(
+                &["domain", "mean", "least", "most", "most epochs"],
+                rows,
+            ));
         }
     }
     next(session, &study)
@@ -71,7 +91,11 @@ pub(super) fn train(session: &Session<'_>, compute: &Compute, redo: bool) -> Res
     let path = study.path("trajectories.csv");
     let counts = study.status()?.proxies;
     session.result(&counts, || {
-        format!("{} finished proxies; their losses are in {}\n", trajectories.len(), path.display())
+        format!(
+            "{} finished proxies; their losses are in {}\n",
+            trajectories.len(),
+            path.display()
+        )
     })?;
     next(session, &study)
 }

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
 use regmix_data::{Error, ErrorKind};
 
 use super::say;
@@ -23,9 +25,15 @@ pub(crate) fn show(error: &Error) -> ExitCode {
     let shown = Shown::new(error);
     let plain = std::env::var_os("NO_COLOR").is_some()
         || !std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let theme = if plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
+    let theme = if plain {
+        GraphicalTheme::unicode_nocolor()
+    } else {
+        GraphicalTheme::unicode()
+    };
     let mut text = String::new();
-    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(100);
     if handler.render_report(&mut text, &shown).is_err() {
         text = format!("{error}");
     }
@@ -44,8 +52,14 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn new(error: &'a Error) -> Self {
-        let mut shown = Self { error, source: None, span: None };
-        let Some(path) = error.path() else { return shown };
+        let mut shown = Self {
+            error,
+            source: None,
+            span: None,
+        };
+        let Some(path) = error.path() else {
+            return shown;
+        };
         if error.line_number().is_none() && error.byte_span().is_none() {
             return shown;
         }
@@ -92,7 +106,9 @@ impl std::error::Error for Shown<'_> {}
 
 impl Diagnostic for Shown<'_> {
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.error.help_text().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        self.error
+            .help_text()
+            .map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -61,7 +61,9 @@ impl Watch for Display {
                 Unit::Tokens => "{human_pos}/{human_len} tokens {per_sec:>12}",
                 Unit::Items => "{human_pos}/{human_len}",
             };
-            let style = format!("{{prefix:<15}} {{bar:28}} {{percent:>3}}%  {counts}  {{msg}}  ETA {{eta}}");
+            let style = format!(
+                "{{prefix:<15}} {{bar:28}} {{percent:>3}}%  {counts}  {{msg}}  ETA {{eta}}"
+            );
             let style = ProgressStyle::with_template(&style)
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style.progress_chars("━╸─"));
@@ -115,14 +117,27 @@ impl Watch for Display {
     }
 
     fn end(&self) {
-        let part = self.part.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let part = self
+            .part
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(part) = part else { return };
         let seconds = part.begun.elapsed().as_secs_f64();
         if let Some(bar) = &part.bar {
             bar.finish_and_clear();
         }
-        let note = if part.note.is_empty() { String::new() } else { format!(", {}", part.note) };
-        say(&format!("{:<15} {}{note} in {}", part.what, part.amount(), duration(seconds)));
+        let note = if part.note.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", part.note)
+        };
+        say(&format!(
+            "{:<15} {}{note} in {}",
+            part.what,
+            part.amount(),
+            duration(seconds)
+        ));
     }
 
     fn say(&self, line: &str) {
@@ -152,7 +167,11 @@ impl Part {
                 let new = self.done.saturating_sub(self.skipped.unwrap_or(0));
                 let rate = new as f64 / self.begun.elapsed().as_secs_f64();
                 let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
-                let note = if self.note.is_empty() { String::new() } else { format!("  {}", self.note) };
+                let note = if self.note.is_empty() {
+                    String::new()
+                } else {
+                    format!("  {}", self.note)
+                };
                 say(&format!(
                     "{:<15} {share:>3.0}%  {}{note}  ETA {}",
                     self.what,
@@ -194,7 +213,12 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let cases = [(0.25, "0.2s"), (59.0, "59s"), (75.2, "1m15s"), (7260.0, "2h01m")];
+        let cases = [
+            (0.25, "0.2s"),
+            (59.0, "59s"),
+            (75.2, "1m15s"),
+            (7260.0, "2h01m"),
+        ];
         for (seconds, text) in cases {
             assert_eq!(duration(seconds), text);
         }

@@ -103,7 +103,11 @@ impl DemoCorpus {
         let mut missing = Vec::new();
         for listed in listed() {
             let name = format!("{}-{}", listed.name, listed.version);
-            match registries.iter().map(|r| r.join(&name)).find(|p| p.is_dir()) {
+            match registries
+                .iter()
+                .map(|r| r.join(&name))
+                .find(|p| p.is_dir())
+            {
                 Some(folder) => folders.push((listed.valid, name, folder)),
                 None => missing.push(name),
             }
@@ -127,8 +131,12 @@ impl DemoCorpus {
             let split = usize::from(valid);
             let mut of_crate: BTreeMap<Kind, usize> = BTreeMap::new();
             for path in files(&folder)? {
-                let Ok(bytes) = std::fs::read(&path) else { continue };
-                let Ok(text) = String::from_utf8(bytes) else { continue };
+                let Ok(bytes) = std::fs::read(&path) else {
+                    continue;
+                };
+                let Ok(text) = String::from_utf8(bytes) else {
+                    continue;
+                };
                 let relative = path.strip_prefix(&folder).unwrap_or(&path);
                 let relative = relative.to_string_lossy().replace('\\', "/");
                 for (kind, text) in pieces(&relative, &text) {
@@ -158,7 +166,11 @@ impl DemoCorpus {
         for (split, kinds) in self.documents.iter().enumerate() {
             for (kind, documents) in kinds {
                 for document in documents {
-                    let head = format!("{split} {kind} {} {}\n", document.source, document.text.len());
+                    let head = format!(
+                        "{split} {kind} {} {}\n",
+                        document.source,
+                        document.text.len()
+                    );
                     hasher.update(head.as_bytes());
                     hasher.update(document.text.as_bytes());
                 }
@@ -211,10 +223,12 @@ impl DemoCorpus {
 /// Where cargo unpacks sources: the registries below `CARGO_HOME` or
 /// `~/.cargo`.
 pub(super) fn registries() -> Vec<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
-        Some(Path::new(&home).join(".cargo"))
-    });
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
+            Some(Path::new(&home).join(".cargo"))
+        });
     let Some(sources) = home.map(|h| h.join("registry/src")) else {
         return Vec::new();
     };
@@ -276,8 +290,16 @@ mod tests {
         let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
         let lock = std::fs::read_to_string(lock).unwrap();
         for listed in listed() {
-            let entry = format!("name = \"{}\"\nversion = \"{}\"\n", listed.name, listed.version);
-            assert!(lock.contains(&entry), "{} {} is not locked", listed.name, listed.version);
+            let entry = format!(
+                "name = \"{}\"\nversion = \"{}\"\n",
+                listed.name, listed.version
+            );
+            assert!(
+                lock.contains(&entry),
+                "{} {} is not locked",
+                listed.name,
+                listed.version
+            );
         }
     }
 

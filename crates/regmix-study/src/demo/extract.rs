@@ -38,13 +38,19 @@ impl fmt::Display for Kind {
 /// its doc comments.
 pub(super) fn pieces(path: &str, text: &str) -> Vec<(Kind, String)> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let extension = name.rsplit_once('.').map_or("", |(_, e)| e).to_ascii_lowercase();
+    let extension = name
+        .rsplit_once('.')
+        .map_or("", |(_, e)| e)
+        .to_ascii_lowercase();
     let whole = |kind| vec![(kind, text.to_owned())];
     let lower = name.to_ascii_lowercase();
     match extension.as_str() {
         _ if is_table(text) => Vec::new(),
         "c" | "h" | "cpp" | "hpp" | "cc" => whole(Kind::CCode),
-        "md" if ["changelog", "changes", "release", "history"].iter().any(|p| lower.starts_with(p)) => {
+        "md" if ["changelog", "changes", "release", "history"]
+            .iter()
+            .any(|p| lower.starts_with(p)) =>
+        {
             whole(Kind::Changelogs)
         }
         "md" => whole(Kind::Markdown),
@@ -72,9 +78,11 @@ fn split_docs(text: &str) -> (String, String) {
     let mut in_docs = false;
     for line in text.lines() {
         let trimmed = line.trim_start();
-        let doc = trimmed
-            .strip_prefix("//!")
-            .or_else(|| trimmed.strip_prefix("///").filter(|rest| !rest.starts_with('/')));
+        let doc = trimmed.strip_prefix("//!").or_else(|| {
+            trimmed
+                .strip_prefix("///")
+                .filter(|rest| !rest.starts_with('/'))
+        });
         if let Some(doc) = doc {
             if !in_docs && !docs.is_empty() {
                 docs.push('\n');
@@ -96,17 +104,33 @@ mod tests {
 
     #[test]
     fn rust_files_give_prose_and_code() {
-        let text = "//! About.\n\n/// Adds one.\n///\n/// Slowly.\nfn add() {} // quick\n//// not docs\n";
+        let text =
+            "//! About.\n\n/// Adds one.\n///\n/// Slowly.\nfn add() {} // quick\n//// not docs\n";
         let pieces = pieces("src/lib.rs", text);
-        assert_eq!(pieces[0], (Kind::RustDocs, "About.\n\nAdds one.\n\nSlowly.\n".into()));
-        assert_eq!(pieces[1], (Kind::RustCode, "\nfn add() {} // quick\n//// not docs\n".into()));
+        assert_eq!(
+            pieces[0],
+            (Kind::RustDocs, "About.\n\nAdds one.\n\nSlowly.\n".into())
+        );
+        assert_eq!(
+            pieces[1],
+            (
+                Kind::RustCode,
+                "\nfn add() {} // quick\n//// not docs\n".into()
+            )
+        );
     }
 
     #[test]
     fn kinds_follow_names_and_tables_are_left_out() {
         let kind = |path: &str, text: &str| pieces(path, text).first().map(|p| p.0);
-        assert_eq!(kind("CHANGELOG.md", "Some words here."), Some(Kind::Changelogs));
-        assert_eq!(kind("docs/guide.md", "Some words here."), Some(Kind::Markdown));
+        assert_eq!(
+            kind("CHANGELOG.md", "Some words here."),
+            Some(Kind::Changelogs)
+        );
+        assert_eq!(
+            kind("docs/guide.md", "Some words here."),
+            Some(Kind::Markdown)
+        );
         assert_eq!(kind("a/b.H", "int main(void);"), Some(Kind::CCode));
         assert_eq!(kind("Cargo.lock", "name = abcdef"), Some(Kind::Lockfiles));
         assert_eq!(kind("x.json", "[1, 2, 3, 4, 5, 6]"), None);

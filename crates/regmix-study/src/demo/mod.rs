@@ -82,7 +82,10 @@ mod tests {
         let text = include_str!("study.toml");
         let config = crate::config::Config::parse(text, Path::new("study.toml")).unwrap();
         let size = |run: &crate::config::RunSection| {
-            run.model(config.tokenizer.vocab_size).unwrap().parameters().total()
+            run.model(config.tokenizer.vocab_size)
+                .unwrap()
+                .parameters()
+                .total()
         };
         assert!(size(&config.target) >= 4 * size(&config.proxy));
         assert!(config.check.seeds >= 3);

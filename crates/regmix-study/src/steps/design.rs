@@ -42,7 +42,8 @@ impl Study {
         if path.exists() && runs.exists() {
             // The old runs belong to the old design.
             let moved = set_aside(&runs)?;
-            cx.watch.say(&format!("the old runs are kept in {}", moved.display()));
+            cx.watch
+                .say(&format!("the old runs are kept in {}", moved.display()));
         }
         table.write_csv(&path)?;
         stamp.write()?;
@@ -58,9 +59,13 @@ impl Study {
             let caps = (corpus.manifest().domains.iter())
                 .map(|d| (section.max_epochs * d.train.tokens as f64 / tokens).min(1.0))
                 .collect();
-            space = space.with_caps(caps).map_err(|e| e.field("design.max_epochs"))?;
+            space = space
+                .with_caps(caps)
+                .map_err(|e| e.field("design.max_epochs"))?;
         }
-        space = space.with_floor(section.floor).map_err(|e| e.field("design.floor"))?;
+        space = space
+            .with_floor(section.floor)
+            .map_err(|e| e.field("design.floor"))?;
         let floored = |default: Floored| Floored {
             temperature: section.temperature,
             strengths: section.strengths.unwrap_or(default.strengths),
@@ -121,6 +126,11 @@ impl Study {
                 *most = most.max(now);
             }
         }
-        Ok(corpus.domains().names().map(str::to_owned).zip(greatest).collect())
+        Ok(corpus
+            .domains()
+            .names()
+            .map(str::to_owned)
+            .zip(greatest)
+            .collect())
     }
 }

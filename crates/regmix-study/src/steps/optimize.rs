@@ -37,7 +37,11 @@ impl Study {
         let corpus = self.corpus()?;
         let options = RecommendOptions {
             objective: config.objective.objective()?,
-            budget: Some(budget(corpus.manifest(), &config.constraints, target_tokens)),
+            budget: Some(budget(
+                corpus.manifest(),
+                &config.constraints,
+                target_tokens,
+            )),
             seed: config.study.seed,
             ..RecommendOptions::default()
         };
@@ -121,7 +125,9 @@ pub fn optimize_with(
             .field(format!("constraints.{table}.{domain}"))
     };
     for (domain, &cap) in &section.cap {
-        constraints = constraints.with_cap(domain, cap).map_err(|e| named(e, "cap", domain))?;
+        constraints = constraints
+            .with_cap(domain, cap)
+            .map_err(|e| named(e, "cap", domain))?;
     }
     for (domain, &floor) in &section.floor {
         constraints = constraints

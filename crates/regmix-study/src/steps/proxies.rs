@@ -30,7 +30,10 @@ impl Study {
             .iter()
             .map(|(run, mixture)| {
                 let spec = self.spec(&self.config().proxy, run, seed, mixture, &corpus)?;
-                Ok(Job { spec, folder: self.path("runs").join(run) })
+                Ok(Job {
+                    spec,
+                    folder: self.path("runs").join(run),
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         if cx.redo {
@@ -114,13 +117,20 @@ fn points(folder: &Path, corpus: &TokenCorpus) -> Result<Vec<Point>> {
                 .names()
                 .map(|domain| {
                     line.loss.get(domain).copied().ok_or_else(|| {
-                        Error::input(format!("no loss of domain `{domain}` at step {}", line.step))
-                            .in_file(&path)
-                            .help("the corpus changed after this run: `regmix train --redo`")
+                        Error::input(format!(
+                            "no loss of domain `{domain}` at step {}",
+                            line.step
+                        ))
+                        .in_file(&path)
+                        .help("the corpus changed after this run: `regmix train --redo`")
                     })
                 })
                 .collect::<Result<Vec<f64>>>()?;
-            Ok(Point { step: line.step, tokens: line.tokens, loss })
+            Ok(Point {
+                step: line.step,
+                tokens: line.tokens,
+                loss,
+            })
         })
         .collect()
 }
@@ -136,7 +146,10 @@ pub(crate) fn run_jobs(
 ) -> Result<Vec<RunStatus>> {
     let mut open = 0;
     for job in jobs {
-        if matches!(RunStatus::read(&job.folder)?, RunStatus::New | RunStatus::Started) {
+        if matches!(
+            RunStatus::read(&job.folder)?,
+            RunStatus::New | RunStatus::Started
+        ) {
             open += 1;
         }
     }
@@ -149,7 +162,10 @@ pub(crate) fn run_jobs(
     let done = AtomicU64::new(0);
     let finished = AtomicU64::new(0);
     for job in jobs {
-        if matches!(RunStatus::read(&job.folder)?, RunStatus::Done(_) | RunStatus::Failed(_)) {
+        if matches!(
+            RunStatus::read(&job.folder)?,
+            RunStatus::Done(_) | RunStatus::Failed(_)
+        ) {
             done.fetch_add(job.spec.tokens(), Ordering::Relaxed);
             finished.fetch_add(1, Ordering::Relaxed);
         }
@@ -162,9 +178,20 @@ pub(crate) fn run_jobs(
             cx.watch.note(&format!("{n}/{} runs", jobs.len()));
         }
     };
-    cx.watch.note(&format!("{}/{} runs", finished.load(Ordering::Relaxed), jobs.len()));
-    let parallel = if parallel == 0 { default_parallel(device) } else { parallel };
-    let control = Control { cancel: cx.cancel, progress: &progress };
+    cx.watch.note(&format!(
+        "{}/{} runs",
+        finished.load(Ordering::Relaxed),
+        jobs.len()
+    ));
+    let parallel = if parallel == 0 {
+        default_parallel(device)
+    } else {
+        parallel
+    };
+    let control = Control {
+        cancel: cx.cancel,
+        progress: &progress,
+    };
     let result = train_all(jobs, corpus, device, parallel, control);
     cx.watch.end();
     result.map_err(|e| match e.kind() {
@@ -175,13 +202,19 @@ pub(crate) fn run_jobs(
 
 fn quiet(cancel: &AtomicBool) -> Control<'_> {
     fn nothing(_: &RunSpec, _: Progress) {}
-    Control { cancel, progress: &nothing }
+    Control {
+        cancel,
+        progress: &nothing,
+    }
 }
 
 pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], watch: &dyn Watch) {
     for (job, status) in jobs.iter().zip(statuses) {
         if let RunStatus::Failed(reason) = status {
-            watch.say(&format!("run {} failed and is left out: {reason}", job.spec.run));
+            watch.say(&format!(
+                "run {} failed and is left out: {reason}",
+                job.spec.run
+            ));
         }
     }
 }

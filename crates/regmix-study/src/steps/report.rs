@@ -72,13 +72,21 @@ impl Study {
             ("Proxy", run(&config.proxy)?),
             ("Target", run(&config.target)?),
             ("Vocabulary", grouped(u64::from(vocab))),
-            ("Design", format!("{:?}, {} runs", config.design.sampler, config.design.runs).to_lowercase()),
+            (
+                "Design",
+                format!("{:?}, {} runs", config.design.sampler, config.design.runs).to_lowercase(),
+            ),
             ("Objective", config.objective.objective()?.to_string()),
-            ("Repetition limit", format!("{} epochs", config.constraints.max_epochs)),
+            (
+                "Repetition limit",
+                format!("{} epochs", config.constraints.max_epochs),
+            ),
             ("Seed", config.study.seed.to_string()),
             ("regmix", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        Ok(rows.map(|(label, value)| (label.to_owned(), value)).to_vec())
+        Ok(rows
+            .map(|(label, value)| (label.to_owned(), value))
+            .to_vec())
     }
 }
 
@@ -87,9 +95,17 @@ fn next_commands(checked: bool) -> Vec<(String, String)> {
     if !checked {
         rows.push(("Check the promise on a larger model", "regmix target"));
     }
-    rows.push(("Predict the losses of your own mixtures", "regmix predict --mixtures mine.csv --out predicted.csv"));
-    rows.push(("Search again for another objective or other limits", "edit study.toml, then: regmix optimize --redo"));
-    rows.iter().map(|(what, command)| ((*what).to_owned(), (*command).to_owned())).collect()
+    rows.push((
+        "Predict the losses of your own mixtures",
+        "regmix predict --mixtures mine.csv --out predicted.csv",
+    ));
+    rows.push((
+        "Search again for another objective or other limits",
+        "edit study.toml, then: regmix optimize --redo",
+    ));
+    rows.iter()
+        .map(|(what, command)| ((*what).to_owned(), (*command).to_owned()))
+        .collect()
 }
 
 /// `1234567` as `1,234,567`.

@@ -65,7 +65,10 @@ impl Study {
             }
         }
         let mut targets = RunCounts::default();
-        for name in ["found"].into_iter().chain(self.config().check.against.iter().map(String::as_str)) {
+        for name in ["found"]
+            .into_iter()
+            .chain(self.config().check.against.iter().map(String::as_str))
+        {
             for k in 1..=self.config().check.seeds {
                 targets.count(&self.path("targets").join(format!("{name}-seed{k}")))?;
             }

@@ -72,7 +72,11 @@ impl Study {
         let natural = natural_mixture(self.corpus()?.manifest())?;
         let fit = self.load_fit()?;
         let scorer = fit.scorer(&found.objective)?;
-        let mut arms = vec![("found".to_owned(), found.mixture.clone(), Some(found.predicted.mean))];
+        let mut arms = vec![(
+            "found".to_owned(),
+            found.mixture.clone(),
+            Some(found.predicted.mean),
+        )];
         for name in &self.config().check.against {
             let mixture = match name.as_str() {
                 "natural" => natural.clone(),
@@ -102,8 +106,6 @@ fn value(objective: &Objective, loss: &BTreeMap<String, f64>) -> Result<f64> {
     match objective {
         Objective::Mean => Ok(loss.values().sum::<f64>() / loss.len() as f64),
         Objective::Target(name) => of(name),
-        Objective::Weighted(weights) => {
-            weights.iter().map(|(name, w)| Ok(w * of(name)?)).sum()
-        }
+        Objective::Weighted(weights) => weights.iter().map(|(name, w)| Ok(w * of(name)?)).sum(),
     }
 }

@@ -1,0 +1,3 @@
+//! The `regmix` command, run as a user runs it.
+#[test]
+fn placeholder() {}
