@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use regmix_benches::shared;
-use regmix_data::design::dirichlet;
+use regmix_data::design::Dirichlet;
 use regmix_data::random;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_regress::{Model, Samples, regressor};
@@ -56,8 +56,8 @@ fn fit_and_score(c: &mut Criterion) {
     group.finish();
 
     let mut rng = random::stream(1, "bench", "score");
-    let alpha = vec![1.0; observations.mixtures.domains().len()];
-    let candidates: Vec<Vec<f64>> = (0..MIXTURES).map(|_| dirichlet(&alpha, &mut rng)).collect();
+    let flat = Dirichlet::new(&vec![1.0; observations.mixtures.domains().len()]).expect("positive");
+    let candidates: Vec<Vec<f64>> = (0..MIXTURES).map(|_| flat.sample(&mut rng)).collect();
     let mut group = c.benchmark_group("score-1M-mixtures-13-targets");
     group
         .sample_size(10)

@@ -25,6 +25,19 @@ pub fn write_atomic_with<T>(
     write: impl FnOnce(&mut std::io::BufWriter<&mut std::fs::File>) -> Result<T>,
 ) -> Result<T> {
     let path = path.as_ref();
+    let mut temp = temporary_beside(path)?;
+    let mut writer = std::io::BufWriter::new(temp.as_file_mut());
+    let out = write(&mut writer)?;
+    writer.flush().map_err(|e| Error::io(path, e))?;
+    drop(writer);
+    temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
+    temp.persist(path).map_err(|e| Error::io(path, e.error))?;
+    Ok(out)
+}
+
+/// A temporary file in the folder of `path`, to be renamed to it. A missing
+/// folder is made.
+pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
@@ -38,16 +51,9 @@ pub fn write_atomic_with<T>(
         // Artefacts are for sharing: leave access to the user's umask.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut temp = builder
+    builder
         .tempfile_in(folder)
-        .map_err(|e| Error::io(folder, e))?;
-    let mut writer = std::io::BufWriter::new(temp.as_file_mut());
-    let out = write(&mut writer)?;
-    writer.flush().map_err(|e| Error::io(path, e))?;
-    drop(writer);
-    temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
-    temp.persist(path).map_err(|e| Error::io(path, e.error))?;
-    Ok(out)
+        .map_err(|e| Error::io(folder, e))
 }
 
 /// Writes a value as indented JSON with a final newline, atomically.

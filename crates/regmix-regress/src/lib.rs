@@ -55,7 +55,6 @@
 
 mod constraints;
 mod cross_validation;
-mod dirichlet;
 mod fit;
 mod interactions;
 mod league;

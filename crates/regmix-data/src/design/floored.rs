@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Drawn, Sampler, Space, check_strengths, dirichlet, tempered};
+use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, tempered};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 
@@ -52,7 +52,7 @@ impl Sampler for Floored {
             tried += 1;
             let strength = (low + (high - low) * rng.random::<f64>()).exp();
             let alpha: Vec<f64> = base.iter().map(|q| q * strength).collect();
-            let weights = bounded(space, &dirichlet(&alpha, rng));
+            let weights = bounded(space, &Dirichlet::new(&alpha)?.sample(rng));
             let mixture = Mixture::normalized(space.prior().domains().clone(), weights)?;
             if mixtures.iter().all(|m| m.tv_distance(&mixture) > 1e-9) {
                 mixtures.push(mixture);

@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 use crate::table::MixtureTable;
 
-pub use dirichlet::dirichlet;
+pub use dirichlet::Dirichlet;
 pub use floored::Floored;
 pub use maximin::Maximin;
 pub use published::RegMix;

@@ -3,7 +3,7 @@
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Drawn, Sampler, Space, check_strengths, dirichlet, log_spaced, tempered};
+use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, log_spaced, tempered};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 
@@ -76,7 +76,10 @@ impl Sampler for RegMix {
         }
         let prior = space.prior();
         let base = tempered(prior, self.temperature);
-        let strengths = log_spaced(self.strengths[0], self.strengths[1], self.steps);
+        let strengths = log_spaced(self.strengths[0], self.strengths[1], self.steps)
+            .into_iter()
+            .map(|s| Dirichlet::new(&base.iter().map(|q| q * s).collect::<Vec<_>>()))
+            .collect::<Result<Vec<_>>>()?;
         let high: Vec<f64> = (prior.weights().iter().zip(space.cap()))
             .map(|(p, cap)| (self.usage * p).min(1.0).min(*cap))
             .collect();
@@ -84,13 +87,7 @@ impl Sampler for RegMix {
         let tried = self.multiplier * n;
         let mut kept: Vec<Vec<f64>> = Vec::new();
         for _ in 0..tried {
-            let draws: Vec<Vec<f64>> = strengths
-                .iter()
-                .map(|s| {
-                    let alpha: Vec<f64> = base.iter().map(|q| q * s).collect();
-                    dirichlet(&alpha, rng)
-                })
-                .collect();
+            let draws: Vec<Vec<f64>> = strengths.iter().map(|d| d.sample(rng)).collect();
             let w = draws.choose(rng).expect("there is at least one strength");
             let allowed =
                 (w.iter().zip(space.floor()).zip(&high)).all(|((w, lo), hi)| w >= lo && w <= hi);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::format::{ShardHeader, Split, TOKENS_AT, TokenWidth};
+use crate::artefact::temporary_beside;
 use crate::domain::Domain;
 use crate::error::{Error, Result};
 
@@ -67,21 +68,7 @@ impl ShardWriter {
                 Error::input("a vocabulary of 0 entries, expected at least 1").in_file(path),
             );
         }
-        let folder = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".regmix-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temp = builder
-            .tempfile_in(folder)
-            .map_err(|e| Error::io(folder, e))?;
+        let temp = temporary_beside(path)?;
         let mut file = BufWriter::with_capacity(1 << 18, temp);
         file.write_all(&[b' '; TOKENS_AT])
             .map_err(|e| Error::io(path, e))?;

@@ -134,13 +134,13 @@ fn centred(samples: &Samples<'_>) -> (Array2<f64>, Array1<f64>, Means) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dirichlet::Dirichlet;
+    use regmix_data::design::Dirichlet;
     use regmix_data::random::stream;
 
     #[test]
     fn a_sparse_truth_is_found_and_unused_domains_stay_finite() {
         let mut rng = stream(3, "elastic", "test");
-        let draw = Dirichlet::new(&[1.0; 6], 1.0).unwrap();
+        let draw = Dirichlet::new(&[1.0; 6]).unwrap();
         let mut rows: Vec<Vec<f64>> = (0..80).map(|_| draw.sample(&mut rng)).collect();
         for row in &mut rows {
             row.push(0.0);

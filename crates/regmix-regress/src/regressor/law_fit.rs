@@ -197,13 +197,13 @@ impl<'a> Problem<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dirichlet::Dirichlet;
     use crate::metrics::spearman;
+    use regmix_data::design::Dirichlet;
 
     /// Losses of a law with known parameters, and fresh mixtures to judge on.
     fn made_up(n: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
         let mut rng = stream(11, "law1", "test");
-        let draw = Dirichlet::new(&[1.0; 5], 4.0).unwrap();
+        let draw = Dirichlet::new(&[4.0; 5]).unwrap();
         let rows: Vec<Vec<f64>> = (0..n).map(|_| draw.sample(&mut rng)).collect();
         let t = [1.2, 0.1, 0.3, 0.02, 0.05];
         let loss = |w: &Vec<f64>| {

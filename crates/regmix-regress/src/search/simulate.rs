@@ -3,12 +3,12 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
 use regmix_data::{Error, Mixture, Result};
 
 use super::Surface;
 use crate::constraints::Constraints;
-use crate::dirichlet::Dirichlet;
 
 /// Draws per random stream: large enough to be worth a task, and fixed, so
 /// that the number of threads changes nothing.
@@ -118,7 +118,10 @@ pub fn simulate(
     }
     let prior = prior.reordered(surface.domains())?;
     let constraints = constraints.reordered(surface.domains())?;
-    let dirichlet = Dirichlet::new(prior.weights(), options.alpha)?;
+    let concentrations: Vec<f64> = (prior.weights().iter())
+        .map(|w| options.alpha * w)
+        .collect();
+    let dirichlet = Dirichlet::new(&concentrations)?;
     let chunks: Vec<_> = (0..options.draws.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {

@@ -1,0 +1,96 @@
+use super::*;
+use proptest::prelude::*;
+
+fn mixtures(text: &str) -> Result<MixtureTable> {
+    MixtureTable::parse(text, Path::new("m.csv"))
+}
+
+fn values(text: &str) -> Result<ValueTable> {
+    ValueTable::parse(text, Path::new("l.csv"))
+}
+
+#[test]
+fn bad_rows_are_refused_with_their_line() {
+    for (text, said) in [
+        (
+            "run,a,b\n1,0.5,0.5\n2,0.25,0.25\n",
+            "m.csv:3: weights of run `2` sum to 0.5",
+        ),
+        ("run,a,b\n1,1.5,-0.5\n", "m.csv:2: `b`: weight -0.5"),
+        ("run,a,b\n1,NaN,1\n", "m.csv:2: `a`: weight NaN"),
+        ("run,a,b\n1,x,1\n", "m.csv:2: `a`: `x` is not a number"),
+        ("run,a,b\n1,1\n", "m.csv:2: 2 fields, expected 3"),
+        ("run,a,a\n1,0.5,0.5\n", "m.csv:1: duplicate `a`"),
+        (
+            "run,a,b\n1,1,0\n1,0,1\n",
+            "m.csv:3: run `1` is already on line 2",
+        ),
+        ("run,a/b,c\n1,1,0\n", "m.csv:1: `a/b` is not a domain name"),
+        ("run\n1\n", "m.csv:1: expected a header"),
+        ("run,a,b\n", "m.csv:1: no rows"),
+        ("", "m.csv:1: expected a header"),
+    ] {
+        let err = mixtures(text).unwrap_err();
+        assert!(err.is_input());
+        assert!(err.to_string().contains(said), "{text:?} gave {err}");
+    }
+}
+
+#[test]
+fn rounded_rows_are_rescaled() {
+    let table = mixtures("index,train_the_pile_a,train_the_pile_b\n7,0.498,0.5\n").unwrap();
+    let w = table.get("7").unwrap().weights();
+    assert!((w.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    assert!((w[0] - 0.498 / 0.998).abs() < 1e-12);
+    assert!(
+        table
+            .to_published_csv()
+            .starts_with("index,train_the_pile_a,train_the_pile_b\n")
+    );
+}
+
+#[test]
+fn runs_are_joined_by_name_and_strays_are_named() {
+    let m = || mixtures("run,a,b\nx,0,1\ny,1,0\n").unwrap();
+    let joined = Observations::join(m(), values("run,a\ny,2\nx,1\n").unwrap()).unwrap();
+    assert_eq!(joined.values.rows(), [[1.0], [2.0]]);
+    let err = Observations::join(m(), values("run,a\nx,1\n").unwrap()).unwrap_err();
+    assert!(
+        err.to_string().contains("a mixture but no losses: y"),
+        "{err}"
+    );
+    let err = Observations::join(m(), values("run,a\nx,1\ny,1\nz,1\n").unwrap()).unwrap_err();
+    assert!(
+        err.to_string().contains("losses but no mixture: z"),
+        "{err}"
+    );
+}
+
+#[test]
+fn not_utf8_is_an_error_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bad.csv");
+    std::fs::write(&path, b"run,a\n1,\xff\n").unwrap();
+    let err = MixtureTable::read_csv(&path).unwrap_err();
+    assert_eq!(err.line_number(), Some(2));
+    assert!(err.to_string().contains("not UTF-8"), "{err}");
+}
+
+proptest! {
+    #[test]
+    fn csv_round_trips_to_the_bit(
+        rows in prop::collection::vec(prop::collection::vec(0.001f64..1.0, 4), 1..20)
+    ) {
+        let domains = DomainSet::from_names(["a", "b", "c", "d"]).unwrap();
+        let rows = rows.into_iter().enumerate().map(|(i, w)| {
+            (format!("r{i}"), Mixture::normalized(domains.clone(), w).unwrap())
+        });
+        let table = MixtureTable::new(domains.clone(), rows).unwrap();
+        let back = mixtures(&table.to_csv()).unwrap();
+        for (a, b) in table.mixtures().iter().zip(back.mixtures()) {
+            for (x, y) in a.weights().iter().zip(b.weights()) {
+                prop_assert!((x - y).abs() <= 1e-15);
+            }
+        }
+    }
+}

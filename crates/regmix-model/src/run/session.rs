@@ -1,0 +1,215 @@
+//! A run in progress.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use regmix_data::{
+    Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, ValidationSet, artefact,
+};
+
+use super::{Control, Progress, RunSpec, RunStatus, RunSummary};
+use crate::checkpoint;
+use crate::device::Device;
+use crate::metrics::{self, Metrics};
+use crate::optimizer::learning_rate;
+use crate::trainer::Trainer;
+
+/// A run in progress.
+pub(super) struct Session<'a> {
+    spec: &'a RunSpec,
+    folder: &'a Path,
+    state: PathBuf,
+    trainer: Trainer,
+    loader: Loader,
+    validation: ValidationSet,
+    metrics: Metrics,
+    device: &'a Device,
+    step: u64,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn open(
+        spec: &'a RunSpec,
+        corpus: &TokenCorpus,
+        folder: &'a Path,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let context = spec.model.context;
+        let mixture = spec.mixture.reordered(corpus.domains())?;
+        let total = spec.train.steps * spec.train.batch_size as u64;
+        let config = LoaderConfig::new(context, spec.seed, &spec.run)
+            .with_block(u32::try_from(total.min(2048)).unwrap_or(2048));
+        let loader = Loader::new(corpus.clone(), mixture, config)?;
+        let validation = ValidationSet::new(corpus.clone(), context, spec.train.eval_sequences)?;
+        let optimizer = spec.train.optimizer.clone();
+        let mut trainer = Trainer::new(&spec.model, optimizer, spec.seed, device)?;
+        let state = folder.join("checkpoint/state.safetensors");
+        let mut step = 0;
+        if state.exists() {
+            let fresh = trainer.model.clone();
+            let (model, adam, at) =
+                checkpoint::load(&state, fresh, &spec.fingerprint(), trainer.device())?;
+            (trainer.model, trainer.adam, step) = (model, adam, at);
+        }
+        Ok(Self {
+            metrics: Metrics::resume(folder.join("metrics.jsonl"), step)?,
+            state,
+            spec,
+            folder,
+            trainer,
+            loader,
+            validation,
+            device,
+            step,
+        })
+    }
+
+    pub(super) fn run(mut self, control: Control<'_>) -> Result<RunStatus> {
+        let t = &self.spec.train;
+        let context = self.spec.model.context;
+        let mut tokens = vec![0; t.batch_size * (context + 1)];
+        let mut domains = vec![0; t.batch_size];
+        let mut last = None;
+        let started = Instant::now();
+        while self.step < t.steps {
+            if control.cancel.load(Ordering::Relaxed) {
+                self.save()?;
+                return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    format!(
+                        "run `{}` stopped at step {} of {}",
+                        self.spec.run, self.step, t.steps
+                    ),
+                ));
+            }
+            let first = self.step * t.batch_size as u64;
+            self.loader.fill(first, &mut tokens, &mut domains)?;
+            let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
+            let outcome = self.trainer.step(&tokens, t.micro_batch, lr)?;
+            if !outcome.is_finite() {
+                return self.fail(&format!(
+                    "diverged at step {}: loss {}, gradient norm {}; lower `lr` or lengthen \
+                     `warmup`",
+                    self.step + 1,
+                    outcome.loss,
+                    outcome.gradient_norm
+                ));
+            }
+            self.step += 1;
+            let seen = (t.batch_size * context) as u64;
+            (control.progress)(
+                self.spec,
+                Progress {
+                    step: self.step,
+                    steps: t.steps,
+                    tokens: seen,
+                    loss: outcome.loss,
+                },
+            );
+            if self.step.is_multiple_of(t.eval_every) || self.step == t.steps {
+                let line = metrics::Line {
+                    step: self.step,
+                    tokens: self.step * seen,
+                    loss: self.evaluate()?,
+                    bits_per_byte: BTreeMap::new(),
+                    train_loss: outcome.loss,
+                    gradient_norm: outcome.gradient_norm,
+                    lr,
+                    seconds: started.elapsed().as_secs_f64(),
+                };
+                if let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) {
+                    return self.fail(&format!(
+                        "diverged at step {}: validation loss of `{domain}` is {loss}",
+                        self.step
+                    ));
+                }
+                let line = self.with_bits(line);
+                self.metrics.append(&line)?;
+                last = Some(line);
+            }
+            let due = t.checkpoint_every > 0 && self.step.is_multiple_of(t.checkpoint_every);
+            if due && self.step < t.steps {
+                self.save()?;
+            }
+        }
+        let line = match last {
+            Some(line) => line,
+            // Resumed after the last evaluation was written.
+            None => self.metrics.last().ok_or_else(|| {
+                Error::failed("the run ended without an evaluation").in_file(self.folder)
+            })?,
+        };
+        self.finish(line)
+    }
+
+    /// Mean loss per domain.
+    fn evaluate(&self) -> Result<BTreeMap<String, f64>> {
+        let context = self.spec.model.context;
+        let mut losses = BTreeMap::new();
+        for (i, domain) in self.validation.domains().iter().enumerate() {
+            let count = self.validation.sequences(i);
+            let mut tokens = vec![0; count * (context + 1)];
+            let filled = self.validation.fill(i, 0, &mut tokens)?;
+            tokens.truncate(filled * (context + 1));
+            let rows = self
+                .trainer
+                .evaluate(&tokens, self.spec.train.micro_batch)?;
+            let mean = rows.iter().sum::<f64>() / rows.len() as f64;
+            losses.insert(domain.as_str().to_owned(), mean);
+        }
+        Ok(losses)
+    }
+
+    fn with_bits(&self, mut line: metrics::Line) -> metrics::Line {
+        for (i, domain) in self.validation.domains().iter().enumerate() {
+            let nats = line.loss[domain.as_str()];
+            let bits = nats / std::f64::consts::LN_2 / self.validation.bytes_per_token(i);
+            line.bits_per_byte.insert(domain.as_str().to_owned(), bits);
+        }
+        line
+    }
+
+    fn save(&self) -> Result<()> {
+        let fingerprint = self.spec.fingerprint();
+        let Trainer { model, adam, .. } = &self.trainer;
+        if self.step == 0 {
+            return Ok(()); // Nothing learnt yet, and AdamW has no moments.
+        }
+        checkpoint::save(&self.state, model, adam, self.step, &fingerprint)
+    }
+
+    fn fail(&self, reason: &str) -> Result<RunStatus> {
+        artefact::write_atomic(self.folder.join("FAILED"), format!("{reason}\n").as_bytes())?;
+        Ok(RunStatus::Failed(reason.to_owned()))
+    }
+
+    fn finish(self, line: metrics::Line) -> Result<RunStatus> {
+        if self.spec.train.keep_weights {
+            let path = self.folder.join("checkpoint/model.safetensors");
+            checkpoint::save_weights(&path, &self.trainer.model)?;
+        }
+        let summary = RunSummary {
+            run: self.spec.run.clone(),
+            fingerprint: self.spec.fingerprint(),
+            steps: self.step,
+            tokens: line.tokens,
+            loss: line.loss,
+            bits_per_byte: line.bits_per_byte,
+            device: self.device.spec().to_string(),
+        };
+        artefact::write_json(self.folder.join("DONE"), &summary)?;
+        // The state only serves resuming; a finished run needs none.
+        match std::fs::remove_file(&self.state) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io(&self.state, e)),
+        }
+        if !self.spec.train.keep_weights {
+            // Empty now, or never made; either way not worth an error.
+            std::fs::remove_dir(self.folder.join("checkpoint")).ok();
+        }
+        Ok(RunStatus::Done(summary))
+    }
+}
