@@ -60,6 +60,18 @@ pub struct Parameters {
     pub non_embedding: usize,
 }
 
+impl std::fmt::Display for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} parameters ({} embedding, {} other)",
+            self.total(),
+            self.embedding,
+            self.non_embedding
+        )
+    }
+}
+
 impl Parameters {
     /// All of them.
     pub fn total(self) -> usize {

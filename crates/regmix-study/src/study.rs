@@ -7,7 +7,7 @@ use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, artefact};
 
-use crate::config::{Config, template};
+use crate::config::{Config, place, template};
 use crate::watch::Watch;
 
 /// The file that a user writes.
@@ -100,7 +100,8 @@ impl Study {
     /// The tokenized corpus.
     ///
     /// # Errors
-    /// When it was not made yet, or is damaged.
+    /// When it was not made yet, is damaged, or its tokenizer does not suit the
+    /// models of the study.
     pub fn corpus(&self) -> Result<TokenCorpus> {
         let folder = self.path("corpus");
         self.needs(
@@ -108,7 +109,22 @@ impl Study {
             "the corpus is not tokenized",
             "tokenize",
         )?;
-        TokenCorpus::open(folder)
+        let corpus = TokenCorpus::open(folder)?;
+        for (section, run) in [
+            ("proxy", &self.config.proxy),
+            ("target", &self.config.target),
+        ] {
+            run.model(corpus.vocab_size())
+                .map_err(|e| self.place(e, section))?;
+        }
+        Ok(corpus)
+    }
+
+    /// Puts an error about a key of a section at that key of `study.toml`.
+    pub(crate) fn place(&self, error: Error, section: &str) -> Error {
+        let path = self.path(STUDY_FILE);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        place(error, section, &text, &path)
     }
 
     /// The design's mixtures.

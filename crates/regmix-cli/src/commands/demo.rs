@@ -28,6 +28,9 @@ pub(super) fn demo(
             say(&line);
         }
     };
+    if let Some(corpus) = corpus {
+        super::study::text_at(corpus)?;
+    }
     let (study, embedded) = Study::demo(out, corpus)?;
     if let Some(embedded) = embedded {
         tell(

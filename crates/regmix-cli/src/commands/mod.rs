@@ -16,7 +16,7 @@ use regmix_study::{Context, Study};
 use crate::args::{Args, Command, Format};
 use crate::interrupt;
 use crate::output::progress::Display;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, say};
 
 /// What every command is given.
 pub(crate) struct Session<'a> {
@@ -35,6 +35,13 @@ impl Session<'_> {
 
     fn study(&self) -> Result<Study> {
         Study::open(&self.args.study)
+    }
+
+    /// A line on stderr, unless the user wants none.
+    fn tell(&self, line: &str) {
+        if !self.args.quiet {
+            say(line);
+        }
     }
 
     /// Prints a result in the form that was asked for.

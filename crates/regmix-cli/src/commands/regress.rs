@@ -1,5 +1,6 @@
 //! Fitting, predicting and searching without a study.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use regmix_study::optimize_file;
 
 use super::{Session, show};
 use crate::args::Search;
-use crate::output::{print, say};
+use crate::output::print;
 
 pub(super) fn fit_tables(
     session: &Session<'_>,
@@ -26,7 +27,8 @@ pub(super) fn fit_tables(
     let observations = Observations::join(
         MixtureTable::read_csv(mixtures)?,
         ValueTable::read_csv(losses)?,
-    )?;
+    )
+    .map_err(|e| e.in_file(losses))?;
     unclaimed(&out.join("fit.json"), redo)?;
     let mut options = FitOptions {
         seed,
@@ -35,13 +37,11 @@ pub(super) fn fit_tables(
     if let Some(regressors) = regressors {
         options.regressors = regressors;
     }
-    if !session.args.quiet {
-        say(&format!(
-            "fitting {} runs, {} targets",
-            observations.mixtures.len(),
-            observations.values.targets().len()
-        ));
-    }
+    session.tell(&format!(
+        "fitting {} runs, {} targets",
+        observations.mixtures.len(),
+        observations.values.targets().len()
+    ));
     let fit = Fit::train(&observations, &options)?;
     fit.save(out)?;
     show::league(session, &fit)?;
@@ -68,7 +68,18 @@ pub(super) fn predict(
     })?;
     match out {
         Some(path) => predicted.write_csv(path)?,
-        None => print(&predicted.to_csv()),
+        None => {
+            let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
+                .zip(predicted.rows())
+                .map(|(run, row)| {
+                    let values = predicted.targets().iter().zip(row);
+                    std::iter::once(("run", run.as_str().into()))
+                        .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
+                        .collect()
+                })
+                .collect();
+            session.result(&rows, || predicted.to_csv())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -116,6 +127,13 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
         fit.recommend(&RecommendOptions {
             objective: Objective::parse(objective),
             ..options
+        })
+        .map_err(|e| {
+            if e.field_name().is_none() {
+                e.field("--objective")
+            } else {
+                e
+            }
         })?
     };
     found.save(request.out)?;

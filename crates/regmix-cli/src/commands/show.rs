@@ -168,6 +168,18 @@ pub(super) fn mixture(found: &Recommendation) -> String {
         };
         text.push_str(&format!("the {bound} of {} binds\n", b.domain));
     }
+    for w in &found.weights {
+        if let (Some(low), Some(high)) = (w.low, w.high)
+            && high - low > 0.5
+        {
+            text.push_str(&format!(
+                "warning: refits put {} anywhere from {} to {}: train more proxies before trusting its weight\n",
+                w.domain,
+                percent(low),
+                percent(high)
+            ));
+        }
+    }
     let s = &found.support;
     if s.out_of_distribution {
         text.push_str(&format!(
@@ -256,7 +268,8 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
         text.push_str(&format!("  {what:<9} {how}\n"));
     }
     if let Some(next) = &status.next {
-        text.push_str(&format!("next: {next}\n"));
+        let verb = next.strip_prefix("regmix ").unwrap_or(next);
+        text.push_str(&format!("next: {}\n", super::command(study.root(), verb)));
     }
     text
 }

@@ -10,18 +10,12 @@ use regmix_study::Study;
 use super::{Session, command, show};
 use crate::args::{Compute, Format};
 use crate::output::table::table;
-use crate::output::{print, say};
+use crate::output::{print, print_json};
 
 pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> Result<ExitCode> {
     let root = &session.args.study;
     let absolute = std::path::absolute(root).map_err(|e| Error::io(root, e))?;
-    if !corpus.exists() {
-        return Err(Error::input(
-            "there is nothing at this path, expected a folder or a file of text",
-        )
-        .in_file(corpus)
-        .help("give the corpus as `--corpus PATH`"));
-    }
+    text_at(corpus)?;
     let folder = absolute
         .file_name()
         .map(|n| n.to_string_lossy().into_owned());
@@ -32,22 +26,37 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
     // The study may be anywhere; an absolute path stays right.
     let corpus = std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?;
     let study = Study::init(root, &name, &corpus)?;
-    print(&format!(
-        "{}\n",
-        study.path(regmix_study::STUDY_FILE).display()
-    ));
-    say(&format!(
+    let path = study.path(regmix_study::STUDY_FILE);
+    session.result(&path, || format!("{}\n", path.display()))?;
+    session.tell(&format!(
         "look it through, then: {}",
         command(root, "tokenize")
     ));
     Ok(ExitCode::SUCCESS)
 }
 
+/// There must be something to read.
+pub(super) fn text_at(corpus: &Path) -> Result<()> {
+    if corpus.exists() {
+        return Ok(());
+    }
+    Err(
+        Error::input("there is nothing at this path, expected a folder or a file of text")
+            .in_file(corpus)
+            .help("give the corpus as `--corpus PATH`"),
+    )
+}
+
 pub(super) fn tokenize(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
     let study = session.study()?;
     match study.tokenize(session.context(redo))? {
         Some(summary) => show::tokenized(session, &summary)?,
-        None => say("the corpus is tokenized already"),
+        None => {
+            session.tell("the corpus is tokenized already");
+            if session.args.format == Format::Json {
+                print_json(study.corpus()?.manifest())?;
+            }
+        }
     }
     next(session, &study)
 }
@@ -68,7 +77,11 @@ pub(super) fn design(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
         ]
     });
     match session.args.format {
-        Format::Json => print(&mixtures.to_csv()),
+        Format::Json => {
+            let rows = mixtures.iter();
+            let rows = rows.map(|(run, m)| serde_json::json!({ "run": run, "mixture": m }));
+            print_json(&rows.collect::<Vec<_>>())?;
+        }
         Format::Table => {
             print(&format!(
                 "{} mixtures in {}\n\n",
@@ -139,17 +152,15 @@ pub(super) fn target(
 
 pub(super) fn report(session: &Session<'_>) -> Result<ExitCode> {
     let path = session.study()?.report()?;
-    print(&format!("{}\n", path.display()));
+    session.result(&path, || format!("{}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Says on stderr what comes next.
 fn next(session: &Session<'_>, study: &Study) -> Result<ExitCode> {
-    if !session.args.quiet
-        && let Some(step) = study.status()?.next
-    {
+    if let Some(step) = study.status()?.next {
         let verb = step.strip_prefix("regmix ").unwrap_or(&step);
-        say(&format!("next: {}", command(study.root(), verb)));
+        session.tell(&format!("next: {}", command(study.root(), verb)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,3 +1,16 @@
-//! The `regmix` command, run as a user runs it.
-#[test]
-fn placeholder() {}
+//! The `regmix` command, run as a user runs it: arguments in, files, output
+//! and exit code out.
+
+mod bad_corpus;
+mod bad_shards;
+mod bad_study;
+mod bad_tables;
+mod fixture;
+mod help;
+#[cfg(unix)]
+mod interrupt;
+mod published;
+mod staleness;
+mod study;
+#[cfg(unix)]
+mod unwritable;

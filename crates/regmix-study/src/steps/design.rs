@@ -17,16 +17,8 @@ impl Study {
     /// inputs of a finished design changed.
     pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
         let corpus = self.corpus()?;
-        let config = self.config();
         let path = self.path("design/mixtures.csv");
-        let mut stamp = Stamp::new(self.path("design/inputs.json"))
-            .with("corpus", &corpus.fingerprint())?
-            .with("seed", &config.study.seed)?
-            .with("design", &config.design)?;
-        if config.design.max_epochs > 0.0 {
-            // Only then does the length of a proxy change what is drawn.
-            stamp = stamp.with("proxy_tokens", &self.proxy_tokens(&corpus)?)?;
-        }
+        let stamp = self.design_stamp(&corpus)?;
         if stamp.is_fresh(&path, "design", cx.redo)? {
             return MixtureTable::read_csv(path);
         }
@@ -48,6 +40,20 @@ impl Study {
         table.write_csv(&path)?;
         stamp.write()?;
         Ok(table)
+    }
+
+    /// What a design drawn now would be made from.
+    pub(crate) fn design_stamp(&self, corpus: &TokenCorpus) -> Result<Stamp> {
+        let config = self.config();
+        let mut stamp = Stamp::new(self.path("design/inputs.json"))
+            .with("corpus", &corpus.fingerprint())?
+            .with("seed", &config.study.seed)?
+            .with("design", &config.design)?;
+        if config.design.max_epochs > 0.0 {
+            // Only then does the length of a proxy change what is drawn.
+            stamp = stamp.with("proxy_tokens", &self.proxy_tokens(corpus)?)?;
+        }
+        Ok(stamp)
     }
 
     fn draw(&self, corpus: &TokenCorpus) -> Result<Drawn> {

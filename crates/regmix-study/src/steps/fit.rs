@@ -15,8 +15,12 @@ impl Study {
     /// When no proxy is finished, there are too few, or the inputs of a
     /// finished fit changed.
     pub fn fit(&self, cx: Context<'_>) -> Result<Fit> {
-        let losses = self.collect_trajectories()?.final_losses()?;
         let all = self.mixtures()?;
+        // Losses on an older corpus say nothing about this one.
+        let corpus = self.corpus()?;
+        self.design_stamp(&corpus)?
+            .is_fresh(&self.path("design/mixtures.csv"), "design", false)?;
+        let losses = self.collect_trajectories()?.final_losses()?;
         let finished = all
             .iter()
             .filter(|(run, _)| losses.runs().iter().any(|r| r == run))
@@ -46,7 +50,7 @@ impl Study {
             folds: config.fit.folds,
             repeats: config.fit.repeats,
             seed: config.study.seed,
-            natural: Some(natural_mixture(self.corpus()?.manifest())?),
+            natural: Some(natural_mixture(corpus.manifest())?),
             ..FitOptions::default()
         };
         let fit = Fit::train(&Observations::join(mixtures, losses)?, &options)?;

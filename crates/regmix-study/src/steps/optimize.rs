@@ -1,10 +1,9 @@
 //! Finding the mixture.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use regmix_data::Result;
 use regmix_data::manifest::Manifest;
+use regmix_data::{Error, Result};
 use regmix_regress::{Budget, Constraints, Fit, RecommendOptions, Recommendation};
 
 use crate::config::{ConstraintSection, ObjectiveFile};
@@ -25,7 +24,9 @@ impl Study {
         self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
         let fitted = std::fs::read(self.path("fit/fit.json"))
             .map_err(|e| regmix_data::Error::io(self.path("fit/fit.json"), e))?;
+        let corpus = self.corpus()?;
         let stamp = Stamp::new(self.path("mixture.inputs.json"))
+            .with("corpus", &corpus.fingerprint())?
             .with("fit", &blake3::hash(&fitted).to_hex()[..16].to_owned())?
             .with("objective", &config.objective)?
             .with("constraints", &config.constraints)?
@@ -34,7 +35,6 @@ impl Study {
             return Recommendation::load(path);
         }
         cx.watch.say("searching the mixture");
-        let corpus = self.corpus()?;
         let options = RecommendOptions {
             objective: config.objective.objective()?,
             budget: Some(budget(
@@ -45,7 +45,21 @@ impl Study {
             seed: config.study.seed,
             ..RecommendOptions::default()
         };
-        let found = optimize_with(&self.load_fit()?, &config.constraints, options)?;
+        let fit = self.load_fit()?;
+        fit.scorer(&options.objective).map_err(|e| {
+            let weighted = !config.objective.weights.is_empty();
+            self.place(
+                e.field(if weighted { "weights" } else { "loss" }),
+                "objective",
+            )
+        })?;
+        let found = optimize_with(&fit, &config.constraints, options).map_err(|e| {
+            let field = e.field_name().map(str::to_owned);
+            match field.as_deref().and_then(|field| field.rsplit_once('.')) {
+                Some((table, domain)) => self.place(e.field(domain), table),
+                None => e.in_file(self.path(crate::study::STUDY_FILE)),
+            }
+        })?;
         found.save(&path)?;
         stamp.write()?;
         Ok(found)
@@ -95,14 +109,29 @@ pub fn optimize_file(
     mut options: RecommendOptions,
 ) -> Result<Recommendation> {
     options.objective = file.objective()?;
-    options.budget = match (file.constraints.target_tokens, file.available.is_empty()) {
-        (Some(target_tokens), false) => Some(Budget {
-            available: file.available.clone(),
-            target_tokens,
-            max_epochs: file.constraints.max_epochs,
-        }),
-        _ => None,
-    };
+    options.budget =
+        match (file.constraints.target_tokens, file.available.is_empty()) {
+            (Some(target_tokens), false) => Some(Budget {
+                available: file.available.clone(),
+                target_tokens,
+                max_epochs: file.constraints.max_epochs,
+            }),
+            (None, true) => None,
+            (Some(_), true) => {
+                return Err(Error::input(
+                    "`target_tokens` limits repetition only with [available]",
+                )
+                .field("available")
+                .help("give the tokens there are of every domain, or leave `target_tokens` out"));
+            }
+            (None, false) => {
+                return Err(Error::input(
+                    "[available] limits repetition only with `target_tokens`",
+                )
+                .field("constraints.target_tokens")
+                .help("give the tokens of the run that the mixture is for"));
+            }
+        };
     optimize_with(fit, &file.constraints, options)
 }
 
@@ -121,8 +150,7 @@ pub fn optimize_with(
         None => Constraints::none(fit.domains().clone()),
     };
     let named = |e: regmix_data::Error, table: &str, domain: &str| {
-        e.in_file(Path::new(crate::study::STUDY_FILE))
-            .field(format!("constraints.{table}.{domain}"))
+        e.field(format!("constraints.{table}.{domain}"))
     };
     for (domain, &cap) in &section.cap {
         constraints = constraints

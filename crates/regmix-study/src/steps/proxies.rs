@@ -39,6 +39,12 @@ impl Study {
         if cx.redo {
             self.set_aside_stale(&jobs, cx)?;
         }
+        let proxy = self.config().proxy.model(corpus.vocab_size())?;
+        cx.watch.say(&format!(
+            "{}: {}",
+            self.config().proxy.preset,
+            proxy.parameters()
+        ));
         let statuses = run_jobs("train proxies", &jobs, &corpus, device, parallel, cx)?;
         report_failures(&jobs, &statuses, cx.watch);
         self.collect_trajectories()

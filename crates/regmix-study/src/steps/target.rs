@@ -41,6 +41,8 @@ impl Study {
         if cx.redo {
             self.set_aside_stale(&jobs, cx)?;
         }
+        let parameters = section.model(corpus.vocab_size())?.parameters();
+        cx.watch.say(&format!("{}: {parameters}", section.preset));
         let statuses = run_jobs("train targets", &jobs, &corpus, device, parallel, cx)?;
         report_failures(&jobs, &statuses, cx.watch);
         let mut runs = Vec::new();

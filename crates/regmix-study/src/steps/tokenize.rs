@@ -1,5 +1,7 @@
 //! From text to token shards.
 
+use std::path::PathBuf;
+
 use regmix_data::corpus::Source;
 use regmix_data::tokenize::{Summary, TokenizeOptions, tokenize};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
@@ -10,6 +12,42 @@ use crate::stamp::Stamp;
 use crate::study::{Context, Study};
 use crate::watch::Unit;
 
+/// Fetches a dataset, `owner/name[@revision]`, and gives the folder it is in.
+#[cfg(feature = "hub")]
+fn fetch(dataset: &str, files: &[String], cx: Context<'_>) -> Result<PathBuf> {
+    use regmix_data::hub::{Hub, HubOptions};
+
+    let (id, revision) = match dataset.split_once('@') {
+        Some((id, revision)) => (id, Some(revision)),
+        None => (dataset, None),
+    };
+    let dataset = Hub::new(HubOptions::default())?.dataset(id, revision)?;
+    let prefixes: Vec<&str> = match files {
+        [] => vec![""],
+        _ => files.iter().map(String::as_str).collect(),
+    };
+    let wanted = |path: &str| prefixes.iter().any(|p| path.starts_with(p));
+    let count = dataset.files().iter().filter(|f| wanted(&f.path)).count();
+    cx.watch.begin("fetch", count as u64, Unit::Items);
+    let mut tell = |p: &regmix_data::hub::HubProgress| {
+        cx.watch.at(p.files as u64);
+        let [done, all] = [p.bytes, p.bytes_total].map(|b| b as f64 / 1e6);
+        cx.watch.note(&format!("{} {done:.0}/{all:.0} MB", p.path));
+    };
+    let folder = dataset.fetch(&prefixes, &mut tell, cx.cancel);
+    cx.watch.end();
+    folder
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(dataset: &str, _: &[String], _: Context<'_>) -> Result<PathBuf> {
+    Err(Error::input(format!(
+        "`hf://{dataset}` is on the Hugging Face hub, which this binary was built without"
+    ))
+    .field("corpus.path")
+    .help("build with `--features hub`, or download the files and name their folder"))
+}
+
 impl Study {
     /// Tokenizes the corpus into `corpus/`; `None` when that is done already.
     ///
@@ -19,12 +57,31 @@ impl Study {
     pub fn tokenize(&self, cx: Context<'_>) -> Result<Option<Summary>> {
         let config = self.config();
         let (layout, options) = config.corpus.source_options()?;
-        let root = self.resolve(&config.corpus.path);
+        let hub = config
+            .corpus
+            .path
+            .to_str()
+            .and_then(|p| p.strip_prefix("hf://"));
+        let root = match hub {
+            Some(dataset) => fetch(dataset, &config.corpus.files, cx)?,
+            None => self.resolve(&config.corpus.path),
+        };
         let folder = self.path("corpus");
         let manifest = folder.join("manifest.json");
         let stamp = Stamp::new(folder.join("inputs.json"))
             .with("corpus", &config.corpus)?
             .with("tokenizer", &config.tokenizer)?;
+        let stamp = match &config.tokenizer.path {
+            Some(path) if config.tokenizer.kind == TokenizerKind::File => {
+                let path = self.resolve(path);
+                let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+                stamp.with(
+                    "tokenizer file",
+                    &blake3::hash(&bytes).to_hex()[..16].to_owned(),
+                )?
+            }
+            _ => stamp,
+        };
         if manifest.exists() && !root.exists() {
             // A study may travel without its text.
             return Ok(None);
@@ -59,7 +116,10 @@ impl Study {
             cx.cancel,
         );
         cx.watch.end();
-        let summary = summary?;
+        let summary = summary.map_err(|e| match e.path() {
+            None if e.is_input() => e.in_file(&root),
+            _ => e,
+        })?;
         stamp.write()?;
         Ok(Some(summary))
     }

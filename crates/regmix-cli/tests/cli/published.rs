@@ -1,0 +1,97 @@
+//! Fitting the tables of the RegMix paper, where they are.
+
+use std::path::{Path, PathBuf};
+
+use crate::fixture::Fixture;
+
+/// The published tables in `$REGMIX_SHARED/data`, or in a folder `shared`
+/// beside the workspace.
+#[allow(clippy::print_stderr)] // A skipped test says so.
+fn tables() -> Option<[String; 2]> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let root = std::env::var_os("REGMIX_SHARED").map_or(beside, PathBuf::from);
+    let names = ["train_mixture_1m.csv", "train_pile_loss_1m.csv"];
+    let paths = names.map(|name| root.join("data/regmix-tables").join(name));
+    if paths.iter().all(|path| path.exists()) {
+        return Some(paths.map(|path| path.to_str().unwrap().to_owned()));
+    }
+    eprintln!("skipped: no published tables; set REGMIX_SHARED to the folder that holds data/");
+    None
+}
+
+#[test]
+fn the_published_tables_are_fitted_predicted_and_searched() {
+    let Some([mixtures, losses]) = tables() else {
+        return;
+    };
+    let fixture = Fixture::empty();
+    let league = fixture.ok(&[
+        "-q",
+        "--format",
+        "json",
+        "fit",
+        "--mixtures",
+        &mixtures,
+        "--losses",
+        &losses,
+        "--out",
+        "fit",
+        "--regressors",
+        "linear,law1",
+    ]);
+    let league = league.json();
+    let chosen = |name: &str| {
+        let entries = league.as_array().unwrap().iter();
+        entries
+            .filter(|e| e["chosen"] == true && e["regressor"] == name)
+            .count()
+    };
+    let targets = chosen("law1") + chosen("linear") + chosen("mean");
+    assert!(targets >= 10, "{targets} targets");
+    // The law is the true form of these losses, more often than not.
+    assert!(
+        2 * chosen("law1") > targets,
+        "law1 for {} of {targets}",
+        chosen("law1")
+    );
+
+    fixture.ok(&[
+        "predict",
+        "--fit",
+        "fit",
+        "--mixtures",
+        &mixtures,
+        "--out",
+        "p.csv",
+    ]);
+    let predicted = fixture.text("p.csv");
+    let header: Vec<&str> = predicted.lines().next().unwrap().split(',').collect();
+    assert_eq!(header.len(), 1 + 2 * targets);
+    for pair in header[1..].chunks(2) {
+        assert_eq!(format!("{}_sd", pair[0]), pair[1]);
+    }
+    let rows = std::fs::read_to_string(&mixtures)
+        .unwrap()
+        .trim_end()
+        .lines()
+        .count();
+    assert_eq!(predicted.lines().count(), rows);
+
+    let search = [
+        "--format",
+        "json",
+        "optimize",
+        "--fit",
+        "fit",
+        "--objective",
+        "pile_cc",
+    ];
+    let found = fixture
+        .ok(&[&search[..], &["--out", "m.json"]].concat())
+        .json();
+    let stored: serde_json::Value = serde_json::from_str(&fixture.text("m.json")).unwrap();
+    assert_eq!(found, stored);
+    let weights = found["weights"].as_array().unwrap();
+    let sum: f64 = weights.iter().map(|w| w["weight"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+}

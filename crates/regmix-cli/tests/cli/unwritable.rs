@@ -1,0 +1,102 @@
+//! Places that cannot be written, and disks that are full.
+
+use crate::fixture::{Fixture, Output};
+
+#[test]
+fn a_study_below_a_file_is_refused() {
+    // Permissions do not stop root; a file that is no folder stops everyone.
+    let fixture = Fixture::study();
+    fixture.write("file", "kept");
+    fixture
+        .refused(&["-C", "file/new", "init", "--corpus", "text"])
+        .says("file");
+    fixture
+        .refused(&["demo", "--corpus", "text", "--out", "file/demo"])
+        .says("file");
+}
+
+#[test]
+fn results_that_cannot_be_placed_are_refused() {
+    let fixture = Fixture::study_after("fit");
+    fixture.write("file", "kept");
+    fixture.write("m.csv", "run,code,law,web\na,0.3,0.5,0.2\n");
+    fixture
+        .refused(&["predict", "--mixtures", "m.csv", "--out", "file/p.csv"])
+        .says("file");
+    fixture
+        .refused(&["optimize", "--fit", "fit", "--out", "file/m.json"])
+        .says("file");
+    let tables = [
+        "fit",
+        "--mixtures",
+        "fit/mixtures.csv",
+        "--losses",
+        "fit/values.csv",
+    ];
+    let out = ["--regressors", "linear", "--out", "file/fit"];
+    fixture.refused(&[&tables[..], &out].concat()).says("file");
+}
+
+#[test]
+fn a_corpus_folder_that_cannot_be_made_is_refused() {
+    let fixture = Fixture::study();
+    fixture.write("corpus", "a file where the folder should be");
+    fixture.refused(&["tokenize"]).says("corpus");
+}
+
+/// Runs a verb that may not write files of more than a kilobyte, as on a disk
+/// that is nearly full.
+fn nearly_full(fixture: &Fixture, verb: &str) -> Output {
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$1\"";
+    let mut command = fixture.command("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_regmix"), verb]);
+    Output::of(&mut command)
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_written_corpus() {
+    let fixture = Fixture::study();
+    let output = nearly_full(&fixture, "tokenize");
+    output.is_one_error();
+    output.says("corpus/").says("File too large");
+    assert!(
+        fixture.files("corpus").is_empty(),
+        "{:?}",
+        fixture.files("corpus").keys()
+    );
+    // With room again the same command does it.
+    fixture.ok(&["tokenize"]);
+}
+
+#[test]
+fn a_full_disk_does_not_cost_finished_work() {
+    let fixture = Fixture::study_after("train");
+    let before = fixture.files("");
+    let output = nearly_full(&fixture, "fit");
+    output.is_one_error();
+    output.says("File too large");
+    assert_eq!(fixture.files("runs"), {
+        let runs = fixture.path("runs");
+        before
+            .into_iter()
+            .filter(|(path, _)| path.starts_with(&runs))
+            .collect()
+    });
+    fixture.ok(&["fit"]);
+}
+
+#[test]
+fn a_full_disk_does_not_cost_proxies() {
+    let fixture = Fixture::study_after("design");
+    let output = nearly_full(&fixture, "train");
+    output.is_one_error();
+    output.says("runs/").says("File too large");
+    assert!(!fixture.path("trajectories.csv").exists());
+    // With room again the losses are those of a study that never failed.
+    fixture.ok(&["train"]);
+    let whole = Fixture::study_after("train");
+    assert_eq!(
+        fixture.text("trajectories.csv"),
+        whole.text("trajectories.csv")
+    );
+}

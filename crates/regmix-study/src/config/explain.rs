@@ -1,0 +1,52 @@
+//! Errors of study files, at their place and with the nearest known key.
+
+use std::path::Path;
+
+use regmix_data::Error;
+
+/// Puts an error about a key of a section at that key.
+pub(crate) fn place(error: Error, section: &str, text: &str, path: &Path) -> Error {
+    let key = error.field_name().unwrap_or_default().to_owned();
+    let mut error = error.in_file(path).field(format!("{section}.{key}"));
+    let mut inside = false;
+    let mut at = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with('[') {
+            inside = trimmed.trim_end().trim_matches(['[', ']']) == section
+                || trimmed.starts_with(&format!("[{section}."));
+        } else if inside && trimmed.split('=').next().is_some_and(|k| k.trim() == key) {
+            error = error
+                .line(number as u64 + 1)
+                .span(at..at + line.trim_end().len());
+            break;
+        }
+        at += line.len();
+    }
+    error
+}
+
+/// Turns toml's error into ours, with the nearest known key.
+pub(super) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+    let message = error.message();
+    let mut out = Error::input(message.to_owned()).in_file(path);
+    if let Some(span) = error.span() {
+        let line = 1 + text[..span.start.min(text.len())].matches('\n').count();
+        out = out.line(line as u64).span(span);
+    }
+    let Some(rest) = message.strip_prefix("unknown field ") else {
+        return out;
+    };
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let Some(unknown) = quoted.next() else {
+        return out;
+    };
+    let nearest = quoted
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(2));
+    match nearest {
+        Some((_, known)) => out.help(format!("did you mean `{known}`?")),
+        None => out.help("remove it, or look at the template of `regmix init`"),
+    }
+}

@@ -1,0 +1,312 @@
+//! The sections of a study file, apart from its runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use regmix_data::corpus::{Layout, ReadOptions};
+use regmix_data::{Domain, Error, Result};
+use regmix_regress::Objective;
+use serde::{Deserialize, Serialize};
+
+/// `[study]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StudySection {
+    /// Shown in the report.
+    pub name: String,
+    /// All random streams come from it.
+    pub seed: u64,
+}
+
+impl Default for StudySection {
+    fn default() -> Self {
+        Self {
+            name: "study".to_owned(),
+            seed: 42,
+        }
+    }
+}
+
+/// `[corpus]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusSection {
+    /// A folder or a file, relative to the study; or a dataset on the Hugging
+    /// Face hub, `hf://owner/name` or `hf://owner/name@revision`.
+    pub path: PathBuf,
+    /// Beginnings of the names of the files to fetch from the hub; all files
+    /// if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Where the domain of a document is written.
+    #[serde(default)]
+    pub layout: LayoutName,
+    /// Field or column that holds the text.
+    #[serde(default = "default_text_field")]
+    pub text_field: String,
+    /// Field that names the domain, for the layout `labels`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_field: Option<String>,
+    /// Share of documents cut off for validation where there is no such split.
+    #[serde(default = "default_valid_share")]
+    pub valid_share: f64,
+    /// Whether repeated documents are dropped.
+    #[serde(default = "default_true")]
+    pub drop_duplicates: bool,
+    /// File extensions per domain, for the layout `tree`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tree: BTreeMap<Domain, Vec<String>>,
+}
+
+fn default_text_field() -> String {
+    "text".to_owned()
+}
+
+fn default_valid_share() -> f64 {
+    0.05
+}
+
+fn default_true() -> bool {
+    true
+}
+
+/// Names of the layouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayoutName {
+    /// Told from the files.
+    #[default]
+    Auto,
+    /// `train/<domain>-<n>.jsonl…`
+    Files,
+    /// A field of every document.
+    Labels,
+    /// A folder per domain.
+    Folders,
+    /// File extensions.
+    Tree,
+}
+
+impl CorpusSection {
+    /// The layout and options of a [`regmix_data::corpus::Source`].
+    ///
+    /// # Errors
+    /// When the layout is `tree` and there is no table of extensions.
+    pub fn source_options(&self) -> Result<(Option<Layout>, ReadOptions)> {
+        let layout = match self.layout {
+            LayoutName::Auto => None,
+            LayoutName::Files => Some(Layout::Files),
+            LayoutName::Labels => Some(Layout::Labels),
+            LayoutName::Folders => Some(Layout::Folders),
+            LayoutName::Tree => {
+                if self.tree.is_empty() {
+                    return Err(Error::input("the layout `tree` needs a table of extensions")
+                        .field("corpus.tree")
+                        .help("for example: [corpus.tree] rust = [\"rs\"], prose = [\"md\", \"txt\"]"));
+                }
+                Some(Layout::Tree(self.tree.clone()))
+            }
+        };
+        let options = ReadOptions {
+            text_field: self.text_field.clone(),
+            label_field: self.label_field.clone(),
+            ..ReadOptions::default()
+        };
+        Ok((layout, options))
+    }
+}
+
+/// `[tokenizer]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenizerSection {
+    /// Which one.
+    pub kind: TokenizerKind,
+    /// Entries of a trained vocabulary.
+    pub vocab_size: u32,
+    /// Megabytes of text that it is trained on, evenly over domains.
+    pub sample_mb: usize,
+    /// A `tokenizer.json`, for the kind `file`; relative to the study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The token between documents, for the kind `file`.
+    pub separator: String,
+}
+
+impl Default for TokenizerSection {
+    fn default() -> Self {
+        Self {
+            kind: TokenizerKind::Bpe,
+            vocab_size: 4096,
+            sample_mb: 16,
+            path: None,
+            separator: regmix_data::tokenizer::SEPARATOR.to_owned(),
+        }
+    }
+}
+
+/// Kinds of tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// Byte-level BPE, trained on the corpus.
+    Bpe,
+    /// One token per byte.
+    Bytes,
+    /// A given `tokenizer.json`.
+    File,
+}
+
+/// `[design]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DesignSection {
+    /// `regmix`, `floored` or `maximin`.
+    pub sampler: SamplerName,
+    /// How many proxies.
+    pub runs: usize,
+    /// Power applied to the natural mixture.
+    pub temperature: f64,
+    /// Least and greatest Dirichlet strength.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strengths: Option<[f64; 2]>,
+    /// Least weight of every domain.
+    pub floor: f64,
+    /// Greatest number of times that a proxy may see a domain's tokens; 0 for
+    /// no limit.
+    pub max_epochs: f64,
+}
+
+impl Default for DesignSection {
+    fn default() -> Self {
+        Self {
+            sampler: SamplerName::Maximin,
+            runs: 64,
+            temperature: 0.5,
+            strengths: None,
+            floor: 0.0,
+            max_epochs: 0.0,
+        }
+    }
+}
+
+/// Names of the samplers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplerName {
+    /// As published.
+    Regmix,
+    /// Floors without rejection.
+    Floored,
+    /// Spread out.
+    Maximin,
+}
+
+/// `[fit]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FitSection {
+    /// Which regressors are judged.
+    pub regressors: Vec<String>,
+    /// Folds of the cross-validation.
+    pub folds: usize,
+    /// Repeats of the cross-validation.
+    pub repeats: usize,
+}
+
+impl Default for FitSection {
+    fn default() -> Self {
+        let options = regmix_regress::FitOptions::default();
+        Self {
+            // `mean` is always judged.
+            regressors: (options.regressors.into_iter())
+                .filter(|r| r != "mean")
+                .collect(),
+            folds: options.folds,
+            repeats: options.repeats,
+        }
+    }
+}
+
+/// `[objective]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectiveSection {
+    /// `mean` over all domains, or one domain.
+    pub loss: String,
+    /// Weights per domain, instead of `loss`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, f64>,
+}
+
+impl Default for ObjectiveSection {
+    fn default() -> Self {
+        Self {
+            loss: "mean".to_owned(),
+            weights: BTreeMap::new(),
+        }
+    }
+}
+
+impl ObjectiveSection {
+    /// The objective.
+    ///
+    /// # Errors
+    /// When the weights are unusable.
+    pub fn objective(&self) -> Result<Objective> {
+        if self.weights.is_empty() {
+            Ok(Objective::parse(&self.loss))
+        } else {
+            Objective::weighted(self.weights.clone()).map_err(|e| e.field("objective.weights"))
+        }
+    }
+}
+
+/// `[constraints]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConstraintSection {
+    /// How often the target may see a domain's tokens.
+    pub max_epochs: f64,
+    /// Tokens of the run that the mixture is for; those of `[target]` if left
+    /// out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_tokens: Option<f64>,
+    /// Least weight per domain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub floor: BTreeMap<String, f64>,
+    /// Greatest weight per domain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cap: BTreeMap<String, f64>,
+}
+
+impl Default for ConstraintSection {
+    fn default() -> Self {
+        Self {
+            max_epochs: 4.0,
+            target_tokens: None,
+            floor: BTreeMap::new(),
+            cap: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[check]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckSection {
+    /// Targets per mixture, each with its own seed.
+    pub seeds: u64,
+    /// What the found mixture is compared with: `natural`, `uniform`,
+    /// `best_observed`.
+    pub against: Vec<String>,
+}
+
+impl Default for CheckSection {
+    fn default() -> Self {
+        Self {
+            seeds: 3,
+            against: vec!["natural".to_owned(), "uniform".to_owned()],
+        }
+    }
+}
