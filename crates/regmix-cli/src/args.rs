@@ -174,6 +174,9 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
         /// File for the predictions; stdout by default.
         #[arg(long, value_name = "CSV")]
         out: Option<PathBuf>,
+        /// Overwrite the file.
+        #[arg(long)]
+        redo: bool,
     },
 
     /// Search the best mixture.

@@ -166,7 +166,7 @@ impl DomainSet {
         self.0.iter().position(|d| d.as_str() == name)
     }
 
-    /// The place of a domain, or an error that names the nearest known one.
+    /// The place of a domain, or an error that lists the known ones.
     ///
     /// # Errors
     /// When the domain is unknown.

@@ -91,9 +91,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             ),
             _ => study::fit(&session, *redo),
         },
-        Command::Predict { fit, mixtures, out } => {
-            regress::predict(&session, fit.as_deref(), mixtures, out.as_deref())
-        }
+        Command::Predict {
+            fit,
+            mixtures,
+            out,
+            redo,
+        } => regress::predict(&session, fit.as_deref(), mixtures, out.as_deref(), *redo),
         Command::Optimize {
             fit,
             objective,

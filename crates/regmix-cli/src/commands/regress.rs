@@ -13,7 +13,6 @@ use regmix_study::optimize_file;
 
 use super::{Session, show};
 use crate::args::Search;
-use crate::output::print;
 
 pub(super) fn fit_tables(
     session: &Session<'_>,
@@ -53,7 +52,11 @@ pub(super) fn predict(
     fit: Option<&Path>,
     mixtures: &Path,
     out: Option<&Path>,
+    redo: bool,
 ) -> Result<ExitCode> {
+    if let Some(path) = out {
+        unclaimed(path, redo)?;
+    }
     let fit = match fit {
         Some(folder) => Fit::load(folder)?,
         None => session.study()?.load_fit()?,

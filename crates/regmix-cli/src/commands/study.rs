@@ -24,7 +24,10 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
         .or(folder)
         .unwrap_or_else(|| "study".to_owned());
     // The study may be anywhere; an absolute path stays right.
-    let corpus = std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?;
+    let corpus = match on_hub(corpus) {
+        true => corpus.to_path_buf(),
+        false => std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?,
+    };
     let study = Study::init(root, &name, &corpus)?;
     let path = study.path(regmix_study::STUDY_FILE);
     session.result(&path, || format!("{}\n", path.display()))?;
@@ -35,9 +38,14 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether a corpus is a dataset on the Hugging Face hub.
+fn on_hub(corpus: &Path) -> bool {
+    corpus.to_str().is_some_and(|p| p.starts_with("hf://"))
+}
+
 /// There must be something to read.
 pub(super) fn text_at(corpus: &Path) -> Result<()> {
-    if corpus.exists() {
+    if corpus.exists() || on_hub(corpus) {
         return Ok(());
     }
     Err(

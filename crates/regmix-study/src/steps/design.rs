@@ -2,7 +2,7 @@
 
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
-use regmix_data::{Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+use regmix_data::{DomainSet, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
 
 use crate::config::SamplerName;
 use crate::stamp::{Stamp, set_aside};
@@ -10,14 +10,23 @@ use crate::study::{Context, Study, natural_mixture};
 
 impl Study {
     /// Draws the design into `design/mixtures.csv`, or reads the one that is
-    /// there.
+    /// there. A table that the user put there is taken as it is.
     ///
     /// # Errors
-    /// When the corpus is missing, the space of mixtures is empty, or the
-    /// inputs of a finished design changed.
+    /// When the corpus is missing, the objective or a constraint names an
+    /// unknown domain, the space of mixtures is empty, or the inputs of a
+    /// finished design changed.
     pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
         let corpus = self.corpus()?;
+        self.check_names(corpus.domains())?;
         let path = self.path("design/mixtures.csv");
+        if path.exists() && !self.path("design/inputs.json").exists() && !cx.redo {
+            // Not drawn here: the user's own design.
+            let table = MixtureTable::read_csv(&path)?;
+            return table
+                .reordered(corpus.domains())
+                .map_err(|e| e.in_file(path));
+        }
         let stamp = self.design_stamp(&corpus)?;
         if stamp.is_fresh(&path, "design", cx.redo)? {
             return MixtureTable::read_csv(path);
@@ -40,6 +49,31 @@ impl Study {
         table.write_csv(&path)?;
         stamp.write()?;
         Ok(table)
+    }
+
+    /// Finds names that are no domain before anything is trained for them.
+    fn check_names(&self, domains: &DomainSet) -> Result<()> {
+        let config = self.config();
+        let known = |section: &str, name: &str| match domains.require(name) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(self.place(e.field(name), section)),
+        };
+        for name in config.constraints.cap.keys() {
+            known("constraints.cap", name)?;
+        }
+        for name in config.constraints.floor.keys() {
+            known("constraints.floor", name)?;
+        }
+        for name in config.objective.weights.keys() {
+            known("objective.weights", name)?;
+        }
+        let loss = &config.objective.loss;
+        match domains.require(loss) {
+            Err(e) if loss != "mean" && config.objective.weights.is_empty() => {
+                Err(self.place(e.field("loss"), "objective"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What a design drawn now would be made from.
