@@ -138,10 +138,9 @@ mod tests {
                 cap.iter_mut().for_each(|c| *c += lift);
             }
             let space = Space::new(prior).with_caps(cap).unwrap().with_floors(floor).unwrap();
-            // Strengths that keep draws apart: caps that are nearly tight map
-            // many sparse draws to the same corner, which is an error of its own.
-            let sampler = Floored { strengths: [5.0, 50.0], ..Floored::default() };
-            let drawn = sampler.draw(&space, 4, &mut stream(seed, "t", "t")).unwrap();
+            // One: an extreme prior maps many draws to the same corner, and too
+            // few distinct ones are an error of its own.
+            let drawn = Floored::default().draw(&space, 1, &mut stream(seed, "t", "t")).unwrap();
             for m in &drawn.mixtures {
                 for i in 0..n {
                     let w = m.weights()[i];
