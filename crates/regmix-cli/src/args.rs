@@ -58,7 +58,7 @@ pub(crate) enum Format {
 /// Where and how many at once.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Compute {
-    /// auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or tch[:n].
+    /// auto, cpu, cuda:N, vulkan:N, wgpu:N, tch or tch:N; `:N` may be left out.
     #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
     pub(crate) device: DeviceSpec,
 
