@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use regmix_data::{Error, Result};
 use regmix_model::Device;
 use regmix_study::Study;
+use regmix_study::config::hub_dataset;
 
 use super::{Session, command, show};
 use crate::args::{Compute, Format};
@@ -24,7 +25,7 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
         .or(folder)
         .unwrap_or_else(|| "study".to_owned());
     // The study may be anywhere; an absolute path stays right.
-    let corpus = match on_hub(corpus) {
+    let corpus = match hub_dataset(corpus).is_some() {
         true => corpus.to_path_buf(),
         false => std::path::absolute(corpus).map_err(|e| Error::io(corpus, e))?,
     };
@@ -38,14 +39,9 @@ pub(super) fn init(session: &Session<'_>, corpus: &Path, name: Option<&str>) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a corpus is a dataset on the Hugging Face hub.
-fn on_hub(corpus: &Path) -> bool {
-    corpus.to_str().is_some_and(|p| p.starts_with("hf://"))
-}
-
 /// There must be something to read.
 pub(super) fn text_at(corpus: &Path) -> Result<()> {
-    if corpus.exists() || on_hub(corpus) {
+    if corpus.exists() || hub_dataset(corpus).is_some() {
         return Ok(());
     }
     Err(

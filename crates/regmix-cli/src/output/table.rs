@@ -17,9 +17,8 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let text: Vec<&str> = Vec::from_iter(table.lines().map(|l| l.leak() as &str));
     let mut out = String::new();
-    for line in text {
+    for line in table.lines() {
         out.push_str(line.trim_end());
         out.push('\n');
     }

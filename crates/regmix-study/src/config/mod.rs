@@ -19,7 +19,7 @@ pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
     CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, LayoutName,
-    ObjectiveSection, SamplerName, StudySection, TokenizerKind, TokenizerSection,
+    ObjectiveSection, SamplerName, StudySection, TokenizerKind, TokenizerSection, hub_dataset,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the

@@ -1,7 +1,7 @@
 //! The sections of a study file, apart from its runs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regmix_data::corpus::{Layout, ReadOptions};
 use regmix_data::{Domain, Error, Result};
@@ -68,6 +68,12 @@ fn default_valid_share() -> f64 {
 
 fn default_true() -> bool {
     true
+}
+
+/// The dataset on the Hugging Face hub that a corpus path names, as
+/// `owner/name` or `owner/name@revision`; `None` for a path of files.
+pub fn hub_dataset(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix("hf://")
 }
 
 /// Names of the layouts.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use regmix_data::{Error, Result};
 
+use crate::config::hub_dataset;
 use crate::study::{STUDY_FILE, Study};
 
 pub use corpus::DemoCorpus;
@@ -29,9 +30,7 @@ impl Study {
         // A path of the user's is relative to where the command runs, not to
         // the study.
         let wanted = match corpus {
-            Some(path) if path.to_str().is_some_and(|p| p.starts_with("hf://")) => {
-                path.to_path_buf()
-            }
+            Some(path) if hub_dataset(path).is_some() => path.to_path_buf(),
             Some(path) => std::path::absolute(path).map_err(|e| Error::io(path, e))?,
             None => Path::new("text").to_path_buf(),
         };

@@ -1,7 +1,7 @@
 //! Fitting losses to mixtures.
 
+use regmix_data::Result;
 use regmix_data::table::{MixtureTable, Observations};
-use regmix_data::{Error, Result};
 use regmix_regress::{Fit, FitOptions};
 
 use crate::stamp::Stamp;
@@ -65,6 +65,6 @@ impl Study {
     /// When it was not made yet, or is damaged.
     pub fn load_fit(&self) -> Result<Fit> {
         self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
-        Fit::load(self.path("fit")).map_err(|e: Error| e)
+        Fit::load(self.path("fit"))
     }
 }

@@ -7,7 +7,7 @@ use regmix_data::tokenize::{Summary, TokenizeOptions, tokenize};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
 use regmix_data::{Error, Result};
 
-use crate::config::TokenizerKind;
+use crate::config::{TokenizerKind, hub_dataset};
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
 use crate::watch::Unit;
@@ -57,12 +57,7 @@ impl Study {
     pub fn tokenize(&self, cx: Context<'_>) -> Result<Option<Summary>> {
         let config = self.config();
         let (layout, options) = config.corpus.source_options()?;
-        let hub = config
-            .corpus
-            .path
-            .to_str()
-            .and_then(|p| p.strip_prefix("hf://"));
-        let root = match hub {
+        let root = match hub_dataset(&config.corpus.path) {
             Some(dataset) => fetch(dataset, &config.corpus.files, cx)?,
             None => self.resolve(&config.corpus.path),
         };
