@@ -8,6 +8,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,8 +48,10 @@ pub enum ErrorKind {
 /// );
 /// assert_eq!(err.help_text(), Some("rescale the row, or remove it"));
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     kind: ErrorKind,
     problem: String,
@@ -57,7 +60,7 @@ struct Parts {
     field: Option<String>,
     help: Option<String>,
     span: Option<Range<usize>>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -95,7 +98,7 @@ impl Error {
         };
         let mut err = Self::new(ErrorKind::Io, source.to_string()).in_file(path);
         err.0.help = help.map(str::to_owned);
-        err.0.source = Some(Box::new(source));
+        err.0.source = Some(Arc::new(source));
         err
     }
 
@@ -145,7 +148,7 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

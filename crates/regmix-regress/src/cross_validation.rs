@@ -41,6 +41,30 @@ impl Folds {
         Ok(Self { fold_of, count })
     }
 
+    /// As [`Folds::new`] over the rows of some samples, with runs of the same
+    /// mixture in the same fold: one would give away the other.
+    ///
+    /// # Errors
+    /// When there are fewer than 2 rows or 2 folds.
+    pub fn of(samples: &Samples<'_>, count: usize, seed: u64, run: &str) -> Result<Self> {
+        let group_of = samples.groups();
+        let groups = group_of.iter().max().map_or(0, |last| last + 1);
+        if groups < 2 {
+            // One mixture has no other to give away.
+            return Self::new(samples.len(), count, seed, run);
+        }
+        let folds = Self::new(groups, count, seed, run)?;
+        Ok(Self {
+            fold_of: group_of.into_iter().map(|g| folds.fold_of[g]).collect(),
+            count: folds.count,
+        })
+    }
+
+    /// The fold that holds a row out.
+    pub fn fold_of(&self, row: usize) -> usize {
+        self.fold_of[row]
+    }
+
     /// How many folds there are.
     pub fn count(&self) -> usize {
         self.count
@@ -84,6 +108,8 @@ impl Default for CvOptions {
 pub struct CrossValidation {
     /// Predictions, `[repeats][rows]`, in the order of the samples.
     pub predictions: Vec<Vec<Prediction>>,
+    /// The folds of every repeat.
+    pub folds: Vec<Folds>,
     /// Mean seconds of one fit.
     pub fit_seconds: f64,
     /// Mean seconds to predict one fold, with standard deviations.
@@ -119,13 +145,15 @@ pub fn cross_validate(
         return Err(Error::input("0 repeats: expected at least 1"));
     }
     let mut jobs = Vec::new();
+    let mut all_folds = Vec::with_capacity(options.repeats);
     for repeat in 0..options.repeats {
         let run = format!("repeat-{repeat}");
-        let folds = Folds::new(samples.len(), options.folds, options.seed, &run)?;
+        let folds = Folds::of(samples, options.folds, options.seed, &run)?;
         for fold in 0..folds.count() {
             let (train, held) = folds.split(fold);
             jobs.push((repeat, train, held));
         }
+        all_folds.push(folds);
     }
     let done: Vec<_> = jobs
         .par_iter()
@@ -148,6 +176,7 @@ pub fn cross_validate(
     };
     let mut out = CrossValidation {
         predictions: vec![vec![unseen; samples.len()]; options.repeats],
+        folds: all_folds,
         fit_seconds: 0.0,
         score_seconds: 0.0,
     };
@@ -184,7 +213,7 @@ mod tests {
     #[test]
     fn a_row_is_never_predicted_by_a_model_that_saw_it() {
         // Values are distinct bits, so that the sum names the rows.
-        let rows: Vec<Vec<f64>> = (0..16).map(|_| vec![0.5, 0.5]).collect();
+        let rows: Vec<Vec<f64>> = (0..16).map(|i| vec![f64::from(i), 0.5]).collect();
         let values: Vec<f64> = (0..16).map(|i| f64::from(1u32 << i)).collect();
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
         let options = CvOptions {
@@ -198,6 +227,17 @@ mod tests {
             }
         }
         assert_ne!(cv.predictions[0], cv.predictions[1]);
+    }
+
+    #[test]
+    fn runs_of_one_mixture_are_held_out_together() {
+        let rows: Vec<Vec<f64>> = (0..30).map(|i| vec![f64::from(i % 7), 0.5]).collect();
+        let samples = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; 30]).unwrap();
+        let folds = Folds::of(&samples, 5, 3, "t").unwrap();
+        for i in 0..30 {
+            assert_eq!(folds.fold_of(i), folds.fold_of(i % 7));
+        }
+        assert_eq!(folds.count(), 5);
     }
 
     proptest! {

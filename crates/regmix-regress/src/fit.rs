@@ -11,12 +11,12 @@ use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
 use crate::league::{League, from_csv, to_csv};
-use crate::regressor::{Model, Prediction};
+use crate::regressor::{Model, Prediction, score};
 use crate::samples::Samples;
 use crate::train;
 
 /// The layout of `fit.json`; raised when older files can no longer be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How to fit.
 ///
@@ -89,6 +89,9 @@ pub struct TargetFit {
     /// The noise of one run: root mean squared out-of-fold error, unit of the
     /// target. It holds what the model misses, too.
     pub noise: f64,
+    /// The standard deviation between runs of the same mixture, where some
+    /// mixture was run more than once: no regressor can be better.
+    pub repeat_noise: Option<f64>,
 }
 
 /// A measurement that was not used.
@@ -208,7 +211,21 @@ impl Fit {
     /// measurements, a regressor is unknown, an option is out of range, or no
     /// regressor can be fitted.
     pub fn train(observations: &Observations, options: &FitOptions) -> Result<Self> {
-        train::train(observations, options)
+        train::train(observations, options, &|_, _| ())
+    }
+
+    /// As [`Fit::train`], telling how far it is: `watch(done, all)` is called
+    /// from several threads after every cross-validation of one regressor on
+    /// one target.
+    ///
+    /// # Errors
+    /// As [`Fit::train`].
+    pub fn train_watched(
+        observations: &Observations,
+        options: &FitOptions,
+        watch: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self> {
+        train::train(observations, options, watch)
     }
 
     /// Writes `fit.json` (models), `league.csv`, `predictions.csv`
@@ -377,6 +394,15 @@ impl Fit {
             .collect())
     }
 
+    /// The expected values of all targets at many mixtures,
+    /// `[mixtures][targets]` in one vector: the fastest way to score
+    /// candidates. Weights are in the order of [`Fit::domains`]. Beyond its
+    /// result it takes a fixed amount of memory per thread.
+    pub fn score<W: AsRef<[f64]> + Sync>(&self, rows: &[W]) -> Vec<f64> {
+        let models: Vec<&Model> = self.targets().iter().map(|t| &t.model).collect();
+        score(&models, rows)
+    }
+
     /// Predicts a table: columns `<target>` and `<target>_sd` for every
     /// target, one row per mixture. Domains are joined by name.
     ///
@@ -387,13 +413,16 @@ impl Fit {
         let columns = (self.targets().iter())
             .flat_map(|t| [t.target.clone(), format!("{}_sd", t.target)])
             .collect();
-        let rows: Vec<Vec<f64>> = (mixtures.mixtures().par_iter())
-            .map(|mixture| {
-                let all = self
-                    .targets()
-                    .iter()
-                    .map(|t| t.model.predict(mixture.weights()));
-                all.flat_map(|p| [p.mean, p.sd]).collect()
+        let weights: Vec<&[f64]> = mixtures.mixtures().iter().map(Mixture::weights).collect();
+        let rows: Vec<Vec<f64>> = (weights.par_chunks(64))
+            .flat_map_iter(|some| {
+                let mut rows = vec![Vec::with_capacity(2 * self.targets().len()); some.len()];
+                for target in self.targets() {
+                    for (row, p) in rows.iter_mut().zip(target.model.predict_some(some)) {
+                        row.extend([p.mean, p.sd]);
+                    }
+                }
+                rows
             })
             .collect();
         ValueTable::new(columns, mixtures.runs().iter().cloned().zip(rows))

@@ -8,7 +8,13 @@ use regmix_data::artefact::write_atomic;
 use regmix_data::{Error, Result};
 
 use crate::cross_validation::CrossValidation;
-use crate::metrics::{coverage90, mae, mean, mse, r2, spearman, top1_regret};
+use crate::metrics::{
+    coverage90, mae, mean, mse, r2, sd_rank, spearman, top1_optimism, top1_regret,
+};
+
+/// The row of the automatic choice: for every fold the regressor that was
+/// best on the other folds.
+pub const AUTO: &str = "auto";
 
 /// One regressor on one target, by cross-validation. Numbers are means over
 /// the repeats; NaN where a quantity is not defined, such as the rank
@@ -36,9 +42,17 @@ pub struct Entry {
     /// Measured value at the best prediction minus the best measured value.
     #[serde(with = "maybe")]
     pub regret: f64,
+    /// Measured minus predicted value at the row with the best prediction:
+    /// how much the model flatters what it would pick. 0 is right.
+    #[serde(with = "maybe")]
+    pub optimism: f64,
     /// Share of measurements inside their 90 % interval; 0.9 is right.
     #[serde(with = "maybe")]
     pub coverage90: f64,
+    /// Rank correlation of the standard deviation with the absolute error:
+    /// whether the model knows where it is wrong.
+    #[serde(with = "maybe")]
+    pub sd_rank: f64,
     /// Mean seconds of one fit, on one thread.
     pub fit_seconds: f64,
     /// Mean seconds to predict one fold, with standard deviations.
@@ -61,6 +75,11 @@ impl Entry {
             .iter()
             .map(|p| coverage90(measured, p))
             .collect::<Vec<_>>();
+        let ranked = cv
+            .predictions
+            .iter()
+            .map(|p| sd_rank(measured, p))
+            .collect::<Vec<_>>();
         Self {
             regressor: regressor.to_owned(),
             target: target.to_owned(),
@@ -70,7 +89,9 @@ impl Entry {
             mse: average(&|p| mse(measured, p)),
             r2: average(&|p| r2(measured, p)),
             regret: average(&|p| top1_regret(measured, p)),
+            optimism: average(&|p| top1_optimism(measured, p)),
             coverage90: mean(&covered),
+            sd_rank: mean(&ranked),
             fit_seconds: cv.fit_seconds,
             score_seconds: cv.score_seconds,
             chosen: false,
@@ -101,6 +122,24 @@ impl League {
         self.entries
             .iter()
             .find(|e| e.regressor == regressor && e.target == target)
+    }
+
+    /// The mean of a metric over the targets of one regressor; targets where
+    /// it is not defined are left out. NaN for none.
+    pub fn average(&self, regressor: &str, metric: impl Fn(&Entry) -> f64) -> f64 {
+        let of = self.entries.iter().filter(|e| e.regressor == regressor);
+        mean(&of.map(metric).filter(|v| v.is_finite()).collect::<Vec<_>>())
+    }
+
+    /// The regressors, in the order they were asked for.
+    pub fn regressors(&self) -> Vec<&str> {
+        let mut out: Vec<&str> = Vec::new();
+        for entry in &self.entries {
+            if !out.contains(&entry.regressor.as_str()) {
+                out.push(&entry.regressor);
+            }
+        }
+        out
     }
 
     /// The table as CSV text.

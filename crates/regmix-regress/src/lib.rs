@@ -53,6 +53,8 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
+mod cautions;
+mod choose;
 mod constraints;
 mod cross_validation;
 mod fit;
@@ -64,14 +66,16 @@ mod recommend;
 pub mod regressor;
 mod samples;
 pub mod search;
+mod stack;
 mod support;
 mod train;
+mod vector;
 
 pub use constraints::{Binding, Bound, Constraints};
 pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;
-pub use league::{Entry, League};
+pub use league::{AUTO, Entry, League};
 pub use objective::{Objective, Scorer};
 pub use recommend::{
     Budget, Estimate, Gap, Method, Provenance, RecommendOptions, Recommendation, Reference,

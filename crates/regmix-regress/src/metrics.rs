@@ -85,6 +85,24 @@ pub fn top1_regret(measured: &[f64], predicted: &[f64]) -> f64 {
     }
 }
 
+/// Measured minus predicted value of the row with the lowest prediction: by
+/// how much a model flatters what it would pick. Positive: it promises too
+/// much.
+pub fn top1_optimism(measured: &[f64], predicted: &[f64]) -> f64 {
+    let lowest = pairs(measured, predicted).min_by(|a, b| a.1.total_cmp(&b.1));
+    lowest.map_or(f64::NAN, |(m, p)| m - p)
+}
+
+/// Spearman's rank correlation of standard deviations with absolute errors,
+/// in `[-1, 1]`: whether a predictor knows where it is wrong. NaN when all
+/// standard deviations are the same.
+pub fn sd_rank(measured: &[f64], predicted: &[Prediction]) -> f64 {
+    let (sds, errors): (Vec<f64>, Vec<f64>) = (measured.iter().zip(predicted))
+        .map(|(m, p)| (p.sd, (m - p.mean).abs()))
+        .unzip();
+    spearman(&sds, &errors)
+}
+
 /// Share of measurements inside the central 90 % interval of their
 /// prediction, `mean ± 1.645 sd`. A calibrated predictor has 0.9.
 pub fn coverage90(measured: &[f64], predicted: &[Prediction]) -> f64 {
@@ -165,6 +183,7 @@ mod tests {
         assert_eq!(mae(&m, &p), 1.0);
         assert!((mse(&m, &p) - 5.0 / 3.0).abs() < 1e-12);
         assert_eq!(top1_regret(&[3.0, 1.0, 2.0], &[0.5, 0.9, 0.2]), 1.0);
+        assert_eq!(top1_optimism(&[3.0, 1.0, 2.0], &[0.5, 0.9, 0.2]), 1.8);
         let sure = |mean| Prediction { mean, sd: 1.0 };
         assert_eq!(coverage90(&[0.0, 0.0], &[sure(1.6), sure(1.7)]), 0.5);
         assert!(mae(&[], &[]).is_nan() && top1_regret(&[], &[]).is_nan());

@@ -1,6 +1,10 @@
 //! What a regressor is fitted to.
 
+use std::collections::BTreeMap;
+
 use regmix_data::{Error, Result};
+
+use crate::metrics::variance;
 
 /// Mixtures with the measured value of one target, checked: same lengths,
 /// finite numbers.
@@ -89,6 +93,40 @@ impl<'a> Samples<'a> {
     /// How many domains a mixture has.
     pub fn domains(&self) -> usize {
         self.rows[0].len()
+    }
+
+    /// A number per row, the same for rows with the same weights, in the
+    /// order in which mixtures first come.
+    pub(crate) fn groups(&self) -> Vec<usize> {
+        let mut seen: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        (self.rows.iter())
+            .map(|row| {
+                let next = seen.len();
+                // Adding zero makes -0 and 0 one number.
+                let key = row.iter().map(|w| (w + 0.0).to_bits()).collect();
+                *seen.entry(key).or_insert(next)
+            })
+            .collect()
+    }
+
+    /// Whether all rows have the same weights.
+    pub(crate) fn same_mixture(&self) -> bool {
+        self.rows.iter().all(|row| row == &self.rows[0])
+    }
+
+    /// The standard deviation between runs of the same mixture, pooled over
+    /// the mixtures that were run more than once; `None` when none was.
+    pub fn repeat_noise(&self) -> Option<f64> {
+        let mut by_mixture: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for (group, value) in self.groups().into_iter().zip(&self.values) {
+            by_mixture.entry(group).or_default().push(*value);
+        }
+        let (mut squares, mut freedom) = (0.0, 0.0);
+        for values in by_mixture.values().filter(|v| v.len() > 1) {
+            squares += variance(values) * values.len() as f64;
+            freedom += values.len() as f64 - 1.0;
+        }
+        (freedom > 0.0).then(|| (squares / freedom).sqrt())
     }
 
     /// The samples at some places, which may repeat (a bootstrap).

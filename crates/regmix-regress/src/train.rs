@@ -1,22 +1,45 @@
 //! Training a [`Fit`]: judge, choose, fit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Result};
 
+use crate::choose::{automatic, calibration, lowest_error};
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
 use crate::fit::{Choice, Dropped, Fit, FitOptions, Head, OutOfFold, TargetFit, measured};
-use crate::league::{Entry, League};
+use crate::league::{AUTO, Entry, League};
 use crate::metrics::{mse, variance};
-use crate::regressor::{ConstantModel, Model, Regressor, regressor};
+use crate::regressor::{ConstantModel, Ensemble, EnsembleModel, Model, Regressor, regressor};
 use crate::samples::Samples;
 
-/// Errors this close to the lowest count as the same.
-const TIE: f64 = 1.001;
+/// What was judged for one target: a cross-validation each, or why there is
+/// none.
+struct Judged {
+    /// As [`Contestants::asked`].
+    asked: Vec<Result<Arc<CrossValidation>>>,
+    /// As [`Contestants::singles`].
+    singles: Vec<Result<Arc<CrossValidation>>>,
+}
 
-pub(crate) fn train(observations: &Observations, options: &FitOptions) -> Result<Fit> {
-    let regressors = contestants(options)?;
+/// The regressors that stand for election.
+struct Contestants {
+    /// What the user asked for, `mean` first.
+    asked: Vec<Box<dyn Regressor>>,
+    /// What is cross-validated: those that are no ensemble, and the members
+    /// of those that are. Ensembles are worked out from their members.
+    singles: Vec<Box<dyn Regressor>>,
+}
+
+pub(crate) fn train(
+    observations: &Observations,
+    options: &FitOptions,
+    watch: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Fit> {
+    let contestants = Contestants::new(options)?;
     let domains = observations.mixtures.domains().clone();
     let mut head = Head::new(domains, observations.mixtures.len(), options)?;
     let names = observations.values.targets();
@@ -36,44 +59,50 @@ pub(crate) fn train(observations: &Observations, options: &FitOptions) -> Result
         note_dropped(observations, t, &mut head.dropped);
         usable.push(enough(observations, t, target)?);
     }
-    let cv = CvOptions {
-        folds: options.folds,
-        repeats: options.repeats,
-        seed: options.seed,
-    };
-    let jobs: Vec<(usize, usize)> = (0..names.len())
-        .flat_map(|t| (0..regressors.len()).map(move |r| (t, r)))
-        .collect();
-    let judged: Vec<Result<CrossValidation>> = jobs
-        .par_iter()
-        .map(|&(t, r)| cross_validate(&*regressors[r], &usable[t].1, &cv))
-        .collect();
-    let mut judged = judged.into_iter();
+    head.warnings = crate::cautions::about(observations);
+    let judged = contestants.judge(&usable, options, watch);
     let mut entries = Vec::new();
     let mut predictions = Vec::new();
     let mut winners = Vec::new();
-    for (target, (places, samples)) in names.iter().zip(&usable) {
-        let mut table: Vec<(usize, Entry, CrossValidation)> = Vec::new();
-        for ((r, regressor), result) in regressors.iter().enumerate().zip(judged.by_ref()) {
+    for ((target, (places, samples)), judged) in names.iter().zip(&usable).zip(&judged) {
+        let mut table: Vec<(usize, &CrossValidation)> = Vec::new();
+        for (r, (regressor, result)) in contestants.asked.iter().zip(&judged.asked).enumerate() {
             match result {
-                Ok(cv) => {
-                    let entry = Entry::new(regressor.name(), target, samples.values(), &cv);
-                    table.push((r, entry, cv));
-                }
-                Err(e) if regressors.len() > 1 && !named(options, regressor.name()) => {
+                Ok(cv) => table.push((r, cv)),
+                Err(e) if contestants.asked.len() > 1 && !named(options, regressor.name()) => {
                     if variance(samples.values()) > 0.0 {
                         let name = regressor.name();
                         head.warnings
                             .push(format!("`{name}` does not fit `{target}`: {e}"));
                     }
                 }
-                Err(e) => return Err(e.field(target)),
+                Err(e) => return Err(e.clone().field(target)),
             }
         }
-        let chosen = choose(&table, samples, target, options, &mut head.warnings)?;
-        table[chosen].1.chosen = true;
-        let (r, entry, cv) = &table[chosen];
-        for ((&i, p), measured) in places.iter().zip(&cv.predictions[0]).zip(samples.values()) {
+        let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
+        let chosen = choose(
+            &contestants,
+            &table,
+            samples,
+            target,
+            options,
+            &mut head.warnings,
+        )?;
+        for (place, (r, cv)) in table.iter().enumerate() {
+            let mut entry = Entry::new(contestants.asked[*r].name(), target, samples.values(), cv);
+            entry.chosen = place == chosen;
+            entries.push(entry);
+        }
+        let auto = automatic(samples.values(), &cvs)?;
+        if options.choice == Choice::Auto {
+            entries.push(Entry::new(AUTO, target, samples.values(), &auto));
+        }
+        let (r, cv) = table[chosen];
+        let factor = calibration(samples.values(), cv, |_, _| true);
+        // Intervals that a row is shown with are calibrated without its fold.
+        let shown = automatic(samples.values(), &[cv])?;
+        for ((&i, p), measured) in (places.iter().zip(&shown.predictions[0])).zip(samples.values())
+        {
             predictions.push(OutOfFold {
                 run: observations.mixtures.runs()[i].clone(),
                 target: target.clone(),
@@ -82,25 +111,29 @@ pub(crate) fn train(observations: &Observations, options: &FitOptions) -> Result
                 sd: p.sd,
             });
         }
-        winners.push((*r, entry.mse.sqrt()));
-        entries.extend(table.into_iter().map(|(_, entry, _)| entry));
+        let means: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
+        winners.push((r, mse(samples.values(), &means).sqrt(), factor));
     }
     head.targets = (0..names.len())
         .into_par_iter()
         .map(|t| {
-            let (r, noise) = winners[t];
+            let (r, noise, factor) = winners[t];
             let samples = &usable[t].1;
-            let model = if variance(samples.values()) > 0.0 {
-                regressors[r].fit(samples, options.seed)
+            let model = if samples.same_mixture() {
+                Ok(Model::Constant(ConstantModel::of(samples.values())))
+            } else if variance(samples.values()) > 0.0 {
+                let model = contestants.fit(r, samples, &judged[t], options.seed);
+                model.map(|m| m.calibrated(factor))
             } else {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
             };
             Ok(TargetFit {
                 target: names[t].clone(),
-                regressor: regressors[r].name().to_owned(),
+                regressor: contestants.asked[r].name().to_owned(),
                 model: model.map_err(|e| e.field(&names[t]))?,
                 rows: samples.len(),
                 noise,
+                repeat_noise: samples.repeat_noise(),
             })
         })
         .collect::<Result<_>>()?;
@@ -112,19 +145,108 @@ pub(crate) fn train(observations: &Observations, options: &FitOptions) -> Result
     })
 }
 
-/// The regressors to judge, the mean first: each once.
-fn contestants(options: &FitOptions) -> Result<Vec<Box<dyn Regressor>>> {
-    let mut names = vec!["mean"];
-    let wanted = options.regressors.iter().chain(match &options.choice {
-        Choice::Auto => None,
-        Choice::Named(name) => Some(name),
-    });
-    for name in wanted {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
+impl Contestants {
+    /// The regressors to judge, the mean first: each once.
+    fn new(options: &FitOptions) -> Result<Self> {
+        let mut names = vec!["mean"];
+        let wanted = options.regressors.iter().chain(match &options.choice {
+            Choice::Auto => None,
+            Choice::Named(name) => Some(name),
+        });
+        for name in wanted {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let asked: Vec<Box<dyn Regressor>> =
+            names.iter().map(|n| regressor(n)).collect::<Result<_>>()?;
+        let mut single: Vec<&str> = Vec::new();
+        for contestant in &asked {
+            match contestant.ensemble() {
+                None => single.push(contestant.name()),
+                Some(ensemble) => single.extend(ensemble.members().map(Regressor::name)),
+            }
+        }
+        let mut singles: Vec<Box<dyn Regressor>> = Vec::new();
+        for name in single {
+            if singles.iter().all(|s| s.name() != name) {
+                singles.push(regressor(name)?);
+            }
+        }
+        Ok(Self { asked, singles })
+    }
+
+    /// Cross-validates everything that was asked for on every target.
+    fn judge(
+        &self,
+        usable: &[(Vec<usize>, Samples<'_>)],
+        options: &FitOptions,
+        watch: &(dyn Fn(usize, usize) + Sync),
+    ) -> Vec<Judged> {
+        let cv = CvOptions {
+            folds: options.folds,
+            repeats: options.repeats,
+            seed: options.seed,
+        };
+        let jobs: Vec<(usize, usize)> = (0..usable.len())
+            .flat_map(|t| (0..self.singles.len()).map(move |r| (t, r)))
+            .collect();
+        let done = AtomicUsize::new(0);
+        let mut judged = jobs
+            .par_iter()
+            .map(|&(t, r)| {
+                let out = cross_validate(&*self.singles[r], &usable[t].1, &cv);
+                watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+                out.map(Arc::new)
+            })
+            .collect::<Vec<_>>()
+            .into_iter();
+        (usable.iter())
+            .map(|(_, samples)| {
+                let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
+                let asked = (self.asked.iter())
+                    .map(|contestant| match contestant.ensemble() {
+                        None => singles[self.single(contestant.name())].clone(),
+                        Some(ensemble) => {
+                            let members = ensemble.usable(|m| self.of_single(m, &singles))?;
+                            Ensemble::combine(samples.values(), &members).map(Arc::new)
+                        }
+                    })
+                    .collect();
+                Judged { asked, singles }
+            })
+            .collect()
+    }
+
+    /// Fits one of those asked for to all rows of a target.
+    fn fit(&self, r: usize, samples: &Samples<'_>, judged: &Judged, seed: u64) -> Result<Model> {
+        let Some(ensemble) = self.asked[r].ensemble() else {
+            return self.asked[r].fit(samples, seed);
+        };
+        let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
+        let weights = Ensemble::weights_of(samples.values(), &members)?;
+        let models = (members.iter().zip(weights))
+            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Model::Ensemble(EnsembleModel::new(models)))
+    }
+
+    fn single(&self, name: &str) -> usize {
+        // Every name that is asked for was put there.
+        (self.singles.iter().position(|s| s.name() == name)).unwrap_or(0)
+    }
+
+    /// The cross-validation of a member.
+    fn of_single<'a>(
+        &self,
+        member: &dyn Regressor,
+        singles: &'a [Result<Arc<CrossValidation>>],
+    ) -> Result<&'a CrossValidation> {
+        match &singles[self.single(member.name())] {
+            Ok(cv) => Ok(cv),
+            Err(e) => Err(e.clone()),
         }
     }
-    names.into_iter().map(regressor).collect()
 }
 
 fn named(options: &FitOptions, name: &str) -> bool {
@@ -179,12 +301,14 @@ fn enough<'a>(
 
 /// The place in `table` of the regressor to use.
 fn choose(
-    table: &[(usize, Entry, CrossValidation)],
+    contestants: &Contestants,
+    table: &[(usize, &CrossValidation)],
     samples: &Samples<'_>,
     target: &str,
     options: &FitOptions,
     warnings: &mut Vec<String>,
 ) -> Result<usize> {
+    let none = || Error::failed("no regressor could be fitted").field(target);
     if variance(samples.values()) <= 0.0 {
         warnings.push(format!(
             "`{target}` is {} in every run: its model is a constant",
@@ -192,23 +316,25 @@ fn choose(
         ));
         return Ok(0);
     }
-    let wanted = |entry: &Entry| match &options.choice {
-        Choice::Auto => entry.mse.is_finite(),
-        Choice::Named(name) => entry.regressor == *name,
-    };
-    let lowest = (table.iter())
-        .filter(|(_, entry, _)| wanted(entry))
-        .fold(f64::INFINITY, |low, (_, entry, _)| low.min(entry.mse));
-    // Regressors stand from the plainest to the richest: the first wins a tie.
-    let best = (table.iter().enumerate())
-        .find(|(_, (_, entry, _))| wanted(entry) && entry.mse <= lowest * TIE);
-    let Some((place, (_, entry, cv))) = best else {
-        return Err(Error::failed("no regressor could be fitted").field(target));
-    };
+    if samples.same_mixture() {
+        warnings.push(format!(
+            "`{target}`: every run has the same mixture, so nothing can be learnt from them"
+        ));
+        return Ok(0);
+    }
+    let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
+    let place = match &options.choice {
+        Choice::Auto => lowest_error(samples.values(), &cvs, |_, _| true),
+        Choice::Named(name) => {
+            (table.iter()).position(|(r, _)| contestants.asked[*r].name() == name)
+        }
+    }
+    .ok_or_else(none)?;
     // The model must beat the mean by more than the folds' luck to be of use.
-    let predicted: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
+    let predicted: Vec<f64> = cvs[place].predictions[0].iter().map(|p| p.mean).collect();
     let spread = variance(samples.values());
-    if entry.regressor == "mean" || mse(samples.values(), &predicted) > 0.9 * spread {
+    let name = contestants.asked[table[place].0].name();
+    if name == "mean" || mse(samples.values(), &predicted) > 0.9 * spread {
         warnings.push(format!(
             "`{target}`: no regressor predicts much better than the mean; a mixture chosen for it \
              is a guess"

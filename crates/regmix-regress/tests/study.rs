@@ -84,7 +84,8 @@ fn quick() -> FitOptions {
 fn fits_survive_files_and_tables_are_joined_by_name() {
     let fit = Fit::train(&observations(0.01), &quick()).unwrap();
     assert!(fit.warnings().is_empty(), "{:?}", fit.warnings());
-    assert_eq!(fit.league().entries().len(), 9);
+    // Three targets; the mean, two regressors, and the automatic choice.
+    assert_eq!(fit.league().entries().len(), 12);
     assert_eq!(fit.predictions().len(), 3 * RUNS);
     for target in fit.targets() {
         assert_eq!(target.regressor, "law1");
@@ -119,7 +120,7 @@ fn fits_survive_files_and_tables_are_joined_by_name() {
 
     let path = dir.path().join("fit.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    std::fs::write(&path, text.replace("\"version\": 2", "\"version\": 99")).unwrap();
     let err = Fit::load(dir.path()).unwrap_err();
     assert!(
         err.to_string().contains("version 99") && err.path().is_some(),

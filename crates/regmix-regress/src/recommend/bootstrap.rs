@@ -60,7 +60,9 @@ pub(super) fn run(
                     .collect();
                 let again = regressor(&fit.targets()[t].regressor).ok()?;
                 let samples = samples.pick(&drawn).ok()?;
-                models.push(again.refit(&samples, options.seed, model).ok()?);
+                let (fitted, factor) = model.uncalibrated();
+                let refitted = again.refit(&samples, options.seed, fitted).ok()?;
+                models.push(refitted.calibrated(factor));
             }
             let refitted = scorer.with_models(models);
             let weights = fit

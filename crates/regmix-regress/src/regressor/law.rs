@@ -1,65 +1,71 @@
-//! The power law with cross terms: evaluation and derivatives.
+//! The power laws with cross terms: evaluation and derivatives.
 
 use serde::{Deserialize, Serialize};
 
 use super::Prediction;
+use super::block::{Block, RESOLUTION, TINY};
 use super::factor::Factor;
 use super::noise::Noise;
+use crate::vector::{self, Op, madd};
 
-/// Added to weights before the logarithm, so that a domain without weight
-/// has one.
-const TINY: f64 = 1e-9;
+/// Parameters of a term that do not belong to one domain: A, b, q, e.
+pub(crate) const SHAPE: usize = 4;
 
-/// Resolution of a weight, for slopes: published weights are rounded to
-/// 0.001, and the law's own derivative at weight 0 is as good as infinite.
-const RESOLUTION: f64 = 1e-3;
-
-/// How many parameters come before the per-domain ones.
-pub(crate) const HEAD: usize = 5;
-
-/// ln(r + 1e-9) of every weight.
-pub(crate) fn ln_weights(weights: &[f64]) -> Vec<f64> {
-    weights.iter().map(|w| (w + TINY).ln()).collect()
-}
-
-/// `L(r) = c + A (e + Σ_j t_j r_j^q)^(-b)` with all of c, A, b, q, e, t_j
-/// positive and q below 1.5: loss falls with the effective amount of data,
-/// to which every domain adds with its own transfer t_j and diminishing
-/// returns q. c, A in the target's unit; the others have none.
+/// `L(r) = c + Σ_k A_k (e_k + Σ_j t_kj r_j^q_k)^(-b_k)` with one term
+/// (`law1`) or two (`law2`). All of c, A, b, q, e, t are positive and q below
+/// 1.5: loss falls with the effective amount of data, to which every domain
+/// adds with its own transfer t_j and diminishing returns q. c, A in the
+/// target's unit; the others have none.
 ///
-/// The form contains the own-domain power law (all other t zero) and, for
+/// One term contains the own-domain power law (all other t zero) and, for
 /// q = 1, the power law in effective data; see Ye et al., Data Mixing Laws
 /// (arXiv 2403.16952) and Ge et al., BiMix (arXiv 2405.14908) for relatives.
+/// A second term lets a loss bend at two places: where its own domain runs
+/// out, and where related ones do.
 ///
 /// The standard deviation joins the noise of one run, which grows where the
 /// law is steep, and the uncertainty of the parameters by the delta method on
 /// the regularised Gauss-Newton matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Law1Model {
-    /// Unbounded parameters, as they are fitted: c, A, b, q, e, t_1 … t_D.
+pub struct LawModel {
+    terms: usize,
+    /// Unbounded parameters, as they are fitted: c, then A, b, q, e, t_1 …
+    /// t_D of every term.
     raw: Vec<f64>,
     noise: Noise,
     /// Of the Gauss-Newton matrix divided by the residual variance.
     factor: Factor,
 }
 
-impl Law1Model {
-    pub(crate) fn new(raw: Vec<f64>, noise: Noise, factor: Factor) -> Self {
-        Self { raw, noise, factor }
+impl LawModel {
+    pub(crate) fn new(terms: usize, raw: Vec<f64>, noise: Noise, factor: Factor) -> Self {
+        Self {
+            terms,
+            raw,
+            noise,
+            factor,
+        }
     }
 
     pub(crate) fn raw(&self) -> &[f64] {
         &self.raw
     }
 
-    pub(crate) fn domains(&self) -> usize {
-        self.raw.len().saturating_sub(HEAD)
+    /// How many terms the law has: 1 or 2.
+    pub fn terms(&self) -> usize {
+        self.terms
     }
 
-    /// The transfer t_j of every domain: how much a token of it counts for
-    /// this target, before diminishing returns.
-    pub fn transfer(&self) -> Vec<f64> {
-        self.raw.iter().skip(HEAD).map(|t| t.exp()).collect()
+    pub(crate) fn domains(&self) -> usize {
+        (self.raw.len().saturating_sub(1) / self.terms.max(1)).saturating_sub(SHAPE)
+    }
+
+    /// The transfers t_j of every term, `[terms][domains]`: how much a token
+    /// of a domain counts for this target, before diminishing returns.
+    pub fn transfers(&self) -> Vec<Vec<f64>> {
+        (self.raw[1..].chunks(SHAPE + self.domains()))
+            .map(|term| term[SHAPE..].iter().map(|t| t.exp()).collect())
+            .collect()
     }
 
     /// The loss c that no amount of data goes below.
@@ -68,16 +74,30 @@ impl Law1Model {
     }
 
     pub(crate) fn mean(&self, ln_weights: &[f64]) -> f64 {
-        Shape::of(&self.raw).value(&self.raw[HEAD..], ln_weights)
+        let terms = terms_of(&self.raw, self.domains());
+        self.irreducible() + terms.map(|t| t.value(ln_weights)).sum::<f64>()
+    }
+
+    /// The expected value of every row of a block.
+    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+        out.fill(self.irreducible());
+        let mut sum = vec![0.0; block.len()];
+        for term in terms_of(&self.raw, self.domains()) {
+            vector::widest(AddTerm {
+                term: &term,
+                ln: block.ln(),
+                sum: &mut sum,
+                out,
+            });
+        }
     }
 
     pub(crate) fn predict(&self, weights: &[f64]) -> Prediction {
         let ln = ln_weights(weights);
-        let shape = Shape::of(&self.raw);
         let mut by_parameter = vec![0.0; self.raw.len()];
-        let mean = shape.derivatives(&self.raw[HEAD..], &ln, &mut by_parameter);
+        let mean = derivatives(&self.raw, &ln, &mut by_parameter);
         let parameters = self.factor.quadratic(&by_parameter);
-        let noise = self.noise.sd(shape.slope(&self.raw[HEAD..], weights));
+        let noise = self.noise.sd(slope(&self.raw, weights));
         Prediction {
             mean,
             sd: parameters.sqrt().hypot(noise),
@@ -86,109 +106,164 @@ impl Law1Model {
 
     /// dL/dr_j for every domain.
     pub(crate) fn gradient(&self, weights: &[f64]) -> Vec<f64> {
-        let (shape, ln) = (Shape::of(&self.raw), ln_weights(weights));
-        let t = &self.raw[HEAD..];
-        let by_sum = shape.by_sum(shape.sum(t, &ln));
-        (t.iter().zip(&ln))
-            .map(|(t, ln)| by_sum * shape.q * (t + (shape.q - 1.0) * ln).exp())
-            .collect()
+        let ln = ln_weights(weights);
+        let mut out = vec![0.0; weights.len()];
+        for term in terms_of(&self.raw, weights.len()) {
+            let by_sum = term.by_sum(term.sum(&ln));
+            for ((o, t), ln) in out.iter_mut().zip(term.t).zip(&ln) {
+                *o += by_sum * term.q * (t + (term.q - 1.0) * ln).exp();
+            }
+        }
+        out
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.raw.len() > HEAD
+        let each = SHAPE + self.domains();
+        self.terms > 0
+            && each > SHAPE
+            && self.raw.len() == 1 + self.terms * each
             && self.raw.iter().all(|p| p.is_finite())
             && self.noise.is_sound()
             && self.factor.is_sound(self.raw.len())
     }
 }
 
-/// The parameters that do not belong to one domain, in their own units, with
-/// the derivatives of the maps that keep them in range.
-pub(crate) struct Shape {
-    c: f64,
-    a: f64,
-    b: f64,
-    q: f64,
-    e: f64,
-    dc: f64,
-    db: f64,
-    dq: f64,
+/// ln(r + 1e-9) of every weight.
+pub(crate) fn ln_weights(weights: &[f64]) -> Vec<f64> {
+    weights.iter().map(|w| (w + TINY).ln()).collect()
 }
 
-impl Shape {
-    /// c = softplus, A = exp, b = softplus, q = 1.5 sigmoid, e = exp of the
-    /// raw parameters; t_j = exp.
-    pub(crate) fn of(raw: &[f64]) -> Self {
-        let s = sigmoid(raw[3]);
-        Self {
-            c: softplus(raw[0]),
-            a: raw[1].exp(),
-            b: softplus(raw[2]),
+/// One term, its parameters in their own units, with the derivatives of the
+/// maps that keep them in range.
+pub(crate) struct Term<'a> {
+    pub(crate) ln_a: f64,
+    pub(crate) b: f64,
+    pub(crate) q: f64,
+    pub(crate) e: f64,
+    pub(crate) db: f64,
+    pub(crate) dq: f64,
+    /// ln t_j.
+    pub(crate) t: &'a [f64],
+}
+
+/// The terms of raw parameters. A = exp, b = softplus, q = 1.5 sigmoid,
+/// e = exp of them, t_j = exp.
+pub(crate) fn terms_of(raw: &[f64], domains: usize) -> impl Iterator<Item = Term<'_>> {
+    raw[1..].chunks(SHAPE + domains).map(|p| {
+        let s = sigmoid(p[2]);
+        Term {
+            ln_a: p[0],
+            b: softplus(p[1]),
             q: 1.5 * s,
-            e: raw[4].exp(),
-            dc: sigmoid(raw[0]),
-            db: sigmoid(raw[2]),
+            e: p[3].exp(),
+            db: sigmoid(p[1]),
             dq: 1.5 * s * (1.0 - s),
+            t: &p[SHAPE..],
         }
+    })
+}
+
+impl Term<'_> {
+    /// e + Σ t_j r_j^q.
+    fn sum(&self, ln: &[f64]) -> f64 {
+        let each = self.t.iter().zip(ln);
+        self.e + each.map(|(t, l)| (t + self.q * l).exp()).sum::<f64>()
     }
 
-    /// e + Σ t_j r_j^q.
-    fn sum(&self, t: &[f64], ln: &[f64]) -> f64 {
-        self.e
-            + t.iter()
-                .zip(ln)
-                .map(|(t, l)| (t + self.q * l).exp())
-                .sum::<f64>()
+    /// A sum^(-b).
+    fn falling(&self, ln_sum: f64) -> f64 {
+        (self.ln_a - self.b * ln_sum).exp()
     }
 
     /// dL/d(sum).
     fn by_sum(&self, sum: f64) -> f64 {
-        -self.a * self.b * (-(self.b + 1.0) * sum.ln()).exp()
+        -self.b * self.falling(sum.ln()) / sum
     }
 
-    fn value(&self, t: &[f64], ln: &[f64]) -> f64 {
-        self.c + self.a * (-self.b * self.sum(t, ln).ln()).exp()
+    fn value(&self, ln: &[f64]) -> f64 {
+        self.falling(self.sum(ln).ln())
     }
+}
 
-    /// The value, and its derivatives by the raw parameters.
-    pub(crate) fn derivatives(&self, t: &[f64], ln: &[f64], out: &mut [f64]) -> f64 {
-        let (head, tail) = out.split_at_mut(HEAD);
-        let (mut sum, mut by_q) = (self.e, 0.0);
-        for ((o, t), l) in tail.iter_mut().zip(t).zip(ln) {
-            *o = (t + self.q * l).exp();
+/// Adds a term to every row of a block.
+struct AddTerm<'a> {
+    term: &'a Term<'a>,
+    /// `[domains][rows]`.
+    ln: &'a [f64],
+    sum: &'a mut [f64],
+    out: &'a mut [f64],
+}
+
+impl Op for AddTerm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // These become vector instructions.
+    fn run<const FMA: bool>(self) {
+        let Self { term, ln, sum, out } = self;
+        let n = sum.len();
+        sum.fill(term.e);
+        for j in 0..term.t.len() {
+            let (t, column) = (term.t[j], &ln[j * n..(j + 1) * n]);
+            for i in 0..n {
+                sum[i] += vector::exp::<FMA>(madd::<FMA>(term.q, column[i], t));
+            }
+        }
+        let out = &mut out[..n];
+        for i in 0..n {
+            let ln_sum = vector::ln::<FMA>(sum[i]);
+            out[i] += vector::exp::<FMA>(madd::<FMA>(-term.b, ln_sum, term.ln_a));
+        }
+    }
+}
+
+/// The value at one mixture, and its derivatives by the raw parameters.
+pub(crate) fn derivatives(raw: &[f64], ln: &[f64], out: &mut [f64]) -> f64 {
+    out[0] = sigmoid(raw[0]);
+    let mut value = softplus(raw[0]);
+    for (term, out) in terms_of(raw, ln.len()).zip(out[1..].chunks_mut(SHAPE + ln.len())) {
+        let (head, tail) = out.split_at_mut(SHAPE);
+        let (mut sum, mut by_q) = (term.e, 0.0);
+        for ((o, t), l) in tail.iter_mut().zip(term.t).zip(ln) {
+            *o = (t + term.q * l).exp();
             sum += *o;
             by_q += *o * l;
         }
         let ln_sum = sum.ln();
-        let falling = self.a * (-self.b * ln_sum).exp();
-        let by_sum = -self.b * falling / sum;
-        head[0] = self.dc;
-        head[1] = falling;
-        head[2] = -falling * ln_sum * self.db;
-        head[3] = by_sum * by_q * self.dq;
-        head[4] = by_sum * self.e;
+        let falling = term.falling(ln_sum);
+        let by_sum = -term.b * falling / sum;
+        head[0] = falling;
+        head[1] = -falling * ln_sum * term.db;
+        head[2] = by_sum * by_q * term.dq;
+        head[3] = by_sum * term.e;
         for o in tail {
             *o *= by_sum;
         }
-        self.c + falling
+        value += falling;
     }
+    value
+}
 
-    /// Length of the derivative by the weights, no finer than
-    /// [`RESOLUTION`].
-    pub(crate) fn slope(&self, t: &[f64], weights: &[f64]) -> f64 {
-        let ln: Vec<f64> = weights.iter().map(|w| (w + RESOLUTION).ln()).collect();
-        let by_sum = self.by_sum(self.sum(t, &ln));
-        let steep = |(t, l): (&f64, &f64)| (self.q * (t + (self.q - 1.0) * l).exp()).powi(2);
-        by_sum.abs() * t.iter().zip(&ln).map(steep).sum::<f64>().sqrt()
+/// Length of the derivative by the weights, no finer than [`RESOLUTION`]: at
+/// weight 0 it is as good as infinite.
+pub(crate) fn slope(raw: &[f64], weights: &[f64]) -> f64 {
+    let ln: Vec<f64> = weights.iter().map(|w| (w + RESOLUTION).ln()).collect();
+    let mut slopes = vec![0.0; weights.len()];
+    for term in terms_of(raw, weights.len()) {
+        let by_sum = term.by_sum(term.sum(&ln));
+        for ((s, t), l) in slopes.iter_mut().zip(term.t).zip(&ln) {
+            *s += by_sum * term.q * (t + (term.q - 1.0) * l).exp();
+        }
     }
+    slopes.iter().map(|s| s * s).sum::<f64>().sqrt()
 }
 
 /// ln(1 + eˣ), without overflow.
-fn softplus(x: f64) -> f64 {
+pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-fn sigmoid(x: f64) -> f64 {
+pub(crate) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
@@ -200,31 +275,43 @@ mod tests {
     proptest! {
         #[test]
         fn derivatives_match_finite_differences(
-            head in prop::collection::vec(-1.5f64..1.5, HEAD),
-            t in prop::collection::vec(-3.0f64..1.0, 4),
+            terms in 1usize..3,
+            c in -1.5f64..1.5,
+            heads in prop::collection::vec(-1.5f64..1.5, 2 * SHAPE),
+            t in prop::collection::vec(-3.0f64..1.0, 8),
             w in prop::collection::vec(0.02f64..1.0, 4),
         ) {
             let total: f64 = w.iter().sum();
             let w: Vec<f64> = w.iter().map(|x| x / total).collect();
             let ln = ln_weights(&w);
-            let raw: Vec<f64> = head.into_iter().chain(t).collect();
-            let value = |raw: &[f64], ln: &[f64]| Shape::of(raw).value(&raw[HEAD..], ln);
+            let mut raw = vec![c];
+            for k in 0..terms {
+                raw.extend(&heads[k * SHAPE..(k + 1) * SHAPE]);
+                raw.extend(&t[k * 4..(k + 1) * 4]);
+            }
+            let mut unused = vec![0.0; raw.len()];
+            let mut value = |raw: &[f64]| derivatives(raw, &ln, &mut unused);
             let mut analytic = vec![0.0; raw.len()];
-            let at = Shape::of(&raw).derivatives(&raw[HEAD..], &ln, &mut analytic);
-            prop_assert!((at - value(&raw, &ln)).abs() < 1e-12);
+            let at = derivatives(&raw, &ln, &mut analytic);
             let h = 1e-5;
             for i in 0..raw.len() {
                 let (mut up, mut down) = (raw.clone(), raw.clone());
                 up[i] += h;
                 down[i] -= h;
-                let numeric = (value(&up, &ln) - value(&down, &ln)) / (2.0 * h);
+                let numeric = (value(&up) - value(&down)) / (2.0 * h);
                 prop_assert!((numeric - analytic[i]).abs() < 1e-5 * (1.0 + numeric.abs()), "{i}");
             }
-            let model = Law1Model::new(
+            let model = LawModel::new(
+                terms,
                 raw.clone(),
                 Noise::fit(&[0.0], &[0.0], 1.0),
                 Factor::of_rows::<Vec<f64>>(&[], &vec![1.0; raw.len()]).unwrap(),
             );
+            prop_assert!(model.is_sound() && model.domains() == 4);
+            prop_assert!((model.mean(&ln) - at).abs() < 1e-12 * at.abs());
+            let mut out = [0.0; 3];
+            model.means(&Block::of(&[w.as_slice(), w.as_slice(), w.as_slice()]), &mut out);
+            prop_assert!((out[2] - at).abs() < 1e-12 * at.abs());
             for (j, analytic) in model.gradient(&w).into_iter().enumerate() {
                 let (mut up, mut down) = (w.clone(), w.clone());
                 up[j] += 1e-6;

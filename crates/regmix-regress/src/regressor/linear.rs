@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
+use super::block::Block;
 use super::factor::Factor;
 use super::{Model, Prediction, Regressor};
 use crate::cross_validation::Folds;
@@ -67,6 +68,15 @@ impl LinearModel {
             .zip(weights)
             .map(|(b, w)| b * w)
             .sum()
+    }
+
+    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+        out.fill(0.0);
+        for (b, column) in (self.coefficients.iter()).zip(block.weights().chunks_exact(out.len())) {
+            for (o, w) in out.iter_mut().zip(column) {
+                *o += b * w;
+            }
+        }
     }
 
     pub(crate) fn predict(&self, weights: &[f64]) -> Prediction {

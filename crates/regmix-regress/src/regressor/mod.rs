@@ -6,10 +6,20 @@
 //! | `linear` | least squares on the weights | yes | quick look; ranks poorly away from the middle |
 //! | `ridge` | the same, shrunk; strength by inner cross-validation | yes | few rows |
 //! | `elastic_net` | shrunk, with zeros; strength by inner cross-validation | yes | many domains, few that matter |
-//! | `law1` | power law with cross terms | no | the default choice for losses |
+//! | `law1` | power law with cross terms | no | losses, few rows |
+//! | `law2` | two such terms | no | losses, more rows |
+//! | `gp` | Gaussian process | no | any smooth target, many rows |
+//! | `gp_log` | the same on logarithms of weights | no | weights over orders of magnitude |
+//! | `ensemble` | two laws and two processes | no | the default choice for losses |
+//! | `stacked` | the same, weighted by out-of-fold errors | no | many rows |
+//!
+//! Names joined by `+` are the mean of those, such as `law1+gp`.
 
+pub(crate) mod block;
 pub(crate) mod elastic_net;
+pub(crate) mod ensemble;
 pub(crate) mod factor;
+pub(crate) mod gp;
 pub(crate) mod law;
 mod law_fit;
 mod lbfgs;
@@ -24,10 +34,13 @@ use regmix_data::{Error, Result};
 use crate::samples::Samples;
 
 pub use elastic_net::ElasticNet;
-pub use law::Law1Model;
-pub use law_fit::Law1;
+pub use ensemble::{Ensemble, EnsembleModel};
+pub use gp::{Gp, GpModel, Warp};
+pub use law::LawModel;
+pub use law_fit::Law;
 pub use linear::{Linear, LinearModel, Ridge};
-pub use model::{ConstantModel, Model};
+pub(crate) use model::score;
+pub use model::{CalibratedModel, ConstantModel, Model};
 
 /// A predicted value with its uncertainty, both in the target's unit (nats
 /// per token for losses).
@@ -73,6 +86,12 @@ pub trait Regressor: Send + Sync {
         let _ = previous;
         self.fit(samples, seed)
     }
+
+    /// This regressor as an ensemble, if it is one: its members' predictions
+    /// are then not computed again for it.
+    fn ensemble(&self) -> Option<&Ensemble> {
+        None
+    }
 }
 
 /// The mean of the values, whatever the mixture.
@@ -90,7 +109,18 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 5] = ["mean", "linear", "ridge", "elastic_net", "law1"];
+pub const NAMES: [&str; 10] = [
+    "mean",
+    "linear",
+    "ridge",
+    "elastic_net",
+    "law1",
+    "law2",
+    "gp",
+    "gp_log",
+    "ensemble",
+    "stacked",
+];
 
 /// The regressor of a name, with its default settings.
 ///
@@ -106,12 +136,37 @@ pub const NAMES: [&str; 5] = ["mean", "linear", "ridge", "elastic_net", "law1"];
 /// # Errors
 /// When there is none of that name; the error lists [`NAMES`].
 pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
+    if name.contains('+') {
+        let members = name.split('+').map(|m| Ok((1.0, regressor(m)?)));
+        return Ok(Box::new(Ensemble::weighted(
+            name,
+            members.collect::<Result<_>>()?,
+        )?));
+    }
+    // Two laws and two processes: the processes are the better half where
+    // runs are many, and no worse where they are few.
+    let joined = [(0.2, "law1"), (0.2, "law2"), (0.3, "gp"), (0.3, "gp_log")];
     Ok(match name {
         "mean" => Box::new(Mean),
         "linear" => Box::new(Linear),
         "ridge" => Box::new(Ridge::default()),
         "elastic_net" => Box::new(ElasticNet::default()),
-        "law1" => Box::new(Law1::default()),
+        "law1" => Box::new(Law::one()),
+        "law2" => Box::new(Law::two()),
+        "gp" => Box::new(Gp::default()),
+        "gp_log" => Box::new(Gp {
+            warp: Warp::Logarithm,
+            ..Gp::default()
+        }),
+        "ensemble" => {
+            let members = joined.map(|(weight, m)| Ok((weight, regressor(m)?)));
+            let members = members.into_iter().collect::<Result<_>>()?;
+            Box::new(Ensemble::weighted(name, members)?)
+        }
+        "stacked" => {
+            let members = joined.map(|(_, m)| regressor(m)).into_iter();
+            Box::new(Ensemble::stacked(name, members.collect::<Result<_>>()?)?)
+        }
         _ => {
             return Err(Error::input(format!(
                 "unknown regressor `{name}`: expected one of {}",

@@ -1,11 +1,15 @@
 //! Fitted models, as they are kept in `fit.json`.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
 use super::Prediction;
-use super::law::{Law1Model, ln_weights};
+use super::block::Block;
+use super::ensemble::EnsembleModel;
+use super::gp::GpModel;
+use super::law::{LawModel, ln_weights};
 use super::linear::LinearModel;
 use crate::metrics::{mean, variance};
 
@@ -32,8 +36,14 @@ pub enum Model {
     Constant(ConstantModel),
     /// A weighted sum of the weights.
     Linear(LinearModel),
-    /// The power law with cross terms.
-    Law1(Law1Model),
+    /// A power law with cross terms.
+    Law(LawModel),
+    /// A Gaussian process.
+    Gp(Box<GpModel>),
+    /// A weighted mean of models.
+    Ensemble(EnsembleModel),
+    /// A model whose standard deviation was corrected.
+    Calibrated(CalibratedModel),
 }
 
 /// The same value for every mixture.
@@ -56,18 +66,79 @@ impl ConstantModel {
     }
 }
 
+/// A model with its standard deviation times a factor, so that intervals
+/// cover as many held-out measurements as they say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedModel {
+    factor: f64,
+    model: Box<Model>,
+}
+
+impl CalibratedModel {
+    /// The factor.
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// The model as it was fitted.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// The expected values of several models at many mixtures,
+/// `[mixtures][models]`, in parallel.
+pub(crate) fn score<W: AsRef<[f64]> + Sync>(models: &[&Model], rows: &[W]) -> Vec<f64> {
+    let k = models.len();
+    let mut out = vec![0.0; rows.len() * k];
+    (out.par_chunks_mut(Block::ROWS * k.max(1)))
+        .zip(rows.par_chunks(Block::ROWS))
+        .for_each(|(out, rows)| {
+            let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
+            let block = Block::of(&rows);
+            let mut column = vec![0.0; rows.len()];
+            for (at, model) in models.iter().enumerate() {
+                model.block_means(&block, &mut column);
+                for (out, mean) in out.chunks_exact_mut(k).zip(&column) {
+                    out[at] = *mean;
+                }
+            }
+        });
+    out
+}
+
 impl Model {
+    /// The model as it was fitted, and the factor of its standard deviation.
+    pub(crate) fn uncalibrated(&self) -> (&Self, f64) {
+        match self {
+            Self::Calibrated(m) => (&m.model, m.factor),
+            _ => (self, 1.0),
+        }
+    }
+
+    /// The same model with its standard deviation times `factor`.
+    pub(crate) fn calibrated(self, factor: f64) -> Self {
+        Self::Calibrated(CalibratedModel {
+            factor,
+            model: Box::new(self),
+        })
+    }
+
     /// The kind, as it is written in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Constant(_) => "constant",
             Self::Linear(_) => "linear",
-            Self::Law1(_) => "law1",
+            Self::Law(_) => "law",
+            Self::Gp(_) => "gp",
+            Self::Ensemble(_) => "ensemble",
+            Self::Calibrated(_) => "calibrated",
         }
     }
 
     /// Predicts one mixture. Cost O(D²) for D domains (O(D) without the
-    /// standard deviation, see [`Model::mean`]).
+    /// standard deviation, see [`Model::mean`]); for a Gaussian process over n
+    /// runs O(n²) (O(n D)).
     pub fn predict(&self, weights: &[f64]) -> Prediction {
         match self {
             Self::Constant(m) => Prediction {
@@ -75,19 +146,65 @@ impl Model {
                 sd: m.sd,
             },
             Self::Linear(m) => m.predict(weights),
-            Self::Law1(m) => m.predict(weights),
+            Self::Law(m) => m.predict(weights),
+            Self::Gp(m) => m.predict_all(&[weights])[0],
+            Self::Ensemble(m) => m.predict(weights),
+            Self::Calibrated(m) => {
+                let p = m.model.predict(weights);
+                Prediction {
+                    sd: m.factor * p.sd,
+                    ..p
+                }
+            }
         }
     }
 
-    /// Predicts many mixtures, in order. Cost O(n D²).
+    /// Predicts many mixtures, in order: faster than one by one, and the
+    /// same.
     pub fn predict_batch<W: AsRef<[f64]>>(&self, rows: &[W]) -> Vec<Prediction> {
-        rows.iter().map(|w| self.predict(w.as_ref())).collect()
+        let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
+        rows.chunks(Block::ROWS)
+            .flat_map(|some| self.predict_some(some))
+            .collect()
+    }
+
+    pub(crate) fn predict_some(&self, rows: &[&[f64]]) -> Vec<Prediction> {
+        match self {
+            Self::Gp(m) => m.predict_all(rows),
+            Self::Ensemble(m) => m.predict_all(rows),
+            Self::Calibrated(m) => {
+                let mut out = m.model.predict_some(rows);
+                out.iter_mut().for_each(|p| p.sd *= m.factor);
+                out
+            }
+            _ => rows.iter().map(|w| self.predict(w)).collect(),
+        }
+    }
+
+    /// The expected values of many mixtures, in parallel: the fastest way to
+    /// score candidates. Agrees with [`Model::mean`] to rounding.
+    ///
+    /// ```
+    /// use regmix_regress::{Samples, regressor::regressor};
+    ///
+    /// let rows: Vec<Vec<f64>> = (1..20).map(|i| vec![0.05 * i as f64, 1.0 - 0.05 * i as f64]).collect();
+    /// let losses = rows.iter().map(|w| 2.0 + 0.3 * w[0].powf(-0.4)).collect();
+    /// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?;
+    /// let model = regressor("law1")?.fit(&samples, 0)?;
+    /// assert!((model.means(&rows)[3] - model.mean(&rows[3])).abs() < 1e-9);
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    pub fn means<W: AsRef<[f64]> + Sync>(&self, rows: &[W]) -> Vec<f64> {
+        score(&[self], rows)
     }
 
     /// The expected value only. Cost O(D).
     pub fn mean(&self, weights: &[f64]) -> f64 {
         match self {
-            Self::Law1(m) => m.mean(&ln_weights(weights)),
+            Self::Law(m) => m.mean(&ln_weights(weights)),
+            Self::Gp(m) => m.mean(weights),
+            Self::Ensemble(m) => m.mean(weights),
+            Self::Calibrated(m) => m.model.mean(weights),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
         }
@@ -96,8 +213,20 @@ impl Model {
     /// As [`Model::mean`], with logarithms that several models share.
     pub(crate) fn mean_with(&self, weights: &[f64], ln_weights: &[f64]) -> f64 {
         match self {
-            Self::Law1(m) => m.mean(ln_weights),
+            Self::Law(m) => m.mean(ln_weights),
             _ => self.mean(weights),
+        }
+    }
+
+    /// The expected values of a block of rows.
+    pub(crate) fn block_means(&self, block: &Block, out: &mut [f64]) {
+        match self {
+            Self::Constant(m) => out.fill(m.mean),
+            Self::Linear(m) => m.means(block, out),
+            Self::Law(m) => m.means(block, out),
+            Self::Gp(m) => m.means(block, out),
+            Self::Ensemble(m) => m.means(block, out),
+            Self::Calibrated(m) => m.model.block_means(block, out),
         }
     }
 
@@ -108,7 +237,10 @@ impl Model {
         match self {
             Self::Constant(_) => Some(vec![0.0; weights.len()]),
             Self::Linear(m) => Some(m.coefficients().to_vec()),
-            Self::Law1(m) => Some(m.gradient(weights)),
+            Self::Law(m) => Some(m.gradient(weights)),
+            Self::Gp(m) => Some(m.gradient(weights)),
+            Self::Ensemble(m) => m.gradient(weights),
+            Self::Calibrated(m) => m.model.gradient(weights),
         }
     }
 
@@ -118,7 +250,13 @@ impl Model {
         let (have, finite) = match self {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
-            Self::Law1(m) => (m.domains(), m.is_sound()),
+            Self::Law(m) => (m.domains(), m.is_sound()),
+            Self::Gp(m) => (m.domains(), m.is_sound()),
+            Self::Ensemble(m) => return m.check(domains),
+            Self::Calibrated(m) if m.factor > 0.0 && m.factor.is_finite() => {
+                return m.model.check(domains);
+            }
+            Self::Calibrated(_) => (domains, false),
         };
         if have != domains || !finite {
             return Err(Error::input(format!(

@@ -1,0 +1,291 @@
+//! Several regressors as one.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Result};
+
+use super::block::Block;
+use super::{Model, Prediction, Regressor};
+use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
+use crate::samples::Samples;
+use crate::stack;
+
+/// A weighted mean of models.
+///
+/// Its variance is that of the mixture of the members' distributions,
+/// `sd² = Σ_k w_k (sd_k² + (m_k - m)²)`: what members are unsure of, and
+/// what they disagree on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnsembleModel {
+    members: Vec<Member>,
+}
+
+/// A model with its weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Member {
+    weight: f64,
+    model: Model,
+}
+
+impl EnsembleModel {
+    /// Joins models; weights are scaled to sum 1.
+    pub(crate) fn new(members: impl IntoIterator<Item = (f64, Model)>) -> Self {
+        let mut members: Vec<Member> = (members.into_iter())
+            .map(|(weight, model)| Member { weight, model })
+            .collect();
+        let sum: f64 = members.iter().map(|m| m.weight).sum();
+        for member in &mut members {
+            member.weight /= sum;
+        }
+        Self { members }
+    }
+
+    /// The models with their weights, which sum to 1.
+    pub fn members(&self) -> impl Iterator<Item = (f64, &Model)> {
+        self.members.iter().map(|m| (m.weight, &m.model))
+    }
+
+    pub(crate) fn mean(&self, weights: &[f64]) -> f64 {
+        self.members().map(|(w, m)| w * m.mean(weights)).sum()
+    }
+
+    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+        out.fill(0.0);
+        let mut part = vec![0.0; out.len()];
+        for (weight, model) in self.members() {
+            model.block_means(block, &mut part);
+            for (o, p) in out.iter_mut().zip(&part) {
+                *o += weight * p;
+            }
+        }
+    }
+
+    pub(crate) fn predict(&self, weights: &[f64]) -> Prediction {
+        let parts = self.members().map(|(w, m)| (w, m.predict(weights)));
+        pooled(&parts.collect::<Vec<_>>())
+    }
+
+    pub(crate) fn predict_all(&self, rows: &[&[f64]]) -> Vec<Prediction> {
+        let parts: Vec<(f64, Vec<Prediction>)> = self
+            .members()
+            .map(|(w, m)| (w, m.predict_some(rows)))
+            .collect();
+        (0..rows.len())
+            .map(|i| pooled(&parts.iter().map(|(w, p)| (*w, p[i])).collect::<Vec<_>>()))
+            .collect()
+    }
+
+    pub(crate) fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {
+        let mut sum = vec![0.0; weights.len()];
+        for (weight, model) in self.members() {
+            for (s, g) in sum.iter_mut().zip(model.gradient(weights)?) {
+                *s += weight * g;
+            }
+        }
+        Some(sum)
+    }
+
+    pub(crate) fn check(&self, domains: usize) -> Result<()> {
+        let sum: f64 = self.members.iter().map(|m| m.weight).sum();
+        let sound = self.members.iter().all(|m| m.weight >= 0.0) && (sum - 1.0).abs() < 1e-6;
+        if !sound {
+            return Err(
+                Error::input("damaged ensemble: expected weights that sum to 1")
+                    .help("run the fit again"),
+            );
+        }
+        self.members.iter().try_for_each(|m| m.model.check(domains))
+    }
+}
+
+/// Mean and standard deviation of a mixture of distributions.
+pub(crate) fn pooled(parts: &[(f64, Prediction)]) -> Prediction {
+    let mean: f64 = parts.iter().map(|(w, p)| w * p.mean).sum();
+    let variance: f64 = (parts.iter())
+        .map(|(w, p)| w * (p.sd * p.sd + (p.mean - mean).powi(2)))
+        .sum();
+    Prediction {
+        mean,
+        sd: variance.sqrt(),
+    }
+}
+
+/// Fits several regressors to the same samples and averages them
+/// ([`EnsembleModel`]).
+///
+/// Errors of a law and of a Gaussian process have little to do with each
+/// other: the law is wrong in its form, the process where runs are few. A
+/// member that cannot describe the samples is left out; when none can, the
+/// first error is given.
+///
+/// | name | members | weights |
+/// |---|---|---|
+/// | `ensemble` | `law1`, `law2`, `gp`, `gp_log` | 0.2, 0.2, 0.3, 0.3 |
+/// | `stacked` | the same | by out-of-fold predictions of five inner folds |
+/// | `a+b` | `a`, `b`, any number | equal |
+///
+/// Cost: the sum of the members'; six times that when stacked.
+///
+/// Given weights win with few runs, where weights learnt are noise. Neither
+/// helps when all members are wrong in the same way.
+pub struct Ensemble {
+    name: String,
+    members: Vec<Box<dyn Regressor>>,
+    /// One per member; `None` learns them.
+    weights: Option<Vec<f64>>,
+}
+
+/// A member that can describe some samples.
+pub(crate) struct Usable<'a, T> {
+    pub(crate) weight: Option<f64>,
+    pub(crate) member: &'a dyn Regressor,
+    pub(crate) result: T,
+}
+
+impl Ensemble {
+    /// Joins regressors under a name, with weights that need not sum to 1.
+    ///
+    /// # Errors
+    /// When there are none, one is an ensemble itself, or a weight is not
+    /// positive.
+    pub fn weighted(
+        name: impl Into<String>,
+        members: Vec<(f64, Box<dyn Regressor>)>,
+    ) -> Result<Self> {
+        if let Some((weight, member)) = members.iter().find(|(w, _)| !(*w > 0.0 && w.is_finite())) {
+            return Err(
+                Error::input(format!("weight {weight}, expected a positive number"))
+                    .field(member.name()),
+            );
+        }
+        let (weights, members) = members.into_iter().unzip();
+        Self::checked(name.into(), members, Some(weights))
+    }
+
+    /// Joins regressors under a name, with weights learnt from out-of-fold
+    /// predictions.
+    ///
+    /// # Errors
+    /// When there are none, or one is an ensemble itself.
+    pub fn stacked(name: impl Into<String>, members: Vec<Box<dyn Regressor>>) -> Result<Self> {
+        Self::checked(name.into(), members, None)
+    }
+
+    fn checked(
+        name: String,
+        members: Vec<Box<dyn Regressor>>,
+        weights: Option<Vec<f64>>,
+    ) -> Result<Self> {
+        if members.is_empty() || members.iter().any(|m| m.ensemble().is_some()) {
+            return Err(Error::input(format!(
+                "ensemble `{name}`: expected at least one member, none an ensemble itself"
+            )));
+        }
+        Ok(Self {
+            name,
+            members,
+            weights,
+        })
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = &dyn Regressor> {
+        self.members.iter().map(|m| &**m)
+    }
+
+    /// The members that `f` succeeds for, with what it gives; the first
+    /// error when there are none.
+    pub(crate) fn usable<'a, T>(
+        &'a self,
+        f: impl Fn(&'a dyn Regressor) -> Result<T>,
+    ) -> Result<Vec<Usable<'a, T>>> {
+        let mut out = Vec::new();
+        let mut failed = None;
+        for (place, member) in self.members().enumerate() {
+            match f(member) {
+                Ok(result) => out.push(Usable {
+                    weight: self.weights.as_ref().map(|w| w[place]),
+                    member,
+                    result,
+                }),
+                Err(e) => failed = failed.or(Some(e)),
+            }
+        }
+        match failed {
+            Some(e) if out.is_empty() => Err(e),
+            _ => Ok(out),
+        }
+    }
+
+    /// The weights of usable members, with sum 1: those given, or learnt from
+    /// their cross-validations.
+    pub(crate) fn weights_of(
+        measured: &[f64],
+        members: &[Usable<'_, &CrossValidation>],
+    ) -> Result<Vec<f64>> {
+        match given(members) {
+            Some(weights) => Ok(weights),
+            None => stack::final_weights(measured, &results(members)),
+        }
+    }
+
+    /// The ensemble's cross-validation from those of its usable members.
+    pub(crate) fn combine(
+        measured: &[f64],
+        members: &[Usable<'_, &CrossValidation>],
+    ) -> Result<CrossValidation> {
+        stack::combine(given(members).as_deref(), measured, &results(members))
+    }
+}
+
+/// The weights given to usable members, with sum 1.
+fn given<T>(members: &[Usable<'_, T>]) -> Option<Vec<f64>> {
+    let weights: Vec<f64> = members.iter().map(|m| m.weight).collect::<Option<_>>()?;
+    let sum: f64 = weights.iter().sum();
+    Some(weights.into_iter().map(|w| w / sum).collect())
+}
+
+fn results<'a>(members: &[Usable<'_, &'a CrossValidation>]) -> Vec<&'a CrossValidation> {
+    members.iter().map(|m| m.result).collect()
+}
+
+impl Regressor for Ensemble {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+        if self.weights.is_some() {
+            let models = self.usable(|m| m.fit(samples, seed))?;
+            let models = (models.into_iter()).map(|m| (m.weight.unwrap_or(1.0), m.result));
+            return Ok(Model::Ensemble(EnsembleModel::new(models)));
+        }
+        let inner = CvOptions {
+            seed,
+            ..CvOptions::default()
+        };
+        let judged = self.usable(|m| cross_validate(m, samples, &inner))?;
+        let members: Vec<&CrossValidation> = judged.iter().map(|m| &m.result).collect();
+        let weights = stack::final_weights(samples.values(), &members)?;
+        let models = (judged.iter().zip(weights))
+            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Model::Ensemble(EnsembleModel::new(models)))
+    }
+
+    /// Refits every member; weights stay.
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+        match previous {
+            Model::Ensemble(ensemble) if ensemble.members.len() == self.members.len() => {
+                let models = (self.members.iter().zip(ensemble.members()))
+                    .map(|(m, (weight, model))| Ok((weight, m.refit(samples, seed, model)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                Ok(Model::Ensemble(EnsembleModel::new(models)))
+            }
+            _ => self.fit(samples, seed),
+        }
+    }
+
+    fn ensemble(&self) -> Option<&Ensemble> {
+        Some(self)
+    }
+}

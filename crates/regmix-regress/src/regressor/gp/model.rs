@@ -1,0 +1,384 @@
+//! A fitted Gaussian process.
+
+use faer::{Mat, Par};
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Result};
+
+use super::inputs::{Inputs, Warp, near_zero};
+use super::likelihood::{HEAD, LEVEL, Likelihood};
+use crate::metrics::{mean, variance};
+use crate::regressor::Prediction;
+use crate::regressor::block::Block;
+use crate::vector::{self, Op, madd};
+
+/// Rows scored side by side: four vectors of four doubles.
+const LANES: usize = 16;
+
+/// The posterior of a Gaussian process over the logarithm of the values (the
+/// values themselves where some are not positive).
+///
+/// The covariance of two mixtures, with x the standardised cube roots or
+/// logarithms of weights ([`Warp`]), is `s² m(|x - x'|_ℓ) + l² x·x' + a constant`, with
+/// `m(ρ) = (1 + √5ρ + 5/3 ρ²) e^(-√5ρ)` (Matérn 5/2) and one lengthscale ℓ_j
+/// per domain. A run adds noise of variance `n² + Σ_j v_j² (d / (r_j + d))²`,
+/// d = 0.001: where a weight is near zero the loss is steep, and a weight is
+/// known no better than to 0.001.
+///
+/// `mean` is the median of the prediction (in logarithms the median is the
+/// mean), `sd` its standard deviation to first order. Files hold rows,
+/// values and parameters; the factor of the covariance is computed when
+/// reading them, O(n³).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct GpModel {
+    stored: Stored,
+    inputs: Inputs,
+    /// Rows over lengthscales, `[rows][domains]`.
+    scaled: Vec<f64>,
+    /// Squared length of every scaled row.
+    norms: Vec<f64>,
+    inverse_lengths: Vec<f64>,
+    /// Weights of the rows.
+    alpha: Vec<f64>,
+    /// What the linear part adds per input.
+    slopes: Vec<f64>,
+    /// What the constant part adds.
+    level: f64,
+    factor: Mat<f64>,
+    /// Mean and standard deviation of the (logarithms of) values.
+    centre: f64,
+    spread: f64,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) warp: Warp,
+    pub(super) rows: Vec<Vec<f64>>,
+    pub(super) values: Vec<f64>,
+    pub(super) parameters: Vec<f64>,
+}
+
+impl PartialEq for GpModel {
+    fn eq(&self, other: &Self) -> bool {
+        self.stored == other.stored
+    }
+}
+
+impl From<GpModel> for Stored {
+    fn from(model: GpModel) -> Self {
+        model.stored
+    }
+}
+
+impl TryFrom<Stored> for GpModel {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        let n = stored.rows.len();
+        let domains = stored.rows.first().map_or(0, Vec::len);
+        let sound = n > 0
+            && n <= super::MAX_ROWS
+            && domains > 0
+            && stored.values.len() == n
+            && stored.parameters.len() == HEAD + 2 * domains
+            && (stored.rows.iter())
+                .all(|r| r.len() == domains && r.iter().all(|w| w.is_finite() && *w >= 0.0))
+            && stored.values.iter().all(|v| v.is_finite())
+            && stored
+                .parameters
+                .iter()
+                .all(|p| p.is_finite() && p.abs() < 50.0);
+        if !sound {
+            return Err(Error::input(
+                "damaged Gaussian process: expected rows, values and parameters of matching sizes",
+            )
+            .help("run the fit again"));
+        }
+        Self::new(stored)
+    }
+}
+
+/// Values as a Gaussian process sees them: logarithms where all are
+/// positive, standardised.
+pub(super) struct Scale {
+    pub(super) log: bool,
+    pub(super) centre: f64,
+    pub(super) spread: f64,
+}
+
+impl Scale {
+    pub(super) fn of(values: &[f64]) -> Self {
+        let log = values.iter().all(|v| *v > 0.0);
+        let mut seen = values.to_vec();
+        if log {
+            seen.iter_mut().for_each(|v| *v = v.ln());
+        }
+        Self {
+            log,
+            centre: mean(&seen),
+            spread: variance(&seen).sqrt(),
+        }
+    }
+
+    pub(super) fn standardise(&self, values: &[f64]) -> Vec<f64> {
+        let seen = |v: &f64| if self.log { v.ln() } else { *v };
+        (values.iter().map(|v| (seen(v) - self.centre) / self.spread)).collect()
+    }
+}
+
+impl GpModel {
+    /// Works out the posterior.
+    pub(super) fn new(stored: Stored) -> Result<Self> {
+        let rows: Vec<&[f64]> = stored.rows.iter().map(Vec::as_slice).collect();
+        let scale = Scale::of(&stored.values);
+        if scale.spread.is_nan() || scale.spread <= 0.0 {
+            return Err(Error::input(
+                "all values are the same: expected some spread",
+            ));
+        }
+        let inputs = Inputs::of(stored.warp, &rows);
+        let d = inputs.domains();
+        let mut p = stored.parameters.clone();
+        // Rounding can make a nearly singular covariance indefinite: add as
+        // much noise as it takes.
+        let posterior = (0..8).find_map(|attempt| {
+            if attempt > 0 {
+                p[2] = p[2].max(-14.0 + 1.5 * f64::from(attempt));
+            }
+            Likelihood::new(&inputs, &rows, scale.standardise(&stored.values)).posterior(&p)
+        });
+        let Some((alpha, factor)) = posterior else {
+            return Err(Error::failed(
+                "the covariance of a Gaussian process is not positive: weights out of range",
+            ));
+        };
+        let inverse_lengths: Vec<f64> = p[HEAD..HEAD + d].iter().map(|l| (-l).exp()).collect();
+        let linear = (2.0 * p[1]).exp();
+        let mut slopes = vec![0.0; d];
+        let mut scaled = Vec::with_capacity(rows.len() * d);
+        for (row, a) in rows.iter().zip(&alpha) {
+            for (j, x) in inputs.of_weights(row).into_iter().enumerate() {
+                slopes[j] += a * linear * x;
+                scaled.push(x * inverse_lengths[j]);
+            }
+        }
+        let norms = scaled
+            .chunks(d)
+            .map(|x| x.iter().map(|x| x * x).sum())
+            .collect();
+        Ok(Self {
+            stored: Stored {
+                parameters: p,
+                ..stored
+            },
+            inputs,
+            scaled,
+            norms,
+            inverse_lengths,
+            level: LEVEL * alpha.iter().sum::<f64>(),
+            alpha,
+            slopes,
+            factor,
+            centre: scale.centre,
+            spread: scale.spread,
+        })
+    }
+
+    pub(crate) fn domains(&self) -> usize {
+        self.inputs.domains()
+    }
+
+    pub(super) fn parameters(&self) -> &[f64] {
+        &self.stored.parameters
+    }
+
+    fn is_log(&self) -> bool {
+        self.stored.values.iter().all(|v| *v > 0.0)
+    }
+
+    /// The lengthscale of every domain, in standard deviations of its
+    /// warped weight: the shorter, the more the target bends with it.
+    pub fn lengthscales(&self) -> Vec<f64> {
+        self.inverse_lengths.iter().map(|l| 1.0 / l).collect()
+    }
+
+    /// The value for a standardised mean.
+    fn value(&self, standardised: f64) -> f64 {
+        let seen = self.centre + self.spread * standardised;
+        if self.is_log() { seen.exp() } else { seen }
+    }
+
+    fn variance(&self) -> f64 {
+        (2.0 * self.stored.parameters[0]).exp()
+    }
+
+    pub(crate) fn mean(&self, weights: &[f64]) -> f64 {
+        let mut out = [0.0];
+        self.means(&Block::of(&[weights]), &mut out);
+        out[0]
+    }
+
+    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+        let (n, d) = (block.len(), self.domains());
+        let variance = self.variance();
+        let warped = self.inputs.warp().of_block(block);
+        let mut queries = vec![[0.0; LANES]; d];
+        let mut sums = [0.0; LANES];
+        for from in (0..n).step_by(LANES) {
+            let here = LANES.min(n - from);
+            let mut norms = [0.0; LANES];
+            let mut straight = [0.0; LANES];
+            for j in 0..d {
+                for i in 0..here {
+                    let x = self.inputs.of_warped(j, warped[j * n + from + i]);
+                    straight[i] += self.slopes[j] * x;
+                    let x = x * self.inverse_lengths[j];
+                    norms[i] += x * x;
+                    // With the -2 of |a - b|² = |a|² + |b|² - 2 a·b.
+                    queries[j][i] = -2.0 * x;
+                }
+            }
+            vector::widest(Score {
+                queries: &queries,
+                query_norms: &norms,
+                rows: &self.scaled,
+                norms: &self.norms,
+                alpha: &self.alpha,
+                sums: &mut sums,
+            });
+            for i in 0..here {
+                out[from + i] = self.value(variance * sums[i] + straight[i] + self.level);
+            }
+        }
+    }
+
+    /// Predicts some mixtures together, which is several times faster than
+    /// one by one.
+    pub(crate) fn predict_all(&self, rows: &[&[f64]]) -> Vec<Prediction> {
+        let p = &self.stored.parameters;
+        let d = self.domains();
+        let (variance, linear) = (self.variance(), (2.0 * p[1]).exp());
+        let mut covariance = Mat::zeros(self.alpha.len(), rows.len());
+        // Mean, variance before any run was seen, and noise of each mixture.
+        let mut before = Vec::with_capacity(rows.len());
+        for (r, weights) in rows.iter().enumerate() {
+            let x = self.inputs.of_weights(weights);
+            let mut mean = 0.0;
+            for ((k, row), alpha) in (covariance.col_as_slice_mut(r).iter_mut())
+                .zip(self.scaled.chunks_exact(d))
+                .zip(&self.alpha)
+            {
+                let (mut distance, mut inner) = (0.0, 0.0);
+                for ((x, row), inverse) in x.iter().zip(row).zip(&self.inverse_lengths) {
+                    distance += (x * inverse - row).powi(2);
+                    inner += x * row / inverse;
+                }
+                *k = variance * matern(distance) + linear * inner + LEVEL;
+                mean += alpha * *k;
+            }
+            let own = variance + linear * x.iter().map(|x| x * x).sum::<f64>() + LEVEL;
+            let at_zero =
+                (p[HEAD + d..].iter().zip(*weights)).map(|(v, w)| (2.0 * v).exp() * near_zero(*w));
+            before.push((mean, own, (2.0 * p[2]).exp() + at_zero.sum::<f64>()));
+        }
+        faer::linalg::triangular_solve::solve_lower_triangular_in_place(
+            self.factor.as_ref(),
+            covariance.as_mut(),
+            Par::Seq,
+        );
+        (before.into_iter().enumerate())
+            .map(|(r, (mean, own, noise))| {
+                let explained: f64 = covariance.col_as_slice(r).iter().map(|c| c * c).sum();
+                let sd = self.spread * ((own - explained).max(0.0) + noise).sqrt();
+                let mean = self.value(mean);
+                Prediction {
+                    mean,
+                    sd: if self.is_log() { mean * sd } else { sd },
+                }
+            })
+            .collect()
+    }
+
+    /// The derivative of the mean by each weight.
+    pub(crate) fn gradient(&self, weights: &[f64]) -> Vec<f64> {
+        let d = self.domains();
+        let x = self.inputs.of_weights(weights);
+        let variance = self.variance();
+        let mut by_input = self.slopes.clone();
+        let mut mean = self.level + x.iter().zip(&self.slopes).map(|(x, s)| x * s).sum::<f64>();
+        let scaled: Vec<f64> = x
+            .iter()
+            .zip(&self.inverse_lengths)
+            .map(|(x, l)| x * l)
+            .collect();
+        for (row, alpha) in self.scaled.chunks_exact(d).zip(&self.alpha) {
+            let distance: f64 = scaled.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
+            let t = (5.0 * distance).sqrt();
+            let e = alpha * variance * (-t).exp();
+            mean += e * (1.0 + t + t * t / 3.0);
+            let slope = -e * (5.0 / 3.0) * (1.0 + t);
+            for (j, (a, b)) in scaled.iter().zip(row).enumerate() {
+                by_input[j] += slope * (a - b) * self.inverse_lengths[j];
+            }
+        }
+        let outer = self.spread * if self.is_log() { self.value(mean) } else { 1.0 };
+        (by_input.iter().zip(weights).enumerate())
+            .map(|(j, (g, w))| outer * g * self.inputs.slope(j, *w))
+            .collect()
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.alpha.iter().all(|a| a.is_finite()) && self.centre.is_finite()
+    }
+}
+
+/// Matérn 5/2 at a squared distance.
+fn matern(distance: f64) -> f64 {
+    let t = (5.0 * distance).sqrt();
+    (1.0 + t + t * t / 3.0) * (-t).exp()
+}
+
+/// Σ_i α_i m(|q - x_i|) for sixteen queries.
+struct Score<'a> {
+    /// -2 times scaled inputs, by domain.
+    queries: &'a [[f64; LANES]],
+    query_norms: &'a [f64; LANES],
+    rows: &'a [f64],
+    norms: &'a [f64],
+    alpha: &'a [f64],
+    sums: &'a mut [f64; LANES],
+}
+
+impl Op for Score<'_> {
+    type Output = ();
+
+    /// Plain loops over arrays: iterators that do not melt into the loop keep
+    /// it from becoming vector instructions.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // These become vector instructions.
+    fn run<const FMA: bool>(self) {
+        let d = self.queries.len();
+        let (rows, alpha) = (self.rows, self.alpha);
+        let n = alpha.len();
+        let norms = &self.norms[..n];
+        let mut sums = [0.0; LANES];
+        for i in 0..n {
+            let row = &rows[i * d..(i + 1) * d];
+            let mut distance = *self.query_norms;
+            for j in 0..d {
+                let (x, query) = (row[j], &self.queries[j]);
+                for l in 0..LANES {
+                    distance[l] = madd::<FMA>(x, query[l], distance[l]);
+                }
+            }
+            for l in 0..LANES {
+                let t = (5.0 * (distance[l] + norms[i]).max(0.0)).sqrt();
+                let bend = madd::<FMA>(t, madd::<FMA>(t, 1.0 / 3.0, 1.0), 1.0);
+                sums[l] = madd::<FMA>(alpha[i] * bend, vector::exp::<FMA>(-t), sums[l]);
+            }
+        }
+        *self.sums = sums;
+    }
+}

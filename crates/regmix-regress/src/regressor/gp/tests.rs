@@ -1,0 +1,99 @@
+use super::*;
+use crate::metrics::{coverage90, spearman};
+use crate::regressor::block::Block;
+use rand_distr::{Distribution, StandardNormal};
+use regmix_data::design::Dirichlet;
+
+/// A bent surface over five domains with noise of 0.01, four of which matter.
+fn made_up(n: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let mut rng = stream(7, "gp", "test");
+    let draw = Dirichlet::new(&[1.5; 5]).unwrap();
+    let rows: Vec<Vec<f64>> = (0..n).map(|_| draw.sample(&mut rng)).collect();
+    let values = rows
+        .iter()
+        .map(|r| {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            3.0 + 0.4 * (5.0 * r[0]).cos() - 0.6 * r[1].sqrt() + r[2] * r[3] + 0.01 * z
+        })
+        .collect();
+    (rows, values)
+}
+
+fn fitted(rows: &[Vec<f64>], values: &[f64]) -> Model {
+    let samples = Samples::new(rows.iter().map(Vec::as_slice), values.to_vec()).unwrap();
+    Gp::default().fit(&samples, 3).unwrap()
+}
+
+#[test]
+fn unseen_mixtures_are_predicted_with_honest_intervals() {
+    let (rows, values) = made_up(300);
+    let model = fitted(&rows[..100], &values[..100]);
+    let predicted = model.predict_batch(&rows[100..]);
+    let means: Vec<f64> = predicted.iter().map(|p| p.mean).collect();
+    assert!(spearman(&values[100..], &means) > 0.995);
+    let covered = coverage90(&values[100..], &predicted);
+    assert!((0.8..=0.98).contains(&covered), "{covered}");
+    let sds: Vec<f64> = predicted.iter().map(|p| p.sd).collect();
+    assert!(sds.iter().all(|s| *s > 0.005 && *s < 0.3));
+}
+
+#[test]
+fn all_ways_to_the_mean_agree_and_files_restore_it() {
+    let (rows, values) = made_up(80);
+    let model = fitted(&rows[..60], &values[..60]);
+    let some: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+    let mut block = vec![0.0; rows.len()];
+    model.block_means(&Block::of(&some), &mut block);
+    let json = serde_json::to_string(&model).unwrap();
+    let back: Model = serde_json::from_str(&json).unwrap();
+    for (row, mean) in rows.iter().zip(&block) {
+        assert!((model.mean(row) - mean).abs() < 1e-9);
+        assert!((model.predict(row).mean - mean).abs() < 1e-8);
+        assert_eq!(back.predict(row), model.predict(row));
+    }
+    let broken = json.replacen("\"values\":[", "\"values\":[1.0,", 1);
+    let err = serde_json::from_str::<Model>(&broken).unwrap_err();
+    assert!(
+        err.to_string().contains("damaged Gaussian process"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_gradient_matches_finite_differences() {
+    let (rows, values) = made_up(60);
+    let model = fitted(&rows, &values);
+    for row in rows.iter().take(10).filter(|r| r.iter().all(|w| *w > 0.01)) {
+        let gradient = model.gradient(row).unwrap();
+        for (j, analytic) in gradient.iter().enumerate() {
+            let (mut up, mut down) = (row.clone(), row.clone());
+            up[j] += 1e-6;
+            down[j] -= 1e-6;
+            let numeric = (model.mean(&up) - model.mean(&down)) / 2e-6;
+            assert!(
+                (numeric - analytic).abs() < 1e-4 * (1.0 + numeric.abs()),
+                "{numeric} {analytic}"
+            );
+        }
+    }
+}
+
+#[test]
+fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
+    let (mut rows, mut values) = made_up(12);
+    rows.extend_from_within(..4);
+    values.extend_from_within(..4);
+    for row in &mut rows {
+        row.push(0.0);
+    }
+    let model = fitted(&rows, &values);
+    assert!(model.predict(&rows[0]).mean.is_finite());
+    let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
+    let again = Gp::default().refit(&samples, 0, &model).unwrap();
+    assert!((again.mean(&rows[1]) - model.mean(&rows[1])).abs() < 1e-9);
+    let flat = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; rows.len()]).unwrap();
+    assert!(Gp::default().fit(&flat, 0).unwrap_err().is_input());
+    let scores: Vec<f64> = values.iter().map(|v| v - 3.0).collect();
+    let model = fitted(&rows, &scores);
+    assert!(model.predict(&rows[0]).mean.is_finite());
+}
