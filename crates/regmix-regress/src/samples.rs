@@ -2,6 +2,8 @@
 
 use regmix_data::{Error, Result};
 
+use crate::metrics::variance;
+
 /// Mixtures with the measured value of one target, checked: same lengths,
 /// finite numbers.
 ///
@@ -89,6 +91,29 @@ impl<'a> Samples<'a> {
     /// How many domains a mixture has.
     pub fn domains(&self) -> usize {
         self.rows[0].len()
+    }
+
+    /// Refuses what `law`, a law of losses, cannot describe: values that are
+    /// not positive, or all the same.
+    ///
+    /// # Errors
+    /// When there are such values.
+    pub(crate) fn require_losses(&self, law: &str) -> Result<()> {
+        if let Some(low) = self.values.iter().find(|v| **v <= 0.0) {
+            return Err(Error::input(format!(
+                "value {low}: {law} describes losses, expected positive values"
+            ))
+            .help("use another regressor for scores that can be zero or negative"));
+        }
+        // By comparison: the variance of equal numbers is rarely exactly 0.
+        let flat = self.values.iter().all(|v| *v == self.values[0]);
+        let spread = variance(&self.values);
+        if flat || !(spread > 0.0 && spread.is_finite()) {
+            return Err(Error::input(
+                "all values are the same or out of range: expected some spread",
+            ));
+        }
+        Ok(())
     }
 
     /// The samples at some places, which may repeat (a bootstrap).

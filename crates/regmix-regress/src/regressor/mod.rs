@@ -6,16 +6,23 @@
 //! | `linear` | least squares on the weights | yes | quick look; ranks poorly away from the middle |
 //! | `ridge` | the same, shrunk; strength by inner cross-validation | yes | few rows |
 //! | `elastic_net` | shrunk, with zeros; strength by inner cross-validation | yes | many domains, few that matter |
+//! | `dml` | log-linear law | no | few rows; smooth losses away from weight 0 |
+//! | `olmix` | the same law, fitted as Olmix does | no | comparison with Olmix |
 //! | `law1` | power law with cross terms | no | the default choice for losses |
 
+mod dml;
 pub(crate) mod elastic_net;
 pub(crate) mod factor;
 pub(crate) mod law;
 mod law_fit;
-mod lbfgs;
+pub(crate) mod lbfgs;
 pub(crate) mod linear;
+mod log_linear;
+mod log_linear_fit;
 mod model;
 mod noise;
+mod olmix;
+mod uncertainty;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +30,14 @@ use regmix_data::{Error, Result};
 
 use crate::samples::Samples;
 
+pub use dml::Dml;
 pub use elastic_net::ElasticNet;
 pub use law::Law1Model;
 pub use law_fit::Law1;
 pub use linear::{Linear, LinearModel, Ridge};
+pub use log_linear::LogLinearModel;
 pub use model::{ConstantModel, Model};
+pub use olmix::Olmix;
 
 /// A predicted value with its uncertainty, both in the target's unit (nats
 /// per token for losses).
@@ -90,7 +100,15 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 5] = ["mean", "linear", "ridge", "elastic_net", "law1"];
+pub const NAMES: [&str; 7] = [
+    "mean",
+    "linear",
+    "ridge",
+    "elastic_net",
+    "dml",
+    "olmix",
+    "law1",
+];
 
 /// The regressor of a name, with its default settings.
 ///
@@ -111,6 +129,8 @@ pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
         "linear" => Box::new(Linear),
         "ridge" => Box::new(Ridge::default()),
         "elastic_net" => Box::new(ElasticNet::default()),
+        "dml" => Box::new(Dml::default()),
+        "olmix" => Box::new(Olmix::default()),
         "law1" => Box::new(Law1::default()),
         _ => {
             return Err(Error::input(format!(

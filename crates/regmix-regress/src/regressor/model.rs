@@ -7,6 +7,7 @@ use regmix_data::{Error, Result};
 use super::Prediction;
 use super::law::{Law1Model, ln_weights};
 use super::linear::LinearModel;
+use super::log_linear::LogLinearModel;
 use crate::metrics::{mean, variance};
 
 /// A fitted map from mixture to value.
@@ -32,6 +33,8 @@ pub enum Model {
     Constant(ConstantModel),
     /// A weighted sum of the weights.
     Linear(LinearModel),
+    /// The log-linear law.
+    LogLinear(LogLinearModel),
     /// The power law with cross terms.
     Law1(Law1Model),
 }
@@ -62,6 +65,7 @@ impl Model {
         match self {
             Self::Constant(_) => "constant",
             Self::Linear(_) => "linear",
+            Self::LogLinear(_) => "log_linear",
             Self::Law1(_) => "law1",
         }
     }
@@ -75,6 +79,7 @@ impl Model {
                 sd: m.sd,
             },
             Self::Linear(m) => m.predict(weights),
+            Self::LogLinear(m) => m.predict(weights),
             Self::Law1(m) => m.predict(weights),
         }
     }
@@ -90,6 +95,7 @@ impl Model {
             Self::Law1(m) => m.mean(&ln_weights(weights)),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
+            Self::LogLinear(m) => m.mean(weights),
         }
     }
 
@@ -108,6 +114,7 @@ impl Model {
         match self {
             Self::Constant(_) => Some(vec![0.0; weights.len()]),
             Self::Linear(m) => Some(m.coefficients().to_vec()),
+            Self::LogLinear(m) => Some(m.gradient(weights)),
             Self::Law1(m) => Some(m.gradient(weights)),
         }
     }
@@ -118,6 +125,7 @@ impl Model {
         let (have, finite) = match self {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
+            Self::LogLinear(m) => (m.domains(), m.is_sound()),
             Self::Law1(m) => (m.domains(), m.is_sound()),
         };
         if have != domains || !finite {
