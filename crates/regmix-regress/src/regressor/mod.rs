@@ -6,10 +6,12 @@
 //! | `linear` | least squares on the weights | yes | quick look; ranks poorly away from the middle |
 //! | `ridge` | the same, shrunk; strength by inner cross-validation | yes | few rows |
 //! | `elastic_net` | shrunk, with zeros; strength by inner cross-validation | yes | many domains, few that matter |
+//! | `bimix` | power law in the target's own weight | no | very few rows; domains that do not help each other |
 //! | `dml` | log-linear law | no | few rows; smooth losses away from weight 0 |
 //! | `olmix` | the same law, fitted as Olmix does | no | comparison with Olmix |
 //! | `law1` | power law with cross terms | no | the default choice for losses |
 
+mod bimix;
 mod dml;
 pub(crate) mod elastic_net;
 pub(crate) mod factor;
@@ -30,6 +32,7 @@ use regmix_data::{Error, Result};
 
 use crate::samples::Samples;
 
+pub use bimix::{Bimix, BimixModel};
 pub use dml::Dml;
 pub use elastic_net::ElasticNet;
 pub use law::Law1Model;
@@ -100,11 +103,12 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "mean",
     "linear",
     "ridge",
     "elastic_net",
+    "bimix",
     "dml",
     "olmix",
     "law1",
@@ -129,6 +133,7 @@ pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
         "linear" => Box::new(Linear),
         "ridge" => Box::new(Ridge::default()),
         "elastic_net" => Box::new(ElasticNet::default()),
+        "bimix" => Box::new(Bimix),
         "dml" => Box::new(Dml::default()),
         "olmix" => Box::new(Olmix::default()),
         "law1" => Box::new(Law1::default()),

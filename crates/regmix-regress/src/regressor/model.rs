@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 
 use super::Prediction;
+use super::bimix::BimixModel;
 use super::law::{Law1Model, ln_weights};
 use super::linear::LinearModel;
 use super::log_linear::LogLinearModel;
@@ -33,6 +34,8 @@ pub enum Model {
     Constant(ConstantModel),
     /// A weighted sum of the weights.
     Linear(LinearModel),
+    /// The power law in the target's own weight.
+    Bimix(BimixModel),
     /// The log-linear law.
     LogLinear(LogLinearModel),
     /// The power law with cross terms.
@@ -65,6 +68,7 @@ impl Model {
         match self {
             Self::Constant(_) => "constant",
             Self::Linear(_) => "linear",
+            Self::Bimix(_) => "bimix",
             Self::LogLinear(_) => "log_linear",
             Self::Law1(_) => "law1",
         }
@@ -79,6 +83,7 @@ impl Model {
                 sd: m.sd,
             },
             Self::Linear(m) => m.predict(weights),
+            Self::Bimix(m) => m.predict(weights),
             Self::LogLinear(m) => m.predict(weights),
             Self::Law1(m) => m.predict(weights),
         }
@@ -95,6 +100,7 @@ impl Model {
             Self::Law1(m) => m.mean(&ln_weights(weights)),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
+            Self::Bimix(m) => m.mean(weights),
             Self::LogLinear(m) => m.mean(weights),
         }
     }
@@ -114,6 +120,7 @@ impl Model {
         match self {
             Self::Constant(_) => Some(vec![0.0; weights.len()]),
             Self::Linear(m) => Some(m.coefficients().to_vec()),
+            Self::Bimix(m) => Some(m.gradient(weights)),
             Self::LogLinear(m) => Some(m.gradient(weights)),
             Self::Law1(m) => Some(m.gradient(weights)),
         }
@@ -125,6 +132,7 @@ impl Model {
         let (have, finite) = match self {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
+            Self::Bimix(m) => (m.domains(), m.is_sound()),
             Self::LogLinear(m) => (m.domains(), m.is_sound()),
             Self::Law1(m) => (m.domains(), m.is_sound()),
         };
