@@ -22,7 +22,7 @@ const VERSION: u32 = 2;
 ///
 /// | field | default | range |
 /// |---|---|---|
-/// | `regressors` | all of [`NAMES`](crate::regressor::NAMES) | known names; `mean` is always judged too |
+/// | `regressors` | [`DEFAULT`](crate::regressor::DEFAULT) | known names; `mean` is always judged too |
 /// | `choice` | automatic | |
 /// | `folds` | 5 | 2 or more |
 /// | `repeats` | 1 | 1 or more |
@@ -47,7 +47,7 @@ pub struct FitOptions {
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
-            regressors: crate::regressor::NAMES.map(str::to_owned).to_vec(),
+            regressors: crate::regressor::DEFAULT.map(str::to_owned).to_vec(),
             choice: Choice::Auto,
             folds: 5,
             repeats: 1,

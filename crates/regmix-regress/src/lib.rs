@@ -11,6 +11,8 @@
 //! - [`Recommendation`]: the best mixture under [`Constraints`], with
 //!   intervals, spread, and a warning where it leaves what proxies covered.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
+//! - [`BimixLaw`]: the loss of a domain by its weight and the length of
+//!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
 //!   pieces.
 //!
@@ -53,6 +55,7 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
+mod bimix;
 mod cautions;
 mod choose;
 mod constraints;
@@ -71,6 +74,7 @@ mod support;
 mod train;
 mod vector;
 
+pub use bimix::{BimixLaw, BimixParameters, BimixPoint, bimix_optimum};
 pub use constraints::{Binding, Bound, Constraints};
 pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};

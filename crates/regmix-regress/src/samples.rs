@@ -129,6 +129,41 @@ impl<'a> Samples<'a> {
         (freedom > 0.0).then(|| (squares / freedom).sqrt())
     }
 
+    /// Whether all values are the same. By comparison: the variance of equal
+    /// numbers is rarely exactly 0.
+    pub(crate) fn same_value(&self) -> bool {
+        self.values.iter().all(|v| *v == self.values[0])
+    }
+
+    /// Refuses what `law`, a law of losses, cannot describe: values that are
+    /// not positive, or all the same.
+    ///
+    /// # Errors
+    /// When there are such values.
+    pub(crate) fn require_losses(&self, law: &str) -> Result<()> {
+        if let Some(low) = self.values.iter().find(|v| **v <= 0.0) {
+            return Err(Error::input(format!(
+                "value {low}: {law} describes losses, expected positive values"
+            ))
+            .help("use another regressor for scores that can be zero or negative"));
+        }
+        self.require_spread()
+    }
+
+    /// Refuses values that are all the same.
+    ///
+    /// # Errors
+    /// When they are.
+    pub(crate) fn require_spread(&self) -> Result<()> {
+        let spread = variance(&self.values);
+        if self.same_value() || !(spread > 0.0 && spread.is_finite()) {
+            return Err(Error::input(
+                "all values are the same or out of range: expected some spread",
+            ));
+        }
+        Ok(())
+    }
+
     /// The samples at some places, which may repeat (a bootstrap).
     ///
     /// # Errors

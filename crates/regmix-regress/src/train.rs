@@ -70,7 +70,7 @@ pub(crate) fn train(
             match result {
                 Ok(cv) => table.push((r, cv)),
                 Err(e) if contestants.asked.len() > 1 && !named(options, regressor.name()) => {
-                    if variance(samples.values()) > 0.0 {
+                    if !samples.same_value() {
                         let name = regressor.name();
                         head.warnings
                             .push(format!("`{name}` does not fit `{target}`: {e}"));
@@ -121,7 +121,7 @@ pub(crate) fn train(
             let samples = &usable[t].1;
             let model = if samples.same_mixture() {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
-            } else if variance(samples.values()) > 0.0 {
+            } else if !samples.same_value() {
                 let model = contestants.fit(r, samples, &judged[t], options.seed);
                 model.map(|m| m.calibrated(factor))
             } else {
@@ -309,7 +309,7 @@ fn choose(
     warnings: &mut Vec<String>,
 ) -> Result<usize> {
     let none = || Error::failed("no regressor could be fitted").field(target);
-    if variance(samples.values()) <= 0.0 {
+    if samples.same_value() {
         warnings.push(format!(
             "`{target}` is {} in every run: its model is a constant",
             samples.values()[0]

@@ -49,6 +49,12 @@ impl Block {
         self.len
     }
 
+    /// Puts the weights of one row into `out`.
+    pub(crate) fn row(&self, i: usize, out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(self.weights.chunks_exact(self.len).map(|column| column[i]));
+    }
+
     /// The weights, `[domains][rows]`.
     pub(crate) fn weights(&self) -> &[f64] {
         &self.weights

@@ -56,6 +56,11 @@ impl Factor {
 
     /// gᵀ M⁻¹ g by forward substitution. Cost O(d²).
     pub(crate) fn quadratic(&self, g: &[f64]) -> f64 {
+        self.forward(g).iter().map(|s| s * s).sum()
+    }
+
+    /// L⁻¹ g. Cost O(d²).
+    pub(crate) fn forward(&self, g: &[f64]) -> Vec<f64> {
         let mut solved: Vec<f64> = Vec::with_capacity(g.len());
         let mut at = 0;
         for &gi in g {
@@ -67,7 +72,29 @@ impl Factor {
             at += row.len();
             solved.push(value);
         }
-        solved.iter().map(|s| s * s).sum()
+        solved
+    }
+
+    /// L⁻ᵀ g, for as many entries as M has. Cost O(d²).
+    pub(crate) fn backward(&self, g: &[f64]) -> Vec<f64> {
+        let mut solved = g.to_vec();
+        let mut end = self.0.len();
+        for i in (0..g.len()).rev() {
+            // Row i of L is what column i of its transpose is.
+            let row = &self.0[end - (i + 1)..end];
+            let value = solved[i] / row[i];
+            for (s, l) in solved.iter_mut().zip(&row[..i]) {
+                *s -= l * value;
+            }
+            solved[i] = value;
+            end -= i + 1;
+        }
+        solved
+    }
+
+    /// M⁻¹ g. Cost O(d²).
+    pub(crate) fn solve(&self, g: &[f64]) -> Vec<f64> {
+        self.backward(&self.forward(g))
     }
 
     /// Whether this is the factor of a `d × d` matrix with finite entries.
@@ -87,6 +114,17 @@ mod tests {
         assert!((factor.quadratic(&[1.0, 0.0]) - 2.0 / 3.0).abs() < 1e-12);
         assert!((factor.quadratic(&[1.0, 1.0]) - 2.0 / 3.0).abs() < 1e-12);
         assert!((factor.quadratic(&[1.0, -1.0]) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn systems_are_solved() {
+        // M = [[4, 2, 0], [2, 5, 1], [0, 1, 3]].
+        let rows = [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 1.0]];
+        let factor = Factor::of_rows(&rows, &[2.0, 2.0, 2.0]).unwrap();
+        let x = factor.solve(&[8.0, 15.0, 11.0]);
+        for (found, x) in x.iter().zip([1.0, 2.0, 3.0]) {
+            assert!((found - x).abs() < 1e-12);
+        }
     }
 
     #[test]

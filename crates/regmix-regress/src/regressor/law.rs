@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Prediction;
 use super::block::{Block, RESOLUTION, TINY};
-use super::factor::Factor;
-use super::noise::Noise;
+use super::uncertainty::Uncertainty;
 use crate::vector::{self, Op, madd};
 
 /// Parameters of a term that do not belong to one domain: A, b, q, e.
@@ -32,18 +31,15 @@ pub struct LawModel {
     /// Unbounded parameters, as they are fitted: c, then A, b, q, e, t_1 …
     /// t_D of every term.
     raw: Vec<f64>,
-    noise: Noise,
-    /// Of the Gauss-Newton matrix divided by the residual variance.
-    factor: Factor,
+    uncertainty: Uncertainty,
 }
 
 impl LawModel {
-    pub(crate) fn new(terms: usize, raw: Vec<f64>, noise: Noise, factor: Factor) -> Self {
+    pub(crate) fn new(terms: usize, raw: Vec<f64>, uncertainty: Uncertainty) -> Self {
         Self {
             terms,
             raw,
-            noise,
-            factor,
+            uncertainty,
         }
     }
 
@@ -96,11 +92,9 @@ impl LawModel {
         let ln = ln_weights(weights);
         let mut by_parameter = vec![0.0; self.raw.len()];
         let mean = derivatives(&self.raw, &ln, &mut by_parameter);
-        let parameters = self.factor.quadratic(&by_parameter);
-        let noise = self.noise.sd(slope(&self.raw, weights));
         Prediction {
             mean,
-            sd: parameters.sqrt().hypot(noise),
+            sd: (self.uncertainty).sd(&by_parameter, slope(&self.raw, weights)),
         }
     }
 
@@ -123,8 +117,7 @@ impl LawModel {
             && each > SHAPE
             && self.raw.len() == 1 + self.terms * each
             && self.raw.iter().all(|p| p.is_finite())
-            && self.noise.is_sound()
-            && self.factor.is_sound(self.raw.len())
+            && self.uncertainty.is_sound(self.raw.len())
     }
 }
 
@@ -269,6 +262,7 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::uncertainty::Linearised;
     use super::*;
     use proptest::prelude::*;
 
@@ -304,8 +298,16 @@ mod tests {
             let model = LawModel::new(
                 terms,
                 raw.clone(),
-                Noise::fit(&[0.0], &[0.0], 1.0),
-                Factor::of_rows::<Vec<f64>>(&[], &vec![1.0; raw.len()]).unwrap(),
+                Uncertainty::of(
+                    Linearised {
+                        jacobian: vec![vec![0.0; raw.len()]],
+                        residuals: vec![0.1],
+                        slopes: vec![0.0],
+                    },
+                    &vec![1.0; raw.len()],
+                    &[1.0],
+                )
+                .unwrap(),
             );
             prop_assert!(model.is_sound() && model.domains() == 4);
             prop_assert!((model.mean(&ln) - at).abs() < 1e-12 * at.abs());

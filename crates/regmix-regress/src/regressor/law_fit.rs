@@ -8,10 +8,9 @@ use regmix_data::random::stream;
 use regmix_data::{Error, Result};
 
 use super::block::Block;
-use super::factor::Factor;
 use super::law::{LawModel, SHAPE, derivatives, ln_weights, slope, softplus, terms_of};
 use super::lbfgs::minimise;
-use super::noise::Noise;
+use super::uncertainty::{Linearised, Uncertainty};
 use super::{Model, Regressor};
 use crate::metrics::variance;
 use crate::samples::Samples;
@@ -149,18 +148,8 @@ impl<'a> Problem<'a> {
                 law.terms
             )));
         }
-        if let Some(low) = samples.values().iter().find(|v| **v <= 0.0) {
-            return Err(Error::input(format!(
-                "value {low}: the power law describes losses, expected positive values"
-            ))
-            .help("use another regressor for scores that can be zero or negative"));
-        }
+        samples.require_losses("the power law")?;
         let spread = variance(samples.values());
-        if spread <= 0.0 || !spread.is_finite() {
-            return Err(Error::input(
-                "all values are the same: expected some spread",
-            ));
-        }
         let (n, domains) = (samples.len(), samples.domains());
         let rows = n as f64;
         let penalty =
@@ -224,32 +213,19 @@ impl<'a> Problem<'a> {
 
     /// Adds noise and parameter uncertainty to fitted parameters.
     fn finish(&self, raw: Vec<f64>) -> Result<Model> {
-        let n = self.samples.len();
-        let mut jacobian = Vec::with_capacity(n);
-        let (mut residuals, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut at = Linearised::default();
         for (weights, y) in self.samples.rows().iter().zip(self.samples.values()) {
             let mut row = vec![0.0; raw.len()];
-            residuals.push(derivatives(&raw, &ln_weights(weights), &mut row) - y);
-            slopes.push(slope(&raw, weights));
-            jacobian.push(row);
+            at.residuals
+                .push(derivatives(&raw, &ln_weights(weights), &mut row) - y);
+            at.slopes.push(slope(&raw, weights));
+            at.jacobian.push(row);
         }
         // λ |p - p₀|² in the objective is this much in sums of squares.
-        let ridge = vec![self.penalty * n as f64 * self.spread; raw.len()];
-        let plain = Factor::of_rows(&jacobian, &ridge)?;
-        let used: f64 = jacobian.iter().map(|g| plain.quadratic(g)).sum();
-        let noise = Noise::fit(&residuals, &slopes, n as f64 - used);
-        // Rows weigh in the uncertainty by their noise; the penalty by the
-        // smallest, so that it is never taken for more than it is.
-        let sds: Vec<f64> = slopes.iter().map(|s| noise.sd(*s).max(1e-9)).collect();
-        let typical = sds.iter().map(|s| s * s).sum::<f64>() / n as f64;
-        for (row, sd) in jacobian.iter_mut().zip(&sds) {
-            for d in row {
-                *d /= sd;
-            }
-        }
-        let ridge: Vec<f64> = ridge.iter().map(|r| r / typical).collect();
-        let factor = Factor::of_rows(&jacobian, &ridge)?;
-        Ok(Model::Law(LawModel::new(self.terms, raw, noise, factor)))
+        let ridge = self.penalty * self.samples.len() as f64 * self.spread;
+        let ridge = vec![ridge; raw.len()];
+        let uncertainty = Uncertainty::of(at, &ridge, self.samples.values())?;
+        Ok(Model::Law(LawModel::new(self.terms, raw, uncertainty)))
     }
 }
 

@@ -6,6 +6,9 @@
 //! | `linear` | least squares on the weights | yes | quick look; ranks poorly away from the middle |
 //! | `ridge` | the same, shrunk; strength by inner cross-validation | yes | few rows |
 //! | `elastic_net` | shrunk, with zeros; strength by inner cross-validation | yes | many domains, few that matter |
+//! | `bimix` | power law in the target's own weight | no | very few rows; domains that do not help each other |
+//! | `dml` | log-linear law | no | few rows; smooth losses away from weight 0 |
+//! | `olmix` | the same law, fitted as Olmix does | no | comparison with Olmix |
 //! | `law1` | power law with cross terms | no | losses, few rows |
 //! | `law2` | two such terms | no | losses, more rows |
 //! | `gp` | Gaussian process | no | any smooth target, many rows |
@@ -15,17 +18,23 @@
 //!
 //! Names joined by `+` are the mean of those, such as `law1+gp`.
 
+mod bimix;
 pub(crate) mod block;
+mod dml;
 pub(crate) mod elastic_net;
 pub(crate) mod ensemble;
 pub(crate) mod factor;
 pub(crate) mod gp;
 pub(crate) mod law;
 mod law_fit;
-mod lbfgs;
+pub(crate) mod lbfgs;
 pub(crate) mod linear;
+mod log_linear;
+mod log_linear_fit;
 mod model;
 mod noise;
+mod olmix;
+mod uncertainty;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +42,18 @@ use regmix_data::{Error, Result};
 
 use crate::samples::Samples;
 
+pub use bimix::{Bimix, BimixModel};
+pub use dml::Dml;
 pub use elastic_net::ElasticNet;
 pub use ensemble::{Ensemble, EnsembleModel};
 pub use gp::{Gp, GpModel, Warp};
 pub use law::LawModel;
 pub use law_fit::Law;
 pub use linear::{Linear, LinearModel, Ridge};
+pub use log_linear::LogLinearModel;
 pub(crate) use model::score;
 pub use model::{CalibratedModel, ConstantModel, Model};
+pub use olmix::Olmix;
 
 /// A predicted value with its uncertainty, both in the target's unit (nats
 /// per token for losses).
@@ -109,17 +122,26 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 13] = [
     "mean",
     "linear",
     "ridge",
     "elastic_net",
+    "bimix",
+    "dml",
+    "olmix",
     "law1",
     "law2",
     "gp",
     "gp_log",
     "ensemble",
     "stacked",
+];
+
+/// What is judged where nothing else is asked for: all but those that are
+/// there to be compared with.
+pub const DEFAULT: [&str; 10] = [
+    "mean", "linear", "ridge", "dml", "law1", "law2", "gp", "gp_log", "ensemble", "stacked",
 ];
 
 /// The regressor of a name, with its default settings.
@@ -151,6 +173,9 @@ pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
         "linear" => Box::new(Linear),
         "ridge" => Box::new(Ridge::default()),
         "elastic_net" => Box::new(ElasticNet::default()),
+        "bimix" => Box::new(Bimix),
+        "dml" => Box::new(Dml::default()),
+        "olmix" => Box::new(Olmix::default()),
         "law1" => Box::new(Law::one()),
         "law2" => Box::new(Law::two()),
         "gp" => Box::new(Gp::default()),

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 
 use super::Prediction;
+use super::bimix::BimixModel;
 use super::block::Block;
 use super::ensemble::EnsembleModel;
 use super::gp::GpModel;
 use super::law::{LawModel, ln_weights};
 use super::linear::LinearModel;
+use super::log_linear::LogLinearModel;
 use crate::metrics::{mean, variance};
 
 /// A fitted map from mixture to value.
@@ -44,6 +46,10 @@ pub enum Model {
     Ensemble(EnsembleModel),
     /// A model whose standard deviation was corrected.
     Calibrated(CalibratedModel),
+    /// The power law in the target's own weight.
+    Bimix(BimixModel),
+    /// The log-linear law.
+    LogLinear(LogLinearModel),
 }
 
 /// The same value for every mixture.
@@ -133,6 +139,8 @@ impl Model {
             Self::Gp(_) => "gp",
             Self::Ensemble(_) => "ensemble",
             Self::Calibrated(_) => "calibrated",
+            Self::Bimix(_) => "bimix",
+            Self::LogLinear(_) => "log_linear",
         }
     }
 
@@ -156,6 +164,8 @@ impl Model {
                     ..p
                 }
             }
+            Self::Bimix(m) => m.predict(weights),
+            Self::LogLinear(m) => m.predict(weights),
         }
     }
 
@@ -207,6 +217,8 @@ impl Model {
             Self::Calibrated(m) => m.model.mean(weights),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
+            Self::Bimix(m) => m.mean(weights),
+            Self::LogLinear(m) => m.mean(weights),
         }
     }
 
@@ -223,10 +235,20 @@ impl Model {
         match self {
             Self::Constant(m) => out.fill(m.mean),
             Self::Linear(m) => m.means(block, out),
+            Self::Bimix(_) | Self::LogLinear(_) => self.means_by_row(block, out),
             Self::Law(m) => m.means(block, out),
             Self::Gp(m) => m.means(block, out),
             Self::Ensemble(m) => m.means(block, out),
             Self::Calibrated(m) => m.model.block_means(block, out),
+        }
+    }
+
+    /// As [`Model::block_means`], for models that have no faster way.
+    fn means_by_row(&self, block: &Block, out: &mut [f64]) {
+        let mut row = Vec::new();
+        for (i, out) in out.iter_mut().enumerate() {
+            block.row(i, &mut row);
+            *out = self.mean(&row);
         }
     }
 
@@ -241,6 +263,8 @@ impl Model {
             Self::Gp(m) => Some(m.gradient(weights)),
             Self::Ensemble(m) => m.gradient(weights),
             Self::Calibrated(m) => m.model.gradient(weights),
+            Self::Bimix(m) => Some(m.gradient(weights)),
+            Self::LogLinear(m) => Some(m.gradient(weights)),
         }
     }
 
@@ -257,6 +281,8 @@ impl Model {
                 return m.model.check(domains);
             }
             Self::Calibrated(_) => (domains, false),
+            Self::Bimix(m) => (m.domains(), m.is_sound()),
+            Self::LogLinear(m) => (m.domains(), m.is_sound()),
         };
         if have != domains || !finite {
             return Err(Error::input(format!(

@@ -121,12 +121,8 @@ fn check(warp: Warp, samples: &Samples<'_>) -> Result<(Inputs, Scale)> {
         ))
         .help("use a law or `gbdt`, or fit fewer runs"));
     }
+    samples.require_spread()?;
     let scale = Scale::of(samples.values());
-    if scale.spread.is_nan() || scale.spread <= 0.0 {
-        return Err(Error::input(
-            "all values are the same: expected some spread",
-        ));
-    }
     Ok((Inputs::of(warp, samples.rows()), scale))
 }
 
