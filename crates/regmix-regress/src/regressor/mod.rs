@@ -7,9 +7,11 @@
 //! | `ridge` | the same, shrunk; strength by inner cross-validation | yes | few rows |
 //! | `elastic_net` | shrunk, with zeros; strength by inner cross-validation | yes | many domains, few that matter |
 //! | `law1` | power law with cross terms | no | the default choice for losses |
+//! | `gbdt` | gradient-boosted trees | no | any shape, from a few hundred rows on |
 
 pub(crate) mod elastic_net;
 pub(crate) mod factor;
+pub(crate) mod gbdt;
 pub(crate) mod law;
 mod law_fit;
 mod lbfgs;
@@ -24,6 +26,7 @@ use regmix_data::{Error, Result};
 use crate::samples::Samples;
 
 pub use elastic_net::ElasticNet;
+pub use gbdt::{Gbdt, GbdtModel};
 pub use law::Law1Model;
 pub use law_fit::Law1;
 pub use linear::{Linear, LinearModel, Ridge};
@@ -90,7 +93,7 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 5] = ["mean", "linear", "ridge", "elastic_net", "law1"];
+pub const NAMES: [&str; 6] = ["mean", "linear", "ridge", "elastic_net", "law1", "gbdt"];
 
 /// The regressor of a name, with its default settings.
 ///
@@ -112,6 +115,7 @@ pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
         "ridge" => Box::new(Ridge::default()),
         "elastic_net" => Box::new(ElasticNet::default()),
         "law1" => Box::new(Law1::default()),
+        "gbdt" => Box::new(Gbdt::default()),
         _ => {
             return Err(Error::input(format!(
                 "unknown regressor `{name}`: expected one of {}",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 
 use super::Prediction;
+use super::gbdt::GbdtModel;
 use super::law::{Law1Model, ln_weights};
 use super::linear::LinearModel;
 use crate::metrics::{mean, variance};
@@ -34,6 +35,8 @@ pub enum Model {
     Linear(LinearModel),
     /// The power law with cross terms.
     Law1(Law1Model),
+    /// A sum of trees.
+    Gbdt(GbdtModel),
 }
 
 /// The same value for every mixture.
@@ -63,6 +66,7 @@ impl Model {
             Self::Constant(_) => "constant",
             Self::Linear(_) => "linear",
             Self::Law1(_) => "law1",
+            Self::Gbdt(_) => "gbdt",
         }
     }
 
@@ -76,12 +80,16 @@ impl Model {
             },
             Self::Linear(m) => m.predict(weights),
             Self::Law1(m) => m.predict(weights),
+            Self::Gbdt(m) => m.predict(weights),
         }
     }
 
     /// Predicts many mixtures, in order. Cost O(n D²).
     pub fn predict_batch<W: AsRef<[f64]>>(&self, rows: &[W]) -> Vec<Prediction> {
-        rows.iter().map(|w| self.predict(w.as_ref())).collect()
+        match self {
+            Self::Gbdt(m) => m.predict_batch(rows),
+            _ => rows.iter().map(|w| self.predict(w.as_ref())).collect(),
+        }
     }
 
     /// The expected value only. Cost O(D).
@@ -90,6 +98,20 @@ impl Model {
             Self::Law1(m) => m.mean(&ln_weights(weights)),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
+            Self::Gbdt(m) => m.mean(weights),
+        }
+    }
+
+    /// The expected values of many mixtures, into a slice of the same length.
+    /// As [`Model::mean`] for each, but trees take 64 at a time, which is some
+    /// thirty times faster: score candidates in slices, on as many threads as
+    /// there are.
+    pub fn means<W: AsRef<[f64]>>(&self, rows: &[W], out: &mut [f64]) {
+        if let Self::Gbdt(m) = self {
+            return m.means(rows, out);
+        }
+        for (out, row) in out.iter_mut().zip(rows) {
+            *out = self.mean(row.as_ref());
         }
     }
 
@@ -109,6 +131,7 @@ impl Model {
             Self::Constant(_) => Some(vec![0.0; weights.len()]),
             Self::Linear(m) => Some(m.coefficients().to_vec()),
             Self::Law1(m) => Some(m.gradient(weights)),
+            Self::Gbdt(_) => None,
         }
     }
 
@@ -119,6 +142,7 @@ impl Model {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
             Self::Law1(m) => (m.domains(), m.is_sound()),
+            Self::Gbdt(m) => (m.domains(), m.is_sound()),
         };
         if have != domains || !finite {
             return Err(Error::input(format!(
