@@ -15,8 +15,8 @@ pub(crate) const RESOLUTION: f64 = 1e-3;
 
 /// Some mixtures stored by domain, with what several models need of them
 /// worked out once.
-pub(crate) struct Block {
-    len: usize,
+pub(crate) struct Block<'a> {
+    rows: Vec<&'a [f64]>,
     /// `[domains][rows]`.
     weights: Vec<f64>,
     ln: OnceCell<Vec<f64>>,
@@ -24,19 +24,19 @@ pub(crate) struct Block {
     roots: OnceCell<Vec<f64>>,
 }
 
-impl Block {
+impl<'a> Block<'a> {
     /// Rows per block that keep a block of some dozen domains in the fastest
     /// caches.
     pub(crate) const ROWS: usize = 128;
 
-    pub(crate) fn of(rows: &[&[f64]]) -> Self {
+    pub(crate) fn of(rows: &[&'a [f64]]) -> Self {
         let domains = rows.first().map_or(0, |r| r.len());
         let mut weights = Vec::with_capacity(domains * rows.len());
         for domain in 0..domains {
             weights.extend(rows.iter().map(|r| r[domain]));
         }
         Self {
-            len: rows.len(),
+            rows: rows.to_vec(),
             weights,
             ln: OnceCell::new(),
             coarse_ln: OnceCell::new(),
@@ -46,13 +46,12 @@ impl Block {
 
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.rows.len()
     }
 
-    /// Puts the weights of one row into `out`.
-    pub(crate) fn row(&self, i: usize, out: &mut Vec<f64>) {
-        out.clear();
-        out.extend(self.weights.chunks_exact(self.len).map(|column| column[i]));
+    /// The mixtures as they were given.
+    pub(crate) fn rows(&self) -> &[&'a [f64]] {
+        &self.rows
     }
 
     /// The weights, `[domains][rows]`.

@@ -49,7 +49,7 @@ impl EnsembleModel {
         self.members().map(|(w, m)| w * m.mean(weights)).sum()
     }
 
-    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+    pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         out.fill(0.0);
         let mut part = vec![0.0; out.len()];
         for (weight, model) in self.members() {

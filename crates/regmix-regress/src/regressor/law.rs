@@ -75,7 +75,7 @@ impl LawModel {
     }
 
     /// The expected value of every row of a block.
-    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+    pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         out.fill(self.irreducible());
         let mut sum = vec![0.0; block.len()];
         for term in terms_of(&self.raw, self.domains()) {

@@ -113,7 +113,7 @@ impl Regressor for Law {
 
 struct Problem<'a> {
     samples: &'a Samples<'a>,
-    block: Block,
+    block: Block<'a>,
     centre: Vec<f64>,
     terms: usize,
     spread: f64,

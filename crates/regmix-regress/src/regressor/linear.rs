@@ -70,7 +70,7 @@ impl LinearModel {
             .sum()
     }
 
-    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+    pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         out.fill(0.0);
         for (b, column) in (self.coefficients.iter()).zip(block.weights().chunks_exact(out.len())) {
             for (o, w) in out.iter_mut().zip(column) {

@@ -9,6 +9,7 @@
 //! | `bimix` | power law in the target's own weight | no | very few rows; domains that do not help each other |
 //! | `dml` | log-linear law | no | few rows; smooth losses away from weight 0 |
 //! | `olmix` | the same law, fitted as Olmix does | no | comparison with Olmix |
+//! | `gbdt` | gradient-boosted trees, RegMix's own choice | no | any shape, from a few hundred rows on |
 //! | `law1` | power law with cross terms | no | losses, few rows |
 //! | `law2` | two such terms | no | losses, more rows |
 //! | `gp` | Gaussian process | no | any smooth target, many rows |
@@ -24,6 +25,7 @@ mod dml;
 pub(crate) mod elastic_net;
 pub(crate) mod ensemble;
 pub(crate) mod factor;
+pub(crate) mod gbdt;
 pub(crate) mod gp;
 pub(crate) mod law;
 mod law_fit;
@@ -46,13 +48,13 @@ pub use bimix::{Bimix, BimixModel};
 pub use dml::Dml;
 pub use elastic_net::ElasticNet;
 pub use ensemble::{Ensemble, EnsembleModel};
+pub use gbdt::{Gbdt, GbdtModel};
 pub use gp::{Gp, GpModel, Warp};
 pub use law::LawModel;
 pub use law_fit::Law;
 pub use linear::{Linear, LinearModel, Ridge};
 pub use log_linear::LogLinearModel;
-pub(crate) use model::score;
-pub use model::{CalibratedModel, ConstantModel, Model};
+pub use model::{CalibratedModel, ConstantModel, Model, score};
 pub use olmix::Olmix;
 
 /// A predicted value with its uncertainty, both in the target's unit (nats
@@ -122,7 +124,7 @@ impl Regressor for Mean {
 }
 
 /// The names that [`regressor`] knows, from the plainest to the richest.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "mean",
     "linear",
     "ridge",
@@ -130,6 +132,7 @@ pub const NAMES: [&str; 13] = [
     "bimix",
     "dml",
     "olmix",
+    "gbdt",
     "law1",
     "law2",
     "gp",
@@ -140,8 +143,8 @@ pub const NAMES: [&str; 13] = [
 
 /// What is judged where nothing else is asked for: all but those that are
 /// there to be compared with.
-pub const DEFAULT: [&str; 10] = [
-    "mean", "linear", "ridge", "dml", "law1", "law2", "gp", "gp_log", "ensemble", "stacked",
+pub const DEFAULT: [&str; 11] = [
+    "mean", "linear", "ridge", "dml", "gbdt", "law1", "law2", "gp", "gp_log", "ensemble", "stacked",
 ];
 
 /// The regressor of a name, with its default settings.
@@ -176,6 +179,7 @@ pub fn regressor(name: &str) -> Result<Box<dyn Regressor>> {
         "bimix" => Box::new(Bimix),
         "dml" => Box::new(Dml::default()),
         "olmix" => Box::new(Olmix::default()),
+        "gbdt" => Box::new(Gbdt::default()),
         "law1" => Box::new(Law::one()),
         "law2" => Box::new(Law::two()),
         "gp" => Box::new(Gp::default()),

@@ -9,6 +9,7 @@ use super::Prediction;
 use super::bimix::BimixModel;
 use super::block::Block;
 use super::ensemble::EnsembleModel;
+use super::gbdt::GbdtModel;
 use super::gp::GpModel;
 use super::law::{LawModel, ln_weights};
 use super::linear::LinearModel;
@@ -38,6 +39,8 @@ pub enum Model {
     Constant(ConstantModel),
     /// A weighted sum of the weights.
     Linear(LinearModel),
+    /// A sum of trees.
+    Gbdt(GbdtModel),
     /// A power law with cross terms.
     Law(LawModel),
     /// A Gaussian process.
@@ -93,8 +96,9 @@ impl CalibratedModel {
 }
 
 /// The expected values of several models at many mixtures,
-/// `[mixtures][models]`, in parallel.
-pub(crate) fn score<W: AsRef<[f64]> + Sync>(models: &[&Model], rows: &[W]) -> Vec<f64> {
+/// `[mixtures][models]` in one vector, in parallel. What models share (the
+/// logarithms of weights) is worked out once.
+pub fn score<W: AsRef<[f64]> + Sync>(models: &[&Model], rows: &[W]) -> Vec<f64> {
     let k = models.len();
     let mut out = vec![0.0; rows.len() * k];
     (out.par_chunks_mut(Block::ROWS * k.max(1)))
@@ -135,6 +139,7 @@ impl Model {
         match self {
             Self::Constant(_) => "constant",
             Self::Linear(_) => "linear",
+            Self::Gbdt(_) => "gbdt",
             Self::Law(_) => "law",
             Self::Gp(_) => "gp",
             Self::Ensemble(_) => "ensemble",
@@ -154,6 +159,7 @@ impl Model {
                 sd: m.sd,
             },
             Self::Linear(m) => m.predict(weights),
+            Self::Gbdt(m) => m.predict(weights),
             Self::Law(m) => m.predict(weights),
             Self::Gp(m) => m.predict_all(&[weights])[0],
             Self::Ensemble(m) => m.predict(weights),
@@ -180,6 +186,7 @@ impl Model {
 
     pub(crate) fn predict_some(&self, rows: &[&[f64]]) -> Vec<Prediction> {
         match self {
+            Self::Gbdt(m) => m.predict_batch(rows),
             Self::Gp(m) => m.predict_all(rows),
             Self::Ensemble(m) => m.predict_all(rows),
             Self::Calibrated(m) => {
@@ -217,6 +224,7 @@ impl Model {
             Self::Calibrated(m) => m.model.mean(weights),
             Self::Constant(m) => m.mean,
             Self::Linear(m) => m.mean(weights),
+            Self::Gbdt(m) => m.mean(weights),
             Self::Bimix(m) => m.mean(weights),
             Self::LogLinear(m) => m.mean(weights),
         }
@@ -231,24 +239,20 @@ impl Model {
     }
 
     /// The expected values of a block of rows.
-    pub(crate) fn block_means(&self, block: &Block, out: &mut [f64]) {
+    pub(crate) fn block_means(&self, block: &Block<'_>, out: &mut [f64]) {
         match self {
             Self::Constant(m) => out.fill(m.mean),
             Self::Linear(m) => m.means(block, out),
-            Self::Bimix(_) | Self::LogLinear(_) => self.means_by_row(block, out),
+            Self::Bimix(_) | Self::LogLinear(_) => {
+                for (out, row) in out.iter_mut().zip(block.rows()) {
+                    *out = self.mean(row);
+                }
+            }
+            Self::Gbdt(m) => m.means(block.rows(), out),
             Self::Law(m) => m.means(block, out),
             Self::Gp(m) => m.means(block, out),
             Self::Ensemble(m) => m.means(block, out),
             Self::Calibrated(m) => m.model.block_means(block, out),
-        }
-    }
-
-    /// As [`Model::block_means`], for models that have no faster way.
-    fn means_by_row(&self, block: &Block, out: &mut [f64]) {
-        let mut row = Vec::new();
-        for (i, out) in out.iter_mut().enumerate() {
-            block.row(i, &mut row);
-            *out = self.mean(&row);
         }
     }
 
@@ -263,6 +267,7 @@ impl Model {
             Self::Gp(m) => Some(m.gradient(weights)),
             Self::Ensemble(m) => m.gradient(weights),
             Self::Calibrated(m) => m.model.gradient(weights),
+            Self::Gbdt(_) => None,
             Self::Bimix(m) => Some(m.gradient(weights)),
             Self::LogLinear(m) => Some(m.gradient(weights)),
         }
@@ -281,6 +286,7 @@ impl Model {
                 return m.model.check(domains);
             }
             Self::Calibrated(_) => (domains, false),
+            Self::Gbdt(m) => (m.domains(), m.is_sound()),
             Self::Bimix(m) => (m.domains(), m.is_sound()),
             Self::LogLinear(m) => (m.domains(), m.is_sound()),
         };

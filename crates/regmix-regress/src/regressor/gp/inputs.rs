@@ -26,7 +26,7 @@ impl Warp {
     }
 
     /// The warped weights of a block, `[domains][rows]`.
-    pub(super) fn of_block(self, block: &Block) -> &[f64] {
+    pub(super) fn of_block<'a>(self, block: &'a Block<'_>) -> &'a [f64] {
         match self {
             Self::CubeRoot => block.roots(),
             Self::Logarithm => block.coarse_ln(),

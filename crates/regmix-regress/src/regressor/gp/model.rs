@@ -220,7 +220,7 @@ impl GpModel {
         out[0]
     }
 
-    pub(crate) fn means(&self, block: &Block, out: &mut [f64]) {
+    pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         let (n, d) = (block.len(), self.domains());
         let variance = self.variance();
         let warped = self.inputs.warp().of_block(block);
