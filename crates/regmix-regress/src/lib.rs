@@ -67,7 +67,7 @@ pub mod search;
 mod support;
 mod train;
 
-pub use constraints::{Binding, Bound, Constraints};
+pub use constraints::{Binding, Bound, Constraints, Group};
 pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;

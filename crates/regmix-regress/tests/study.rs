@@ -349,7 +349,7 @@ fn bounds_and_epochs_shape_the_mixture() {
     let bound: Vec<_> = found
         .binding
         .iter()
-        .map(|b| (b.domain.as_str(), b.bound))
+        .map(|b| (b.name.as_str(), b.bound))
         .collect();
     assert_eq!(bound, [("code", Bound::Cap), ("junk", Bound::Floor)]);
     assert!((found.weights[1].epochs.unwrap() - 4.0).abs() < 1e-4);
