@@ -10,7 +10,9 @@
 //!   chooses one each, and keeps everything in files.
 //! - [`Recommendation`]: the best mixture under [`Constraints`], with
 //!   intervals, spread, and a warning where it leaves what proxies covered.
+//! - [`Front`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
+//! - [`unimax`], [`effective_tokens`]: what repetition alone says.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
 //!   pieces.
 //!
@@ -53,6 +55,7 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
+mod baseline;
 mod constraints;
 mod cross_validation;
 mod fit;
@@ -60,23 +63,28 @@ mod interactions;
 mod league;
 pub mod metrics;
 mod objective;
+mod pareto;
 mod recommend;
 pub mod regressor;
+mod repetition;
 mod samples;
 pub mod search;
 mod support;
 mod train;
 
+pub use baseline::unimax;
 pub use constraints::{Binding, Bound, Constraints, Group};
 pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;
 pub use league::{Entry, League};
-pub use objective::{Objective, Scorer};
+pub use objective::{Baseline, Objective, Scorer};
+pub use pareto::{Front, ParetoPoint};
 pub use recommend::{
-    Budget, Estimate, Gap, Method, Provenance, RecommendOptions, Recommendation, Reference,
+    Budget, Estimate, Gap, Method, Provenance, Pull, RecommendOptions, Recommendation, Reference,
     TargetEstimate, WeightSpread,
 };
 pub use regressor::{Model, Prediction, Regressor};
+pub use repetition::effective_tokens;
 pub use samples::Samples;
 pub use support::Support;
