@@ -164,9 +164,9 @@ impl fmt::Display for Objective {
                 }
                 Ok(())
             }
-            Self::Worst(Baseline::Natural) => f.write_str("worst against natural"),
-            Self::Worst(Baseline::Uniform) => f.write_str("worst against uniform"),
-            Self::Worst(Baseline::None) => f.write_str("worst"),
+            Self::Worst(Baseline::Natural) => f.write_str("worst case against natural"),
+            Self::Worst(Baseline::Uniform) => f.write_str("worst case against uniform"),
+            Self::Worst(Baseline::None) => f.write_str("worst case"),
             Self::Maximize(inner) => write!(f, "{inner}, maximised"),
         }
     }

@@ -47,7 +47,7 @@ struct Step {
 /// direction is that of L-BFGS on the weights that no bound holds ([`Face`]),
 /// the new point is projected on the bounds in Kullback-Leibler divergence,
 /// and steps are shortened until the value falls by 1e-4 of what the slope
-/// promised.
+/// promised, or lengthened while the slope stays as steep.
 pub(super) struct Walk<'a, S: ?Sized> {
     surface: &'a S,
     constraints: &'a Constraints,
@@ -143,7 +143,8 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         self.descend(&face, &root, &slope);
         if before - self.value <= IDLE_GAIN * self.tolerance {
             self.idle += 1;
-            if self.idle >= IDLE {
+            // Without any step the next would be the same.
+            if self.value == before || self.idle >= IDLE {
                 self.ended = Some(Termination::NoProgress);
             }
         } else {
