@@ -96,14 +96,14 @@ impl Fit {
         let targets: Vec<String> = (parts.terms.iter())
             .map(|&(t, _)| self.targets()[t].target.clone())
             .collect();
-        let errors: Vec<BTreeMap<&str, f64>> = targets.iter().map(|t| self.errors(t)).collect();
-        let correlation = (0..terms.len())
-            .map(|i| {
-                (0..terms.len())
-                    .map(|j| correlation(&errors, i, j))
-                    .collect()
-            })
-            .collect();
+        let errors = self.errors(&targets);
+        let mut correlation = vec![vec![1.0; targets.len()]; targets.len()];
+        for i in 0..targets.len() {
+            for j in 0..i {
+                correlation[i][j] = pair_correlation(&errors[i], &errors[j]);
+                correlation[j][i] = correlation[i][j];
+            }
+        }
         let worst = parts.worst.map(|baseline| {
             let at = match baseline {
                 Baseline::Natural => Some(self.prior().weights().to_vec()),
@@ -130,22 +130,26 @@ impl Fit {
         (self.natural()).unwrap_or_else(|| Mixture::uniform(self.domains().clone()))
     }
 
-    /// Out-of-fold errors of one target by run, in units of their predicted
-    /// standard deviation.
-    fn errors(&self, target: &str) -> BTreeMap<&str, f64> {
-        (self.predictions().iter().filter(|p| p.target == target))
-            .map(|p| (p.run.as_str(), (p.measured - p.predicted) / p.sd.max(1e-12)))
-            .collect()
+    /// Out-of-fold errors of every target, in units of their predicted
+    /// standard deviation: one per run, NaN where there is none.
+    fn errors(&self, targets: &[String]) -> Vec<Vec<f64>> {
+        let runs = self.observations().mixtures.runs();
+        let places: BTreeMap<&str, usize> = runs.iter().map(String::as_str).zip(0..).collect();
+        let rows: BTreeMap<&str, usize> = targets.iter().map(String::as_str).zip(0..).collect();
+        let mut errors = vec![vec![f64::NAN; runs.len()]; targets.len()];
+        for p in self.predictions() {
+            if let (Some(&t), Some(&run)) = (rows.get(&*p.target), places.get(&*p.run)) {
+                errors[t][run] = (p.measured - p.predicted) / p.sd.max(1e-12);
+            }
+        }
+        errors
     }
 }
 
-fn correlation(errors: &[BTreeMap<&str, f64>], i: usize, j: usize) -> f64 {
-    if i == j {
-        return 1.0;
-    }
-    let both: (Vec<f64>, Vec<f64>) = errors[i]
-        .iter()
-        .filter_map(|(run, a)| Some((*a, *errors[j].get(run)?)))
+/// Correlation over the runs that both have; 1 where they are too few.
+fn pair_correlation(a: &[f64], b: &[f64]) -> f64 {
+    let both: (Vec<f64>, Vec<f64>) = (a.iter().zip(b))
+        .filter(|(a, b)| a.is_finite() && b.is_finite())
         .unzip();
     let rho = pearson(&both.0, &both.1);
     if both.0.len() < Fit::MIN_ROWS || rho.is_nan() {
