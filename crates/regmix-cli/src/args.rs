@@ -185,24 +185,35 @@ Examples:
   regmix optimize                                  the objective and limits of the study
   regmix optimize --fit fit --objective pile_cc --out mixture.json
   regmix optimize --fit fit --objective goal.toml --prior natural.csv --out mixture.json
+  regmix optimize --fit fit --pareto pile_cc,github --objective goal.toml --out front.csv
 
-An objective file holds `loss` or `[weights]`, and optionally `[constraints]` (floor, cap,
-max_epochs, target_tokens) and `[available]` (tokens per domain).")]
+An objective file holds `loss` (mean, worst or a target) or `[weights]`, and optionally
+`maximize = true` for scores that are better when higher, `relative_to` for worst (natural,
+uniform, none), `kl` (cost of a nat of divergence from the natural mixture), `caution` (standard
+deviations added), `[constraints]` (floor, cap, group.<name>, max_epochs, target_tokens) and
+`[available]` (tokens per domain).")]
     Optimize {
         /// Folder of a fit of your own runs.
         #[arg(long, requires = "out", value_name = "DIR")]
         fit: Option<PathBuf>,
-        /// `mean`, a target, or a .toml file.
+        /// `mean`, `worst`, a target, or a .toml file.
         #[arg(long, requires = "fit", value_name = "NAME|FILE")]
         objective: Option<String>,
+        /// Mixtures between the best for one objective and the best for another, as CSV. Each is
+        /// given as to --objective, which here is a .toml file with limits and penalties, or absent.
+        #[arg(long, requires = "fit", value_name = "A,B", value_parser = pair)]
+        pareto: Option<[String; 2]>,
+        /// Mixtures of the front.
+        #[arg(long, requires = "pareto", default_value_t = 11, value_name = "N")]
+        points: usize,
         /// The natural mixture: a table of mixtures whose first row it is.
         #[arg(long, requires = "fit", value_name = "CSV")]
         prior: Option<PathBuf>,
         /// How it is searched.
-        #[arg(long, requires = "fit", value_enum, default_value_t = Search::Descend)]
+        #[arg(long, requires = "fit", value_enum, default_value_t = Search::Descend, conflicts_with = "pareto")]
         method: Search,
-        /// File for the mixture.
-        #[arg(long, requires = "fit", value_name = "JSON")]
+        /// File for the mixture, or for the front.
+        #[arg(long, requires = "fit", value_name = "JSON|CSV")]
         out: Option<PathBuf>,
         /// Seed of draws and resampling.
         #[arg(long, requires = "fit", default_value_t = 42)]
@@ -247,6 +258,16 @@ pub(crate) enum Search {
     Descend,
     /// RegMix's own: the mean of the best of many random mixtures.
     Simulate,
+}
+
+/// Two names with a comma between them.
+fn pair(text: &str) -> Result<[String; 2], String> {
+    match text.split_once(',') {
+        Some((a, b)) if !a.is_empty() && !b.is_empty() && !b.contains(',') => {
+            Ok([a.to_owned(), b.to_owned()])
+        }
+        _ => Err("expected two objectives with a comma between them".to_owned()),
+    }
 }
 
 #[cfg(test)]

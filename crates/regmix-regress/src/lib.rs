@@ -10,9 +10,11 @@
 //!   chooses one each, and keeps everything in files.
 //! - [`Recommendation`]: the best mixture under [`Constraints`], with
 //!   intervals, spread, and a warning where it leaves what proxies covered.
+//! - [`Front`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
+//! - [`unimax`], [`effective_tokens`]: what repetition alone says.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
 //!   pieces.
 //!
@@ -55,6 +57,7 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
+mod baseline;
 mod bimix;
 mod cautions;
 mod choose;
@@ -65,8 +68,10 @@ mod interactions;
 mod league;
 pub mod metrics;
 mod objective;
+mod pareto;
 mod recommend;
 pub mod regressor;
+mod repetition;
 mod samples;
 pub mod search;
 mod stack;
@@ -74,17 +79,20 @@ mod support;
 mod train;
 mod vector;
 
+pub use baseline::unimax;
 pub use bimix::{BimixLaw, BimixParameters, BimixPoint, bimix_optimum};
-pub use constraints::{Binding, Bound, Constraints};
+pub use constraints::{Binding, Bound, Constraints, Group};
 pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;
 pub use league::{AUTO, Entry, League};
-pub use objective::{Objective, Scorer};
+pub use objective::{Baseline, Objective, Scorer};
+pub use pareto::{Front, ParetoPoint};
 pub use recommend::{
-    Budget, Estimate, Gap, Method, Provenance, RecommendOptions, Recommendation, Reference,
+    Budget, Estimate, Gap, Method, Provenance, Pull, RecommendOptions, Recommendation, Reference,
     TargetEstimate, WeightSpread,
 };
 pub use regressor::{Model, Prediction, Regressor};
+pub use repetition::effective_tokens;
 pub use samples::Samples;
 pub use support::Support;

@@ -6,9 +6,30 @@ use regmix_data::{Mixture, Result};
 
 use crate::fit::Fit;
 use crate::metrics::quantile;
+use crate::objective::{Objective, Scorer};
 
-/// How far a mixture is from the nearest proxy, against how far proxies are
-/// from each other. Distances are total variation, in `[0, 1]`.
+/// Whether a prediction at a mixture rests on proxies or is extrapolation.
+///
+/// The rule, in one place. A mixture is out of distribution when either
+/// holds:
+///
+/// - **far**: it is further from the nearest proxy than 95 % of the proxies
+///   are from theirs, in total variation (`½ Σ |a - b|`, in `[0, 1]`);
+/// - **unsure**: the objective's standard deviation there is above the 95th
+///   percentile of what it is at the proxies themselves, each predicted by a
+///   model that had not seen it. This asks the models, and tells nothing
+///   where they do not know what they do not know: a least-squares fit is as
+///   sure beyond the proxies as its leverage says.
+///
+/// Predictions there are extrapolation, their intervals too narrow, and an
+/// optimum there may be made by the model. Nothing is changed by the flag. A
+/// search can be kept away from such places beforehand, by penalties that are
+/// part of the stated objective: [`RecommendOptions::caution`] adds standard
+/// deviations to the value, [`RecommendOptions::kl`] divergence from the
+/// natural mixture.
+///
+/// [`RecommendOptions::caution`]: crate::RecommendOptions::caution
+/// [`RecommendOptions::kl`]: crate::RecommendOptions::kl
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Support {
     /// The run with the nearest mixture.
@@ -19,19 +40,31 @@ pub struct Support {
     pub typical: f64,
     /// 95th percentile of that distance.
     pub limit: f64,
-    /// Whether `distance` is above `limit`: fewer than 1 proxy in 20 lies as
-    /// far from the others. Predictions there are extrapolation, and their
-    /// intervals are too narrow.
+    /// Whether `distance` is above `limit`.
+    pub far: bool,
+    /// Standard deviation of the objective, its unit.
+    pub sd: f64,
+    /// 95th percentile of that over the proxies, out of fold; absent where
+    /// fewer than 8 runs have all targets of the objective.
+    pub sd_limit: Option<f64>,
+    /// Whether `sd` is above `sd_limit`.
+    pub unsure: bool,
+    /// Whether the mixture is far or the models unsure.
     pub out_of_distribution: bool,
 }
 
 impl Fit {
-    /// How well the proxies support a prediction at a mixture. Cost O(n² D)
-    /// for n runs.
+    /// How well the proxies support a prediction of an objective at a
+    /// mixture. Cost O(n² D) for n runs.
     ///
     /// # Errors
-    /// When the mixture is over other domains.
-    pub fn support(&self, mixture: &Mixture) -> Result<Support> {
+    /// When the mixture is over other domains, or the objective names an
+    /// unknown target.
+    pub fn support(&self, mixture: &Mixture, objective: &Objective) -> Result<Support> {
+        self.supported(mixture, &self.scorer(objective)?)
+    }
+
+    pub(crate) fn supported(&self, mixture: &Mixture, scorer: &Scorer) -> Result<Support> {
         let mixture = mixture.reordered(self.domains())?;
         let proxies = &self.observations().mixtures;
         let mut nearest = ("", f64::INFINITY);
@@ -51,12 +84,22 @@ impl Fit {
             })
             .collect();
         let limit = quantile(&neighbours, 0.95);
+        let sd = scorer.predict(mixture.weights()).sd;
+        let sd_limit = scorer.usual_sd(self);
+        let far = nearest.1 > limit;
+        // A constant's standard deviation is the same everywhere but for
+        // rounding.
+        let unsure = sd_limit.is_some_and(|limit| sd > limit * (1.0 + 1e-9));
         Ok(Support {
             nearest_run: nearest.0.to_owned(),
             distance: nearest.1,
             typical: quantile(&neighbours, 0.5),
             limit,
-            out_of_distribution: nearest.1 > limit,
+            far,
+            sd,
+            sd_limit,
+            unsure,
+            out_of_distribution: far || unsure,
         })
     }
 }

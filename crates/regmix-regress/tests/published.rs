@@ -228,6 +228,62 @@ fn direct_search_beats_the_simulation() {
     );
 }
 
+/// From every start the same minimum is reached, in few evaluations.
+#[test]
+fn descents_find_the_minimum_from_anywhere() {
+    use regmix_data::Mixture;
+    use regmix_regress::search::{DescendOptions, descend};
+    use regmix_regress::{Choice, Constraints, Fit, FitOptions, Objective};
+
+    let Some(tables) = tables() else { return };
+    if cfg!(debug_assertions) {
+        eprintln!("skipped: slow without optimisation");
+        return;
+    }
+    let options = FitOptions {
+        regressors: vec!["law1".into()],
+        choice: Choice::Named("law1".into()),
+        folds: 2,
+        ..Default::default()
+    };
+    let fit = Fit::train(&tables, &options).unwrap();
+    let free = Constraints::none(fit.domains().clone());
+    let capped = fit
+        .domains()
+        .names()
+        .fold(free.clone(), |c, d| c.with_cap(d, 0.25).unwrap());
+    let targets = fit.targets().iter().map(|t| Objective::parse(&t.target));
+    let (mut most, mut count, mut seconds) = (0, 0, 0.0);
+    for objective in targets.chain([Objective::Mean]) {
+        let scorer = fit.scorer(&objective).unwrap();
+        let best = fit.best_observed(&objective).unwrap().unwrap().1.clone();
+        let starts = [
+            Mixture::uniform(fit.domains().clone()),
+            best,
+            tables.mixtures.mixtures()[0].clone(),
+        ];
+        for constraints in [&free, &capped] {
+            let started = std::time::Instant::now();
+            let found = descend(&scorer, &starts, constraints, &DescendOptions::default()).unwrap();
+            seconds += started.elapsed().as_secs_f64();
+            (most, count) = (most.max(found.evaluations), count + 1);
+            let tight = DescendOptions {
+                tolerance: 1e-9,
+                ..DescendOptions::default()
+            };
+            for start in &starts {
+                let one = std::slice::from_ref(start);
+                let alone = descend(&scorer, one, constraints, &tight).unwrap();
+                let miss = found.value - alone.value;
+                assert!(miss.abs() < 1e-5, "{objective}: {miss}");
+            }
+        }
+    }
+    let each = 1e3 * seconds / f64::from(count);
+    eprintln!("{each:.2} ms per search from three starts, {most} evaluations at most");
+    assert!(most < 100, "{most}");
+}
+
 /// A million candidates are scored in seconds.
 #[test]
 fn scoring_is_fast_enough_for_a_million_candidates() {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+mod common;
+
 use rand_distr::{Distribution, StandardNormal};
 
+use common::{RUNS, domains, losses, observations, quick};
 use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
@@ -12,48 +15,6 @@ use regmix_regress::{
     Bound, Budget, Choice, Constraints, Fit, FitOptions, Method, Objective, RecommendOptions,
     Recommendation,
 };
-
-const RUNS: usize = 48;
-
-fn domains() -> DomainSet {
-    DomainSet::from_names(["web", "code", "law", "junk"]).unwrap()
-}
-
-/// Losses of `web`, `code`, `law`: each falls with its own domain, `junk`
-/// helps nobody.
-fn losses(w: &[f64]) -> Vec<f64> {
-    (0..3)
-        .map(|j| 2.0 + 0.8 * (0.02 + w[j] + 0.1 * w[0]).powf(-0.25))
-        .collect()
-}
-
-fn observations(noise: f64) -> Observations {
-    let mut rng = stream(7, "study", "test");
-    let mut mixtures = Vec::new();
-    let mut values = Vec::new();
-    for run in 0..RUNS {
-        let raw: Vec<f64> = (0..4)
-            .map(|_| {
-                let z: f64 = StandardNormal.sample(&mut rng);
-                z.exp()
-            })
-            .collect();
-        let mixture = Mixture::normalized(domains(), raw).unwrap();
-        let mut row = losses(mixture.weights());
-        for v in &mut row {
-            let z: f64 = StandardNormal.sample(&mut rng);
-            *v += noise * z;
-        }
-        values.push((format!("r{run}"), row));
-        mixtures.push((format!("r{run}"), mixture));
-    }
-    let names = ["web", "code", "law"].map(str::to_owned).to_vec();
-    Observations::join(
-        MixtureTable::new(domains(), mixtures).unwrap(),
-        ValueTable::new(names, values).unwrap(),
-    )
-    .unwrap()
-}
 
 fn with_values(mut edit: impl FnMut(usize, &mut Vec<f64>)) -> Observations {
     let o = observations(0.0);
@@ -70,14 +31,6 @@ fn with_values(mut edit: impl FnMut(usize, &mut Vec<f64>)) -> Observations {
         });
     let values = ValueTable::new(o.values.targets().to_vec(), rows.collect::<Vec<_>>()).unwrap();
     Observations::join(o.mixtures.clone(), values).unwrap()
-}
-
-fn quick() -> FitOptions {
-    FitOptions {
-        regressors: vec!["linear".into(), "law1".into()],
-        natural: Some(Mixture::new(domains(), vec![0.4, 0.1, 0.1, 0.4]).unwrap()),
-        ..FitOptions::default()
-    }
 }
 
 #[test]
@@ -350,7 +303,7 @@ fn bounds_and_epochs_shape_the_mixture() {
     let bound: Vec<_> = found
         .binding
         .iter()
-        .map(|b| (b.domain.as_str(), b.bound))
+        .map(|b| (b.name.as_str(), b.bound))
         .collect();
     assert_eq!(bound, [("code", Bound::Cap), ("junk", Bound::Floor)]);
     assert!((found.weights[1].epochs.unwrap() - 4.0).abs() < 1e-4);
@@ -369,11 +322,12 @@ fn bounds_and_epochs_shape_the_mixture() {
 fn support_and_interactions_tell_where_and_what() {
     let fit = Fit::train(&observations(0.0), &quick()).unwrap();
     let run = &fit.observations().mixtures.mixtures()[4];
-    let there = fit.support(run).unwrap();
+    let there = fit.support(run, &Objective::Mean).unwrap();
     assert_eq!((there.nearest_run.as_str(), there.distance), ("r4", 0.0));
     assert!(!there.out_of_distribution && there.typical <= there.limit);
     let far = Mixture::new(domains(), vec![0.0, 0.0, 0.0, 1.0]).unwrap();
-    assert!(fit.support(&far).unwrap().out_of_distribution);
+    let far = fit.support(&far, &Objective::Mean).unwrap();
+    assert!(far.out_of_distribution && far.far);
 
     let table = fit.interactions(&fit.natural().unwrap()).unwrap();
     for (t, row) in table.values.iter().enumerate() {

@@ -100,6 +100,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Command::Optimize {
             fit,
             objective,
+            pareto,
+            points,
             prior,
             method,
             out,
@@ -110,6 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 let request = regress::Request {
                     fit,
                     objective: objective.as_deref(),
+                    pareto: pareto.as_ref().map(|ends| (ends, *points)),
                     prior: prior.as_deref(),
                     method: *method,
                     out,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
+use regmix_data::artefact::write_atomic;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, ErrorKind, Result};
 use regmix_regress::search::SimulateOptions;
 use regmix_regress::{Fit, FitOptions, Method, Objective, RecommendOptions};
 use regmix_study::config::ObjectiveFile;
-use regmix_study::optimize_file;
+use regmix_study::{optimize_file, pareto};
 
 use super::{Session, show};
 use crate::args::Search;
@@ -62,13 +63,9 @@ pub(super) fn predict(
         None => session.study()?.load_fit()?,
     };
     let table = MixtureTable::read_csv(mixtures)?;
-    let predicted = fit.predict_table(&table).map_err(|e| {
-        if e.path().is_none() {
-            e.in_file(mixtures)
-        } else {
-            e
-        }
-    })?;
+    let predicted = fit
+        .predict_table(&table)
+        .map_err(|e| in_file_if_none(e, mixtures))?;
     match out {
         Some(path) => predicted.write_csv(path)?,
         None => {
@@ -91,6 +88,8 @@ pub(super) fn predict(
 pub(super) struct Request<'a> {
     pub(super) fit: &'a Path,
     pub(super) objective: Option<&'a str>,
+    /// Two objectives, and how many mixtures between them.
+    pub(super) pareto: Option<(&'a [String; 2], usize)>,
     pub(super) prior: Option<&'a Path>,
     pub(super) method: Search,
     pub(super) out: &'a Path,
@@ -116,32 +115,87 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
         simulate: SimulateOptions::default(),
         ..RecommendOptions::default()
     };
-    let objective = request.objective.unwrap_or("mean");
-    let found = if objective.ends_with(".toml") {
-        let path = Path::new(objective);
-        optimize_file(&fit, &ObjectiveFile::load(path)?, options).map_err(|e| {
-            if e.path().is_none() {
-                e.in_file(path)
-            } else {
-                e
-            }
-        })?
-    } else {
-        fit.recommend(&RecommendOptions {
-            objective: Objective::parse(objective),
-            ..options
-        })
-        .map_err(|e| {
-            if e.field_name().is_none() {
-                e.field("--objective")
-            } else {
-                e
-            }
-        })?
+    if let Some((ends, points)) = request.pareto {
+        return front(session, &fit, request, ends, points, options);
+    }
+    let found = match Goal::read(request.objective.unwrap_or("mean"))? {
+        Goal::File(path, file) => {
+            optimize_file(&fit, &file, options).map_err(|e| in_file_if_none(e, path))?
+        }
+        Goal::Named(objective) => fit
+            .recommend(&RecommendOptions {
+                objective,
+                ..options
+            })
+            .map_err(|e| field_if_none(e, "--objective"))?,
     };
     found.save(request.out)?;
     session.result(&found, || show::mixture(&found))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn front(
+    session: &Session<'_>,
+    fit: &Fit,
+    request: &Request<'_>,
+    ends: &[String; 2],
+    points: usize,
+    options: RecommendOptions,
+) -> Result<ExitCode> {
+    let limits = match request.objective.map(Goal::read).transpose()? {
+        None => None,
+        Some(Goal::File(path, file)) => Some((path, file)),
+        Some(Goal::Named(_)) => {
+            return Err(Error::input(
+                "both objectives are those of `--pareto`: expected a .toml file with limits",
+            )
+            .field("--objective")
+            .help("leave `--objective` out, or give the limits in a file"));
+        }
+    };
+    let objective = |text: &str| match Goal::read(text)? {
+        Goal::Named(objective) => Ok(objective),
+        Goal::File(path, file) => file.objective().map_err(|e| in_file_if_none(e, path)),
+    };
+    let [a, b] = [objective(&ends[0])?, objective(&ends[1])?];
+    let file = limits.as_ref().map(|(_, file)| file);
+    let found = pareto(fit, [&a, &b], points, file, options).map_err(|e| match &limits {
+        Some((path, _)) if e.field_name().is_some() => in_file_if_none(e, path),
+        _ => field_if_none(e, "--pareto"),
+    })?;
+    write_atomic(request.out, found.to_csv()?.as_bytes())?;
+    session.result(&found, || show::front(&found))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `--objective` names.
+enum Goal<'a> {
+    File(&'a Path, ObjectiveFile),
+    Named(Objective),
+}
+
+impl<'a> Goal<'a> {
+    fn read(text: &'a str) -> Result<Self> {
+        if text.ends_with(".toml") {
+            let path = Path::new(text);
+            return Ok(Self::File(path, ObjectiveFile::load(path)?));
+        }
+        Ok(Self::Named(Objective::parse(text)))
+    }
+}
+
+fn in_file_if_none(e: Error, path: &Path) -> Error {
+    match e.path() {
+        Some(_) => e,
+        None => e.in_file(path),
+    }
+}
+
+fn field_if_none(e: Error, field: &str) -> Error {
+    match e.field_name() {
+        Some(_) => e,
+        None => e.field(field),
+    }
 }
 
 /// Nothing is overwritten unless the user says so.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
-use regmix_regress::{Bound, Fit, Recommendation};
+use regmix_regress::{Bound, Estimate, Fit, Front, Objective, Recommendation};
 use regmix_study::check::{TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
 
@@ -12,6 +12,9 @@ use super::Session;
 use crate::args::Format;
 use crate::output::print;
 use crate::output::table::table;
+
+/// Domains of a front in a table for people.
+const SHOWN: usize = 8;
 
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
@@ -140,14 +143,18 @@ pub(super) fn mixture(found: &Recommendation) -> String {
                 .map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
         ]
     });
-    let mut text = format!("Mixture for the lowest {} loss:\n", found.objective);
+    let mut text = format!("Mixture for the {}:\n", aim(&found.objective));
     text.push_str(&table(
         &["domain", "natural", "found", "5-95% of refits", "epochs"],
         rows,
     ));
     let p = &found.predicted;
+    let unit = match &found.objective {
+        Objective::Maximize(_) => "",
+        _ => " nats per token",
+    };
     text.push_str(&format!(
-        "\nPredicted for a proxy: {:.4} nats per token (90% interval {:.4} to {:.4})\n",
+        "\nPredicted for a proxy: {:.4}{unit} (90% interval {:.4} to {:.4})\n",
         p.mean, p.low, p.high
     ));
     for r in &found.references {
@@ -163,10 +170,18 @@ pub(super) fn mixture(found: &Recommendation) -> String {
     }
     for b in &found.binding {
         let bound = match b.bound {
-            Bound::Floor => "floor",
-            Bound::Cap => "cap",
+            Bound::Floor => "floor of",
+            Bound::Cap => "cap of",
+            Bound::GroupFloor => "floor of the group",
+            Bound::GroupCap => "cap of the group",
         };
-        text.push_str(&format!("the {bound} of {} binds\n", b.domain));
+        text.push_str(&format!("the {bound} {} binds\n", b.name));
+    }
+    if let Some(pull) = &found.pull {
+        text.push_str(&format!(
+            "pulled towards the {} mixture ({} per nat): {:.4} nats from it\n",
+            pull.towards, pull.strength, pull.divergence
+        ));
     }
     for w in &found.weights {
         if let (Some(low), Some(high)) = (w.low, w.high)
@@ -181,10 +196,67 @@ pub(super) fn mixture(found: &Recommendation) -> String {
         }
     }
     let s = &found.support;
-    if s.out_of_distribution {
+    if let Some(limit) = s.sd_limit.filter(|_| s.unsure) {
+        text.push_str(&format!(
+            "warning: the models are unsure there (standard deviation {:.4}, at most {limit:.4} at 95% of the proxies)\n",
+            s.sd
+        ));
+    }
+    if s.far {
         text.push_str(&format!(
             "warning: the mixture lies outside of what proxies covered (distance {:.2} to {}, usual {:.2}, limit {:.2})\n",
             s.distance, s.nearest_run, s.typical, s.limit
+        ));
+    }
+    text
+}
+
+/// What a mixture is the best for.
+fn aim(objective: &Objective) -> String {
+    match objective {
+        Objective::Maximize(inner) => format!("highest {inner}"),
+        Objective::Worst(_) => format!("lowest {objective}"),
+        _ => format!("lowest {objective} loss"),
+    }
+}
+
+/// A front: both objectives, and the domains with some weight anywhere.
+pub(super) fn front(front: &Front) -> String {
+    let first = front.points.first().map(|p| p.mixture.domains().clone());
+    let domains: Vec<String> = (first.iter())
+        .flat_map(|set| set.names())
+        .map(str::to_owned)
+        .collect();
+    // The largest domains tell mixtures apart; all are in the file.
+    let most = |i: usize| {
+        (front.points.iter())
+            .map(|p| p.mixture.weights()[i])
+            .fold(0.0, f64::max)
+    };
+    let mut shown: Vec<usize> = (0..domains.len()).collect();
+    shown.sort_by(|&a, &b| most(b).total_cmp(&most(a)));
+    shown.truncate(SHOWN);
+    let names = [front.a.to_string(), front.b.to_string()];
+    let header: Vec<&str> = (["weight", &names[0], &names[1]].into_iter())
+        .chain(shown.iter().map(|&i| domains[i].as_str()))
+        .collect();
+    let rows = front.points.iter().map(|p| {
+        let spread = |e: &Estimate| format!("{:.4} +- {:.4}", e.mean, e.sd);
+        let weights = shown.iter().map(|&i| percent(p.mixture.weights()[i]));
+        [format!("{:.3}", p.weight), spread(&p.a), spread(&p.b)]
+            .into_iter()
+            .chain(weights)
+            .collect()
+    });
+    let mut text = format!(
+        "Mixtures from the best for {} to the best for {}:\n",
+        names[0], names[1]
+    );
+    text.push_str(&table(&header, rows));
+    if domains.len() > SHOWN {
+        text.push_str(&format!(
+            "and {} domains more in the file\n",
+            domains.len() - SHOWN
         ));
     }
     text

@@ -92,8 +92,15 @@ fn limits_that_no_mixture_keeps_are_refused() {
     fixture.write("study.toml", format!("{caps}{study}"));
     fixture
         .refused(&["optimize"])
-        .says("study.toml:4: `constraints.cap.web`: caps sum to 0.6000, expected at least 1")
+        .says("study.toml:4: `constraints.cap.web`: caps sum to 0.6, expected at least 1")
         .says("help: raise some of them");
+    let group = "[constraints.group.text]\ndomains = [\"law\", \"web\"]\nfloor = 0.5\n";
+    let caps = "[constraints.cap]\nlaw = 0.2\nweb = 0.2\n";
+    fixture.write("study.toml", format!("{caps}{group}{study}"));
+    fixture.refused(&["optimize"]).says(
+        "study.toml:4: `constraints.group.text`: group `text` needs at least 0.5 but the caps of \
+         its domains sum to 0.4: `law` 0.2, `web` 0.2",
+    );
 }
 
 #[test]

@@ -94,4 +94,21 @@ fn the_published_tables_are_fitted_predicted_and_searched() {
     let weights = found["weights"].as_array().unwrap();
     let sum: f64 = weights.iter().map(|w| w["weight"].as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+
+    fixture.write(
+        "limits.toml",
+        "[constraints.group.code]\ndomains = [\"github\", \"stackexchange\"]\ncap = 0.1\n",
+    );
+    let search = ["--format", "json", "optimize", "--fit", "fit"];
+    let ends = ["--pareto", "pile_cc,mean", "--points", "4"];
+    let limits = ["--objective", "limits.toml", "--out", "front.csv"];
+    let front = fixture.ok(&[&search[..], &ends, &limits].concat()).json();
+    assert_eq!(front["points"].as_array().unwrap().len(), 4);
+    let csv = fixture.text("front.csv");
+    assert!(csv.starts_with("weight,pile_cc,pile_cc_low,"), "{csv}");
+    assert_eq!(csv.lines().count(), 5);
+    let ends = ["--pareto", "pile_cc,nope", "--out", "f.csv"];
+    fixture
+        .refused(&[&search[..], &ends].concat())
+        .says("`--pareto`: unknown target `nope`");
 }

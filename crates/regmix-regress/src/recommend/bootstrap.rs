@@ -36,7 +36,7 @@ pub(super) fn run(
     fixed: &[&[f64]],
     options: &RecommendOptions,
 ) -> Result<Spread> {
-    let parts = options.objective.resolve(fit)?;
+    let parts = options.objective.resolve(fit)?.terms;
     let samples = parts
         .iter()
         .map(|p| fit.samples(p.0))

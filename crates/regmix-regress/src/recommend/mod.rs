@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod parts;
+mod search;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,24 +15,25 @@ use regmix_data::{Error, Mixture, Result};
 
 use crate::constraints::{Binding, Constraints};
 use crate::fit::Fit;
-use crate::objective::{Objective, Scorer};
-use crate::search::{DescendOptions, SimulateOptions, Surface, Termination, descend, simulate};
+use crate::objective::{Objective, divergence};
+use crate::search::{DescendOptions, SimulateOptions, Termination};
 use crate::support::Support;
 
-pub use parts::{Budget, Estimate, Gap, Provenance, Reference, TargetEstimate, WeightSpread};
+pub use parts::{Budget, Estimate, Gap, Provenance, Pull, Reference, TargetEstimate, WeightSpread};
 
 /// The layout of `mixture.json`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How the mixture is searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// [`descend`] from the natural, the uniform, the best observed and the
-    /// best of some random mixtures.
+    /// [`descend`](crate::search::descend) from the natural, the uniform, the
+    /// best observed and the best of some random mixtures.
     #[default]
     Descend,
-    /// RegMix's own [`simulate`] around the natural mixture.
+    /// RegMix's own [`simulate`](crate::search::simulate) around the natural
+    /// mixture. Penalties count; for a worst case the true worst is used.
     Simulate,
 }
 
@@ -43,7 +45,8 @@ pub enum Method {
 /// | `constraints` | none | feasible |
 /// | `budget` | none | adds caps and implied epochs |
 /// | `method` | descend | |
-/// | `caution` | 0 | standard deviations added to the value while searching |
+/// | `caution` | 0 | standard deviations added to the value while searching, see [`Scorer::with_caution`](crate::Scorer::with_caution) |
+/// | `kl` | 0 | objective per nat of divergence from the natural mixture (the uniform one where that is not known), see [`Scorer::with_kl`](crate::Scorer::with_kl) |
 /// | `bootstrap` | 20 | 0 (off) or 2 and more |
 /// | `seed` | 0 | any; draws and resampling |
 /// | `simulate`, `descend` | their defaults | `simulate.seed` is replaced by `seed` |
@@ -51,7 +54,7 @@ pub enum Method {
 pub struct RecommendOptions {
     /// What to minimise.
     pub objective: Objective,
-    /// Floors and caps.
+    /// Floors, caps and limits of groups.
     pub constraints: Option<Constraints>,
     /// Tokens there are and tokens wanted.
     pub budget: Option<Budget>,
@@ -59,6 +62,9 @@ pub struct RecommendOptions {
     pub method: Method,
     /// Standard deviations added to the value while searching.
     pub caution: f64,
+    /// What a nat of divergence from the natural mixture costs while
+    /// searching.
+    pub kl: f64,
     /// Refits on resampled runs.
     pub bootstrap: usize,
     /// Seed of draws and resampling.
@@ -77,6 +83,7 @@ impl Default for RecommendOptions {
             budget: None,
             method: Method::Descend,
             caution: 0.0,
+            kl: 0.0,
             bootstrap: 20,
             seed: 0,
             simulate: SimulateOptions::default(),
@@ -85,13 +92,31 @@ impl Default for RecommendOptions {
     }
 }
 
+impl RecommendOptions {
+    pub(crate) fn check(&self) -> Result<()> {
+        let (bootstrap, caution, kl) = (self.bootstrap, self.caution, self.kl);
+        let usable = |x: f64| x >= 0.0 && x.is_finite();
+        if bootstrap == 1 || !usable(caution) || !usable(kl) {
+            return Err(Error::input(format!(
+                "bootstrap {bootstrap}, caution {caution} and kl {kl}: expected 0 or at least 2 \
+                 refits, and finite penalties that are not negative"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// The content of `mixture.json`.
+///
+/// Values of the objective are without penalties and in its own direction:
+/// for one that is maximised ([`Objective::Maximize`]) higher is better. Gaps
+/// are positive where the recommendation is better, in either case.
 ///
 /// How uncertainties combine:
 /// - A target's `sd` is that of its model: parameter uncertainty and the
 ///   noise of one run.
 /// - The objective's `sd` joins those of its targets with the correlation of
-///   their out-of-fold errors (see [`Scorer`]); it is never less than the
+///   their out-of-fold errors (see [`Scorer`](crate::Scorer)); it is never less than the
 ///   spread of the objective over bootstrap refits. Intervals are
 ///   `mean ± 1.645 sd`, 90 % under a normal distribution.
 /// - A gap's `sd` is `√(sd² of one side + sd² of the other)`: what one run
@@ -107,13 +132,14 @@ impl Default for RecommendOptions {
 pub struct Recommendation {
     /// The layout of this file.
     pub version: u32,
-    /// What was minimised.
+    /// What was minimised, or maximised.
     pub objective: Objective,
     /// The mixture, shares of tokens.
     pub mixture: Mixture,
     /// The predicted objective there.
     pub predicted: Estimate,
-    /// The gap to the natural, the uniform and the best observed mixture.
+    /// The gap to the natural mixture, the uniform one, UniMax where there is
+    /// a budget, and the best observed one.
     pub references: Vec<Reference>,
     /// The predicted value of every target of the fit.
     pub targets: Vec<TargetEstimate>,
@@ -122,11 +148,14 @@ pub struct Recommendation {
     /// The bounds that the mixture sits on: relaxing them would lower the
     /// objective.
     pub binding: Vec<Binding>,
+    /// The pull towards the natural mixture, where one was asked for.
+    pub pull: Option<Pull>,
     /// Whether proxies were trained near the mixture.
     pub support: Support,
     /// How much a refit flatters its own optimum: the mean over the bootstrap
-    /// of what this fit predicts there minus what the refit does. Expect the
-    /// true value that much above the prediction. Absent without bootstrap.
+    /// of what this fit predicts there minus what the refit does, turned
+    /// around for an objective that is maximised. Expect the true value to be
+    /// that much worse than the prediction. Absent without bootstrap.
     pub optimism: Option<f64>,
     /// How the mixture was searched for.
     pub method: Method,
@@ -165,13 +194,6 @@ impl Recommendation {
     }
 }
 
-/// A search result, whichever the method.
-struct Found {
-    weights: Vec<f64>,
-    termination: Option<Termination>,
-    evaluations: usize,
-}
-
 impl Fit {
     /// Searches for the best mixture and says how sure it is.
     ///
@@ -183,18 +205,11 @@ impl Fit {
     /// When the objective names an unknown target, bounds clash, or an option
     /// is out of range.
     pub fn recommend(&self, options: &RecommendOptions) -> Result<Recommendation> {
-        if options.bootstrap == 1 || !(options.caution >= 0.0 && options.caution.is_finite()) {
-            return Err(Error::input(format!(
-                "bootstrap {} and caution {}: expected 0 or at least 2 refits, and a finite \
-                 caution that is not negative",
-                options.bootstrap, options.caution
-            )));
-        }
-        let scorer = self
-            .scorer(&options.objective)?
-            .with_caution(options.caution);
+        options.check()?;
+        let scorer = self.penalised(&options.objective, options)?;
         let constraints = self.constraints(options)?;
-        let references = self.reference_mixtures(&options.objective)?;
+        let references = self.reference_mixtures(&options.objective, options)?;
+        let sign = options.objective.sign();
         let found = self.search(&scorer, &constraints, &references, options)?;
         let mixture = Mixture::normalized(self.domains().clone(), found.weights)?;
         let fixed: Vec<&[f64]> = std::iter::once(mixture.weights())
@@ -213,7 +228,7 @@ impl Fit {
                 Reference {
                     name: name.clone(),
                     mixture: reference.clone(),
-                    predicted: there,
+                    predicted: there.signed(sign),
                     gap,
                 }
             })
@@ -228,12 +243,20 @@ impl Fit {
         Ok(Recommendation {
             version: VERSION,
             objective: options.objective.clone(),
-            predicted,
+            predicted: predicted.signed(sign),
             references,
             targets,
             weights: self.spreads(&mixture, &spread, options.budget.as_ref())?,
             binding: constraints.binding(mixture.weights()),
-            support: self.support(&mixture)?,
+            pull: (options.kl > 0.0).then(|| Pull {
+                towards: match self.natural() {
+                    Some(_) => "natural".to_owned(),
+                    None => "uniform".to_owned(),
+                },
+                strength: options.kl,
+                divergence: divergence(mixture.weights(), self.prior().weights()),
+            }),
+            support: self.supported(&mixture, &scorer)?,
             optimism: spread.optimism(),
             method: options.method,
             termination: found.termination,
@@ -251,114 +274,6 @@ impl Fit {
             },
             mixture,
         })
-    }
-
-    fn constraints(&self, options: &RecommendOptions) -> Result<Constraints> {
-        let given = match &options.constraints {
-            Some(constraints) => constraints.reordered(self.domains())?,
-            None => Constraints::none(self.domains().clone()),
-        };
-        match &options.budget {
-            Some(budget) => given.and(&budget.caps(self.domains())?),
-            None => Ok(given),
-        }
-    }
-
-    /// What the recommendation is compared with: the natural mixture where
-    /// it is known, the uniform one, and the one of the best observed run.
-    fn reference_mixtures(&self, objective: &Objective) -> Result<Vec<(String, Mixture)>> {
-        let mut out = Vec::new();
-        if let Some(natural) = self.natural() {
-            out.push(("natural".to_owned(), natural));
-        }
-        out.push((
-            "uniform".to_owned(),
-            Mixture::uniform(self.domains().clone()),
-        ));
-        if let Some(best) = self.best_observed(objective)? {
-            out.push(("best_observed".to_owned(), best.1.clone()));
-        }
-        Ok(out)
-    }
-
-    /// The run with the lowest measured objective, among those that have all
-    /// its targets.
-    ///
-    /// # Errors
-    /// When the objective names an unknown target.
-    pub fn best_observed(&self, objective: &Objective) -> Result<Option<(&str, &Mixture, f64)>> {
-        let parts = objective.resolve(self)?;
-        let observations = self.observations();
-        let values = observations.values.rows().iter();
-        let best = (observations.mixtures.iter().zip(values))
-            .map(|((run, mixture), row)| {
-                (
-                    run,
-                    mixture,
-                    parts.iter().map(|&(t, a)| a * row[t]).sum::<f64>(),
-                )
-            })
-            .filter(|(_, _, value)| value.is_finite())
-            .min_by(|a, b| a.2.total_cmp(&b.2));
-        Ok(best)
-    }
-
-    fn search(
-        &self,
-        scorer: &Scorer,
-        constraints: &Constraints,
-        references: &[(String, Mixture)],
-        options: &RecommendOptions,
-    ) -> Result<Found> {
-        let prior = match self.natural() {
-            Some(natural) => natural,
-            None => Mixture::uniform(self.domains().clone()),
-        };
-        let mut drawing = SimulateOptions {
-            seed: options.seed,
-            ..options.simulate
-        };
-        if options.method == Method::Simulate {
-            let found = simulate(scorer, &prior, constraints, &drawing)?;
-            return Ok(Found {
-                weights: found.mixture.weights().to_vec(),
-                termination: None,
-                evaluations: found.kept + 1,
-            });
-        }
-        // A few draws are enough for one more start.
-        drawing.draws = drawing.draws.min(4096);
-        drawing.best = drawing.best.min(drawing.draws);
-        let mut starts: Vec<Mixture> = references.iter().map(|r| r.1.clone()).collect();
-        let mut evaluations = 0;
-        if let Ok(drawn) = simulate(scorer, &prior, constraints, &drawing) {
-            evaluations += drawn.kept + 1;
-            starts.push(drawn.top);
-        }
-        let found = descend(scorer, &starts, constraints, &options.descend)?;
-        Ok(Found {
-            weights: found.mixture.weights().to_vec(),
-            termination: Some(found.termination),
-            evaluations: evaluations + found.evaluations,
-        })
-    }
-
-    /// Searches a refit's surface, starting from the optimum of this fit.
-    fn search_again(
-        &self,
-        scorer: &Scorer,
-        constraints: &Constraints,
-        optimum: &[f64],
-        options: &RecommendOptions,
-    ) -> Result<Vec<f64>> {
-        match options.method {
-            Method::Simulate => Ok(self.search(scorer, constraints, &[], options)?.weights),
-            Method::Descend => {
-                let start = Mixture::normalized(scorer.domains().clone(), optimum.to_vec())?;
-                let found = descend(scorer, &[start], constraints, &options.descend)?;
-                Ok(found.mixture.weights().to_vec())
-            }
-        }
     }
 
     fn spreads(
@@ -382,6 +297,9 @@ impl Fit {
                     .map(|b| b.epochs(domain.as_str(), weight))
                     .transpose()?
                     .flatten(),
+                effective_tokens: budget
+                    .map(|b| b.effective_tokens(domain.as_str(), weight))
+                    .transpose()?,
             });
         }
         Ok(out)

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
+use crate::baseline::unimax;
 use crate::constraints::Constraints;
 use crate::metrics::Z90;
+use crate::repetition::effective_tokens;
 
 /// How many tokens there are and how many the target run takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,14 +29,22 @@ impl Budget {
     /// When a domain is missing or unknown, a number is out of range, or the
     /// domains together are too small for the run.
     pub fn caps(&self, domains: &DomainSet) -> Result<Constraints> {
-        for name in self.available.keys() {
-            domains.require(name)?;
-        }
-        let available = domains
-            .names()
-            .map(|d| self.tokens(d))
-            .collect::<Result<Vec<f64>>>()?;
+        let available = self.ordered(domains)?;
         Constraints::from_epochs(
+            domains.clone(),
+            &available,
+            self.target_tokens,
+            self.max_epochs,
+        )
+    }
+
+    /// The mixture that is as even as repetition allows, see [`unimax`].
+    ///
+    /// # Errors
+    /// When a domain is missing or unknown, or a number is out of range.
+    pub fn unimax(&self, domains: &DomainSet) -> Result<Mixture> {
+        let available = self.ordered(domains)?;
+        unimax(
             domains.clone(),
             &available,
             self.target_tokens,
@@ -47,6 +57,38 @@ impl Budget {
     pub(super) fn epochs(&self, domain: &str, weight: f64) -> Result<Option<f64>> {
         let tokens = self.tokens(domain)?;
         Ok((tokens > 0.0).then(|| weight * self.target_tokens / tokens))
+    }
+
+    /// How many fresh tokens those that the target run sees of a domain at a
+    /// weight are worth, see [`effective_tokens`].
+    ///
+    /// ```
+    /// use regmix_regress::Budget;
+    ///
+    /// let budget = Budget {
+    ///     available: [("web".to_owned(), 1e9), ("law".to_owned(), 1e7)].into(),
+    ///     target_tokens: 1e9,
+    ///     max_epochs: 8.0,
+    /// };
+    /// // 5 epochs of law count as four and a half.
+    /// assert!((budget.effective_tokens("law", 0.05)? / 4.52e7 - 1.0).abs() < 0.01);
+    /// assert_eq!(budget.effective_tokens("web", 0.95)?, 9.5e8);
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the domain is unknown.
+    pub fn effective_tokens(&self, domain: &str, weight: f64) -> Result<f64> {
+        let unique = self.tokens(domain)?;
+        Ok(effective_tokens(weight * self.target_tokens, unique))
+    }
+
+    /// Tokens in the order of the domains.
+    fn ordered(&self, domains: &DomainSet) -> Result<Vec<f64>> {
+        for name in self.available.keys() {
+            domains.require(name)?;
+        }
+        domains.names().map(|d| self.tokens(d)).collect()
     }
 
     fn tokens(&self, domain: &str) -> Result<f64> {
@@ -72,7 +114,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    pub(super) fn new(mean: f64, sd: f64) -> Self {
+    pub(crate) fn new(mean: f64, sd: f64) -> Self {
         Self {
             mean,
             sd,
@@ -80,13 +122,19 @@ impl Estimate {
             high: mean + Z90 * sd,
         }
     }
+
+    /// The same in the direction of an objective: with its sign.
+    pub(crate) fn signed(self, sign: f64) -> Self {
+        Self::new(sign * self.mean, self.sd)
+    }
 }
 
-/// How much higher a reference is than the recommendation. Positive: the
-/// recommendation is better.
+/// How much worse a reference is than the recommendation, whichever direction
+/// the objective has. Positive: the recommendation is better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Predicted value of the reference minus that of the recommendation.
+    /// Predicted value of the reference minus that of the recommendation;
+    /// turned around for an objective that is maximised.
     pub mean: f64,
     /// Scatter of the difference of one run of each.
     pub sd: f64,
@@ -118,15 +166,27 @@ impl Gap {
 /// A mixture to compare with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// `natural`, `uniform` or `best_observed`.
+    /// `natural`, `uniform`, `unimax` or `best_observed`.
     pub name: String,
     /// The mixture.
     pub mixture: Mixture,
     /// The predicted objective there. For the best observed run, too, the
     /// prediction is used: its measurement was picked for being low.
     pub predicted: Estimate,
-    /// How much higher that is than the recommendation's.
+    /// How much worse that is than the recommendation's.
     pub gap: Gap,
+}
+
+/// The pull towards a reference mixture while searching.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pull {
+    /// The reference: `natural` where it is known, else `uniform`.
+    pub towards: String,
+    /// What a nat of divergence costs, in the unit of the objective.
+    pub strength: f64,
+    /// How far the recommendation is from the reference: `Σ w ln (w / q)`,
+    /// nats.
+    pub divergence: f64,
 }
 
 /// One target at the recommended mixture.
@@ -158,6 +218,9 @@ pub struct WeightSpread {
     /// How often the target run sees the domain's tokens, where the budget
     /// is known.
     pub epochs: Option<f64>,
+    /// How many fresh tokens those are worth ([`effective_tokens`]), where
+    /// the budget is known.
+    pub effective_tokens: Option<f64>,
 }
 
 /// Where a recommendation comes from.

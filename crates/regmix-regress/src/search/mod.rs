@@ -2,15 +2,20 @@
 //!
 //! [`simulate`] is RegMix's own recipe: draw many mixtures, average the best.
 //! [`descend`] follows the gradient, and finds the bottom that random draws
-//! in many dimensions miss. Both work on any [`Surface`], under
+//! in many dimensions miss, in some tens of evaluations. Both work on any [`Surface`], under
 //! [`Constraints`](crate::Constraints).
 
+mod anneal;
 mod descend;
+mod face;
 mod simulate;
+mod walk;
 
 use regmix_data::DomainSet;
 
+pub(crate) use anneal::{Smooth, SoftMax, anneal};
 pub use descend::{DescendOptions, Descent, Termination, descend};
+pub(crate) use simulate::best_draw;
 pub use simulate::{Infeasible, SimulateOptions, Simulation, simulate};
 
 /// A value over mixtures that is to be made small.
@@ -29,27 +34,42 @@ pub trait Surface: Sync {
         let _ = weights;
         None
     }
+
+    /// Both at once. A model for which the derivative costs little beside
+    /// the value shares the work here; searches ask for nothing else where
+    /// there is a derivative.
+    fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
+        (self.value(weights), self.gradient(weights))
+    }
 }
 
 /// The derivative, by central differences where the surface has none; and
 /// how many evaluations it cost.
 pub(crate) fn slopes(surface: &(impl Surface + ?Sized), weights: &[f64]) -> (Vec<f64>, usize) {
-    if let Some(gradient) = surface.gradient(weights) {
-        return (gradient, 0);
+    match surface.gradient(weights) {
+        Some(gradient) => (gradient, 1),
+        None => (
+            differences(weights, |at| surface.value(at)),
+            2 * weights.len(),
+        ),
     }
+}
+
+/// The derivative of a function of mixtures by central differences. Cost
+/// 2 D values.
+pub(crate) fn differences(weights: &[f64], value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut at = weights.to_vec();
-    let gradient = (0..weights.len())
+    (0..weights.len())
         .map(|i| {
             // Steps shrink with the weight: near zero the value bends most.
             let h = 1e-4 * weights[i].max(1e-3);
             let low = (weights[i] - h).max(0.0);
             at[i] = weights[i] + h;
-            let up = surface.value(&at);
+            let up = value(&at);
             at[i] = low;
-            let down = surface.value(&at);
+            let down = value(&at);
             at[i] = weights[i];
             (up - down) / (weights[i] + h - low)
         })
-        .collect();
-    (gradient, 2 * weights.len())
+        .collect()
 }

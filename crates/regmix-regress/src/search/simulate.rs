@@ -177,6 +177,31 @@ pub fn simulate(
     })
 }
 
+/// The best of a few draws: a start for a descent, too few and too lucky to
+/// be an answer. `None` where no value is finite. Every draw is a task of its
+/// own, since values may cost much.
+pub(crate) fn best_draw(
+    surface: &(impl Surface + ?Sized),
+    prior: &Mixture,
+    constraints: &Constraints,
+    draws: usize,
+    seed: u64,
+) -> Result<Option<Mixture>> {
+    let prior = prior.reordered(surface.domains())?;
+    let constraints = constraints.reordered(surface.domains())?;
+    let dirichlet = Dirichlet::new(prior.weights())?;
+    let mut rng = stream(seed, "start", "simulate");
+    let drawn: Vec<Vec<f64>> = (0..draws)
+        .map(|_| constraints.projected(&dirichlet.sample(&mut rng)))
+        .collect();
+    let values: Vec<f64> = drawn.par_iter().map(|w| surface.value(w)).collect();
+    (drawn.into_iter().zip(values))
+        .filter(|(_, value)| value.is_finite())
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(weights, _)| Mixture::normalized(surface.domains().clone(), weights))
+        .transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,17 @@ pub(crate) fn place(error: Error, section: &str, text: &str, path: &Path) -> Err
     let mut at = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let trimmed = line.trim_start();
-        if trimmed.starts_with('[') {
-            inside = trimmed.trim_end().trim_matches(['[', ']']) == section
-                || trimmed.starts_with(&format!("[{section}."));
-        } else if inside && trimmed.split('=').next().is_some_and(|k| k.trim() == key) {
+        let header = trimmed.starts_with('[');
+        let name = trimmed.trim_end().trim_matches(['[', ']']);
+        if header {
+            inside = name == section || trimmed.starts_with(&format!("[{section}."));
+        }
+        // A key may be a table of its own.
+        let found = match header {
+            true => name.strip_prefix(section).and_then(|n| n.strip_prefix('.')) == Some(&*key),
+            false => inside && trimmed.split('=').next().is_some_and(|k| k.trim() == key),
+        };
+        if found {
             error = error
                 .line(number as u64 + 1)
                 .span(at..at + line.trim_end().len());

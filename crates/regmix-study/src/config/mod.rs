@@ -18,8 +18,9 @@ pub(crate) use explain::place;
 pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
-    CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, LayoutName,
-    ObjectiveSection, SamplerName, StudySection, TokenizerKind, TokenizerSection, hub_dataset,
+    CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, GroupSection,
+    LayoutName, ObjectiveSection, SamplerName, StudySection, TokenizerKind, TokenizerSection,
+    hub_dataset,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the
@@ -96,7 +97,8 @@ impl Config {
             .source_options()
             .map_err(|e| e.in_file(path))?;
         config.objective.objective().map_err(|e| e.in_file(path))?;
-        let rules: [(&str, &str, bool, &str); 8] = [
+        let penalty = |x: f64| x >= 0.0 && x.is_finite();
+        let rules: [(&str, &str, bool, &str); 10] = [
             (
                 "corpus",
                 "valid_share",
@@ -127,6 +129,18 @@ impl Config {
                 "target_tokens",
                 config.constraints.target_tokens.is_none_or(|t| t > 0.0),
                 "a number above 0",
+            ),
+            (
+                "objective",
+                "kl",
+                penalty(config.objective.kl),
+                "0 (off) or more",
+            ),
+            (
+                "objective",
+                "caution",
+                penalty(config.objective.caution),
+                "0 (off) or more",
             ),
             ("check", "seeds", config.check.seeds > 0, "at least 1"),
             ("fit", "folds", config.fit.folds >= 2, "2 or more"),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regmix_data::{Error, Result};
-use regmix_regress::Objective;
+use regmix_regress::{Baseline, Objective};
 use serde::Deserialize;
 
 use super::explain::explain;
-use super::sections::ConstraintSection;
+use super::sections::{ConstraintSection, named};
 
 /// What `regmix optimize --objective FILE.toml` reads: an objective with
 /// limits, apart from any study.
@@ -29,16 +29,41 @@ use super::sections::ConstraintSection;
 /// ";
 /// let file = ObjectiveFile::parse(text, "goal.toml".as_ref())?;
 /// assert_eq!(file.objective()?.to_string(), "0.25 code + 0.75 web");
+///
+/// // Accuracies are better when higher; a group of domains has a cap.
+/// let text = "
+/// loss = 'hellaswag'
+/// maximize = true
+/// kl = 0.05
+/// [constraints.group.code]
+/// domains = ['github', 'stack']
+/// cap = 0.3
+/// ";
+/// let file = ObjectiveFile::parse(text, "goal.toml".as_ref())?;
+/// assert_eq!(file.objective()?.to_string(), "hellaswag, maximised");
+/// assert_eq!(file.constraints.group["code"].floor, 0.0);
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveFile {
-    /// `mean`, or one target; the default where there are no weights is `mean`.
+    /// `mean`, `worst`, or one target; the default where there are no weights
+    /// is `mean`.
     pub loss: Option<String>,
     /// Weights per target.
     pub weights: BTreeMap<String, f64>,
-    /// Floors, caps, repetition.
+    /// Whether the objective is better when higher, as accuracies are. Where
+    /// losses and scores come together, give scores negative weights instead.
+    pub maximize: bool,
+    /// What targets are compared with for `worst`: `natural` (the default),
+    /// `uniform` or `none`.
+    pub relative_to: Option<Baseline>,
+    /// What a nat of divergence from the natural mixture costs, in the unit of
+    /// the objective.
+    pub kl: f64,
+    /// Standard deviations added to the objective while searching.
+    pub caution: f64,
+    /// Floors, caps, limits of groups, repetition.
     pub constraints: ConstraintSection,
     /// Tokens there are, per domain; with `constraints.target_tokens` they set
     /// the limit of repetition.
@@ -66,15 +91,21 @@ impl ObjectiveFile {
     /// The objective.
     ///
     /// # Errors
-    /// When it has both a loss and weights, or the weights are unusable.
+    /// When it has both a loss and weights, the weights are unusable, or
+    /// `relative_to` has nothing to act on.
     pub fn objective(&self) -> Result<Objective> {
-        match (&self.loss, self.weights.is_empty()) {
-            (Some(_), false) => Err(Error::input(
-                "both `loss` and `weights`: expected one of them",
-            )),
-            (Some(loss), true) => Ok(Objective::parse(loss)),
-            (None, true) => Ok(Objective::Mean),
-            (None, false) => Objective::weighted(self.weights.clone()),
-        }
+        let objective = match (&self.loss, self.weights.is_empty()) {
+            (Some(_), false) => {
+                return Err(Error::input(
+                    "both `loss` and `weights`: expected one of them",
+                ));
+            }
+            (None, false) => Objective::weighted(self.weights.clone())?,
+            (loss, true) => named(loss.as_deref().unwrap_or("mean"), self.relative_to)?,
+        };
+        Ok(match self.maximize {
+            true => objective.maximize(),
+            false => objective,
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::corpus::{Layout, ReadOptions};
 use regmix_data::{Domain, Error, Result};
-use regmix_regress::Objective;
+use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
 /// `[study]`
@@ -238,11 +238,27 @@ impl Default for FitSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ObjectiveSection {
-    /// `mean` over all domains, or one domain.
+    /// `mean` over all domains, one domain, or `worst` of all.
     pub loss: String,
     /// Weights per domain, instead of `loss`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, f64>,
+    /// What losses are compared with for `worst`: `natural` (the default),
+    /// `uniform` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative_to: Option<Baseline>,
+    /// Nats of loss that a nat of divergence from the natural mixture costs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kl: f64,
+    /// Standard deviations added to the loss while searching.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub caution: f64,
+}
+
+// Serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 impl Default for ObjectiveSection {
@@ -250,6 +266,9 @@ impl Default for ObjectiveSection {
         Self {
             loss: "mean".to_owned(),
             weights: BTreeMap::new(),
+            relative_to: None,
+            kl: 0.0,
+            caution: 0.0,
         }
     }
 }
@@ -258,13 +277,26 @@ impl ObjectiveSection {
     /// The objective.
     ///
     /// # Errors
-    /// When the weights are unusable.
+    /// When the weights are unusable, or `relative_to` has nothing to act on.
     pub fn objective(&self) -> Result<Objective> {
         if self.weights.is_empty() {
-            Ok(Objective::parse(&self.loss))
+            named(&self.loss, self.relative_to).map_err(|e| e.field("objective.relative_to"))
         } else {
             Objective::weighted(self.weights.clone()).map_err(|e| e.field("objective.weights"))
         }
+    }
+}
+
+/// An objective by its name and the baseline of a worst case.
+pub(super) fn named(loss: &str, relative_to: Option<Baseline>) -> Result<Objective> {
+    match (Objective::parse(loss), relative_to) {
+        (Objective::Worst(baseline), given) => Ok(Objective::Worst(given.unwrap_or(baseline))),
+        (other, None) => Ok(other),
+        (other, Some(_)) => Err(Error::input(format!(
+            "a baseline for the objective `{other}`: expected one for `worst` only"
+        ))
+        .field("relative_to")
+        .help("set loss = \"worst\", or leave `relative_to` out")),
     }
 }
 
@@ -284,6 +316,28 @@ pub struct ConstraintSection {
     /// Greatest weight per domain.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cap: BTreeMap<String, f64>,
+    /// Limits on the total of several domains, by a name of your own. No
+    /// domain may be in two groups.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub group: BTreeMap<String, GroupSection>,
+}
+
+/// `[constraints.group.<name>]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSection {
+    /// Its domains.
+    pub domains: Vec<String>,
+    /// Least total weight.
+    #[serde(default)]
+    pub floor: f64,
+    /// Greatest total weight.
+    #[serde(default = "default_group_cap")]
+    pub cap: f64,
+}
+
+fn default_group_cap() -> f64 {
+    1.0
 }
 
 impl Default for ConstraintSection {
@@ -293,6 +347,7 @@ impl Default for ConstraintSection {
             target_tokens: None,
             floor: BTreeMap::new(),
             cap: BTreeMap::new(),
+            group: BTreeMap::new(),
         }
     }
 }

@@ -83,7 +83,7 @@ fn promised(report: &Report<'_>) -> String {
         .map(|r| {
             format!(
                 "{} the {} mixture ({} the noise of single runs)",
-                side(&r.gap),
+                side(&r.gap, found.objective.sign()),
                 r.name,
                 against_noise(&r.gap)
             )
@@ -95,8 +95,11 @@ fn promised(report: &Report<'_>) -> String {
     text
 }
 
-fn side(gap: &Gap) -> String {
-    let word = if gap.mean < 0.0 { "above" } else { "below" };
+fn side(gap: &Gap, sign: f64) -> String {
+    let word = match sign * gap.mean < 0.0 {
+        true => "above",
+        false => "below",
+    };
     format!("{} {word}", loss(gap.mean.abs()))
 }
 
@@ -114,6 +117,8 @@ fn predicted(report: &Report<'_>) -> Node {
         Objective::Target(name) => format!("Predicted loss on {name}"),
         Objective::Mean => "Predicted mean loss".to_owned(),
         Objective::Weighted(_) => "Predicted weighted loss".to_owned(),
+        Objective::Worst(_) => "Predicted worst case".to_owned(),
+        Objective::Maximize(_) => "Predicted score".to_owned(),
     };
     tile(
         &what,
@@ -135,6 +140,7 @@ fn reference(reference: &Reference) -> Node {
     };
     let against = match reference.name.as_str() {
         "best_observed" => "Against the best proxy".to_owned(),
+        "unimax" => "Against UniMax".to_owned(),
         name => format!("Against {name}"),
     };
     let verdict = match against_noise(gap) {

@@ -29,7 +29,7 @@ mod weights;
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_dynamic::Trajectories;
-use regmix_regress::{Fit, Interactions, Objective, Recommendation};
+use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
 use node::{Node, paragraph, scroll, section};
@@ -147,5 +147,13 @@ fn objective_words(objective: &Objective, over: &str) -> String {
             format!("weighted loss ({objective})")
         }
         Objective::Weighted(weights) => format!("weighted loss over {} targets", weights.len()),
+        Objective::Worst(Baseline::None) => format!("worst loss over {over}"),
+        Objective::Worst(Baseline::Natural) => {
+            format!("worst change against the natural mixture over {over}")
+        }
+        Objective::Worst(Baseline::Uniform) => {
+            format!("worst change against the uniform mixture over {over}")
+        }
+        Objective::Maximize(_) => format!("score ({objective})"),
     }
 }

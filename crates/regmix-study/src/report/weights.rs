@@ -5,7 +5,7 @@ use regmix_regress::{Bound, Recommendation, WeightSpread};
 
 use super::answer::{models_alone, optimism};
 use super::node::{column, main_cell, number_cell, paragraph, row_head};
-use super::number::{decimals, list, maybe_percent, percent, plural};
+use super::number::{decimals, list, loss, maybe_percent, percent, plural};
 use super::scale::Scale;
 use super::track::Track;
 use super::{Node, Report, node};
@@ -109,7 +109,7 @@ fn notes(found: &Recommendation) -> Vec<Node> {
 
 fn support(found: &Recommendation) -> Node {
     let s = &found.support;
-    let distances = format!(
+    let mut distances = format!(
         "the nearest proxy ({}) differs in {} of the tokens; proxies differ from their own \
          nearest neighbour in {} (median), 95% of them in at most {}",
         s.nearest_run,
@@ -117,6 +117,14 @@ fn support(found: &Recommendation) -> Node {
         percent(s.typical),
         percent(s.limit)
     );
+    if let Some(limit) = s.sd_limit.filter(|_| s.unsure) {
+        distances.push_str(&format!(
+            "; the models are unsure, with a standard deviation of {} against at most {} at 95% of \
+             the proxies",
+            loss(s.sd),
+            loss(limit)
+        ));
+    }
     if s.out_of_distribution {
         Node::new("li").class("warn").text(format!(
             "Out of distribution: {distances}. The prediction is an extrapolation and its \
@@ -130,14 +138,19 @@ fn support(found: &Recommendation) -> Node {
 fn binding(found: &Recommendation) -> String {
     let at = |bound: Bound| -> Vec<String> {
         (found.binding.iter().filter(|b| b.bound == bound))
-            .map(|b| b.domain.clone())
+            .map(|b| b.name.clone())
             .collect()
     };
     let mut parts = Vec::new();
-    for (bound, word) in [(Bound::Cap, "cap"), (Bound::Floor, "floor")] {
+    for (bound, words) in [
+        (Bound::Cap, "the cap on"),
+        (Bound::Floor, "the floor on"),
+        (Bound::GroupCap, "the cap on the group"),
+        (Bound::GroupFloor, "the floor on the group"),
+    ] {
         let names = at(bound);
         if !names.is_empty() {
-            parts.push(format!("the {word} on {}", list(&names)));
+            parts.push(format!("{words} {}", list(&names)));
         }
     }
     if parts.is_empty() {

@@ -9,5 +9,5 @@ mod status;
 mod target;
 mod tokenize;
 
-pub use optimize::{optimize_file, optimize_with};
+pub use optimize::{optimize_file, optimize_with, pareto};
 pub use status::{RunCounts, Status};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::{Error, Result};
-use regmix_regress::{Budget, Constraints, Fit, RecommendOptions, Recommendation};
+use regmix_regress::{
+    Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
+};
 
 use crate::config::{ConstraintSection, ObjectiveFile};
 use crate::stamp::Stamp;
@@ -42,6 +44,8 @@ impl Study {
                 &config.constraints,
                 target_tokens,
             )),
+            kl: config.objective.kl,
+            caution: config.objective.caution,
             seed: config.study.seed,
             ..RecommendOptions::default()
         };
@@ -106,9 +110,40 @@ fn budget(manifest: &Manifest, section: &ConstraintSection, target_tokens: f64) 
 pub fn optimize_file(
     fit: &Fit,
     file: &ObjectiveFile,
-    mut options: RecommendOptions,
+    options: RecommendOptions,
 ) -> Result<Recommendation> {
+    let mut options = limited_by_file(fit, file, options)?;
     options.objective = file.objective()?;
+    fit.recommend(&options)
+}
+
+/// The front of two objectives, under the limits and penalties of an objective
+/// file if there is one; the file's own objective is not used.
+///
+/// # Errors
+/// As [`Fit::pareto`] and [`optimize_file`].
+pub fn pareto(
+    fit: &Fit,
+    [a, b]: [&Objective; 2],
+    points: usize,
+    limits: Option<&ObjectiveFile>,
+    options: RecommendOptions,
+) -> Result<Front> {
+    let options = match limits {
+        Some(file) => limited_by_file(fit, file, options)?,
+        None => options,
+    };
+    fit.pareto(a, b, points, &options)
+}
+
+/// Adds the limits and penalties of an objective file.
+fn limited_by_file(
+    fit: &Fit,
+    file: &ObjectiveFile,
+    mut options: RecommendOptions,
+) -> Result<RecommendOptions> {
+    options.kl = file.kl;
+    options.caution = file.caution;
     options.budget =
         match (file.constraints.target_tokens, file.available.is_empty()) {
             (Some(target_tokens), false) => Some(Budget {
@@ -132,25 +167,34 @@ pub fn optimize_file(
                 .help("give the tokens of the run that the mixture is for"));
             }
         };
-    optimize_with(fit, &file.constraints, options)
+    limited(fit, &file.constraints, options)
 }
 
-/// Recommends a mixture under a section's floors and caps.
+/// Recommends a mixture under a section's floors, caps and groups.
 ///
 /// # Errors
-/// When a floor or cap names an unknown domain, they clash, or the objective
-/// is unknown.
+/// When a bound names an unknown domain, bounds clash, or the objective is
+/// unknown.
 pub fn optimize_with(
     fit: &Fit,
     section: &ConstraintSection,
-    mut options: RecommendOptions,
+    options: RecommendOptions,
 ) -> Result<Recommendation> {
+    fit.recommend(&limited(fit, section, options)?)
+}
+
+/// Adds a section's floors, caps and groups.
+fn limited(
+    fit: &Fit,
+    section: &ConstraintSection,
+    mut options: RecommendOptions,
+) -> Result<RecommendOptions> {
     let mut constraints = match options.constraints.take() {
         Some(constraints) => constraints,
         None => Constraints::none(fit.domains().clone()),
     };
-    let named = |e: regmix_data::Error, table: &str, domain: &str| {
-        e.field(format!("constraints.{table}.{domain}"))
+    let named = |e: regmix_data::Error, table: &str, name: &str| {
+        e.field(format!("constraints.{table}.{name}"))
     };
     for (domain, &cap) in &section.cap {
         constraints = constraints
@@ -162,6 +206,12 @@ pub fn optimize_with(
             .with_floor(domain, floor)
             .map_err(|e| named(e, "floor", domain))?;
     }
+    for (name, group) in &section.group {
+        let members: Vec<&str> = group.domains.iter().map(String::as_str).collect();
+        constraints = constraints
+            .with_group(name, &members, group.floor, group.cap)
+            .map_err(|e| named(e, "group", name))?;
+    }
     options.constraints = Some(constraints);
-    fit.recommend(&options)
+    Ok(options)
 }

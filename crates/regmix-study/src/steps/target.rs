@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::{Error, Mixture, Result, artefact};
 use regmix_model::{Device, Job, RunStatus};
-use regmix_regress::{Objective, Recommendation};
+use regmix_regress::{Baseline, Objective, Recommendation};
 
 use super::proxies::{report_failures, run_jobs};
 use crate::check::{TargetCheck, TargetRun};
@@ -24,6 +24,16 @@ impl Study {
         let corpus = self.corpus()?;
         let found = self.recommendation()?;
         let arms = self.arms(&found)?;
+        let baseline = baseline_arm(&found.objective);
+        if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.0 != *arm)) {
+            return Err(Error::input(format!(
+                "a worst case against the {arm} mixture needs targets trained on it"
+            ))
+            .field("check.against")
+            .help(format!(
+                "add \"{arm}\" to `against`, or set relative_to = \"none\""
+            )));
+        }
         let section = &self.config().target;
         let mut jobs = Vec::new();
         let mut labels = Vec::new();
@@ -52,10 +62,14 @@ impl Study {
                     run: job.spec.run.clone(),
                     arm,
                     seed,
-                    objective: value(&found.objective, &summary.loss)?,
+                    objective: f64::NAN,
                     loss: summary.loss.clone(),
                 });
             }
+        }
+        let baseline = mean_losses(&runs, baseline);
+        for run in &mut runs {
+            run.objective = value(&found.objective, &run.loss, &baseline)?;
         }
         let proxy = self.config().proxy.model(corpus.vocab_size())?.parameters();
         let spec = &jobs[0].spec;
@@ -77,7 +91,8 @@ impl Study {
         let mut arms = vec![(
             "found".to_owned(),
             found.mixture.clone(),
-            Some(found.predicted.mean),
+            // Checks compare what is to be made small.
+            Some(found.objective.sign() * found.predicted.mean),
         )];
         for name in &self.config().check.against {
             let mixture = match name.as_str() {
@@ -96,8 +111,35 @@ impl Study {
     }
 }
 
-/// The objective of measured losses.
-fn value(objective: &Objective, loss: &BTreeMap<String, f64>) -> Result<f64> {
+/// The arm that a worst case is compared with.
+fn baseline_arm(objective: &Objective) -> Option<&'static str> {
+    match objective {
+        Objective::Maximize(inner) => baseline_arm(inner),
+        Objective::Worst(Baseline::Natural) => Some("natural"),
+        Objective::Worst(Baseline::Uniform) => Some("uniform"),
+        _ => None,
+    }
+}
+
+/// Mean losses over the seeds of an arm. A worst case of targets is compared
+/// with these, since predictions are for proxies.
+fn mean_losses(runs: &[TargetRun], arm: Option<&str>) -> BTreeMap<String, f64> {
+    let own: Vec<&TargetRun> = (runs.iter().filter(|r| arm == Some(&r.arm))).collect();
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for run in &own {
+        for (name, loss) in &run.loss {
+            *sums.entry(name.clone()).or_default() += loss / own.len() as f64;
+        }
+    }
+    sums
+}
+
+/// The objective of measured losses, always to be made small.
+fn value(
+    objective: &Objective,
+    loss: &BTreeMap<String, f64>,
+    baseline: &BTreeMap<String, f64>,
+) -> Result<f64> {
     let of = |name: &str| {
         loss.get(name).copied().ok_or_else(|| {
             Error::input(format!("no loss is measured for `{name}`"))
@@ -105,9 +147,20 @@ fn value(objective: &Objective, loss: &BTreeMap<String, f64>) -> Result<f64> {
                 .help("the objective of a check is made of the corpus's domains")
         })
     };
+    let worst = |sign: f64| {
+        let above = |(name, loss): (&String, &f64)| {
+            sign * (loss - baseline.get(name).copied().unwrap_or(0.0))
+        };
+        loss.iter().map(above).fold(f64::NEG_INFINITY, f64::max)
+    };
     match objective {
         Objective::Mean => Ok(loss.values().sum::<f64>() / loss.len() as f64),
         Objective::Target(name) => of(name),
         Objective::Weighted(weights) => weights.iter().map(|(name, w)| Ok(w * of(name)?)).sum(),
+        Objective::Worst(_) => Ok(worst(1.0)),
+        Objective::Maximize(inner) => match &**inner {
+            Objective::Worst(_) => Ok(worst(-1.0)),
+            other => Ok(-value(other, loss, baseline)?),
+        },
     }
 }

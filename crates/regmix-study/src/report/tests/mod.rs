@@ -209,6 +209,7 @@ fn all_sections_appear_in_order() {
         "nats per token (90% interval ",
         "Against natural",
         "Against uniform",
+        "Against UniMax",
         "The promise held: the found mixture beats natural",
         "+0.0500",
         "Spearman",
@@ -355,14 +356,20 @@ fn what_limits_the_mixture_is_said() {
     found.support.out_of_distribution = true;
     found.binding = vec![
         Binding {
-            domain: "domain_0".into(),
+            name: "domain_0".into(),
             bound: Bound::Cap,
         },
         Binding {
-            domain: "domain_2".into(),
+            name: "domain_2".into(),
             bound: Bound::Floor,
         },
+        Binding {
+            name: "code".into(),
+            bound: Bound::GroupCap,
+        },
     ];
+    found.support.unsure = true;
+    (found.support.sd, found.support.sd_limit) = (0.5, Some(0.25));
     found.weights[0].weight = 0.0;
     found.weights[1].weight = 0.0;
     found.weights[2].weight = 1.0;
@@ -371,7 +378,10 @@ fn what_limits_the_mixture_is_said() {
     let page = parts.page();
     assert!(page.contains("Train on 100.0%\u{a0}domain_2."));
     assert!(page.contains("Out of distribution: "));
-    assert!(page.contains("the cap on domain_0 and the floor on domain_2"));
+    assert!(
+        page.contains("the cap on domain_0, the floor on domain_2 and the cap on the group code")
+    );
+    assert!(page.contains("a standard deviation of 0.5000 against at most 0.2500 at 95%"));
     assert!(page.contains("0.1000 above the natural mixture (more than the noise"));
     assert!(page.contains("0.1000 worse"));
 }

@@ -1,0 +1,173 @@
+//! What is minimised: one target, a sum, or the worst of all.
+
+mod kl;
+mod scorer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Result};
+
+use crate::fit::Fit;
+
+pub(crate) use kl::divergence;
+pub use scorer::Scorer;
+
+/// What is minimised.
+///
+/// Losses are better when lower. For scores that are better when higher,
+/// such as accuracies, turn the objective around ([`Objective::maximize`]),
+/// or give them negative weights beside losses with positive ones.
+///
+/// ```
+/// use regmix_regress::{Baseline, Objective};
+///
+/// assert_eq!(Objective::parse("pile_cc").to_string(), "pile_cc");
+/// assert_eq!(Objective::parse("mean"), Objective::Mean);
+/// assert_eq!(Objective::parse("worst"), Objective::Worst(Baseline::Natural));
+/// let two = Objective::weighted([("web".to_owned(), 2.0), ("code".to_owned(), 1.0)].into())?;
+/// assert_eq!(two.to_string(), "1 code + 2 web");
+/// assert_eq!(Objective::parse("hellaswag").maximize().to_string(), "hellaswag, maximised");
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// One target's value.
+    Target(String),
+    /// The mean of all targets.
+    Mean,
+    /// A weighted sum, in the order of the names. Negative weights are for
+    /// scores that are to be made large.
+    Weighted(BTreeMap<String, f64>),
+    /// The target that does worst: the largest, over all targets, of value
+    /// minus the value predicted at a baseline mixture. Minimising it makes
+    /// the least gain over the baseline as large as it can be (or the largest
+    /// loss of any target as small), as distributionally robust mixing does
+    /// (DoReMi, arXiv 2305.10429, with a baseline model's losses).
+    Worst(Baseline),
+    /// The same turned around: made as large as it can be. Turned around,
+    /// `Worst` is the smallest of value minus baseline.
+    Maximize(Box<Objective>),
+}
+
+/// What the targets of a worst case are compared with. Their losses have
+/// levels of their own, and without a baseline the hardest text is always the
+/// worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Baseline {
+    /// The prediction at the natural mixture, where that is known, else at
+    /// the uniform one.
+    #[default]
+    Natural,
+    /// The prediction at the uniform mixture.
+    Uniform,
+    /// Nothing: values as they are.
+    None,
+}
+
+/// The targets of a fit that take part, by place, with their weights; and
+/// whether they are summed or the worst counts.
+pub(crate) struct Parts {
+    pub(crate) terms: Vec<(usize, f64)>,
+    pub(crate) worst: Option<Baseline>,
+}
+
+impl Objective {
+    /// `mean`, `worst` (against the natural mixture), or the name of a
+    /// target.
+    pub fn parse(name: &str) -> Self {
+        match name {
+            "mean" => Self::Mean,
+            "worst" => Self::Worst(Baseline::default()),
+            _ => Self::Target(name.to_owned()),
+        }
+    }
+
+    /// A weighted sum of targets. The weights are used as they are: with
+    /// weights that sum to 1 the objective is a loss again.
+    ///
+    /// # Errors
+    /// When there is no weight, one is not finite, or all are zero.
+    pub fn weighted(weights: BTreeMap<String, f64>) -> Result<Self> {
+        if let Some((name, w)) = weights.iter().find(|(_, w)| !w.is_finite()) {
+            return Err(Error::input(format!("weight {w}, expected a finite number")).field(name));
+        }
+        if weights.values().all(|w| *w == 0.0) {
+            return Err(Error::input(
+                "an objective needs at least one weight that is not zero",
+            ));
+        }
+        Ok(Self::Weighted(weights))
+    }
+
+    /// The objective turned around: what was made small is made large.
+    #[must_use]
+    pub fn maximize(self) -> Self {
+        match self {
+            Self::Maximize(inner) => *inner,
+            other => Self::Maximize(Box::new(other)),
+        }
+    }
+
+    /// 1 where lower is better, -1 where higher is. Searches and [`Scorer`]s
+    /// work on the objective times this, which is always to be made small;
+    /// what is shown to people has its own sign.
+    pub fn sign(&self) -> f64 {
+        match self {
+            Self::Maximize(inner) => -inner.sign(),
+            _ => 1.0,
+        }
+    }
+
+    /// The targets of a fit that take part.
+    ///
+    /// # Errors
+    /// When a target is unknown.
+    pub(crate) fn resolve(&self, fit: &Fit) -> Result<Parts> {
+        let all = |weight: f64| (0..fit.targets().len()).map(|t| (t, weight)).collect();
+        let terms = match self {
+            Self::Target(name) => vec![(fit.target_place(name)?, 1.0)],
+            Self::Mean => all(1.0 / fit.targets().len() as f64),
+            Self::Weighted(weights) => (weights.iter().filter(|(_, w)| **w != 0.0))
+                .map(|(name, w)| Ok((fit.target_place(name)?, *w)))
+                .collect::<Result<_>>()?,
+            Self::Worst(_) => all(1.0),
+            Self::Maximize(inner) => {
+                let mut parts = inner.resolve(fit)?;
+                for term in &mut parts.terms {
+                    term.1 = -term.1;
+                }
+                return Ok(parts);
+            }
+        };
+        let worst = match self {
+            Self::Worst(baseline) => Some(*baseline),
+            _ => None,
+        };
+        Ok(Parts { terms, worst })
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(name) => f.write_str(name),
+            Self::Mean => f.write_str("mean"),
+            Self::Weighted(weights) => {
+                for (i, (name, w)) in weights.iter().enumerate() {
+                    let plus = if i > 0 { " + " } else { "" };
+                    write!(f, "{plus}{w} {name}")?;
+                }
+                Ok(())
+            }
+            Self::Worst(Baseline::Natural) => f.write_str("worst case against natural"),
+            Self::Worst(Baseline::Uniform) => f.write_str("worst case against uniform"),
+            Self::Worst(Baseline::None) => f.write_str("worst case"),
+            Self::Maximize(inner) => write!(f, "{inner}, maximised"),
+        }
+    }
+}

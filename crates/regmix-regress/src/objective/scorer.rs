@@ -1,0 +1,420 @@
+//! An objective over the models of a fit.
+
+use std::collections::BTreeMap;
+
+use regmix_data::{DomainSet, Error, Mixture, Result};
+
+use super::kl::{add_slopes, divergence};
+use super::{Baseline, Objective};
+use crate::fit::Fit;
+use crate::metrics::{mean, pearson, quantile};
+use crate::regressor::law::ln_weights;
+use crate::regressor::{Model, Prediction};
+use crate::search::{Smooth, SoftMax, Surface, differences};
+
+/// Targets this near to the worst one count as the worst, too, where the
+/// standard deviation is concerned; in noises of one run.
+const LEVEL: f64 = 0.01;
+
+/// An objective over the models of a fit: a [`Surface`] to search on, always
+/// to be made small (see [`Objective::sign`]).
+///
+/// The standard deviation combines those of the targets,
+/// `sd² = Σ_ij a_i a_j ρ_ij sd_i sd_j`, with ρ the correlation of the
+/// out-of-fold errors over the runs that both targets have (1 where fewer
+/// than 8, the cautious side for weights of one sign). For a worst case the
+/// `a` are the derivatives of the maximum (the delta method): 1 for the worst
+/// target, or shares of it where several are level to within a hundredth of
+/// the noise of one run, as they are at the best mixture. The baseline's
+/// values count as known.
+///
+/// What is searched on is the value plus the penalties that were asked for:
+/// [`with_caution`](Self::with_caution), [`with_kl`](Self::with_kl).
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    domains: DomainSet,
+    targets: Vec<String>,
+    /// `(weight, model)` of the targets that take part.
+    terms: Vec<(f64, Model)>,
+    correlation: Vec<Vec<f64>>,
+    worst: Option<Worst>,
+    caution: f64,
+    kl: Option<(f64, Vec<f64>)>,
+}
+
+/// How the worst of several targets is told.
+#[derive(Debug, Clone)]
+struct Worst {
+    /// The mixture whose values are the baseline.
+    at: Option<Vec<f64>>,
+    /// Weighted values there, 0 without a baseline.
+    baseline: Vec<f64>,
+    /// The noise of one run, or a thousandth of the values if that is more:
+    /// the unit of smoothing.
+    noise: f64,
+}
+
+impl Worst {
+    fn new(at: Option<Vec<f64>>, terms: &[(f64, Model)], domains: usize) -> Self {
+        let even = vec![1.0 / domains as f64; domains];
+        let there: Vec<Prediction> = terms.iter().map(|t| t.1.predict(&even)).collect();
+        let noises: Vec<f64> = there.iter().map(|p| p.sd).collect();
+        let sizes: Vec<f64> = there.iter().map(|p| 1e-3 * p.mean.abs()).collect();
+        let noise = mean(&noises).max(mean(&sizes)).max(f64::MIN_POSITIVE);
+        Self {
+            baseline: match &at {
+                Some(at) => terms.iter().map(|(a, model)| a * model.mean(at)).collect(),
+                None => vec![0.0; terms.len()],
+            },
+            at,
+            noise,
+        }
+    }
+
+    /// How much each weighted value is above its baseline.
+    fn above(&self, weighted: &[f64]) -> Vec<f64> {
+        (weighted.iter().zip(&self.baseline))
+            .map(|(x, base)| x - base)
+            .collect()
+    }
+
+    fn soft(&self, scale: f64) -> SoftMax {
+        SoftMax::new(self.baseline.len(), scale)
+    }
+}
+
+impl Fit {
+    /// Binds an objective to this fit's models.
+    ///
+    /// # Errors
+    /// When the objective names an unknown target.
+    pub fn scorer(&self, objective: &Objective) -> Result<Scorer> {
+        let parts = objective.resolve(self)?;
+        let terms: Vec<(f64, Model)> = (parts.terms.iter())
+            .map(|&(t, a)| (a, self.targets()[t].model.clone()))
+            .collect();
+        let targets: Vec<String> = (parts.terms.iter())
+            .map(|&(t, _)| self.targets()[t].target.clone())
+            .collect();
+        let errors = self.errors(&targets);
+        let mut correlation = vec![vec![1.0; targets.len()]; targets.len()];
+        for i in 0..targets.len() {
+            for j in 0..i {
+                correlation[i][j] = pair_correlation(&errors[i], &errors[j]);
+                correlation[j][i] = correlation[i][j];
+            }
+        }
+        let worst = parts.worst.map(|baseline| {
+            let at = match baseline {
+                Baseline::Natural => Some(self.prior().weights().to_vec()),
+                Baseline::Uniform => {
+                    Some(Mixture::uniform(self.domains().clone()).weights().to_vec())
+                }
+                Baseline::None => None,
+            };
+            Worst::new(at, &terms, self.domains().len())
+        });
+        Ok(Scorer {
+            domains: self.domains().clone(),
+            targets,
+            terms,
+            correlation,
+            worst,
+            caution: 0.0,
+            kl: None,
+        })
+    }
+
+    /// The natural mixture where it is known, else the uniform one.
+    pub(crate) fn prior(&self) -> Mixture {
+        (self.natural()).unwrap_or_else(|| Mixture::uniform(self.domains().clone()))
+    }
+
+    /// Out-of-fold errors of every target, in units of their predicted
+    /// standard deviation: one per run, NaN where there is none.
+    fn errors(&self, targets: &[String]) -> Vec<Vec<f64>> {
+        let runs = self.observations().mixtures.runs();
+        let places: BTreeMap<&str, usize> = runs.iter().map(String::as_str).zip(0..).collect();
+        let rows: BTreeMap<&str, usize> = targets.iter().map(String::as_str).zip(0..).collect();
+        let mut errors = vec![vec![f64::NAN; runs.len()]; targets.len()];
+        for p in self.predictions() {
+            if let (Some(&t), Some(&run)) = (rows.get(&*p.target), places.get(&*p.run)) {
+                errors[t][run] = (p.measured - p.predicted) / p.sd.max(1e-12);
+            }
+        }
+        errors
+    }
+}
+
+/// Correlation over the runs that both have; 1 where they are too few.
+fn pair_correlation(a: &[f64], b: &[f64]) -> f64 {
+    let both: (Vec<f64>, Vec<f64>) = (a.iter().zip(b))
+        .filter(|(a, b)| a.is_finite() && b.is_finite())
+        .unzip();
+    let rho = pearson(&both.0, &both.1);
+    if both.0.len() < Fit::MIN_ROWS || rho.is_nan() {
+        1.0
+    } else {
+        rho
+    }
+}
+
+impl Scorer {
+    /// Adds `caution` standard deviations to the value that is searched on,
+    /// so that a search keeps away from where the models know little. 0 is
+    /// off; 1.64 asks for the upper end of the 90 % interval. The derivative
+    /// of the standard deviation is taken by differences, 2 D predictions
+    /// each.
+    #[must_use]
+    pub fn with_caution(mut self, caution: f64) -> Self {
+        self.caution = caution.max(0.0);
+        self
+    }
+
+    /// Adds `weight · KL(w || reference)` to the value that is searched on,
+    /// with `KL = Σ_j w_j ln (w_j / q_j)` in nats: a search then stays near
+    /// the reference unless leaving it pays, and gives no domain up
+    /// altogether. 0 is off.
+    ///
+    /// With `olmix` regressors (log-linear in the weights), a weighted sum as
+    /// objective and caps by repetition, this is the exact proposer of Olmix
+    /// (arXiv 2602.12237), `min Σ_k a_k exp(t_k · w) + λ KL(w || q)` with
+    /// `w_j ≤ k N_j / R`; its paper has λ 0.05 and k 4. That problem is
+    /// convex, so the search finds its minimum.
+    ///
+    /// # Errors
+    /// When the weight is negative or not finite, the reference is over other
+    /// domains, or has no weight on one: the divergence is infinite wherever
+    /// that domain is used.
+    pub fn with_kl(mut self, weight: f64, reference: &Mixture) -> Result<Self> {
+        if !(weight >= 0.0 && weight.is_finite()) {
+            return Err(Error::input(format!(
+                "{weight}, expected a finite number that is not negative"
+            ))
+            .field("kl"));
+        }
+        let reference = reference.reordered(&self.domains)?;
+        if let Some((domain, _)) = reference.iter().find(|(_, w)| *w <= 0.0) {
+            return Err(Error::input(format!(
+                "the reference mixture has no weight on `{domain}`: the divergence from it is \
+                 infinite"
+            ))
+            .field("kl")
+            .help(
+                "give a reference (`--prior`) with some weight on every domain, or leave `kl` out",
+            ));
+        }
+        self.kl = (weight > 0.0).then(|| (weight, reference.weights().to_vec()));
+        Ok(self)
+    }
+
+    /// The same objective over other models of the same targets.
+    pub(crate) fn with_models(&self, models: impl IntoIterator<Item = Model>) -> Self {
+        let terms: Vec<(f64, Model)> = self.terms.iter().map(|t| t.0).zip(models).collect();
+        let again = |worst: &Worst| Worst::new(worst.at.clone(), &terms, self.domains.len());
+        Self {
+            domains: self.domains.clone(),
+            targets: self.targets.clone(),
+            worst: self.worst.as_ref().map(again),
+            terms,
+            correlation: self.correlation.clone(),
+            caution: self.caution,
+            kl: self.kl.clone(),
+        }
+    }
+
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Model> {
+        self.terms.iter().map(|t| &t.1)
+    }
+
+    /// The expected objective; weights in the order of the domains. Cost
+    /// O(targets · D).
+    pub fn mean(&self, weights: &[f64]) -> f64 {
+        self.joined(&self.means(weights), None)
+    }
+
+    /// The objective with its standard deviation. Cost O(targets · D² +
+    /// targets²).
+    pub fn predict(&self, weights: &[f64]) -> Prediction {
+        let parts: Vec<Prediction> = self.terms.iter().map(|t| t.1.predict(weights)).collect();
+        self.join(&parts)
+    }
+
+    /// The objective of measured or predicted values of its targets, in their
+    /// order.
+    pub(crate) fn of_values(&self, values: &[f64]) -> f64 {
+        let weighted: Vec<f64> = self
+            .terms
+            .iter()
+            .zip(values)
+            .map(|(t, v)| t.0 * v)
+            .collect();
+        self.joined(&weighted, None)
+    }
+
+    /// 95th percentile, over the proxies, of the objective's standard
+    /// deviation by models that had not seen them; `None` where fewer than 8
+    /// runs have all targets.
+    pub(crate) fn usual_sd(&self, fit: &Fit) -> Option<f64> {
+        let mut by_run: BTreeMap<&str, Vec<Option<Prediction>>> = BTreeMap::new();
+        for p in fit.predictions() {
+            if let Some(place) = self.targets.iter().position(|t| *t == p.target) {
+                let row = (by_run.entry(&p.run)).or_insert_with(|| vec![None; self.targets.len()]);
+                row[place] = Some(Prediction {
+                    mean: p.predicted,
+                    sd: p.sd,
+                });
+            }
+        }
+        let sds: Vec<f64> = (by_run.into_values())
+            .filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>())
+            .map(|row| self.join(&row).sd)
+            .collect();
+        (sds.len() >= Fit::MIN_ROWS).then(|| quantile(&sds, 0.95))
+    }
+
+    /// Weighted means of the targets.
+    fn means(&self, weights: &[f64]) -> Vec<f64> {
+        let ln = ln_weights(weights);
+        (self.terms.iter())
+            .map(|(a, model)| a * model.mean_with(weights, &ln))
+            .collect()
+    }
+
+    /// The sum or the worst of weighted values.
+    fn joined(&self, weighted: &[f64], soft: Option<&SoftMax>) -> f64 {
+        match (&self.worst, soft) {
+            (None, _) => weighted.iter().sum(),
+            (Some(worst), Some(soft)) => soft.of(&worst.above(weighted)),
+            // A missing value is not hidden by the others.
+            (Some(worst), None) => {
+                (worst.above(weighted).into_iter()).fold(f64::NEG_INFINITY, |top, x| {
+                    if x > top || x.is_nan() { x } else { top }
+                })
+            }
+        }
+    }
+
+    /// How much the objective moves with each weighted value: 1 in a sum,
+    /// shares that sum to 1 in a worst case.
+    fn shares(&self, weighted: &[f64], soft: Option<&SoftMax>) -> Vec<f64> {
+        match (&self.worst, soft) {
+            (None, _) => vec![1.0; weighted.len()],
+            (Some(worst), Some(soft)) => soft.shares(&worst.above(weighted)),
+            (Some(worst), None) => (worst.soft(LEVEL * worst.noise)).shares(&worst.above(weighted)),
+        }
+    }
+
+    fn join(&self, parts: &[Prediction]) -> Prediction {
+        let weighted: Vec<f64> = self
+            .terms
+            .iter()
+            .zip(parts)
+            .map(|(t, p)| t.0 * p.mean)
+            .collect();
+        let scaled: Vec<f64> = (self.shares(&weighted, None).iter())
+            .zip(self.terms.iter().zip(parts))
+            .map(|(share, (term, p))| share * term.0 * p.sd)
+            .collect();
+        let mut variance = 0.0;
+        for (a, row) in scaled.iter().zip(&self.correlation) {
+            for (b, rho) in scaled.iter().zip(row) {
+                variance += a * b * rho;
+            }
+        }
+        Prediction {
+            mean: self.joined(&weighted, None),
+            sd: variance.max(0.0).sqrt(),
+        }
+    }
+
+    /// What caution and divergence add to the value.
+    fn penalty(&self, weights: &[f64]) -> f64 {
+        let mut sum = 0.0;
+        if self.caution > 0.0 {
+            sum += self.caution * self.predict(weights).sd;
+        }
+        if let Some((strength, reference)) = &self.kl {
+            sum += strength * divergence(weights, reference);
+        }
+        sum
+    }
+}
+
+impl Smooth for Scorer {
+    type Soft = Option<SoftMax>;
+
+    fn domains(&self) -> &DomainSet {
+        &self.domains
+    }
+
+    fn softest(&self) -> Option<SoftMax> {
+        self.worst.as_ref().map(|worst| worst.soft(worst.noise))
+    }
+
+    fn sharper(&self, weights: &[f64], soft: &Option<SoftMax>) -> (Option<SoftMax>, f64) {
+        match (&self.worst, soft) {
+            (Some(worst), Some(soft)) => {
+                let (next, above) = soft.sharper(&worst.above(&self.means(weights)), worst.noise);
+                (Some(next), above)
+            }
+            _ => (None, 0.0),
+        }
+    }
+
+    fn value_at(&self, weights: &[f64], soft: Option<&Option<SoftMax>>) -> f64 {
+        let soft = soft.and_then(Option::as_ref);
+        self.joined(&self.means(weights), soft) + self.penalty(weights)
+    }
+
+    fn gradient_at(
+        &self,
+        weights: &[f64],
+        soft: Option<&Option<SoftMax>>,
+    ) -> (f64, Option<Vec<f64>>) {
+        let soft = soft.and_then(Option::as_ref);
+        let means = self.means(weights);
+        let value = self.joined(&means, soft) + self.penalty(weights);
+        let mut sum = vec![0.0; weights.len()];
+        for ((a, model), share) in self.terms.iter().zip(self.shares(&means, soft)) {
+            // Of many targets few are near the worst.
+            if share <= 1e-12 {
+                continue;
+            }
+            let Some(gradient) = model.gradient(weights) else {
+                return (value, None);
+            };
+            for (s, g) in sum.iter_mut().zip(gradient) {
+                *s += share * a * g;
+            }
+        }
+        if self.caution > 0.0 {
+            let by_weight = differences(weights, |at| self.predict(at).sd);
+            for (s, d) in sum.iter_mut().zip(by_weight) {
+                *s += self.caution * d;
+            }
+        }
+        if let Some((strength, reference)) = &self.kl {
+            add_slopes(*strength, weights, reference, &mut sum);
+        }
+        (value, Some(sum))
+    }
+}
+
+impl Surface for Scorer {
+    fn domains(&self) -> &DomainSet {
+        &self.domains
+    }
+
+    fn value(&self, weights: &[f64]) -> f64 {
+        self.value_at(weights, None)
+    }
+
+    fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {
+        self.gradient_at(weights, None).1
+    }
+
+    fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
+        self.gradient_at(weights, None)
+    }
+}

@@ -1,0 +1,266 @@
+//! Descending on values with kinks.
+
+use regmix_data::{DomainSet, Mixture, Result};
+
+use super::{DescendOptions, Descent, Surface, descend};
+use crate::constraints::Constraints;
+
+/// Rounds of smoothing at most.
+const ROUNDS: usize = 30;
+
+/// A value that may have kinks (the worst of several), with smooth values
+/// near it.
+pub(crate) trait Smooth: Sync {
+    /// A way to smooth the kinks.
+    type Soft: Sync;
+
+    /// The domains of its mixtures.
+    fn domains(&self) -> &DomainSet;
+
+    /// The smoothing to begin with.
+    fn softest(&self) -> Self::Soft;
+
+    /// A smoothing whose lowest mixture is nearer to the true one, after a
+    /// descent with `soft` to `weights`; and by how much the true value is at
+    /// most above its minimum, if it is convex. 0 where nothing has kinks.
+    fn sharper(&self, weights: &[f64], soft: &Self::Soft) -> (Self::Soft, f64);
+
+    /// The value; the true one without smoothing.
+    fn value_at(&self, weights: &[f64], soft: Option<&Self::Soft>) -> f64;
+
+    /// Value and derivative; no derivative where a model has none.
+    fn gradient_at(&self, weights: &[f64], soft: Option<&Self::Soft>) -> (f64, Option<Vec<f64>>);
+}
+
+/// The value under one smoothing.
+struct Softened<'a, S: Smooth + ?Sized>(&'a S, S::Soft);
+
+impl<S: Smooth + ?Sized> Surface for Softened<'_, S> {
+    fn domains(&self) -> &DomainSet {
+        self.0.domains()
+    }
+
+    fn value(&self, weights: &[f64]) -> f64 {
+        self.0.value_at(weights, Some(&self.1))
+    }
+
+    fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {
+        self.0.gradient_at(weights, Some(&self.1)).1
+    }
+
+    fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
+        self.0.gradient_at(weights, Some(&self.1))
+    }
+}
+
+/// Descends with one smoothing after the other, each time from the last end,
+/// until the true value is within the tolerance of its minimum; and takes the
+/// end whose true value is the lowest. The value that is returned is the true
+/// one.
+pub(crate) fn anneal<S: Smooth + ?Sized>(
+    smooth: &S,
+    starts: &[Mixture],
+    constraints: &Constraints,
+    options: &DescendOptions,
+) -> Result<Descent> {
+    let mut last = round(smooth, smooth.softest(), starts, constraints, options)?;
+    let mut best = last.found.clone();
+    for _ in 1..ROUNDS {
+        if last.above <= options.tolerance {
+            break;
+        }
+        let starts = [last.found.mixture];
+        last = round(smooth, last.next, &starts, constraints, options)?;
+        let iterations = best.iterations + last.found.iterations;
+        let evaluations = best.evaluations + last.found.evaluations;
+        if last.found.value < best.value {
+            best = last.found.clone();
+        }
+        best = Descent {
+            iterations,
+            evaluations,
+            ..best
+        };
+    }
+    Ok(best)
+}
+
+/// A descent with one smoothing.
+struct Round<S: Smooth + ?Sized> {
+    /// With the true value.
+    found: Descent,
+    next: S::Soft,
+    /// See [`Smooth::sharper`].
+    above: f64,
+}
+
+fn round<S: Smooth + ?Sized>(
+    smooth: &S,
+    soft: S::Soft,
+    starts: &[Mixture],
+    constraints: &Constraints,
+    options: &DescendOptions,
+) -> Result<Round<S>> {
+    let surface = Softened(smooth, soft);
+    let mut found = descend(&surface, starts, constraints, options)?;
+    let (next, above) = smooth.sharper(found.mixture.weights(), &surface.1);
+    if above > 0.0 {
+        found.value = smooth.value_at(found.mixture.weights(), None);
+    }
+    Ok(Round { found, next, above })
+}
+
+/// Smoothing of the largest of several numbers by the exponential method of
+/// multipliers (Tseng and Bertsekas, 1993): `τ ln Σ_k p_k exp(x_k / τ)`.
+///
+/// With equal p and τ near 0 this is the maximum, and as hard to descend on.
+/// Here τ stays moderate and p learns: after a descent it becomes the softmax
+/// that the derivative was made of, and where that stops changing, the
+/// weighted sum `Σ_k p_k x_k` and the maximum have the same lowest point.
+#[derive(Debug, Clone)]
+pub(crate) struct SoftMax {
+    temperature: f64,
+    /// Logarithms of p.
+    logs: Vec<f64>,
+}
+
+impl SoftMax {
+    /// The temperature falls by this factor from round to round, to its last
+    /// value in units of the first.
+    const COOLING: [f64; 2] = [0.3, 0.01];
+
+    /// For numbers that are told apart on a scale.
+    pub(crate) fn new(count: usize, scale: f64) -> Self {
+        Self {
+            temperature: scale,
+            logs: vec![-(count as f64).ln(); count],
+        }
+    }
+
+    /// The smooth maximum.
+    pub(crate) fn of(&self, x: &[f64]) -> f64 {
+        let raised: Vec<f64> = self.raised(x).collect();
+        let top = raised.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = raised.iter().map(|r| (r - top).exp()).sum();
+        self.temperature * (top + sum.ln())
+    }
+
+    /// Its derivative by each number: shares that sum to 1.
+    pub(crate) fn shares(&self, x: &[f64]) -> Vec<f64> {
+        let whole = self.of(x) / self.temperature;
+        self.raised(x).map(|r| (r - whole).exp()).collect()
+    }
+
+    /// The next smoothing, and how far the maximum is above the weighted sum.
+    pub(crate) fn sharper(&self, x: &[f64], scale: f64) -> (Self, f64) {
+        let shares = self.shares(x);
+        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = shares.iter().zip(x).map(|(p, x)| p * x).sum();
+        let next = Self {
+            temperature: (Self::COOLING[0] * self.temperature).max(Self::COOLING[1] * scale),
+            // What has no share now may need one again.
+            logs: shares.iter().map(|p| p.max(1e-6).ln()).collect(),
+        };
+        (next, top - sum)
+    }
+
+    fn raised(&self, x: &[f64]) -> impl Iterator<Item = f64> {
+        (x.iter().zip(&self.logs)).map(|(x, log)| log + x / self.temperature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The largest of `a_k / (w_k + 0.1) + b · w + c_k`: convex.
+    struct Worst {
+        domains: DomainSet,
+        a: Vec<f64>,
+        b: Vec<f64>,
+        c: Vec<f64>,
+    }
+
+    impl Worst {
+        fn values(&self, w: &[f64]) -> Vec<f64> {
+            let shared: f64 = self.b.iter().zip(w).map(|(b, w)| b * w).sum();
+            (self.a.iter().zip(&self.c).zip(w))
+                .map(|((a, c), w)| a / (w + 0.1) + c + shared)
+                .collect()
+        }
+
+        fn slopes(&self, w: &[f64], shares: &[f64]) -> Vec<f64> {
+            (0..w.len())
+                .map(|k| self.b[k] - shares[k] * self.a[k] / (w[k] + 0.1).powi(2))
+                .collect()
+        }
+    }
+
+    impl Smooth for Worst {
+        type Soft = SoftMax;
+
+        fn domains(&self) -> &DomainSet {
+            &self.domains
+        }
+        fn softest(&self) -> SoftMax {
+            SoftMax::new(self.a.len(), 0.05)
+        }
+        fn sharper(&self, w: &[f64], soft: &SoftMax) -> (SoftMax, f64) {
+            soft.sharper(&self.values(w), 0.05)
+        }
+        fn value_at(&self, w: &[f64], soft: Option<&SoftMax>) -> f64 {
+            let values = self.values(w);
+            match soft {
+                Some(soft) => soft.of(&values),
+                None => values.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            }
+        }
+        fn gradient_at(&self, w: &[f64], soft: Option<&SoftMax>) -> (f64, Option<Vec<f64>>) {
+            let gradient = soft.map(|soft| self.slopes(w, &soft.shares(&self.values(w))));
+            (self.value_at(w, soft), gradient)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn no_mixture_has_a_better_worst_case(
+            a in prop::collection::vec(0.05f64..1.0, 5),
+            b in prop::collection::vec(-0.5f64..0.5, 5),
+            c in prop::collection::vec(0.0f64..3.0, 5),
+            cap in 0.25f64..1.0,
+            least in 0.0f64..0.5,
+        ) {
+            let domains = DomainSet::from_names(["a", "b", "c", "d", "e"]).unwrap();
+            let bounds = Constraints::none(domains.clone())
+                .with_cap("a", cap).unwrap()
+                .with_group("g", &["b", "e"], least, 1.0).unwrap();
+            let worst = Worst { domains: domains.clone(), a, b, c };
+            let starts = [Mixture::uniform(domains)];
+            let found = anneal(&worst, &starts, &bounds, &DescendOptions::default()).unwrap();
+            let w = found.mixture.weights();
+            prop_assert!(bounds.allows(w));
+            prop_assert_eq!(found.value, worst.value_at(w, None));
+            // By duality the worst case is nowhere below the lowest value of
+            // a weighted sum of the parts, for any weights; those of the last
+            // round are the best.
+            let mut last = round(&worst, worst.softest(), &starts, &bounds, &DescendOptions::default()).unwrap();
+            let mut bound = f64::NEG_INFINITY;
+            for _ in 0..ROUNDS {
+                let w = last.found.mixture.weights();
+                let shares: Vec<f64> = last.next.logs.iter().map(|l| l.exp()).collect();
+                let slopes = worst.slopes(w, &shares);
+                let corner = bounds.lowest(&slopes);
+                let sum: f64 = shares.iter().sum();
+                let weighted: f64 = shares.iter().zip(worst.values(w)).map(|(p, v)| p * v).sum();
+                let fall: f64 = slopes.iter().zip(corner.iter().zip(w)).map(|(s, (x, w))| s * (x - w)).sum();
+                bound = bound.max((weighted + fall) / sum);
+                let from = [last.found.mixture.clone()];
+                last = round(&worst, last.next, &from, &bounds, &DescendOptions::default()).unwrap();
+            }
+            prop_assert!(found.value - bound < 1e-4, "{bound} {found:?}");
+            prop_assert!(found.evaluations < 300, "{}", found.evaluations);
+        }
+    }
+}
