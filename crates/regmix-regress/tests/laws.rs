@@ -204,7 +204,10 @@ fn models_survive_files_and_a_target_without_its_domain_is_left_to_others() {
             continue;
         }
         let fit = Fit::train(&observations(), &named).unwrap();
-        assert_eq!(fit.targets()[0].model.kind(), kind);
+        let Model::Calibrated(calibrated) = &fit.targets()[0].model else {
+            panic!("intervals of a fit are calibrated");
+        };
+        assert_eq!(calibrated.model().kind(), kind);
         let dir = tempfile::tempdir().unwrap();
         fit.save(dir.path()).unwrap();
         assert_eq!(Fit::load(dir.path()).unwrap().targets(), fit.targets());

@@ -10,7 +10,7 @@ use regmix_data::{Error, ErrorKind, Result};
 use regmix_regress::search::SimulateOptions;
 use regmix_regress::{Fit, FitOptions, Method, Objective, RecommendOptions};
 use regmix_study::config::ObjectiveFile;
-use regmix_study::{optimize_file, pareto};
+use regmix_study::{fit_watched, optimize_file, pareto};
 
 use super::{Session, show};
 use crate::args::Search;
@@ -42,7 +42,7 @@ pub(super) fn fit_tables(
         observations.mixtures.len(),
         observations.values.targets().len()
     ));
-    let fit = Fit::train(&observations, &options)?;
+    let fit = fit_watched(&observations, &options, &session.display)?;
     fit.save(out)?;
     show::league(session, &fit)?;
     Ok(ExitCode::SUCCESS)

@@ -1,10 +1,8 @@
 //! Results in words and tables.
 
-use std::collections::BTreeMap;
-
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
-use regmix_regress::{Bound, Estimate, Fit, Front, Objective, Recommendation};
+use regmix_regress::{AUTO, Bound, Entry, Estimate, Fit, Front, Objective, Recommendation};
 use regmix_study::check::{TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
 
@@ -56,46 +54,41 @@ pub(super) fn league(session: &Session<'_>, fit: &Fit) -> Result<()> {
 
 /// Means over targets per regressor, and who was chosen where.
 pub(super) fn league_text(fit: &Fit) -> String {
-    let mut by_name: BTreeMap<&str, Vec<&regmix_regress::Entry>> = BTreeMap::new();
-    for entry in fit.league().entries() {
-        by_name.entry(&entry.regressor).or_default().push(entry);
-    }
-    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
-    for (name, entries) in by_name {
-        let mean = |get: fn(&regmix_regress::Entry) -> f64| {
-            let values: Vec<f64> = entries
-                .iter()
-                .map(|e| get(e))
-                .filter(|v| v.is_finite())
-                .collect();
-            if values.is_empty() {
-                f64::NAN
-            } else {
-                values.iter().sum::<f64>() / values.len() as f64
-            }
-        };
-        let chosen = entries.iter().filter(|e| e.chosen).count();
-        let number = |x: f64, digits: usize| {
+    let league = fit.league();
+    let mut names = league.regressors();
+    names.sort_by(|a, b| {
+        league
+            .average(a, |e| e.mse)
+            .total_cmp(&league.average(b, |e| e.mse))
+    });
+    let rows = names.into_iter().map(|name| {
+        let mean = |get: fn(&Entry) -> f64, digits: usize| {
+            let x = league.average(name, get);
             if x.is_nan() {
                 "-".to_owned()
             } else {
                 format!("{x:.digits$}")
             }
         };
-        rows.push((
-            mean(|e| e.mse),
-            vec![
-                name.to_owned(),
-                number(mean(|e| e.spearman), 4),
-                number(mean(|e| e.mae), 4),
-                number(mean(|e| e.r2), 4),
-                number(mean(|e| e.regret), 4),
-                number(100.0 * mean(|e| e.coverage90), 0),
-                format!("{chosen}/{}", fit.targets().len()),
-            ],
-        ));
-    }
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let own = league.entries().iter().filter(|e| e.regressor == name);
+        let chosen = own.filter(|e| e.chosen).count();
+        vec![
+            name.to_owned(),
+            mean(|e| e.spearman, 4),
+            mean(|e| e.mae, 4),
+            mean(|e| e.r2, 4),
+            mean(|e| e.regret, 4),
+            mean(|e| e.optimism, 4),
+            mean(|e| 100.0 * e.coverage90, 0),
+            mean(|e| e.sd_rank, 2),
+            mean(|e| e.fit_seconds, 3),
+            if name == AUTO {
+                "-".to_owned()
+            } else {
+                format!("{chosen}/{}", fit.targets().len())
+            },
+        ]
+    });
     let mut text = format!(
         "Cross-validated on {} runs, means over {} targets:\n",
         fit.rows(),
@@ -108,10 +101,13 @@ pub(super) fn league_text(fit: &Fit) -> String {
             "MAE",
             "R2",
             "regret",
+            "optimism",
             "in 90% (%)",
+            "sd~error",
+            "fit (s)",
             "chosen",
         ],
-        rows.into_iter().map(|(_, row)| row),
+        rows,
     ));
     for dropped in fit.dropped() {
         text.push_str(&format!(

@@ -114,7 +114,7 @@ fn an_unknown_objective_is_refused_at_its_line() {
         ),
         (
             "[objective.weights]\nwiki = 1.0\n",
-            "study.toml: `objective.weights`",
+            "study.toml:1: `objective.weights`",
         ),
     ] {
         fixture.write("study.toml", format!("{objective}{study}"));

@@ -9,7 +9,7 @@ use super::{Baseline, Objective};
 use crate::fit::Fit;
 use crate::metrics::{mean, pearson, quantile};
 use crate::regressor::law::ln_weights;
-use crate::regressor::{Model, Prediction};
+use crate::regressor::{Model, Prediction, score};
 use crate::search::{Smooth, SoftMax, Surface, differences};
 
 /// Targets this near to the worst one count as the worst, too, where the
@@ -408,6 +408,21 @@ impl Surface for Scorer {
 
     fn value(&self, weights: &[f64]) -> f64 {
         self.value_at(weights, None)
+    }
+
+    fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        if self.terms.is_empty() {
+            return rows.iter().map(|row| self.value(row)).collect();
+        }
+        let models: Vec<&Model> = self.models().collect();
+        (score(&models, rows).chunks_exact(models.len()).zip(rows))
+            .map(|(means, row)| {
+                let weighted: Vec<f64> = (self.terms.iter().zip(means))
+                    .map(|(t, m)| t.0 * m)
+                    .collect();
+                self.joined(&weighted, None) + self.penalty(row)
+            })
+            .collect()
     }
 
     fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {

@@ -28,6 +28,12 @@ pub trait Surface: Sync {
     /// The value at a mixture, in the unit of the objective.
     fn value(&self, weights: &[f64]) -> f64;
 
+    /// The values at many mixtures, in their order. A surface that is faster
+    /// at many than at one at a time has its own.
+    fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        rows.iter().map(|row| self.value(row)).collect()
+    }
+
     /// The derivative by each weight, as if the weights were free; `None`
     /// where there is none, and differences are taken instead.
     fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {

@@ -14,6 +14,9 @@ use crate::constraints::Constraints;
 /// that the number of threads changes nothing.
 const CHUNK: usize = 1024;
 
+/// Draws per task where values may cost much.
+const TASK: usize = 32;
+
 /// What to do with a draw that breaks a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -135,11 +138,12 @@ pub fn simulate(
                         Infeasible::Project => weights = constraints.projected(&weights),
                     }
                 }
-                let value = surface.value(&weights);
-                if value.is_finite() {
-                    drawn.push((value, weights));
-                }
+                drawn.push(weights);
             }
+            let values = surface.values(&drawn);
+            let mut drawn: Vec<(f64, Vec<f64>)> = (values.into_iter().zip(drawn))
+                .filter(|(value, _)| value.is_finite())
+                .collect();
             let kept = drawn.len();
             // The sort is stable: equal values stay in the order of drawing.
             drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -178,8 +182,7 @@ pub fn simulate(
 }
 
 /// The best of a few draws: a start for a descent, too few and too lucky to
-/// be an answer. `None` where no value is finite. Every draw is a task of its
-/// own, since values may cost much.
+/// be an answer. `None` where no value is finite.
 pub(crate) fn best_draw(
     surface: &(impl Surface + ?Sized),
     prior: &Mixture,
@@ -194,7 +197,10 @@ pub(crate) fn best_draw(
     let drawn: Vec<Vec<f64>> = (0..draws)
         .map(|_| constraints.projected(&dirichlet.sample(&mut rng)))
         .collect();
-    let values: Vec<f64> = drawn.par_iter().map(|w| surface.value(w)).collect();
+    let values: Vec<f64> = drawn
+        .par_chunks(TASK)
+        .flat_map_iter(|some| surface.values(some))
+        .collect();
     (drawn.into_iter().zip(values))
         .filter(|(_, value)| value.is_finite())
         .min_by(|a, b| a.1.total_cmp(&b.1))

@@ -15,7 +15,8 @@ pub(super) fn section(report: &Report<'_>) -> Node {
         .push(paragraph(format!(
             "{} were fitted. Every number is from cross-validation: each proxy is predicted by a \
              model that has not seen it. Means over {}; coverage is the share of proxies inside \
-             their 90% interval.",
+             their 90% interval. “auto” is the choice itself: for every part of the runs the \
+             regressor that was best on the others.",
             plural(fit.rows(), "proxy run"),
             target_words(fit),
         )))

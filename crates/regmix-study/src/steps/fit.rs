@@ -1,11 +1,32 @@
 //! Fitting losses to mixtures.
 
+use std::sync::Once;
+
 use regmix_data::Result;
 use regmix_data::table::{MixtureTable, Observations};
 use regmix_regress::{Fit, FitOptions};
 
 use crate::stamp::Stamp;
 use crate::study::{Context, Study, natural_mixture};
+use crate::watch::{Unit, Watch};
+
+/// [`Fit::train`], with its progress shown.
+///
+/// # Errors
+/// As [`Fit::train`].
+pub fn fit_watched(
+    observations: &Observations,
+    options: &FitOptions,
+    watch: &dyn Watch,
+) -> Result<Fit> {
+    let begun = Once::new();
+    let fit = Fit::train_watched(observations, options, &|_, all| {
+        begun.call_once(|| watch.begin("judging", all as u64, Unit::Items));
+        watch.advance(1);
+    });
+    watch.end();
+    fit
+}
 
 impl Study {
     /// Fits the final losses of all finished proxies, into `fit/`; reads the
@@ -53,7 +74,7 @@ impl Study {
             natural: Some(natural_mixture(corpus.manifest())?),
             ..FitOptions::default()
         };
-        let fit = Fit::train(&Observations::join(mixtures, losses)?, &options)?;
+        let fit = fit_watched(&Observations::join(mixtures, losses)?, &options, cx.watch)?;
         fit.save(&folder)?;
         stamp.write()?;
         Ok(fit)

@@ -9,5 +9,6 @@ mod status;
 mod target;
 mod tokenize;
 
+pub use fit::fit_watched;
 pub use optimize::{optimize_file, optimize_with, pareto};
 pub use status::{RunCounts, Status};
