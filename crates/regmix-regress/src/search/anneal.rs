@@ -104,9 +104,8 @@ fn round<S: Smooth + ?Sized>(
     let surface = Softened(smooth, soft);
     let mut found = descend(&surface, starts, constraints, options)?;
     let (next, above) = smooth.sharper(found.mixture.weights(), &surface.1);
-    if above > 0.0 {
-        found.value = smooth.value_at(found.mixture.weights(), None);
-    }
+    // A smooth maximum is below the true one even where one part alone is it.
+    found.value = smooth.value_at(found.mixture.weights(), None);
     Ok(Round { found, next, above })
 }
 
