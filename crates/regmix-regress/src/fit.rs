@@ -59,16 +59,18 @@ impl Default for FitOptions {
 
 /// Which regressor to use for a target.
 ///
-/// `Auto` takes the lowest cross-validated mean squared error; within 0.1 % of
-/// it, the regressor that comes first (`mean`, then in the order given). Rank
-/// correlation is the usual headline, but it cannot tell a model that is
+/// `Auto` takes the lowest cross-validated mean absolute error; within 0.1 %
+/// of it, the regressor that comes first (`mean`, then in the order given).
+/// Rank correlation is the usual headline, but it cannot tell a model that is
 /// right from one that is right up to a bent scale, and an objective that
-/// sums targets, a gap in nats and an interval all need the scale. `mean`
-/// stands for election too: where it wins, nothing was learnt, and a search
-/// on it says so instead of following noise.
+/// sums targets, a gap in nats and an interval all need the scale. Squared
+/// errors would leave the choice to the few runs with a weight so near zero
+/// that its rounding alone moves the loss. `mean` stands for election too:
+/// where it wins, nothing was learnt, and a search on it says so instead of
+/// following noise.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// The lowest cross-validated mean squared error, target by target.
+    /// The lowest cross-validated mean absolute error, target by target.
     #[default]
     Auto,
     /// One regressor for all targets.

@@ -58,8 +58,8 @@ pub(super) fn league_text(fit: &Fit) -> String {
     let mut names = league.regressors();
     names.sort_by(|a, b| {
         league
-            .average(a, |e| e.mse)
-            .total_cmp(&league.average(b, |e| e.mse))
+            .average(a, |e| e.mae)
+            .total_cmp(&league.average(b, |e| e.mae))
     });
     let rows = names.into_iter().map(|name| {
         let mean = |get: fn(&Entry) -> f64, digits: usize| {
