@@ -2,6 +2,7 @@
 
 mod design;
 mod fit;
+mod next;
 mod optimize;
 mod proxies;
 mod report;
@@ -9,5 +10,6 @@ mod status;
 mod target;
 mod tokenize;
 
+pub use next::next_runs;
 pub use optimize::{optimize_file, optimize_with, pareto};
 pub use status::{RunCounts, Status};
