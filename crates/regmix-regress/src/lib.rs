@@ -10,6 +10,7 @@
 //!   chooses one each, and keeps everything in files.
 //! - [`Recommendation`]: the best mixture under [`Constraints`], with
 //!   intervals, spread, and a warning where it leaves what proxies covered.
+//! - [`Fit::next_runs`]: the mixtures to train proxies on next.
 //! - [`Front`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
@@ -57,6 +58,7 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
+mod acquire;
 mod baseline;
 mod bimix;
 mod cautions;
@@ -79,6 +81,7 @@ mod support;
 mod train;
 mod vector;
 
+pub use acquire::{NextOptions, NextRun};
 pub use baseline::unimax;
 pub use bimix::{BimixLaw, BimixParameters, BimixPoint, bimix_optimum};
 pub use constraints::{Binding, Bound, Constraints, Group};

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use regmix_data::Result;
+use regmix_regress::NextOptions;
 use regmix_study::{Context, Study};
 
 use crate::args::{Args, Command, Format};
@@ -69,7 +70,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         } => demo::demo(&session, corpus.as_deref(), out, compute),
         Command::Init { corpus, name } => study::init(&session, corpus, name.as_deref()),
         Command::Tokenize { redo } => study::tokenize(&session, *redo),
-        Command::Design { redo } => study::design(&session, *redo),
+        Command::Design {
+            next,
+            fit,
+            objective,
+            out,
+            seed,
+            redo,
+        } => match (next, fit, out) {
+            (Some(runs), Some(fit), Some(out)) => {
+                let options = NextOptions {
+                    runs: *runs,
+                    seed: *seed,
+                    ..NextOptions::default()
+                };
+                regress::next(&session, fit, objective.as_deref(), out, options, *redo)
+            }
+            (Some(runs), _, _) => study::next_design(&session, *runs, *redo),
+            _ => study::design(&session, *redo),
+        },
         Command::Train { compute, redo } => study::train(&session, compute, *redo),
         Command::Status => study::status(&session),
         Command::Fit {

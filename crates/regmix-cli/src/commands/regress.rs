@@ -8,9 +8,9 @@ use regmix_data::artefact::write_atomic;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, ErrorKind, Result};
 use regmix_regress::search::SimulateOptions;
-use regmix_regress::{Fit, FitOptions, Method, Objective, RecommendOptions};
+use regmix_regress::{Fit, FitOptions, Method, NextOptions, Objective, RecommendOptions};
 use regmix_study::config::ObjectiveFile;
-use regmix_study::{fit_watched, optimize_file, pareto};
+use regmix_study::{fit_watched, next_runs, optimize_file, pareto};
 
 use super::{Session, show};
 use crate::args::Search;
@@ -165,6 +165,31 @@ fn front(
     })?;
     write_atomic(request.out, found.to_csv()?.as_bytes())?;
     session.result(&found, || show::front(&found))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn next(
+    session: &Session<'_>,
+    fit: &Path,
+    objective: Option<&str>,
+    out: &Path,
+    options: NextOptions,
+    redo: bool,
+) -> Result<ExitCode> {
+    let fit = Fit::load(fit)?;
+    unclaimed(out, redo)?;
+    let found = match Goal::read(objective.unwrap_or("mean"))? {
+        Goal::File(path, file) => (file.objective())
+            .and_then(|objective| next_runs(&fit, &objective, Some(&file), options))
+            .map_err(|e| in_file_if_none(e, path))?,
+        Goal::Named(objective) => next_runs(&fit, &objective, None, options)
+            .map_err(|e| field_if_none(e, "--objective"))?,
+    };
+    let rows = found
+        .iter()
+        .map(|(run, n)| (run.clone(), n.mixture.clone()));
+    MixtureTable::new(fit.domains().clone(), rows)?.write_csv(out)?;
+    show::next(session, &found)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,7 +2,9 @@
 
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
-use regmix_regress::{AUTO, Bound, Entry, Estimate, Fit, Front, Objective, Recommendation};
+use regmix_regress::{
+    AUTO, Bound, Entry, Estimate, Fit, Front, NextRun, Objective, Recommendation,
+};
 use regmix_study::check::{TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
 
@@ -256,6 +258,36 @@ pub(super) fn front(front: &Front) -> String {
         ));
     }
     text
+}
+
+/// The runs that were proposed, by name.
+pub(super) fn next(session: &Session<'_>, runs: &[(String, NextRun)]) -> Result<()> {
+    let json: Vec<serde_json::Value> = (runs.iter())
+        .map(|(run, next)| {
+            serde_json::json!({
+                "run": run,
+                "mixture": next.mixture,
+                "predicted": next.predicted,
+                "improvement": next.improvement,
+                "distance": next.distance,
+            })
+        })
+        .collect();
+    session.result(&json, || {
+        let rows = runs.iter().map(|(run, next)| {
+            vec![
+                run.clone(),
+                format!("{:.4}", next.predicted.mean),
+                format!("{:.4}", next.predicted.sd),
+                format!("{:.2e}", next.improvement),
+                format!("{:.3}", next.distance),
+            ]
+        });
+        table(
+            &["run", "predicted", "sd", "improvement", "nearest run"],
+            rows,
+        )
+    })
 }
 
 pub(super) fn check(check: &TargetCheck) -> String {

@@ -101,6 +101,19 @@ pub(super) fn design(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
     next(session, &study)
 }
 
+pub(super) fn next_design(session: &Session<'_>, runs: usize, redo: bool) -> Result<ExitCode> {
+    if redo {
+        return Err(Error::input(
+            "`--next` adds to the design, `--redo` draws it again: expected one of them",
+        )
+        .field("--next"));
+    }
+    let study = session.study()?;
+    let found = study.next_design(runs, session.context(false))?;
+    show::next(session, &found)?;
+    next(session, &study)
+}
+
 pub(super) fn train(session: &Session<'_>, compute: &Compute, redo: bool) -> Result<ExitCode> {
     let study = session.study()?;
     let device = Device::open(compute.device)?;

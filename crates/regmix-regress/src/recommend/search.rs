@@ -78,18 +78,30 @@ impl Fit {
     /// # Errors
     /// When the objective names an unknown target.
     pub fn best_observed(&self, objective: &Objective) -> Result<Option<(&str, &Mixture, f64)>> {
-        let parts = objective.resolve(self)?;
-        let scorer = self.scorer(objective)?;
-        let observations = self.observations();
-        let values = observations.values.rows().iter();
-        let best = (observations.mixtures.iter().zip(values))
-            .map(|((run, mixture), row)| {
-                let values: Vec<f64> = parts.terms.iter().map(|&(t, _)| row[t]).collect();
-                (run, mixture, scorer.of_values(&values))
-            })
+        let runs = self.observations().mixtures.iter();
+        let best = (runs.zip(self.observed(objective)?))
+            .map(|((run, mixture), value)| (run, mixture, value))
             .filter(|(_, _, value)| value.is_finite())
             .min_by(|a, b| a.2.total_cmp(&b.2));
         Ok(best.map(|(run, mixture, value)| (run, mixture, objective.sign() * value)))
+    }
+
+    /// The measured objective of every run, always to be made small; not
+    /// finite where a target was not measured.
+    pub(crate) fn observed(&self, objective: &Objective) -> Result<Vec<f64>> {
+        let parts = objective.resolve(self)?;
+        let scorer = self.scorer(objective)?;
+        let of_row = |row: &Vec<f64>| {
+            let values: Vec<f64> = parts.terms.iter().map(|&(t, _)| row[t]).collect();
+            scorer.of_values(&values)
+        };
+        Ok(self
+            .observations()
+            .values
+            .rows()
+            .iter()
+            .map(of_row)
+            .collect())
     }
 
     pub(super) fn search(

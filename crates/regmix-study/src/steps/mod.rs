@@ -2,6 +2,7 @@
 
 mod design;
 mod fit;
+mod next;
 mod optimize;
 mod proxies;
 mod report;
@@ -10,5 +11,6 @@ mod target;
 mod tokenize;
 
 pub use fit::fit_watched;
+pub use next::next_runs;
 pub use optimize::{optimize_file, optimize_with, pareto};
 pub use status::{RunCounts, Status};

@@ -92,7 +92,11 @@ impl Study {
     }
 }
 
-fn budget(manifest: &Manifest, section: &ConstraintSection, target_tokens: f64) -> Budget {
+pub(super) fn budget(
+    manifest: &Manifest,
+    section: &ConstraintSection,
+    target_tokens: f64,
+) -> Budget {
     let available: BTreeMap<String, f64> = (manifest.domains.iter())
         .map(|d| (d.name.as_str().to_owned(), d.train.tokens as f64))
         .collect();
@@ -137,7 +141,7 @@ pub fn pareto(
 }
 
 /// Adds the limits and penalties of an objective file.
-fn limited_by_file(
+pub(super) fn limited_by_file(
     fit: &Fit,
     file: &ObjectiveFile,
     mut options: RecommendOptions,
@@ -184,7 +188,7 @@ pub fn optimize_with(
 }
 
 /// Adds a section's floors, caps and groups.
-fn limited(
+pub(super) fn limited(
     fit: &Fit,
     section: &ConstraintSection,
     mut options: RecommendOptions,

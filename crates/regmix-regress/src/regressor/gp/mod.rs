@@ -1,5 +1,6 @@
 //! Exact Gaussian processes with one lengthscale per domain.
 
+mod batch;
 mod inputs;
 mod likelihood;
 mod model;
@@ -69,15 +70,9 @@ impl Default for Gp {
     }
 }
 
-impl Regressor for Gp {
-    fn name(&self) -> &str {
-        match self.warp {
-            Warp::CubeRoot => "gp",
-            Warp::Logarithm => "gp_log",
-        }
-    }
-
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+impl Gp {
+    /// [`Regressor::fit`], as the process that it is.
+    pub(crate) fn process(&self, samples: &Samples<'_>, seed: u64) -> Result<GpModel> {
         let (inputs, scale) = check(self.warp, samples)?;
         let (rows, values) = (samples.rows(), scale.standardise(samples.values()));
         let mut p = likelihood::start(samples.domains());
@@ -99,6 +94,19 @@ impl Regressor for Gp {
         let parameters = minimise(&p, rest, |p, g| likelihood.cost(p, g)).0;
         posterior(self.warp, samples, parameters)
     }
+}
+
+impl Regressor for Gp {
+    fn name(&self) -> &str {
+        match self.warp {
+            Warp::CubeRoot => "gp",
+            Warp::Logarithm => "gp_log",
+        }
+    }
+
+    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+        Ok(Model::Gp(Box::new(self.process(samples, seed)?)))
+    }
 
     fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
         match previous {
@@ -106,7 +114,8 @@ impl Regressor for Gp {
             // cost; its rows and values do.
             Model::Gp(gp) if gp.domains() == samples.domains() => {
                 check(self.warp, samples)?;
-                posterior(self.warp, samples, gp.parameters().to_vec())
+                let again = posterior(self.warp, samples, gp.parameters().to_vec())?;
+                Ok(Model::Gp(Box::new(again)))
             }
             _ => self.fit(samples, seed),
         }
@@ -126,13 +135,13 @@ fn check(warp: Warp, samples: &Samples<'_>) -> Result<(Inputs, Scale)> {
     Ok((Inputs::of(warp, samples.rows()), scale))
 }
 
-fn posterior(warp: Warp, samples: &Samples<'_>, parameters: Vec<f64>) -> Result<Model> {
-    Ok(Model::Gp(Box::new(GpModel::new(Stored {
+fn posterior(warp: Warp, samples: &Samples<'_>, parameters: Vec<f64>) -> Result<GpModel> {
+    GpModel::new(Stored {
         warp,
         rows: samples.rows().iter().map(|r| r.to_vec()).collect(),
         values: samples.values().to_vec(),
         parameters,
-    })?)))
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
+use super::batch::Batch;
 use super::inputs::{Inputs, Warp, near_zero};
 use super::likelihood::{HEAD, LEVEL, Likelihood};
 use crate::metrics::{mean, variance};
@@ -257,11 +258,38 @@ impl GpModel {
     /// Predicts some mixtures together, which is several times faster than
     /// one by one.
     pub(crate) fn predict_all(&self, rows: &[&[f64]]) -> Vec<Prediction> {
+        let (explained, before) = self.explained(rows);
+        (before.into_iter().enumerate())
+            .map(|(r, (mean, own, noise))| {
+                let explained: f64 = explained.col_as_slice(r).iter().map(|c| c * c).sum();
+                let sd = self.spread * ((own - explained).max(0.0) + noise).sqrt();
+                let mean = self.value(mean);
+                Prediction {
+                    mean,
+                    sd: if self.is_log() { mean * sd } else { sd },
+                }
+            })
+            .collect()
+    }
+
+    /// The joint uncertainty over some mixtures. Cost O(n² N).
+    pub(crate) fn batch(&self, rows: &[&[f64]]) -> Batch<'_> {
+        let (explained, before) = self.explained(rows);
+        let inputs = (rows.iter())
+            .flat_map(|weights| self.inputs.of_weights(weights))
+            .collect();
+        let before = before.into_iter().map(|(_, own, noise)| (own, noise));
+        Batch::new(self, inputs, explained, before)
+    }
+
+    /// Covariances with the runs over the factor of theirs, a column per
+    /// mixture; and the standardised mean, the variance before any run was
+    /// seen, and the noise of each mixture.
+    fn explained(&self, rows: &[&[f64]]) -> (Mat<f64>, Vec<(f64, f64, f64)>) {
         let p = &self.stored.parameters;
         let d = self.domains();
         let (variance, linear) = (self.variance(), (2.0 * p[1]).exp());
         let mut covariance = Mat::zeros(self.alpha.len(), rows.len());
-        // Mean, variance before any run was seen, and noise of each mixture.
         let mut before = Vec::with_capacity(rows.len());
         for (r, weights) in rows.iter().enumerate() {
             let x = self.inputs.of_weights(weights);
@@ -288,17 +316,31 @@ impl GpModel {
             covariance.as_mut(),
             Par::Seq,
         );
-        (before.into_iter().enumerate())
-            .map(|(r, (mean, own, noise))| {
-                let explained: f64 = covariance.col_as_slice(r).iter().map(|c| c * c).sum();
-                let sd = self.spread * ((own - explained).max(0.0) + noise).sqrt();
-                let mean = self.value(mean);
-                Prediction {
-                    mean,
-                    sd: if self.is_log() { mean * sd } else { sd },
-                }
-            })
-            .collect()
+        (covariance, before)
+    }
+
+    /// The covariance of two mixtures before any run was seen, from their
+    /// standardised inputs.
+    pub(super) fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        let (mut distance, mut inner) = (0.0, 0.0);
+        for ((a, b), inverse) in a.iter().zip(b).zip(&self.inverse_lengths) {
+            distance += ((a - b) * inverse).powi(2);
+            inner += a * b;
+        }
+        let linear = (2.0 * self.stored.parameters[1]).exp();
+        self.variance() * matern(distance) + linear * inner + LEVEL
+    }
+
+    /// A value as the process sees it.
+    pub(crate) fn standardised(&self, value: f64) -> f64 {
+        let seen = if self.is_log() { value.ln() } else { value };
+        (seen - self.centre) / self.spread
+    }
+
+    /// What one unit of the standardised scale is worth at a value, to first
+    /// order.
+    pub(crate) fn unit(&self, value: f64) -> f64 {
+        self.spread * if self.is_log() { value } else { 1.0 }
     }
 
     /// The derivative of the mean by each weight.

@@ -97,3 +97,39 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
     let model = fitted(&rows, &scores);
     assert!(model.predict(&rows[0]).mean.is_finite());
 }
+
+#[test]
+fn a_batch_shrinks_as_by_runs() {
+    let (rows, values) = made_up(70);
+    let samples = Samples::new(rows[..50].iter().map(Vec::as_slice), values[..50].to_vec());
+    let model = Gp::default().process(&samples.unwrap(), 3).unwrap();
+    let some: Vec<&[f64]> = rows[50..].iter().map(Vec::as_slice).collect();
+    let fresh = model.batch(&some);
+    for ((p, v), noise) in (model.predict_all(&some).iter())
+        .zip(fresh.variances())
+        .zip(fresh.noises())
+    {
+        let sd = model.unit(p.mean) * (v + noise).sqrt();
+        assert!((p.sd - sd).abs() < 1e-9);
+    }
+    // The same mixture k times: v n / (k v + n).
+    let mut batch = model.batch(&some);
+    let (v, n) = (fresh.variances()[4], fresh.noises()[4]);
+    for k in 1..4 {
+        batch.condition(4);
+        let expected = v * n / (f64::from(k) * v + n);
+        assert!((batch.variances()[4] - expected).abs() < 1e-8 * v);
+    }
+    // What is known after some runs does not depend on their order.
+    let after = |order: [usize; 4]| {
+        let mut batch = model.batch(&some);
+        order.into_iter().for_each(|i| batch.condition(i));
+        batch.variances().to_vec()
+    };
+    for ((a, b), before) in (after([4, 9, 0, 11]).iter())
+        .zip(after([11, 0, 9, 4]))
+        .zip(fresh.variances())
+    {
+        assert!((a - b).abs() < 1e-8 && *a <= before + 1e-12);
+    }
+}

@@ -1,0 +1,89 @@
+//! The posterior over many mixtures at once, and what it would be after runs
+//! that were not made yet.
+
+use faer::Mat;
+
+use super::model::GpModel;
+
+/// The uncertainty of a [`GpModel`] over some mixtures, in units of the
+/// standardised (logarithms of) values.
+///
+/// [`Batch::condition`] takes a mixture as run, with the value that is
+/// expected there: means stay what they are (the imputed value says nothing
+/// new), variances shrink by the covariance with it,
+/// `v_j ← v_j - c_ij² / (v_i + noise_i)`. That is one row of a pivoted
+/// Cholesky factor, so nothing is factorised again. Memory O(n N) for n runs
+/// and N mixtures; a row costs O(N (n + D + rows before)).
+pub(crate) struct Batch<'a> {
+    model: &'a GpModel,
+    /// Standardised inputs, `[mixtures][domains]`.
+    inputs: Vec<f64>,
+    /// What the runs explain: columns with `explained_i · explained_j` of the
+    /// covariance before any run.
+    explained: Mat<f64>,
+    variances: Vec<f64>,
+    noises: Vec<f64>,
+    /// As `explained`, one row per mixture that was taken as run.
+    taken: Vec<Vec<f64>>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(
+        model: &'a GpModel,
+        inputs: Vec<f64>,
+        explained: Mat<f64>,
+        before: impl Iterator<Item = (f64, f64)>,
+    ) -> Self {
+        let (variances, noises) = before
+            .enumerate()
+            .map(|(i, (own, noise))| {
+                let known: f64 = explained.col_as_slice(i).iter().map(|c| c * c).sum();
+                ((own - known).max(0.0), noise)
+            })
+            .unzip();
+        Self {
+            model,
+            inputs,
+            explained,
+            variances,
+            noises,
+            taken: Vec::new(),
+        }
+    }
+
+    /// Variances of the surface itself, without the noise of a run.
+    pub(crate) fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    /// Variances of the noise of one run.
+    #[cfg(test)]
+    pub(crate) fn noises(&self) -> &[f64] {
+        &self.noises
+    }
+
+    /// Takes mixture `i` as run.
+    pub(crate) fn condition(&mut self, i: usize) {
+        let d = self.model.domains();
+        let one = &self.inputs[i * d..(i + 1) * d];
+        // Noise is never quite zero; a mixture known to rounding tells nothing.
+        let scale = (self.variances[i] + self.noises[i]).sqrt();
+        if scale.is_nan() || scale <= 1e-9 {
+            return;
+        }
+        let row: Vec<f64> = (self.inputs.chunks_exact(d).enumerate())
+            .map(|(j, other)| {
+                let known: f64 = (self.explained.col_as_slice(i).iter())
+                    .zip(self.explained.col_as_slice(j))
+                    .map(|(a, b)| a * b)
+                    .sum();
+                let taken: f64 = self.taken.iter().map(|row| row[i] * row[j]).sum();
+                (self.model.covariance(one, other) - known - taken) / scale
+            })
+            .collect();
+        for (variance, c) in self.variances.iter_mut().zip(&row) {
+            *variance = (*variance - c * c).max(0.0);
+        }
+        self.taken.push(row);
+    }
+}
