@@ -52,7 +52,7 @@ pub struct BimixParameters {
 ///
 /// Wins where proxies log their loss along the way: every point counts, and
 /// two mixtures are enough to predict longer training. Fails where domains
-/// help each other ([`Law1`](crate::regressor::Law1) has such terms) and
+/// help each other ([`Law`](crate::regressor::Law) has such terms) and
 /// where the learning rate falls towards the end of each run, since points
 /// along the way then lie above the losses of runs that end there.
 ///

@@ -20,7 +20,7 @@ use crate::samples::Samples;
 /// smooth and convex.
 ///
 /// The standard deviation joins the noise of one run and the uncertainty of
-/// K and α, as that of [`Law1Model`](super::Law1Model).
+/// K and α, as that of [`LawModel`](super::LawModel).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BimixModel {
     domains: usize,

@@ -33,7 +33,7 @@ use crate::samples::Samples;
 /// Wins over linear models from some tens of rows on, and is a convex surface
 /// for search. Fails where a domain's own weight runs from zero to some
 /// percent: losses there fall like a power of the weight, which a constant
-/// rate cannot follow ([`Law1`](super::Law1) can). Far outside its rows an
+/// rate cannot follow ([`Law`](super::Law) can). Far outside its rows an
 /// exponential can be wrong by orders of magnitude.
 #[derive(Debug, Clone, Copy)]
 pub struct Dml {

@@ -15,7 +15,7 @@ use crate::metrics::mean;
 /// fits the form that is written here. It is convex in r.
 ///
 /// The standard deviation joins the noise of one run and the uncertainty of
-/// the parameters, as that of [`Law1Model`](super::Law1Model).
+/// the parameters, as that of [`LawModel`](super::LawModel).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogLinearModel {
     /// ln c, t_1 … t_D.
