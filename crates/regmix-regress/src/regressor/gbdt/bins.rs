@@ -70,13 +70,20 @@ impl Binned {
     }
 }
 
+/// Weights that differ by no more than this share are the same: normalising
+/// leaves such differences.
+const ROUNDING: f64 = 1e-12;
+
 /// Bounds between the bins of sorted, not negative weights.
 fn bounds_of(sorted: &[f64], bins: usize, rows_per_bin: usize) -> Vec<f64> {
     let zeros = sorted.partition_point(|w| *w <= 0.0);
     let mut distinct: Vec<(f64, usize)> = Vec::new();
     for &w in &sorted[zeros..] {
         match distinct.last_mut() {
-            Some((last, count)) if *last == w => *count += 1,
+            Some((last, count)) if w - *last <= ROUNDING * w => {
+                *last = w;
+                *count += 1;
+            }
             _ => distinct.push((w, 1)),
         }
     }

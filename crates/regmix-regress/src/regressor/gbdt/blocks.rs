@@ -11,6 +11,10 @@ use super::grow::LEAF;
 /// Rows in a block: the bits of a word.
 const ROWS: usize = 64;
 
+/// Nodes and leaves of a tree. Numbers are taken modulo this, which changes
+/// none and saves a check.
+const PLACES: usize = 2 * LEAF as usize;
+
 /// `SPREAD[byte]` has bit 0 of its `i`-th byte set where `byte` has bit `i`.
 const SPREAD: [u64; 256] = {
     let mut table = [0; 256];
@@ -74,15 +78,15 @@ impl Forest {
     fn sum<const DIGITS: usize, const LEAVES: usize>(&self, answers: &[u64]) -> [i64; ROWS] {
         let mut sums = [0; ROWS];
         // Which rows are at a node, and from LEAF on, in a leaf.
-        let mut at = [0u64; 2 * LEAF as usize];
+        let mut at = [0u64; PLACES];
         let mut values = [0i64; LEAVES];
         for (nodes, leaves) in self.trees() {
             at[0] = u64::MAX;
             for (i, node) in nodes.iter().enumerate() {
                 let yes = answers[node.question as usize];
-                let here = at[i % 512];
-                at[usize::from(node.children[0]) % 512] = here & !yes;
-                at[usize::from(node.children[1]) % 512] = here & yes;
+                let here = at[i % PLACES];
+                at[usize::from(node.children[0]) % PLACES] = here & !yes;
+                at[usize::from(node.children[1]) % PLACES] = here & yes;
             }
             let mut rows = [0; LEAVES];
             rows[..leaves.len()].copy_from_slice(&at[usize::from(LEAF)..][..leaves.len()]);

@@ -251,12 +251,14 @@ fn best(bins: &Binned, cells: &[Cell], sum: f64, rows: f64, min_rows: f64) -> Op
                 break;
             }
             let left = sum - right;
-            let value =
-                (left * left * right_rows + right * right * left_rows) / (left_rows * right_rows);
-            if value > top {
-                top = value;
+            // Multiplied by both numbers of rows: most places are not better,
+            // and need no division to know.
+            let value = left * left * right_rows + right * right * left_rows;
+            let rows = left_rows * right_rows;
+            if value > top * rows {
+                top = value / rows;
                 found = Some(Split {
-                    gain: value - unsplit,
+                    gain: top - unsplit,
                     domain,
                     bin: bin - 1,
                     left_sum: left,

@@ -43,27 +43,28 @@ use crate::samples::Samples;
 /// with one bin for weights of zero; trees grow leaf by leaf, the leaf and
 /// the place of highest gain first; sums over a bin's rows are kept, and a
 /// node's larger child gets its sums by subtraction. With
-/// [`Gbdt::lightgbm`]'s settings predictions equal LightGBM's up to rounding,
-/// save that weights between zero and half the smallest weight seen count as
-/// zero here.
+/// [`Gbdt::lightgbm`]'s settings the predictions are LightGBM's up to
+/// rounding, until rounding decides between two splits of equal gain. They
+/// differ for weights between zero and half the smallest one seen: these
+/// count as zero here.
 ///
-/// The defaults differ from LightGBM's in one thing: with less than 512 rows
-/// leaves and bins may hold fewer. LightGBM's 20 rows per leaf leave a
-/// constant of less than 40 rows.
+/// The defaults differ from LightGBM's in one thing: with fewer than 512 rows
+/// leaves and bins may hold fewer. With LightGBM's 20 rows per leaf, fewer
+/// than 40 rows give a constant.
 ///
 /// The standard deviation comes from errors on rows held out (5 folds, with
 /// larger steps), as a second, small forest for the logarithm of their size;
 /// it is scaled so that 9 in 10 held-out errors lie within the 90 % interval.
 ///
 /// It wins where the map has no simple form and rows are many. It fails where
-/// rows are few, and away from them: a tree is constant beyond the outermost
-/// rows, and as good as constant near weights of zero, where losses bend
-/// most. It has no slope, so a search by descent does not work on it: average
-/// the best of many draws, as RegMix does.
+/// rows are few, and away from them: it is constant beyond the outermost
+/// rows, and in steps near weights of zero, where losses bend most. It has no
+/// slope for a search to go down: average the best of many draws
+/// ([`simulate`](crate::search::simulate)), as RegMix does.
 ///
-/// Cost of a fit O(rounds · leaves · (n D / 4 + bins · D)), twice that with
-/// the standard deviation; of one prediction O(rounds · depth). Many at once
-/// are faster, see [`Model::means`].
+/// Cost of a fit O(rounds · D · (n · depth + leaves · bins)), of which the
+/// standard deviation takes a third; of one prediction O(rounds · depth).
+/// Many at once are faster, see [`Model::means`].
 ///
 /// ```
 /// use regmix_regress::{Samples, regressor::{Gbdt, Regressor}};

@@ -15,7 +15,7 @@ const FOLDS: usize = 5;
 
 /// Forests for rows held out are grown with steps of up to this: accuracy
 /// hardly differs, and they cost a fraction.
-const RATE: f64 = 0.05;
+const RATE: f64 = 0.1;
 
 /// Errors below this share of the median count as that: their logarithms
 /// would be of no use.
@@ -58,7 +58,7 @@ impl Spread {
         let small = |rows| Settings {
             rounds: 60,
             rate: 0.05,
-            leaves: 8,
+            leaves: 4,
             min_rows: 20,
             ..settings(rows)
         };

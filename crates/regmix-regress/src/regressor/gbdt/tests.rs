@@ -84,6 +84,45 @@ fn intervals_hold_what_they_promise() {
     }
 }
 
+/// Recorded with LightGBM 4.7.0 and Python:
+///
+/// ```py
+/// i = np.arange(200)
+/// x = np.stack([i * 37 % 101 / 101, np.where(i % 4 == 0, 0, i * 53 % 97 / 97), i % 10 / 10], 1)
+/// y = x[:, 0]**2 + (x[:, 1] > .3) - .5 * x[:, 2] * x[:, 0] + .01 * (i * 29 % 31)
+/// lightgbm.train({"objective": "regression", "learning_rate": 0.05},
+///                lightgbm.Dataset(x, label=y), num_boost_round=200).predict(asked)
+/// ```
+#[test]
+fn predictions_equal_those_of_lightgbm() {
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for i in 0..200u32 {
+        let share = |times: u32, of: u32| f64::from(i * times % of) / f64::from(of);
+        let b = if i % 4 == 0 { 0.0 } else { share(53, 97) };
+        let (a, c) = (share(37, 101), share(1, 10));
+        let above = f64::from(u8::from(b > 0.3));
+        values.push(a * a + above - 0.5 * c * a + 0.01 * f64::from(i * 29 % 31));
+        rows.push(vec![a, b, c]);
+    }
+    let gbdt = Gbdt {
+        rounds: 200,
+        learning_rate: 0.05,
+        ..Gbdt::lightgbm()
+    };
+    let model = gbdt.fit(&samples(&rows, &values), 0).unwrap();
+    for (asked, theirs) in [
+        ([0.2, 0.0, 0.45], 0.1139626),
+        ([0.5, 0.3, 0.1], 1.302142),
+        ([0.9, 0.8, 0.7], 1.6592269),
+        ([0.31, 0.55, 0.0], 1.2518394),
+        ([0.05, 0.9, 0.95], 1.0752053),
+    ] {
+        let ours = model.mean(&asked);
+        assert!((ours - theirs).abs() < 2e-6, "{asked:?}: {ours}, {theirs}");
+    }
+}
+
 #[test]
 fn few_rows_are_learnt_from_unless_lightgbm_is_asked_for() {
     let (rows, values) = made_up(30, 0.0);
@@ -123,8 +162,10 @@ fn odd_samples_are_fitted() {
         ..Gbdt::default()
     };
     let exact = all.fit(&samples(&rows, &values), 0).unwrap();
-    for (row, value) in rows.iter().zip(&values) {
-        assert!((exact.mean(row) - value).abs() < 1e-4);
+    let means = exact.means(&rows);
+    for ((row, value), mean) in rows.iter().zip(&values).zip(means) {
+        assert!((mean - value).abs() < 1e-4);
+        assert_eq!(exact.mean(row), mean);
     }
 }
 
