@@ -2,6 +2,8 @@
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
+use crate::repetition::check_available;
+
 /// As even as repetition allows: UniMax (Chung et al., arXiv 2304.09151).
 ///
 /// Domains are gone through from the smallest to the largest. Each gets an
@@ -45,21 +47,7 @@ pub fn unimax(
             "a budget of {budget} tokens and {max_epochs} epochs: expected positive numbers"
         )));
     }
-    if available.len() != domains.len() {
-        return Err(Error::input(format!(
-            "available tokens of {} domains, expected {}",
-            available.len(),
-            domains.len()
-        )));
-    }
-    if let Some((domain, tokens)) =
-        (domains.iter().zip(available)).find(|(_, t)| !(t.is_finite() && **t >= 0.0))
-    {
-        return Err(Error::input(format!(
-            "{tokens} available tokens, expected a finite number that is not negative"
-        ))
-        .field(domain.as_str()));
-    }
+    check_available(&domains, available)?;
     let mut order: Vec<usize> = (0..available.len()).collect();
     order.sort_by(|&a, &b| available[a].total_cmp(&available[b]));
     let mut taken = vec![0.0; available.len()];

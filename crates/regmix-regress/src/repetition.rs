@@ -1,5 +1,7 @@
 //! What repeated tokens are worth.
 
+use regmix_data::{DomainSet, Error, Result};
+
 /// Repetitions after which the worth of further ones has fallen to 1/e.
 const HALF_LIFE: f64 = 15.387_756;
 
@@ -34,6 +36,29 @@ pub fn effective_tokens(tokens: f64, unique: f64) -> f64 {
     }
     let repeats = tokens / unique - 1.0;
     unique + unique * HALF_LIFE * -(-repeats / HALF_LIFE).exp_m1()
+}
+
+/// Checks the tokens that are there of every domain: one number each, finite
+/// and not negative.
+///
+/// # Errors
+/// When they are not; the error names the domain.
+pub(crate) fn check_available(domains: &DomainSet, available: &[f64]) -> Result<()> {
+    if available.len() != domains.len() {
+        return Err(Error::input(format!(
+            "available tokens of {} domains, expected {}",
+            available.len(),
+            domains.len()
+        )));
+    }
+    let wrong = |t: &f64| !(t.is_finite() && *t >= 0.0);
+    match (domains.iter().zip(available)).find(|(_, t)| wrong(t)) {
+        Some((domain, tokens)) => Err(Error::input(format!(
+            "{tokens} available tokens, expected a finite number that is not negative"
+        ))
+        .field(domain.as_str())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

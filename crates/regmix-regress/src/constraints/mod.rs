@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
+use crate::repetition::check_available;
+
 pub use group::Group;
 
 /// How far outside its bounds a weight may be by rounding.
@@ -104,21 +106,9 @@ impl Constraints {
                 "{target_tokens} target tokens and {max_epochs} epochs: expected positive numbers"
             )));
         }
-        if available.len() != domains.len() {
-            return Err(Error::input(format!(
-                "available tokens of {} domains, expected {}",
-                available.len(),
-                domains.len()
-            )));
-        }
+        check_available(&domains, available)?;
         let mut out = Self::none(domains);
         for (i, &tokens) in available.iter().enumerate() {
-            if !tokens.is_finite() || tokens < 0.0 {
-                return Err(Error::input(format!(
-                    "{tokens} available tokens, expected a finite number that is not negative"
-                ))
-                .field(out.domains[i].as_str()));
-            }
             out.caps[i] = (max_epochs * tokens / target_tokens).min(1.0);
         }
         out.checked()
