@@ -94,6 +94,14 @@ impl Error {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Some("free some space and run the same command again; finished parts are kept")
             }
+            std::io::ErrorKind::FileTooLarge => Some(
+                "the file system or a limit (`ulimit -f`) refuses files of this size: choose \
+                 another folder or raise the limit",
+            ),
+            std::io::ErrorKind::NotADirectory => {
+                Some("a part of the path is a file, expected a folder: choose another path")
+            }
+            std::io::ErrorKind::IsADirectory => Some("it is a folder, expected a file"),
             _ => None,
         };
         let mut err = Self::new(ErrorKind::Io, source.to_string()).in_file(path);

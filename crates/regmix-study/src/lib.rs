@@ -4,6 +4,7 @@ pub mod check;
 pub mod config;
 mod demo;
 pub mod report;
+mod source_files;
 mod stamp;
 mod steps;
 mod study;

@@ -55,21 +55,30 @@ impl Stamp {
         if !artefact.exists() || !self.path.exists() {
             return Ok(false);
         }
-        let old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
-        if old == self.inputs {
+        let Some(changes) = self.staleness(artefact)? else {
             return Ok(true);
-        }
+        };
         if redo {
             return Ok(false);
         }
         Err(Error::new(
             ErrorKind::Stale,
-            format!("it was made from other inputs ({})", self.changes(&old)),
+            format!("it was made from other inputs ({changes})"),
         )
         .in_file(artefact)
         .help(format!(
             "put the inputs back, or make it again with `regmix {step} --redo`"
         )))
+    }
+
+    /// What changed since the artefact was made; `None` where it is missing or
+    /// still the one that would be made.
+    pub(crate) fn staleness(&self, artefact: &Path) -> Result<Option<String>> {
+        if !artefact.exists() || !self.path.exists() {
+            return Ok(None);
+        }
+        let old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
+        Ok((old != self.inputs).then(|| self.changes(&old)))
     }
 
     /// Records the inputs; call it when the artefact is complete.

@@ -348,6 +348,10 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
         }
     };
     let done = |yes: bool| if yes { "done" } else { "not yet" }.to_owned();
+    let part = |name: &str, how: String| match status.stale.get(name) {
+        Some(changes) => format!("{how}; out of date ({changes})"),
+        None => how,
+    };
     let corpus = match (status.domains, status.tokens) {
         (Some(domains), Some(tokens)) => format!("{domains} domains, {tokens} training tokens"),
         _ => "not tokenized".to_owned(),
@@ -358,10 +362,10 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
         study.root().display()
     );
     for (what, how) in [
-        ("corpus", corpus),
-        ("proxies", runs(&status.proxies)),
-        ("fit", done(status.fitted)),
-        ("mixture", done(status.optimized)),
+        ("corpus", part("corpus", corpus)),
+        ("proxies", part("design", runs(&status.proxies))),
+        ("fit", part("fit", done(status.fitted))),
+        ("mixture", part("mixture", done(status.optimized))),
         ("targets", runs(&status.targets)),
         ("report", done(status.reported)),
     ] {

@@ -91,7 +91,9 @@ fn validation_smaller_than_one_sequence_is_refused() {
     let output = fixture.run(&["train"]);
     output.is_one_error();
     output
-        .says("`code`: validation smaller than one sequence: 4 tokens, expected at least 17")
+        .says(
+            "corpus: `code`: validation smaller than one sequence: 4 tokens, expected at least 17",
+        )
         .says("help: add validation text");
     assert!(!fixture.path("trajectories.csv").exists());
 }

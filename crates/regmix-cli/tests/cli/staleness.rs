@@ -40,6 +40,43 @@ fn a_corpus_that_changed_under_its_proxies_is_said_at_every_step() {
 }
 
 #[test]
+fn an_edit_that_keeps_the_size_is_noticed_and_a_touch_is_not() {
+    let fixture = Fixture::study_after("tokenize");
+    let text = fixture.text("text/train/web-0.jsonl");
+    fixture.write("text/train/web-0.jsonl", &text);
+    fixture.ok(&["tokenize"]);
+    let at = text.find("\"text\": \"").unwrap() + 9;
+    let mut edited = text.into_bytes();
+    edited[at] = if edited[at] == b'x' { b'y' } else { b'x' };
+    fixture.write("text/train/web-0.jsonl", edited);
+    fixture
+        .refused(&["tokenize"])
+        .says("corpus/manifest.json: it was made from other inputs (files was");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["next"], "regmix tokenize --redo");
+    let shown = fixture.ok(&["status"]).stdout;
+    assert!(shown.contains("out of date (files was"), "{shown}");
+}
+
+#[test]
+fn status_says_that_a_fit_is_older_than_its_runs() {
+    let fixture = Fixture::study_after("optimize");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["stale"], serde_json::json!({}));
+    let last = fixture.path("runs").join("run-0000");
+    std::fs::rename(&last, fixture.path("run-kept")).unwrap();
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    let changes = status["stale"]["fit"].as_str().unwrap();
+    assert!(changes.starts_with("losses was"), "{changes}");
+    assert_eq!(status["next"], "regmix train");
+    std::fs::rename(fixture.path("run-kept"), last).unwrap();
+    fixture.edit("study.toml", "folds = 3", "folds = 4");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["stale"]["fit"], "fit.folds was 3, is 4");
+    assert_eq!(status["next"], "regmix fit --redo");
+}
+
+#[test]
 fn proxies_of_another_configuration_are_kept_aside() {
     let fixture = Fixture::study_after("train");
     let first = fixture.read("runs/run-0000/metrics.jsonl");

@@ -2,8 +2,8 @@
 
 use std::sync::Once;
 
-use regmix_data::Result;
-use regmix_data::table::{MixtureTable, Observations};
+use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::{Result, TokenCorpus};
 use regmix_regress::{Fit, FitOptions};
 
 use crate::stamp::Stamp;
@@ -42,11 +42,7 @@ impl Study {
         self.design_stamp(&corpus)?
             .is_fresh(&self.path("design/mixtures.csv"), "design", false)?;
         let losses = self.collect_trajectories()?.final_losses()?;
-        let finished = all
-            .iter()
-            .filter(|(run, _)| losses.runs().iter().any(|r| r == run))
-            .map(|(run, mixture)| (run.to_owned(), mixture.clone()));
-        let mixtures = MixtureTable::new(all.domains().clone(), finished)?;
+        let mixtures = finished(&all, &losses)?;
         if mixtures.len() < all.len() {
             cx.watch.say(&format!(
                 "{} of {} proxies are finished; the fit uses those",
@@ -55,12 +51,7 @@ impl Study {
             ));
         }
         let config = self.config();
-        let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
-        let stamp = Stamp::new(self.path("fit/inputs.json"))
-            .with("mixtures", &digest(mixtures.to_csv()))?
-            .with("losses", &digest(losses.to_csv()))?
-            .with("seed", &config.study.seed)?
-            .with("fit", &config.fit)?;
+        let stamp = self.fit_stamp(&mixtures, &losses)?;
         let folder = self.path("fit");
         if stamp.is_fresh(&folder.join("fit.json"), "fit", cx.redo)? {
             return Fit::load(folder);
@@ -80,6 +71,24 @@ impl Study {
         Ok(fit)
     }
 
+    /// What a fit of these runs would be made from.
+    fn fit_stamp(&self, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
+        let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
+        Stamp::new(self.path("fit/inputs.json"))
+            .with("mixtures", &digest(mixtures.to_csv()))?
+            .with("losses", &digest(losses.to_csv()))?
+            .with("seed", &self.config().study.seed)?
+            .with("fit", &self.config().fit)
+    }
+
+    /// What changed since the fit was made, if anything did.
+    pub(crate) fn fit_staleness(&self, corpus: &TokenCorpus) -> Result<Option<String>> {
+        let losses = self.read_trajectories(corpus)?.final_losses()?;
+        let mixtures = finished(&self.mixtures()?, &losses)?;
+        self.fit_stamp(&mixtures, &losses)?
+            .staleness(&self.path("fit/fit.json"))
+    }
+
     /// The finished fit.
     ///
     /// # Errors
@@ -88,4 +97,13 @@ impl Study {
         self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
         Fit::load(self.path("fit"))
     }
+}
+
+/// The mixtures of the runs that have losses.
+fn finished(all: &MixtureTable, losses: &ValueTable) -> Result<MixtureTable> {
+    let runs = all
+        .iter()
+        .filter(|(run, _)| losses.runs().iter().any(|r| r == run))
+        .map(|(run, mixture)| (run.to_owned(), mixture.clone()));
+    MixtureTable::new(all.domains().clone(), runs)
 }

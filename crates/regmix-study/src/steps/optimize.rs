@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Result, TokenCorpus};
 use regmix_regress::{
     Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
 };
@@ -22,17 +22,9 @@ impl Study {
     pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
         let path = self.path("mixture.json");
         let config = self.config();
-        let target_tokens = self.target_tokens()?;
         self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
-        let fitted = std::fs::read(self.path("fit/fit.json"))
-            .map_err(|e| regmix_data::Error::io(self.path("fit/fit.json"), e))?;
         let corpus = self.corpus()?;
-        let stamp = Stamp::new(self.path("mixture.inputs.json"))
-            .with("corpus", &corpus.fingerprint())?
-            .with("fit", &blake3::hash(&fitted).to_hex()[..16].to_owned())?
-            .with("objective", &config.objective)?
-            .with("constraints", &config.constraints)?
-            .with("target_tokens", &target_tokens)?;
+        let stamp = self.mixture_stamp(&corpus)?;
         if stamp.is_fresh(&path, "optimize", cx.redo)? {
             return Recommendation::load(path);
         }
@@ -42,7 +34,7 @@ impl Study {
             budget: Some(budget(
                 corpus.manifest(),
                 &config.constraints,
-                target_tokens,
+                self.target_tokens()?,
             )),
             kl: config.objective.kl,
             caution: config.objective.caution,
@@ -67,6 +59,19 @@ impl Study {
         found.save(&path)?;
         stamp.write()?;
         Ok(found)
+    }
+
+    /// What a mixture searched now would be made from.
+    pub(crate) fn mixture_stamp(&self, corpus: &TokenCorpus) -> Result<Stamp> {
+        let config = self.config();
+        let path = self.path("fit/fit.json");
+        let fit = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        Stamp::new(self.path("mixture.inputs.json"))
+            .with("corpus", &corpus.fingerprint())?
+            .with("fit", &blake3::hash(&fit).to_hex()[..16].to_owned())?
+            .with("objective", &config.objective)?
+            .with("constraints", &config.constraints)?
+            .with("target_tokens", &self.target_tokens()?)
     }
 
     /// The finished mixture.

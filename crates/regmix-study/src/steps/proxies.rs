@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus};
+use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
     Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel, metrics, train_all,
@@ -94,12 +94,18 @@ impl Study {
     /// # Errors
     /// When no proxy is finished, or a file is damaged.
     pub fn collect_trajectories(&self) -> Result<Trajectories> {
-        let corpus = self.corpus()?;
+        let table = self.read_trajectories(&self.corpus()?)?;
+        table.write_csv(self.path("trajectories.csv"))?;
+        Ok(table)
+    }
+
+    /// The metrics of all finished proxies.
+    pub(crate) fn read_trajectories(&self, corpus: &TokenCorpus) -> Result<Trajectories> {
         let mut table = Trajectories::new(corpus.domains().clone());
         for run in self.mixtures()?.runs() {
             let folder = self.path("runs").join(run);
             if matches!(RunStatus::read(&folder)?, RunStatus::Done(_)) {
-                table.push(run.clone(), points(&folder, &corpus)?)?;
+                table.push(run.clone(), points(&folder, corpus)?)?;
             }
         }
         if table.is_empty() {
@@ -107,7 +113,6 @@ impl Study {
                 .in_file(self.path("runs"))
                 .help("run `regmix train` first"));
         }
-        table.write_csv(self.path("trajectories.csv"))?;
         Ok(table)
     }
 }
@@ -150,6 +155,11 @@ pub(crate) fn run_jobs(
     parallel: usize,
     cx: Context<'_>,
 ) -> Result<Vec<RunStatus>> {
+    if let Some(RunSpec { model, train, .. }) = jobs.first().map(|job| &job.spec) {
+        // Said of the corpus, before a run is started.
+        ValidationSet::new(corpus.clone(), model.context, train.eval_sequences)
+            .map_err(|e| e.in_file(corpus.folder()))?;
+    }
     let mut open = 0;
     for job in jobs {
         if matches!(

@@ -1,5 +1,6 @@
 //! Where a study stands.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regmix_data::Result;
@@ -42,6 +43,9 @@ pub struct Status {
     pub checked: bool,
     /// Whether the report is written.
     pub reported: bool,
+    /// What changed since a finished part was made, by part: `corpus`,
+    /// `design`, `fit`, `mixture`.
+    pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
 }
@@ -82,21 +86,54 @@ impl Study {
             targets,
             checked: self.path("check.json").exists(),
             reported: self.path("report.html").exists(),
+            stale: self.stale_parts()?,
             next: None,
         };
         status.next = status.next_step().map(|step| format!("regmix {step}"));
         Ok(status)
+    }
+
+    /// What changed since each finished part was made. A part that another
+    /// stale part stands before is not looked at: it is made again after it.
+    fn stale_parts(&self) -> Result<BTreeMap<&'static str, String>> {
+        let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
+        let none = Ok(BTreeMap::new());
+        if !self.path("corpus/manifest.json").exists() {
+            return none;
+        }
+        if let Some(stale) = one("corpus", self.corpus_staleness()?) {
+            return Ok(stale);
+        }
+        let corpus = self.corpus()?;
+        let design = self.path("design/mixtures.csv");
+        if let Some(stale) = one("design", self.design_stamp(&corpus)?.staleness(&design)?) {
+            return Ok(stale);
+        }
+        if !self.path("fit/fit.json").exists() {
+            return none;
+        }
+        if let Some(stale) = one("fit", self.fit_staleness(&corpus)?) {
+            return Ok(stale);
+        }
+        let mixture = self.path("mixture.json");
+        let changes = self.mixture_stamp(&corpus)?.staleness(&mixture)?;
+        Ok(one("mixture", changes).unwrap_or_default())
     }
 }
 
 impl Status {
     fn next_step(&self) -> Option<&'static str> {
         let p = self.proxies;
+        let stale = |part| self.stale.contains_key(part);
         Some(match () {
+            () if stale("corpus") => "tokenize --redo",
+            () if stale("design") => "design --redo",
             () if self.domains.is_none() => "tokenize",
             () if p.planned == 0 => "design",
             () if p.done + p.failed < p.planned => "train",
+            () if stale("fit") => "fit --redo",
             () if !self.fitted => "fit",
+            () if stale("mixture") => "optimize --redo",
             () if !self.optimized => "optimize",
             () if !self.checked => "target",
             () if !self.reported => "report",

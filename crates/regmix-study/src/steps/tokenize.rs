@@ -1,6 +1,7 @@
 //! From text to token shards.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use regmix_data::corpus::Source;
 use regmix_data::tokenize::{Summary, TokenizeOptions, tokenize};
@@ -8,6 +9,7 @@ use regmix_data::tokenizer::{BpeOptions, Tokenizer};
 use regmix_data::{Error, Result};
 
 use crate::config::{TokenizerKind, hub_dataset};
+use crate::source_files::SourceFiles;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
 use crate::watch::Unit;
@@ -63,35 +65,16 @@ impl Study {
         };
         let folder = self.path("corpus");
         let manifest = folder.join("manifest.json");
-        let stamp = Stamp::new(folder.join("inputs.json"))
-            .with("corpus", &config.corpus)?
-            .with("tokenizer", &config.tokenizer)?;
-        let stamp = match &config.tokenizer.path {
-            Some(path) if config.tokenizer.kind == TokenizerKind::File => {
-                let path = self.resolve(path);
-                let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-                stamp.with(
-                    "tokenizer file",
-                    &blake3::hash(&bytes).to_hex()[..16].to_owned(),
-                )?
-            }
-            _ => stamp,
-        };
         if manifest.exists() && !root.exists() {
             // A study may travel without its text.
             return Ok(None);
         }
         let source = Source::open(&root, layout, options)?;
-        // Sizes stand for contents: hashing a large corpus to learn that
-        // nothing is to be done would take as long as tokenizing it.
-        let mut files = String::new();
-        for file in source.files() {
-            let name = file.path.strip_prefix(&root).unwrap_or(&file.path);
-            files.push_str(&format!("{} {}\n", name.display(), file.bytes));
-        }
-        let listing = blake3::hash(files.as_bytes()).to_hex()[..16].to_owned();
-        let stamp = stamp.with("files", &listing)?;
+        let files = SourceFiles::of(&source, &root, &folder.join("files.json"), cx)?;
+        let stamp = self.corpus_stamp(&files)?;
         if stamp.is_fresh(&manifest, "tokenize", cx.redo)? {
+            // Files that were only touched need not be read again next time.
+            files.write()?;
             return Ok(None);
         }
         let tokenizer = self.tokenizer(&source, cx)?;
@@ -115,8 +98,49 @@ impl Study {
             None if e.is_input() => e.in_file(&root),
             _ => e,
         })?;
+        files.write()?;
         stamp.write()?;
         Ok(Some(summary))
+    }
+
+    /// What a corpus tokenized now would be made from.
+    fn corpus_stamp(&self, files: &SourceFiles) -> Result<Stamp> {
+        let config = self.config();
+        let stamp = Stamp::new(self.path("corpus/inputs.json"))
+            .with("corpus", &config.corpus)?
+            .with("tokenizer", &config.tokenizer)?
+            .with("files", &files.digest())?;
+        match &config.tokenizer.path {
+            Some(path) if config.tokenizer.kind == TokenizerKind::File => {
+                let path = self.resolve(path);
+                let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+                stamp.with(
+                    "tokenizer file",
+                    &blake3::hash(&bytes).to_hex()[..16].to_owned(),
+                )
+            }
+            _ => Ok(stamp),
+        }
+    }
+
+    /// What changed since the corpus was tokenized, if anything did; nothing
+    /// is known of text that is not here.
+    pub(crate) fn corpus_staleness(&self) -> Result<Option<String>> {
+        let section = &self.config().corpus;
+        let root = self.resolve(&section.path);
+        if hub_dataset(&section.path).is_some() || !root.exists() {
+            return Ok(None);
+        }
+        let (layout, options) = section.source_options()?;
+        let source = Source::open(&root, layout, options)?;
+        let quiet = Context {
+            watch: &crate::watch::Silent,
+            cancel: &AtomicBool::new(false),
+            redo: false,
+        };
+        let files = SourceFiles::of(&source, &root, &self.path("corpus/files.json"), quiet)?;
+        self.corpus_stamp(&files)?
+            .staleness(&self.path("corpus/manifest.json"))
     }
 
     fn tokenizer(&self, source: &Source, cx: Context<'_>) -> Result<Tokenizer> {

@@ -1,0 +1,132 @@
+//! Knowing whether the text of a corpus is still the text that was tokenized.
+//!
+//! The contents of every file are hashed once. A file that keeps its size and
+//! its time of change is not read again, so that asking costs nothing even
+//! where the corpus is large.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
+
+use regmix_data::corpus::Source;
+use regmix_data::{Error, Result, artefact};
+use serde::{Deserialize, Serialize};
+
+use crate::study::{Context, interrupted};
+use crate::watch::Unit;
+
+/// One file as it was when it was last read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    bytes: u64,
+    /// Nanoseconds since 1970, in text: JSON numbers are not that long.
+    modified: String,
+    blake3: String,
+}
+
+/// The files of a corpus with the hashes of their contents.
+#[derive(Debug)]
+pub(crate) struct SourceFiles {
+    record: PathBuf,
+    known: BTreeMap<String, Seen>,
+    files: BTreeMap<String, Seen>,
+}
+
+impl SourceFiles {
+    /// Looks at the files of a source, and reads those that are not as the
+    /// record says, which need not exist.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the record is damaged, or the user stops.
+    pub(crate) fn of(source: &Source, root: &Path, record: &Path, cx: Context<'_>) -> Result<Self> {
+        let known: BTreeMap<String, Seen> = match record.exists() {
+            true => artefact::read_json(record)?,
+            false => BTreeMap::new(),
+        };
+        let mut files = BTreeMap::new();
+        let mut unread = Vec::new();
+        for file in source.files() {
+            let name = match file.path.strip_prefix(root) {
+                Ok(inside) if !inside.as_os_str().is_empty() => inside,
+                _ => &file.path,
+            };
+            let name = name.display().to_string();
+            let modified = modified(&file.path)?;
+            match known.get(&name) {
+                Some(seen) if seen.bytes == file.bytes && seen.modified == modified => {
+                    files.insert(name, seen.clone());
+                }
+                _ => unread.push((name, file, modified)),
+            }
+        }
+        if !unread.is_empty() {
+            let total = unread.iter().map(|(_, file, _)| file.bytes).sum();
+            cx.watch.begin("read corpus", total, Unit::Bytes);
+            let hashed = unread.into_iter().try_for_each(|(name, file, modified)| {
+                let blake3 = hash(&file.path, cx)?;
+                let bytes = file.bytes;
+                let seen = Seen {
+                    bytes,
+                    modified,
+                    blake3,
+                };
+                files.insert(name, seen);
+                Ok(())
+            });
+            cx.watch.end();
+            hashed?;
+        }
+        Ok(Self {
+            record: record.to_path_buf(),
+            known,
+            files,
+        })
+    }
+
+    /// One name for all names and contents.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (name, seen) in &self.files {
+            hasher.update(format!("{name}\n{}\n", seen.blake3).as_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+
+    /// Writes the record; call it when the corpus made of the files is complete.
+    pub(crate) fn write(&self) -> Result<()> {
+        if self.files == self.known {
+            return Ok(());
+        }
+        artefact::write_json(&self.record, &self.files)
+    }
+}
+
+fn modified(path: &Path) -> Result<String> {
+    let time = std::fs::metadata(path)
+        .and_then(|m| m.modified())
+        .map_err(|e| Error::io(path, e))?;
+    // A time before 1970 is as good a mark as any other.
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(since.as_nanos().to_string())
+}
+
+fn hash(path: &Path, cx: Context<'_>) -> Result<String> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut hasher = blake3::Hasher::new();
+    loop {
+        if cx.cancel.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
+        let n = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
+        if n == 0 {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        hasher.update(&buffer[..n]);
+        cx.watch.advance(n as u64);
+    }
+}
