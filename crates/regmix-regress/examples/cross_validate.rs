@@ -14,8 +14,12 @@
 //! | `--threads` | 1 | threads over folds, targets and mixtures |
 //! | `--subsets` | none | numbers of rows, `32,64,128`: fit on so many random rows, judge on all others |
 //! | `--draws` | 10 | subsets of each size |
-//! | `--score-rows` | 0 | time the prediction of so many mixtures for every target |
+//! | `--score-rows` | 0 | time the expected values of so many mixtures for every target |
+//! | `--predict-rows` | 0 | time the prediction, with standard deviations, of so many mixtures for every target |
 //! | `--folds-out` | none | write the folds, `[repeat][row]` of fold numbers, so that another tool can use the same |
+//!
+//! Besides the names of regressors, `auto` is the automatic choice, made inside
+//! every fold and subset by a cross-validation of its own.
 //!
 //! Spearman's rank correlation is times 100. Per target it is taken over the
 //! out-of-fold predictions of all rows; `mean` is over targets and repeats,
@@ -25,7 +29,9 @@
 //! a proper score (lower is better), in the unit of the losses.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
-use std::collections::{BTreeMap, VecDeque};
+mod common;
+
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rand::seq::SliceRandom;
@@ -34,11 +40,15 @@ use serde_json::{Value, json};
 
 use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::table::Observations;
 use regmix_data::{Error, Result};
 use regmix_regress::metrics::{coverage90, mse, spearman};
 use regmix_regress::regressor::{regressor, score};
-use regmix_regress::{CvOptions, Folds, Model, Prediction, Regressor, Samples, cross_validate};
+use regmix_regress::{
+    AUTO, Auto, CvOptions, Folds, Model, Prediction, Regressor, Samples, cross_validate,
+};
+
+use common::{Arguments, average, observations, spread, with_threads};
 
 struct Options {
     folds: usize,
@@ -48,77 +58,54 @@ struct Options {
     subsets: Vec<usize>,
     draws: usize,
     score_rows: usize,
-    folds_out: Option<String>,
+    predict_rows: usize,
 }
 
 fn main() -> Result<()> {
-    let mut plain = Vec::new();
-    let mut options = Options {
-        folds: 5,
-        repeats: 3,
-        seed: 0,
-        threads: 1,
-        subsets: Vec::new(),
-        draws: 10,
-        score_rows: 0,
-        folds_out: None,
+    let words = Arguments::read(&[
+        "--folds",
+        "--repeats",
+        "--seed",
+        "--threads",
+        "--subsets",
+        "--draws",
+        "--score-rows",
+        "--predict-rows",
+        "--folds-out",
+    ])?;
+    let options = Options {
+        folds: words.number("--folds", 5)?,
+        repeats: words.number("--repeats", 3)?,
+        seed: words.number("--seed", 0)?,
+        threads: words.number("--threads", 1)?,
+        subsets: words.numbers("--subsets", Vec::new())?,
+        draws: words.number("--draws", 10)?,
+        score_rows: words.number("--score-rows", 0)?,
+        predict_rows: words.number("--predict-rows", 0)?,
     };
-    let mut words: VecDeque<String> = std::env::args().skip(1).collect();
-    while let Some(word) = words.pop_front() {
-        if !word.starts_with("--") {
-            plain.push(word);
-            continue;
-        }
-        let value = words
-            .pop_front()
-            .ok_or_else(|| Error::input(format!("`{word}` without a value: expected one")))?;
-        match word.as_str() {
-            "--folds" => options.folds = number(&word, &value)?,
-            "--repeats" => options.repeats = number(&word, &value)?,
-            "--seed" => options.seed = number(&word, &value)?,
-            "--threads" => options.threads = number(&word, &value)?,
-            "--subsets" => {
-                let sizes = value.split(',').map(|n| number(&word, n));
-                options.subsets = sizes.collect::<Result<_>>()?;
-            }
-            "--draws" => options.draws = number(&word, &value)?,
-            "--score-rows" => options.score_rows = number(&word, &value)?,
-            "--folds-out" => options.folds_out = Some(value),
-            _ => return Err(Error::input(format!("unknown option `{word}`"))),
-        }
-    }
-    let [mixtures, losses, names] = &plain[..] else {
+    let [mixtures, losses, names] = &words.plain[..] else {
         return Err(Error::input(format!(
             "{} arguments: expected MIXTURES.csv LOSSES.csv REGRESSOR[,REGRESSOR]",
-            plain.len()
+            words.plain.len()
         )));
     };
-    let table = Observations::join(
-        MixtureTable::read_csv(mixtures)?,
-        ValueTable::read_csv(losses)?,
-    )?;
-    if let Some(path) = &options.folds_out {
+    let table = observations(mixtures, losses)?;
+    if let Some(path) = words.text("--folds-out") {
         std::fs::write(path, folds(&table, &options)?.to_string())
             .map_err(|e| Error::io(path, e))?;
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
-        .build()
-        .map_err(|e| Error::failed(format!("no threads: {e}")))?;
     let judged = names
         .split(',')
         .map(|name| {
-            let regressor = regressor(name)?;
-            pool.install(|| judge(&*regressor, &table, &options))
+            let regressor = match name {
+                AUTO => Box::new(Auto::default()) as Box<dyn Regressor>,
+                name => regressor(name)?,
+            };
+            with_threads(options.threads, || judge(&*regressor, &table, &options))
         })
         .collect::<Result<Vec<_>>>()?;
     println!("{:#}", Value::Array(judged));
     Ok(())
-}
-
-fn number<N: std::str::FromStr>(option: &str, text: &str) -> Result<N> {
-    text.parse()
-        .map_err(|_| Error::input(format!("`{option} {text}`: expected a number")))
 }
 
 /// Fold numbers, `[repeat][row]`, as [`cross_validate`] deals them.
@@ -182,6 +169,9 @@ fn judge(regressor: &dyn Regressor, table: &Observations, options: &Options) -> 
     }
     if options.score_rows > 0 {
         out["score"] = scored(&models, table, options)?;
+    }
+    if options.predict_rows > 0 {
+        out["predict"] = predicted(&models, table, options)?;
     }
     Ok(out)
 }
@@ -286,13 +276,16 @@ fn learnt_from(
     }))
 }
 
+/// So many random mixtures.
+fn drawn(rows: usize, table: &Observations, seed: u64) -> Result<Vec<Vec<f64>>> {
+    let flat = Dirichlet::new(&vec![1.0; table.mixtures.domains().len()])?;
+    let mut rng = stream(seed, "score", "mixtures");
+    Ok((0..rows).map(|_| flat.sample(&mut rng)).collect())
+}
+
 /// Seconds to predict many mixtures for every target, expected values only.
 fn scored(models: &[Model], table: &Observations, options: &Options) -> Result<Value> {
-    let flat = Dirichlet::new(&vec![1.0; table.mixtures.domains().len()])?;
-    let mut rng = stream(options.seed, "score", "mixtures");
-    let drawn: Vec<Vec<f64>> = (0..options.score_rows)
-        .map(|_| flat.sample(&mut rng))
-        .collect();
+    let drawn = drawn(options.score_rows, table, options.seed)?;
     let started = Instant::now();
     let all: Vec<&Model> = models.iter().collect();
     let sum: f64 = score(&all, &drawn).iter().sum();
@@ -300,6 +293,25 @@ fn scored(models: &[Model], table: &Observations, options: &Options) -> Result<V
         "mixtures": options.score_rows,
         "seconds": started.elapsed().as_secs_f64(),
         "mean": sum / (options.score_rows * models.len()) as f64,
+    }))
+}
+
+/// Seconds to predict many mixtures for every target, with standard
+/// deviations.
+fn predicted(models: &[Model], table: &Observations, options: &Options) -> Result<Value> {
+    let drawn = drawn(options.predict_rows, table, options.seed)?;
+    let started = Instant::now();
+    let sd: f64 = (drawn.par_chunks(256))
+        .map(|some| {
+            (models.iter().flat_map(|m| m.predict_batch(some)))
+                .map(|p| p.sd)
+                .sum::<f64>()
+        })
+        .sum();
+    Ok(json!({
+        "mixtures": options.predict_rows,
+        "seconds": started.elapsed().as_secs_f64(),
+        "mean_sd": sd / (options.predict_rows * models.len()) as f64,
     }))
 }
 
@@ -311,15 +323,4 @@ fn interval_score(measured: &[f64], predicted: &[Prediction]) -> f64 {
         high - low + 20.0 * ((low - m).max(0.0) + (m - high).max(0.0))
     });
     average(&scores.collect::<Vec<_>>())
-}
-
-fn average(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Standard deviation with divisor n - 1.
-fn spread(values: &[f64]) -> f64 {
-    let m = average(values);
-    let squares: f64 = values.iter().map(|v| (v - m) * (v - m)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
 }

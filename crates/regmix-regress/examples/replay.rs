@@ -26,17 +26,21 @@
 //! `reached` says how many do.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
-use std::collections::{BTreeMap, VecDeque};
+mod common;
+
+use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use regmix_data::random::stream;
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::regressor::regressor;
 use regmix_regress::{Fit, FitOptions, NextOptions, Objective, Samples};
+
+use common::{Arguments, average, observations, some_runs, spread, with_threads};
 
 struct Options {
     start: usize,
@@ -45,53 +49,33 @@ struct Options {
     seeds: u64,
     regressor: String,
     regrets: Vec<f64>,
-    threads: usize,
 }
 
 fn main() -> Result<()> {
-    let mut plain = Vec::new();
-    let mut options = Options {
-        start: 32,
-        step: 16,
-        rows: 256,
-        seeds: 10,
-        regressor: "gp".to_owned(),
-        regrets: vec![0.05, 0.02, 0.01, 0.005, 0.0],
-        threads: 1,
+    let words = Arguments::read(&[
+        "--start",
+        "--step",
+        "--rows",
+        "--seeds",
+        "--regressor",
+        "--regrets",
+        "--threads",
+    ])?;
+    let options = Options {
+        start: words.number("--start", 32)?,
+        step: words.number("--step", 16)?,
+        rows: words.number("--rows", 256)?,
+        seeds: words.number("--seeds", 10)?,
+        regressor: words.text("--regressor").unwrap_or("gp").to_owned(),
+        regrets: words.numbers("--regrets", vec![0.05, 0.02, 0.01, 0.005, 0.0])?,
     };
-    let mut words: VecDeque<String> = std::env::args().skip(1).collect();
-    while let Some(word) = words.pop_front() {
-        if !word.starts_with("--") {
-            plain.push(word);
-            continue;
-        }
-        let value = words
-            .pop_front()
-            .ok_or_else(|| Error::input(format!("`{word}` without a value: expected one")))?;
-        match word.as_str() {
-            "--start" => options.start = number(&word, &value)?,
-            "--step" => options.step = number(&word, &value)?,
-            "--rows" => options.rows = number(&word, &value)?,
-            "--seeds" => options.seeds = number(&word, &value)?,
-            "--threads" => options.threads = number(&word, &value)?,
-            "--regressor" => options.regressor = value,
-            "--regrets" => {
-                let regrets = value.split(',').map(|r| number(&word, r));
-                options.regrets = regrets.collect::<Result<_>>()?;
-            }
-            _ => return Err(Error::input(format!("unknown option `{word}`"))),
-        }
-    }
-    let [mixtures, losses, objective] = &plain[..] else {
+    let [mixtures, losses, objective] = &words.plain[..] else {
         return Err(Error::input(format!(
             "{} arguments: expected MIXTURES.csv LOSSES.csv OBJECTIVE",
-            plain.len()
+            words.plain.len()
         )));
     };
-    let table = Observations::join(
-        MixtureTable::read_csv(mixtures)?,
-        ValueTable::read_csv(losses)?,
-    )?;
+    let table = observations(mixtures, losses)?;
     let all: Vec<usize> = (0..table.mixtures.len()).collect();
     if options.step == 0 || options.start < Fit::MIN_ROWS || options.rows > all.len() {
         return Err(Error::input(format!(
@@ -110,21 +94,12 @@ fn main() -> Result<()> {
         table,
         options,
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(replay.options.threads)
-        .build()
-        .map_err(|e| Error::failed(format!("no threads: {e}")))?;
-    let out = pool.install(|| replay.run())?;
+    let out = with_threads(words.number("--threads", 1)?, || replay.run())?;
     println!(
         "{}",
         serde_json::to_string_pretty(&out).map_err(|e| Error::failed(e.to_string()))?
     );
     Ok(())
-}
-
-fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {
-    text.parse()
-        .map_err(|_| Error::input(format!("`{text}`, expected a number")).field(option))
 }
 
 /// The objective of every row: `mean` or a target.
@@ -220,20 +195,9 @@ impl Replay {
     /// A batch from what is left.
     fn next(&self, rows: &[usize], rest: &[usize], seed: u64) -> Result<Vec<usize>> {
         let mixtures = &self.table.mixtures;
-        let some = MixtureTable::new(
-            mixtures.domains().clone(),
-            (rows.iter()).map(|&i| (mixtures.runs()[i].clone(), mixtures.mixtures()[i].clone())),
-        )?;
-        let values = ValueTable::new(
-            self.table.values.targets().to_vec(),
-            (rows.iter()).map(|&i| {
-                let run = mixtures.runs()[i].clone();
-                (run, self.table.values.rows()[i].clone())
-            }),
-        )?;
         // Acquisition has a process of its own: the fit only holds the runs.
         let fit = Fit::train(
-            &Observations::join(some, values)?,
+            &some_runs(&self.table, rows)?,
             &FitOptions {
                 regressors: vec!["mean".into()],
                 folds: 2,
@@ -277,7 +241,7 @@ impl Replay {
             .map(|(k, n)| {
                 let observed: Vec<f64> = paths.iter().map(|p| p.observed[k]).collect();
                 let predicted: Vec<f64> = paths.iter().map(|p| p.predicted[k]).collect();
-                json!({"rows": n, "observed": spread(&observed), "predicted": spread(&predicted)})
+                json!({"rows": n, "observed": summed_up(&observed), "predicted": summed_up(&predicted)})
             })
             .collect();
         let reach: BTreeMap<String, Value> = (self.options.regrets.iter())
@@ -290,7 +254,7 @@ impl Replay {
                     .map(|k| k.map_or(never, |k| sizes[k]) as f64)
                     .collect();
                 let count = reached.iter().flatten().count();
-                let mut out = spread(&rows);
+                let mut out = summed_up(&rows);
                 out["reached"] = json!(count);
                 (regret.to_string(), out)
             })
@@ -300,9 +264,6 @@ impl Replay {
 }
 
 /// Mean and standard deviation over starts.
-fn spread(values: &[f64]) -> Value {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    json!({"mean": mean, "sd": (squares / (n - 1.0).max(1.0)).sqrt()})
+fn summed_up(values: &[f64]) -> Value {
+    json!({"mean": average(values), "sd": spread(values)})
 }

@@ -232,12 +232,17 @@ impl Fit {
 
     /// Writes `fit.json` (models), `league.csv`, `predictions.csv`
     /// (out-of-fold), `mixtures.csv` and `values.csv` (what was fitted) into
-    /// a folder, each atomically, `fit.json` last: where it is, all is.
+    /// a folder, each atomically, `fit.json` last: where it is, all is. The
+    /// `learning.csv` of an earlier fit is removed.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
+        let learning = dir.join("learning.csv");
+        if learning.exists() {
+            std::fs::remove_file(&learning).map_err(|e| Error::io(&learning, e))?;
+        }
         self.observations
             .mixtures
             .write_csv(dir.join("mixtures.csv"))?;

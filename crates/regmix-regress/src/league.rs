@@ -194,14 +194,14 @@ pub(crate) fn from_csv<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Ve
 }
 
 /// Numbers that may be missing: an empty field instead of NaN.
-mod maybe {
+pub(crate) mod maybe {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         x.is_finite().then_some(*x).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
         Ok(Option::deserialize(d)?.unwrap_or(f64::NAN))
     }
 }

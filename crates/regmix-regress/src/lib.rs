@@ -11,6 +11,7 @@
 //! - [`Recommendation`]: the best mixture under [`Constraints`], with
 //!   intervals, spread, and a warning where it leaves what proxies covered.
 //! - [`Fit::next_runs`]: the mixtures to train proxies on next.
+//! - [`LearningCurve`]: how accuracy grows with the number of proxies.
 //! - [`Front`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
@@ -64,10 +65,12 @@ mod bimix;
 mod cautions;
 mod choose;
 mod constraints;
+mod contestants;
 mod cross_validation;
 mod fit;
 mod interactions;
 mod league;
+mod learning;
 pub mod metrics;
 mod objective;
 mod pareto;
@@ -89,13 +92,14 @@ pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
 pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;
 pub use league::{AUTO, Entry, League};
+pub use learning::{LearningCurve, LearningOptions, LearningPoint};
 pub use objective::{Baseline, Objective, Scorer};
 pub use pareto::{Front, ParetoPoint};
 pub use recommend::{
     Budget, Estimate, Gap, Method, Provenance, Pull, RecommendOptions, Recommendation, Reference,
     TargetEstimate, WeightSpread,
 };
-pub use regressor::{Model, Prediction, Regressor};
+pub use regressor::{Auto, Model, Prediction, Regressor};
 pub use repetition::effective_tokens;
 pub use samples::Samples;
 pub use support::Support;

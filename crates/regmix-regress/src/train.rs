@@ -1,45 +1,29 @@
 //! Training a [`Fit`]: judge, choose, fit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use rayon::prelude::*;
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Result};
 
 use crate::choose::{automatic, calibration, lowest_error};
-use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
+use crate::contestants::Contestants;
+use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::{Choice, Dropped, Fit, FitOptions, Head, OutOfFold, TargetFit, measured};
 use crate::league::{AUTO, Entry, League};
 use crate::metrics::{mse, variance};
-use crate::regressor::{ConstantModel, Ensemble, EnsembleModel, Model, Regressor, regressor};
+use crate::regressor::{ConstantModel, Model};
 use crate::samples::Samples;
-
-/// What was judged for one target: a cross-validation each, or why there is
-/// none.
-struct Judged {
-    /// As [`Contestants::asked`].
-    asked: Vec<Result<Arc<CrossValidation>>>,
-    /// As [`Contestants::singles`].
-    singles: Vec<Result<Arc<CrossValidation>>>,
-}
-
-/// The regressors that stand for election.
-struct Contestants {
-    /// What the user asked for, `mean` first.
-    asked: Vec<Box<dyn Regressor>>,
-    /// What is cross-validated: those that are no ensemble, and the members
-    /// of those that are. Ensembles are worked out from their members.
-    singles: Vec<Box<dyn Regressor>>,
-}
 
 pub(crate) fn train(
     observations: &Observations,
     options: &FitOptions,
     watch: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fit> {
-    let contestants = Contestants::new(options)?;
+    let wanted = (options.regressors.iter()).chain(match &options.choice {
+        Choice::Auto => None,
+        Choice::Named(name) => Some(name),
+    });
+    let contestants = Contestants::new(wanted.map(String::as_str))?;
     let domains = observations.mixtures.domains().clone();
     let mut head = Head::new(domains, observations.mixtures.len(), options)?;
     let names = observations.values.targets();
@@ -60,7 +44,13 @@ pub(crate) fn train(
         usable.push(enough(observations, t, target)?);
     }
     head.warnings = crate::cautions::about(observations);
-    let judged = contestants.judge(&usable, options, watch);
+    let samples: Vec<&Samples<'_>> = usable.iter().map(|(_, samples)| samples).collect();
+    let cv = CvOptions {
+        folds: options.folds,
+        repeats: options.repeats,
+        seed: options.seed,
+    };
+    let judged = contestants.judge(&samples, &cv, watch);
     let mut entries = Vec::new();
     let mut predictions = Vec::new();
     let mut winners = Vec::new();
@@ -143,110 +133,6 @@ pub(crate) fn train(
         predictions,
         observations: observations.clone(),
     })
-}
-
-impl Contestants {
-    /// The regressors to judge, the mean first: each once.
-    fn new(options: &FitOptions) -> Result<Self> {
-        let mut names = vec!["mean"];
-        let wanted = options.regressors.iter().chain(match &options.choice {
-            Choice::Auto => None,
-            Choice::Named(name) => Some(name),
-        });
-        for name in wanted {
-            if !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        let asked: Vec<Box<dyn Regressor>> =
-            names.iter().map(|n| regressor(n)).collect::<Result<_>>()?;
-        let mut single: Vec<&str> = Vec::new();
-        for contestant in &asked {
-            match contestant.ensemble() {
-                None => single.push(contestant.name()),
-                Some(ensemble) => single.extend(ensemble.members().map(Regressor::name)),
-            }
-        }
-        let mut singles: Vec<Box<dyn Regressor>> = Vec::new();
-        for name in single {
-            if singles.iter().all(|s| s.name() != name) {
-                singles.push(regressor(name)?);
-            }
-        }
-        Ok(Self { asked, singles })
-    }
-
-    /// Cross-validates everything that was asked for on every target.
-    fn judge(
-        &self,
-        usable: &[(Vec<usize>, Samples<'_>)],
-        options: &FitOptions,
-        watch: &(dyn Fn(usize, usize) + Sync),
-    ) -> Vec<Judged> {
-        let cv = CvOptions {
-            folds: options.folds,
-            repeats: options.repeats,
-            seed: options.seed,
-        };
-        let jobs: Vec<(usize, usize)> = (0..usable.len())
-            .flat_map(|t| (0..self.singles.len()).map(move |r| (t, r)))
-            .collect();
-        let done = AtomicUsize::new(0);
-        let mut judged = jobs
-            .par_iter()
-            .map(|&(t, r)| {
-                let out = cross_validate(&*self.singles[r], &usable[t].1, &cv);
-                watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-                out.map(Arc::new)
-            })
-            .collect::<Vec<_>>()
-            .into_iter();
-        (usable.iter())
-            .map(|(_, samples)| {
-                let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
-                let asked = (self.asked.iter())
-                    .map(|contestant| match contestant.ensemble() {
-                        None => singles[self.single(contestant.name())].clone(),
-                        Some(ensemble) => {
-                            let members = ensemble.usable(|m| self.of_single(m, &singles))?;
-                            Ensemble::combine(samples.values(), &members).map(Arc::new)
-                        }
-                    })
-                    .collect();
-                Judged { asked, singles }
-            })
-            .collect()
-    }
-
-    /// Fits one of those asked for to all rows of a target.
-    fn fit(&self, r: usize, samples: &Samples<'_>, judged: &Judged, seed: u64) -> Result<Model> {
-        let Some(ensemble) = self.asked[r].ensemble() else {
-            return self.asked[r].fit(samples, seed);
-        };
-        let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
-        let weights = Ensemble::weights_of(samples.values(), &members)?;
-        let models = (members.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Model::Ensemble(EnsembleModel::new(models)))
-    }
-
-    fn single(&self, name: &str) -> usize {
-        // Every name that is asked for was put there.
-        (self.singles.iter().position(|s| s.name() == name)).unwrap_or(0)
-    }
-
-    /// The cross-validation of a member.
-    fn of_single<'a>(
-        &self,
-        member: &dyn Regressor,
-        singles: &'a [Result<Arc<CrossValidation>>],
-    ) -> Result<&'a CrossValidation> {
-        match &singles[self.single(member.name())] {
-            Ok(cv) => Ok(cv),
-            Err(e) => Err(e.clone()),
-        }
-    }
 }
 
 fn named(options: &FitOptions, name: &str) -> bool {

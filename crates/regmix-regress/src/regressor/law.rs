@@ -1,5 +1,7 @@
 //! The power laws with cross terms: evaluation and derivatives.
 
+use std::f64::consts::LOG2_E;
+
 use serde::{Deserialize, Serialize};
 
 use super::Prediction;
@@ -77,12 +79,10 @@ impl LawModel {
     /// The expected value of every row of a block.
     pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         out.fill(self.irreducible());
-        let mut sum = vec![0.0; block.len()];
         for term in terms_of(&self.raw, self.domains()) {
             vector::widest(AddTerm {
                 term: &term,
                 ln: block.ln(),
-                sum: &mut sum,
                 out,
             });
         }
@@ -178,12 +178,15 @@ impl Term<'_> {
     }
 }
 
+/// Rows that a term is worked out for side by side: sums of so many stay in
+/// registers.
+const LANES: usize = 16;
+
 /// Adds a term to every row of a block.
 struct AddTerm<'a> {
     term: &'a Term<'a>,
     /// `[domains][rows]`.
     ln: &'a [f64],
-    sum: &'a mut [f64],
     out: &'a mut [f64],
 }
 
@@ -193,19 +196,34 @@ impl Op for AddTerm<'_> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // These become vector instructions.
     fn run<const FMA: bool>(self) {
-        let Self { term, ln, sum, out } = self;
-        let n = sum.len();
-        sum.fill(term.e);
-        for j in 0..term.t.len() {
-            let (t, column) = (term.t[j], &ln[j * n..(j + 1) * n]);
-            for i in 0..n {
-                sum[i] += vector::exp::<FMA>(madd::<FMA>(term.q, column[i], t));
+        let Self { term, ln, out } = self;
+        let n = out.len();
+        // To base 2, in which powers are cheapest.
+        let q = term.q * LOG2_E;
+        let mut lanes = [0.0; LANES];
+        for from in (0..n).step_by(LANES) {
+            let here = LANES.min(n - from);
+            let mut sum = [term.e; LANES];
+            for (j, t) in term.t.iter().enumerate() {
+                let (t, column) = (t * LOG2_E, &ln[j * n + from..]);
+                let x = match column.first_chunk::<LANES>() {
+                    Some(x) if here == LANES => x,
+                    _ => {
+                        lanes[..here].copy_from_slice(&column[..here]);
+                        &lanes
+                    }
+                };
+                for i in 0..LANES {
+                    sum[i] += vector::exp2::<FMA>(madd::<FMA>(q, x[i], t));
+                }
             }
-        }
-        let out = &mut out[..n];
-        for i in 0..n {
-            let ln_sum = vector::ln::<FMA>(sum[i]);
-            out[i] += vector::exp::<FMA>(madd::<FMA>(-term.b, ln_sum, term.ln_a));
+            for i in 0..LANES {
+                let ln_sum = vector::ln::<FMA>(sum[i]);
+                sum[i] = vector::exp::<FMA>(madd::<FMA>(-term.b, ln_sum, term.ln_a));
+            }
+            for i in 0..here {
+                out[from + i] += sum[i];
+            }
         }
     }
 }

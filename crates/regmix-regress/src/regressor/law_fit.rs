@@ -14,7 +14,7 @@ use super::uncertainty::{Linearised, Uncertainty};
 use super::{Model, Regressor};
 use crate::metrics::variance;
 use crate::samples::Samples;
-use crate::vector::{self, Op};
+use crate::vector::{self, Op, dot};
 
 /// Fits [`LawModel`]: `L(r) = c + Σ_k A_k (e_k + Σ_j t_kj r_j^q_k)^(-b_k)`,
 /// with one term ([`Law::one`], `law1`) or two ([`Law::two`], `law2`).
@@ -296,22 +296,6 @@ impl Op for Evaluate<'_> {
         }
         dot(&self.scratch.residuals, &self.scratch.residuals)
     }
-}
-
-/// Σ a b, in eight running sums: one alone would wait for itself.
-#[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = (a8.remainder().iter().zip(b8.remainder()))
-        .map(|(a, b)| a * b)
-        .sum();
-    for (a, b) in a8.zip(b8) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

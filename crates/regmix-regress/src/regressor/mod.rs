@@ -19,6 +19,7 @@
 //!
 //! Names joined by `+` are the mean of those, such as `law1+gp`.
 
+mod auto;
 mod bimix;
 pub(crate) mod block;
 mod dml;
@@ -44,6 +45,7 @@ use regmix_data::{Error, Result};
 
 use crate::samples::Samples;
 
+pub use auto::Auto;
 pub use bimix::{Bimix, BimixModel};
 pub use dml::Dml;
 pub use elastic_net::ElasticNet;

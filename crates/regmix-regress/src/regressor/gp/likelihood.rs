@@ -273,8 +273,7 @@ impl Op for Gradient<'_> {
     #[allow(clippy::needless_range_loop)] // These become vector instructions.
     fn run<const FMA: bool>(self) {
         let (n, d) = (self.n, self.domains);
-        let mut matern = [0.0; 4];
-        let mut linear = [0.0; 4];
+        let (mut matern, mut linear) = (0.0, 0.0);
         let mut diagonal = vec![0.0; n];
         let mut by_distance = vec![0.0; n];
         let (lengths, _) = self.gradient[HEAD..].split_at_mut(d);
@@ -291,11 +290,10 @@ impl Op for Gradient<'_> {
             }
             let own = weights[0];
             diagonal[c] = own;
-            matern[0] += 0.5 * own * materns[0];
-            linear[0] += 0.5 * own * linears[0];
+            weights[0] = 0.5 * own;
+            matern += vector::dot(weights, materns);
+            linear += vector::dot(weights, linears);
             weights[0] = 0.0;
-            lanes(&mut matern, weights, materns);
-            lanes(&mut linear, weights, linears);
             for (w, s) in weights.iter_mut().zip(slopes) {
                 *w *= s;
             }
@@ -303,26 +301,12 @@ impl Op for Gradient<'_> {
                 *g += weighted_squares(weights, &column[c..]);
             }
         }
-        self.gradient[0] = 2.0 * matern.iter().sum::<f64>();
-        self.gradient[1] = 2.0 * (2.0 * self.p[1]).exp() * linear.iter().sum::<f64>();
+        self.gradient[0] = 2.0 * matern;
+        self.gradient[1] = 2.0 * (2.0 * self.p[1]).exp() * linear;
         self.gradient[2] = (2.0 * self.p[2]).exp() * diagonal.iter().sum::<f64>();
         for (j, zeros) in self.zeros.chunks_exact(n).enumerate() {
             let sum: f64 = diagonal.iter().zip(zeros).map(|(w, z)| w * z).sum();
             self.gradient[HEAD + d + j] = (2.0 * self.p[HEAD + d + j]).exp() * sum;
-        }
-    }
-}
-
-/// Adds Σ a b to four running sums.
-#[inline(always)]
-fn lanes(sums: &mut [f64; 4], a: &[f64], b: &[f64]) {
-    let (a4, b4) = (a.chunks_exact(4), b.chunks_exact(4));
-    for (a, b) in a4.remainder().iter().zip(b4.remainder()) {
-        sums[0] += a * b;
-    }
-    for (a, b) in a4.zip(b4) {
-        for i in 0..4 {
-            sums[i] += a[i] * b[i];
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A fitted Gaussian process.
 
+use std::f64::consts::{LN_2, LOG2_E};
+
 use faer::{Mat, Par};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,10 @@ use crate::vector::{self, Op, madd};
 
 /// Rows scored side by side: four vectors of four doubles.
 const LANES: usize = 16;
+
+/// Squared distances times this are those of `√5ρ / ln 2`, so that
+/// `e^(-√5ρ)` is a power of 2.
+const STRETCH: f64 = 5.0 * LOG2_E * LOG2_E;
 
 /// The posterior of a Gaussian process over the logarithm of the values (the
 /// values themselves where some are not positive).
@@ -37,7 +43,7 @@ pub struct GpModel {
     inputs: Inputs,
     /// Rows over lengthscales, `[rows][domains]`.
     scaled: Vec<f64>,
-    /// Squared length of every scaled row.
+    /// Squared length of every scaled row, times [`STRETCH`].
     norms: Vec<f64>,
     inverse_lengths: Vec<f64>,
     /// Weights of the rows.
@@ -167,7 +173,7 @@ impl GpModel {
         }
         let norms = scaled
             .chunks(d)
-            .map(|x| x.iter().map(|x| x * x).sum())
+            .map(|x| x.iter().map(|x| STRETCH * x * x).sum())
             .collect();
         Ok(Self {
             stored: Stored {
@@ -236,9 +242,9 @@ impl GpModel {
                     let x = self.inputs.of_warped(j, warped[j * n + from + i]);
                     straight[i] += self.slopes[j] * x;
                     let x = x * self.inverse_lengths[j];
-                    norms[i] += x * x;
+                    norms[i] += STRETCH * x * x;
                     // With the -2 of |a - b|² = |a|² + |b|² - 2 a·b.
-                    queries[j][i] = -2.0 * x;
+                    queries[j][i] = -2.0 * STRETCH * x;
                 }
             }
             vector::widest(Score {
@@ -384,7 +390,7 @@ fn matern(distance: f64) -> f64 {
 
 /// Σ_i α_i m(|q - x_i|) for sixteen queries.
 struct Score<'a> {
-    /// -2 times scaled inputs, by domain.
+    /// -2 times scaled inputs, by domain, times [`STRETCH`].
     queries: &'a [[f64; LANES]],
     query_norms: &'a [f64; LANES],
     rows: &'a [f64],
@@ -416,9 +422,9 @@ impl Op for Score<'_> {
                 }
             }
             for l in 0..LANES {
-                let t = (5.0 * (distance[l] + norms[i]).max(0.0)).sqrt();
-                let bend = madd::<FMA>(t, madd::<FMA>(t, 1.0 / 3.0, 1.0), 1.0);
-                sums[l] = madd::<FMA>(alpha[i] * bend, vector::exp::<FMA>(-t), sums[l]);
+                let t = (distance[l] + norms[i]).max(0.0).sqrt();
+                let bend = madd::<FMA>(t, madd::<FMA>(t, LN_2 * LN_2 / 3.0, LN_2), 1.0);
+                sums[l] = madd::<FMA>(alpha[i] * bend, vector::exp2::<FMA>(-t), sums[l]);
             }
         }
         *self.sums = sums;

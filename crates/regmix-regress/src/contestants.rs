@@ -1,0 +1,131 @@
+//! The regressors that are judged against each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use regmix_data::Result;
+
+use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
+use crate::regressor::{Ensemble, EnsembleModel, Model, Regressor, regressor};
+use crate::samples::Samples;
+
+/// What was judged for one target: a cross-validation each, or why there is
+/// none.
+pub(crate) struct Judged {
+    /// As [`Contestants::asked`].
+    pub(crate) asked: Vec<Result<Arc<CrossValidation>>>,
+    /// As [`Contestants::singles`].
+    singles: Vec<Result<Arc<CrossValidation>>>,
+}
+
+/// The regressors that stand for election.
+pub(crate) struct Contestants {
+    /// What the user asked for, `mean` first.
+    pub(crate) asked: Vec<Box<dyn Regressor>>,
+    /// What is cross-validated: those that are no ensemble, and the members
+    /// of those that are. Ensembles are worked out from their members.
+    singles: Vec<Box<dyn Regressor>>,
+}
+
+impl Contestants {
+    /// The regressors to judge, the mean first: each once.
+    pub(crate) fn new<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut names = vec!["mean"];
+        for name in wanted {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let asked: Vec<Box<dyn Regressor>> =
+            names.iter().map(|n| regressor(n)).collect::<Result<_>>()?;
+        let mut single: Vec<&str> = Vec::new();
+        for contestant in &asked {
+            match contestant.ensemble() {
+                None => single.push(contestant.name()),
+                Some(ensemble) => single.extend(ensemble.members().map(Regressor::name)),
+            }
+        }
+        let mut singles: Vec<Box<dyn Regressor>> = Vec::new();
+        for name in single {
+            if singles.iter().all(|s| s.name() != name) {
+                singles.push(regressor(name)?);
+            }
+        }
+        Ok(Self { asked, singles })
+    }
+
+    /// Cross-validates everything that was asked for on every target.
+    pub(crate) fn judge(
+        &self,
+        targets: &[&Samples<'_>],
+        cv: &CvOptions,
+        watch: &(dyn Fn(usize, usize) + Sync),
+    ) -> Vec<Judged> {
+        let jobs: Vec<(usize, usize)> = (0..targets.len())
+            .flat_map(|t| (0..self.singles.len()).map(move |r| (t, r)))
+            .collect();
+        let done = AtomicUsize::new(0);
+        let mut judged = jobs
+            .par_iter()
+            .map(|&(t, r)| {
+                let out = cross_validate(&*self.singles[r], targets[t], cv);
+                watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+                out.map(Arc::new)
+            })
+            .collect::<Vec<_>>()
+            .into_iter();
+        (targets.iter())
+            .map(|samples| {
+                let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
+                let asked = (self.asked.iter())
+                    .map(|contestant| match contestant.ensemble() {
+                        None => singles[self.single(contestant.name())].clone(),
+                        Some(ensemble) => {
+                            let members = ensemble.usable(|m| self.of_single(m, &singles))?;
+                            Ensemble::combine(samples.values(), &members).map(Arc::new)
+                        }
+                    })
+                    .collect();
+                Judged { asked, singles }
+            })
+            .collect()
+    }
+
+    /// Fits one of those asked for to all rows of a target.
+    pub(crate) fn fit(
+        &self,
+        r: usize,
+        samples: &Samples<'_>,
+        judged: &Judged,
+        seed: u64,
+    ) -> Result<Model> {
+        let Some(ensemble) = self.asked[r].ensemble() else {
+            return self.asked[r].fit(samples, seed);
+        };
+        let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
+        let weights = Ensemble::weights_of(samples.values(), &members)?;
+        let models = (members.iter().zip(weights))
+            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Model::Ensemble(EnsembleModel::new(models)))
+    }
+
+    fn single(&self, name: &str) -> usize {
+        // Every name that is asked for was put there.
+        (self.singles.iter().position(|s| s.name() == name)).unwrap_or(0)
+    }
+
+    /// The cross-validation of a member.
+    fn of_single<'a>(
+        &self,
+        member: &dyn Regressor,
+        singles: &'a [Result<Arc<CrossValidation>>],
+    ) -> Result<&'a CrossValidation> {
+        match &singles[self.single(member.name())] {
+            Ok(cv) => Ok(cv),
+            Err(e) => Err(e.clone()),
+        }
+    }
+}
