@@ -22,6 +22,10 @@
 //! It does not yet learn schedules from trajectories; it reads, checks, joins
 //! and writes them.
 
+mod segments;
+mod stages;
 mod trajectories;
 
+pub use segments::{Segment, Segments};
+pub use stages::{Resample, StageGrid, StageLosses};
 pub use trajectories::{Point, Trajectories};
