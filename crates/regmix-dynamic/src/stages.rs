@@ -97,11 +97,6 @@ impl StageGrid {
         (self.0[stage], self.0[stage + 1])
     }
 
-    /// The share of training that a stage takes.
-    pub(crate) fn share(&self, stage: usize) -> f64 {
-        self.0[stage + 1] - self.0[stage]
-    }
-
     /// The stage that goes on at a fraction of training; `None` before the
     /// first point.
     pub fn stage_at(&self, fraction: f64) -> Option<usize> {
