@@ -9,7 +9,8 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    Config, Dynamics, Lookahead, Planner, Request, Schedule, Segments, TargetRun, Transitions,
+    Config, Dynamics, First, Lookahead, Planner, Request, Schedule, Segments, TargetRun,
+    Transitions,
 };
 use regmix_regress::regressor::regressor;
 use regmix_regress::search::{SimulateOptions, Surface, simulate};
@@ -66,14 +67,15 @@ fn main() -> Result<()> {
             0.5,
             Config {
                 lookahead: Lookahead::Stage,
+                first: First::Prior,
                 ..Config::improved()
             },
         ),
         (
-            "improved, half, never one",
+            "improved, half, first on prior",
             0.5,
             Config {
-                static_unless: 0.0,
+                first: First::Prior,
                 ..Config::improved()
             },
         ),
@@ -143,16 +145,11 @@ fn end(world: &World, mixtures: &[Vec<f64>]) -> f64 {
     last.iter().sum::<f64>() / last.len() as f64
 }
 
-/// The best loss by a plan that knows the world, after a first segment on the
-/// prior; and by one mixture throughout the rest.
+/// The best loss by a plan that knows the world, and by one mixture.
 fn truth(world: &World, prior: &Mixture) -> (f64, f64) {
     let first = prior.weights().to_vec();
-    let value = |m: &[Vec<f64>]| {
-        let mut all = vec![first.clone()];
-        all.extend_from_slice(m);
-        end(world, &all)
-    };
-    let stages = world.grid().stages();
+    let value = |m: &[Vec<f64>]| end(world, m);
+    let stages = world.grid().stages() + 1;
     let n = first.len();
     // Coordinate steps of shrinking size: slow and sure.
     let search = |tied: bool| {

@@ -56,6 +56,17 @@ pub enum Start {
     Regression,
 }
 
+/// What the first segment is on, before the first stage point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum First {
+    /// The prior: the paper, "no knowledge yet".
+    Prior,
+    /// A mixture that is planned with the others: proxies do tell what the
+    /// first losses are by their mixtures. Needs `lookahead = "run"`.
+    Planned,
+}
+
 /// How far ahead a mixture is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +105,7 @@ pub enum Search {
 /// | `state` | objective | losses | |
 /// | `outcome` | next | log_ratio | `smooth` always has the latter |
 /// | `start` | mean | regression | |
+/// | `first` | prior | planned | |
 /// | `lookahead` | stage | run | |
 /// | `search` | simulate | descend | |
 /// | `draws`, `best`, `alpha` | 100 000, 128, 1 | the same | as [`SimulateOptions`] |
@@ -102,7 +114,7 @@ pub enum Search {
 /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
 /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
 /// | `bootstrap` | 0 | 20 | refits on resampled runs, 0 or 2 and more |
-/// | `static_unless` | 0 | 1 | standard deviations of its gain that a schedule must show, else the best single mixture is kept |
+/// | `static_unless` | 0 | 2 | standard deviations of its gain that a schedule must show, else the best single mixture is kept |
 /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online |
 /// | `seed` | 0 | 0 | |
 ///
@@ -143,6 +155,8 @@ pub struct Config {
     pub outcome: Outcome,
     /// Where a plan starts.
     pub start: Start,
+    /// What the first segment is on.
+    pub first: First,
     /// How far it looks.
     pub lookahead: Lookahead,
     /// How mixtures are searched for.
@@ -190,6 +204,7 @@ impl Config {
             state: State::Objective,
             outcome: Outcome::Next,
             start: Start::Mean,
+            first: First::Prior,
             lookahead: Lookahead::Stage,
             search: Search::Simulate,
             draws: 100_000,
@@ -218,11 +233,12 @@ impl Config {
             state: State::Losses,
             outcome: Outcome::LogRatio,
             start: Start::Regression,
+            first: First::Planned,
             lookahead: Lookahead::Run,
             search: Search::Descend,
             size: SizeCorrection::FirstSegment,
             bootstrap: 20,
-            static_unless: 1.0,
+            static_unless: 2.0,
             ..Self::paper()
         }
     }
@@ -272,6 +288,12 @@ impl Config {
         if !(0.0..=1.0).contains(&self.ramp) {
             return wrong("ramp", self.ramp.to_string(), "a share between 0 and 1");
         }
+        if self.first == First::Planned && self.lookahead == Lookahead::Stage {
+            let error = Error::input("planned: it looks to the end of the run");
+            return Err(error
+                .field("first")
+                .help("set `lookahead = \"run\"`, or `first = \"prior\"`"));
+        }
         if self.bootstrap == 1 {
             return wrong("bootstrap", "1".to_owned(), "0 or at least 2 refits");
         }
@@ -317,6 +339,7 @@ struct Section {
     state: Option<State>,
     outcome: Option<Outcome>,
     start: Option<Start>,
+    first: Option<First>,
     lookahead: Option<Lookahead>,
     search: Option<Search>,
     draws: Option<usize>,
@@ -348,6 +371,7 @@ impl From<Section> for Config {
             state: s.state.unwrap_or(base.state),
             outcome: s.outcome.unwrap_or(base.outcome),
             start: s.start.unwrap_or(base.start),
+            first: s.first.unwrap_or(base.first),
             lookahead: s.lookahead.unwrap_or(base.lookahead),
             search: s.search.unwrap_or(base.search),
             draws: s.draws.unwrap_or(base.draws),

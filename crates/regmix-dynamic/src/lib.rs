@@ -25,6 +25,7 @@
 mod config;
 mod dynamics;
 mod export;
+mod first;
 mod goal;
 mod online;
 mod plan;
@@ -40,7 +41,7 @@ mod stages;
 mod trajectories;
 mod transitions;
 
-pub use config::{Config, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
+pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
 pub use dynamics::{Dynamics, Moment, Slopes};
 pub use export::{ExportOptions, Trainer};
 pub use online::{Controller, ControllerState, Decision, protocol};

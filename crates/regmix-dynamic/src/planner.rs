@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Budget, Constraints, Objective};
 
-use crate::config::{Config, State};
+use crate::config::{Config, First, State};
 use crate::dynamics::Dynamics;
+use crate::first::FromStart;
 use crate::goal::Goal;
 use crate::plan::bounds::{Bounds, available};
 use crate::plan::{Plan, Position, Problem};
@@ -160,29 +161,34 @@ impl Planner {
         &self.measured
     }
 
-    pub(crate) fn position(&self, model: &StageModel) -> Position {
-        let at = model.grid().points()[0];
+    /// Where planning starts: at the first stage point, or at step 0.
+    fn position(&self, model: &StageModel) -> Position {
+        let prior = self.first.weights();
+        let at = match self.request.config.first {
+            First::Prior => model.grid().points()[0],
+            First::Planned => 0.0,
+        };
         Position {
             stage: 0,
             fraction: at,
-            state: model.start(self.request.config.start, self.first.weights()),
-            used: self.first.weights().iter().map(|w| at * w).collect(),
-            previous: self.first.weights().to_vec(),
+            state: model.start(self.request.config.start, prior),
+            used: prior.iter().map(|w| at * w).collect(),
+            previous: prior.to_vec(),
         }
     }
 
-    pub(crate) fn problem<'a>(
+    fn problem<'a>(
         &'a self,
-        model: &'a StageModel,
-        position: Position,
-    ) -> Problem<'a, StageModel> {
+        model: &StageModel,
+        dynamics: &'a (dyn Dynamics + 'a),
+    ) -> Problem<'a, dyn Dynamics + 'a> {
         Problem::new(
-            model,
+            dynamics,
             self.goal.clone(),
             &self.request.prior,
             self.bounds.clone(),
             &self.request.config,
-            position,
+            self.position(model),
         )
     }
 
@@ -196,7 +202,12 @@ impl Planner {
     /// When bounds clash, or predictions are not finite.
     pub fn schedule(&self) -> Result<Schedule> {
         let config = &self.request.config;
-        let problem = self.problem(&self.model, self.position(&self.model));
+        let from_start = FromStart::new(&self.model);
+        let dynamics: &dyn Dynamics = match config.first {
+            First::Prior => &self.model,
+            First::Planned => &from_start,
+        };
+        let problem = self.problem(&self.model, dynamics);
         let mut plan = problem.solve()?;
         let refits = (0..config.bootstrap)
             .into_par_iter()
@@ -224,8 +235,10 @@ impl Planner {
             fell_back = true;
         }
         let domains = self.model.domains();
-        let mixtures = std::iter::once(Ok(self.first.clone()))
-            .chain((plan.mixtures.iter()).map(|m| Mixture::normalized(domains.clone(), m.clone())));
+        let before = (config.first == First::Prior).then(|| Ok(self.first.clone()));
+        let planned =
+            (plan.mixtures.iter()).map(|m| Mixture::normalized(domains.clone(), m.clone()));
+        let mixtures = before.into_iter().chain(planned);
         let mut out = Schedule::of_mixtures(
             self.model.grid(),
             mixtures.collect::<Result<_>>()?,
@@ -260,7 +273,12 @@ impl Planner {
         let config = &self.request.config;
         let rows = self.rows.resampled(config.seed, number);
         let model = StageModel::fit_like(&rows, config, Some(&self.model))?;
-        let problem = self.problem(&model, self.position(&model));
+        let from_start = FromStart::new(&model);
+        let dynamics: &dyn Dynamics = match config.first {
+            First::Prior => &model,
+            First::Planned => &from_start,
+        };
+        let problem = self.problem(&model, dynamics);
         let planned = problem.solve()?;
         let gain = plan.single.as_ref().map(|single| {
             let stay = vec![single.clone(); problem.left()];
@@ -279,7 +297,8 @@ impl Planner {
         if refits.len() < 2 {
             return;
         }
-        for (place, leg) in out.segments.iter_mut().skip(1).enumerate() {
+        let skip = out.segments.len() - refits[0].mixtures.len();
+        for (place, leg) in out.segments.iter_mut().skip(skip).enumerate() {
             for (d, name) in self.model.domains().names().enumerate() {
                 let of = |r: &Refit| match (fell_back, &r.single) {
                     (true, Some(single)) => single[d],
@@ -301,7 +320,7 @@ impl Planner {
     fn fill_losses(
         &self,
         out: &mut Schedule,
-        problem: &Problem<'_, StageModel>,
+        problem: &Problem<'_, dyn Dynamics + '_>,
         plan: &Plan,
         refits: &[Refit],
     ) {
@@ -321,11 +340,14 @@ impl Planner {
                 })
                 .collect::<BTreeMap<_, _>>()
         };
-        out.segments[0].predicted = told(&state, &sd);
+        let skip = out.segments.len() - plan.mixtures.len();
+        if skip > 0 {
+            out.segments[0].predicted = told(&state, &sd);
+        }
         for (place, mixture) in plan.mixtures.iter().enumerate() {
             let at = problem.moment(place);
-            let own = self.model.sd(at, &state, mixture);
-            let carried: Vec<f64> = match self.model.slopes(at, &state, mixture) {
+            let own = problem.dynamics.sd(at, &state, mixture);
+            let carried: Vec<f64> = match problem.dynamics.slopes(at, &state, mixture) {
                 Some(slopes) => (slopes.by_state.iter())
                     .map(|row| {
                         row.iter()
@@ -338,7 +360,7 @@ impl Planner {
                 // Trees have no slope: what was unknown stays so.
                 None => sd.clone(),
             };
-            state = self.model.next(at, &state, mixture);
+            state = problem.dynamics.next(at, &state, mixture);
             sd = (0..state.len())
                 .map(|t| {
                     let over: Vec<f64> = refits.iter().map(|r| r.states[place][t]).collect();
@@ -350,7 +372,7 @@ impl Planner {
                     own[t].hypot(carried[t]).max(refitted)
                 })
                 .collect();
-            out.segments[place + 1].predicted = told(&state, &sd);
+            out.segments[place + skip].predicted = told(&state, &sd);
         }
         let baseline = problem.baseline(plan.mixtures.len() - 1);
         let values: Vec<f64> = refits.iter().map(|r| r.value).collect();

@@ -32,12 +32,20 @@ pub(crate) struct Ridge {
 }
 
 impl Ridge {
-    /// Fits; without a strength, the best one is found. Cost O(n p² + p³) per
-    /// strength for n rows and p inputs.
-    pub(crate) fn fit(x: &[Vec<f64>], y: &[Vec<f64>], strength: Option<f64>) -> Result<Self> {
+    /// Fits; without a strength, the best one is found. `trust` multiplies the
+    /// scaled inputs: one with a trust of 0.1 has to explain a hundred times
+    /// as much for the same penalty. Returns the errors of every row left out,
+    /// `[rows][outputs]`, too. Cost O(n p² + p³) per strength for n rows and p
+    /// inputs.
+    pub(crate) fn fit(
+        x: &[Vec<f64>],
+        y: &[Vec<f64>],
+        trust: &[f64],
+        strength: Option<f64>,
+    ) -> Result<(Self, Vec<Vec<f64>>)> {
         let (n, p) = (x.len(), x.first().map_or(0, Vec::len));
         let finite = |rows: &[Vec<f64>]| rows.iter().flatten().all(|v| v.is_finite());
-        if n < 2 || p == 0 || y.len() != n || !finite(x) || !finite(y) {
+        if n < 2 || p == 0 || y.len() != n || trust.len() != p || !finite(x) || !finite(y) {
             return Err(Error::input(format!(
                 "{n} rows of {p} inputs: expected at least 2 rows of finite numbers"
             )));
@@ -49,12 +57,12 @@ impl Ridge {
                 *s += (v - c) * (v - c) / n as f64;
             }
         }
-        for (s, c) in scale.iter_mut().zip(&centre) {
-            *s = s.sqrt();
+        for ((s, c), trust) in scale.iter_mut().zip(&centre).zip(trust) {
             // What does not vary tells nothing.
-            if *s <= 1e-9 * (1.0 + c.abs()) {
-                *s = 1e300;
-            }
+            *s = match s.sqrt() {
+                sd if sd <= 1e-9 * (1.0 + c.abs()) || *trust <= 0.0 => 1e300,
+                sd => sd / trust,
+            };
         }
         let z: Vec<Vec<f64>> = x.iter().map(|row| standard(row, &centre, &scale)).collect();
         let intercept = means(y);
@@ -81,25 +89,29 @@ impl Ridge {
             Some(one) => std::slice::from_ref(one),
             None => &STRENGTHS,
         };
-        let mut best: Option<(f64, Self)> = None;
+        let mut best: Option<(f64, Self, Vec<Vec<f64>>)> = None;
         for &strength in tried {
             let Some(factor) = cholesky(&gram, p, strength * n as f64) else {
                 continue;
             };
             let slopes: Vec<Vec<f64>> = right.iter().map(|r| solve(&factor, r)).collect();
             let mut squares = vec![0.0; intercept.len()];
+            let mut errors = Vec::with_capacity(n);
             for (z, y) in z.iter().zip(y) {
                 // The mean is fitted as well: one row's worth of leverage.
                 let leverage = quadratic(&factor, z) + 1.0 / n as f64;
                 let left = (1.0 - leverage).max(1e-3);
-                for (t, s) in squares.iter_mut().enumerate() {
-                    let error = y[t] - intercept[t] - dot(&slopes[t], z);
-                    *s += (error / left).powi(2);
+                let row: Vec<f64> = (0..intercept.len())
+                    .map(|t| (y[t] - intercept[t] - dot(&slopes[t], z)) / left)
+                    .collect();
+                for (s, error) in squares.iter_mut().zip(&row) {
+                    *s += error * error;
                 }
+                errors.push(row);
             }
             let pairs = squares.iter().zip(&spread);
             let score: f64 = pairs.map(|(s, v)| if *v > 0.0 { s / v } else { 0.0 }).sum();
-            if best.as_ref().is_none_or(|(least, _)| score < *least) {
+            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
                 let sd = squares.iter().map(|s| (s / n as f64).sqrt()).collect();
                 best = Some((
                     score,
@@ -113,10 +125,11 @@ impl Ridge {
                         rows: n,
                         strength,
                     },
+                    errors,
                 ));
             }
         }
-        best.map(|(_, ridge)| ridge)
+        best.map(|(_, ridge, errors)| (ridge, errors))
             .ok_or_else(|| Error::failed("no strength gave a finite fit: values out of range"))
     }
 
@@ -258,7 +271,7 @@ mod tests {
     #[test]
     fn what_is_linear_is_found_and_the_error_is_that_of_leaving_out() {
         let (x, y) = rows(60, 1);
-        let ridge = Ridge::fit(&x, &y, None).unwrap();
+        let ridge = Ridge::fit(&x, &y, &[1.0; 4], None).unwrap().0;
         let found = ridge.mean(&[0.5, 0.2, 0.1, 0.9]);
         assert!(
             (found[0] - 1.9).abs() < 0.01 && (found[1] - 1.0).abs() < 0.01,
@@ -275,7 +288,8 @@ mod tests {
                 rows
             };
             let strength = ridge.strength() * 60.0 / 59.0;
-            let one = Ridge::fit(&without(&x), &without(&y), Some(strength)).unwrap();
+            let fitted = Ridge::fit(&without(&x), &without(&y), &[1.0; 4], Some(strength));
+            let one = fitted.unwrap().0;
             squares += (one.mean(&x[i])[0] - y[i][0]).powi(2);
         }
         let sd = (squares / 60.0f64).sqrt();
@@ -293,12 +307,20 @@ mod tests {
         for row in &mut x {
             row[3] = 0.7;
         }
-        let ridge = Ridge::fit(&x, &y, None).unwrap();
+        let ridge = Ridge::fit(&x, &y, &[1.0; 4], None).unwrap().0;
         assert_eq!(ridge.slope(0, 3), 0.0);
         assert_eq!(
             ridge.mean(&[0.1, 0.1, 0.1, 0.7]),
             ridge.mean(&[0.1, 0.1, 0.1, 9.0])
         );
-        assert!(Ridge::fit(&[vec![f64::NAN], vec![1.0]], &[vec![1.0], vec![1.0]], None).is_err());
+        assert!(
+            Ridge::fit(
+                &[vec![f64::NAN], vec![1.0]],
+                &[vec![1.0], vec![1.0]],
+                &[1.0],
+                None
+            )
+            .is_err()
+        );
     }
 }

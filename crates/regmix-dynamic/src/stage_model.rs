@@ -9,7 +9,7 @@ use regmix_regress::{Model, Samples};
 
 use crate::config::{Config, Outcome, SMOOTH, Start};
 use crate::dynamics::{Dynamics, Moment, Slopes};
-use crate::smooth::{Smooth, StartModel};
+use crate::smooth::Smooth;
 use crate::stages::StageGrid;
 use crate::transitions::{Transition, Transitions};
 
@@ -19,11 +19,13 @@ use crate::transitions::{Transition, Transitions};
 /// good it is on runs that it has not seen, [`StageAccuracy`](crate::StageAccuracy)
 /// says.
 ///
-/// With `regressor = "smooth"`, one ridge regression per stage:
-/// `ln(l_{j+1} / l_j)` on weights, their square roots, logarithms of losses
-/// and products of both. It has slopes, takes milliseconds to fit, and goes on
-/// smoothly where a target's losses fall below every proxy's, which trees
-/// cannot. It fails where losses do not change smoothly with weights. With any
+/// With `regressor = "smooth"`, tokens add up: each target's loss is
+/// `c + x^(-1/p)`, and a stage adds to x what a ridge regression on weights,
+/// their square roots and (less trusted) the state makes of it. It has slopes,
+/// takes milliseconds to fit, and goes on smoothly where a target's losses
+/// fall below every proxy's, which trees cannot. It fails where losses do not
+/// fall as powers, or what one mixture is worth depends much on what came
+/// before. With any
 /// other regressor of regmix-regress, inputs are the weights, the fraction of
 /// training (unless `per_stage`) and the losses; the laws, whose inputs must
 /// help, get the losses' reciprocals. Cost of a fit: targets times that of the
@@ -34,14 +36,15 @@ pub struct StageModel {
     domains: DomainSet,
     targets: Vec<String>,
     grid: StageGrid,
-    start: StartModel,
+    /// The losses at the first stage point, and the smooth stage model.
+    smooth: Smooth,
     fitted: Fitted,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Fitted {
-    Smooth(Smooth),
+    Smooth,
     Regressors(Regressors),
 }
 
@@ -78,21 +81,15 @@ impl StageModel {
         if !every || rows.beginnings.is_empty() {
             return Err(Error::input("a stage has no rows: expected some for each"));
         }
-        let like = like.map(|m| &m.fitted);
-        let fitted = if config.regressor == SMOOTH {
-            let like = match like {
-                Some(Fitted::Smooth(smooth)) => Some(smooth),
-                _ => None,
-            };
-            Fitted::Smooth(Smooth::fit(&rows.rows, stages, like)?)
-        } else {
-            Fitted::Regressors(Regressors::fit(rows, config)?)
+        let fitted = match config.regressor == SMOOTH {
+            true => Fitted::Smooth,
+            false => Fitted::Regressors(Regressors::fit(rows, config)?),
         };
         Ok(Self {
             domains: rows.domains.clone(),
             targets: rows.targets.clone(),
             grid: rows.grid.clone(),
-            start: StartModel::fit(&rows.beginnings)?,
+            smooth: Smooth::fit(rows, like.map(|m| &m.smooth))?,
             fitted,
         })
     }
@@ -101,14 +98,19 @@ impl StageModel {
     /// `first`.
     pub fn start(&self, start: Start, first: &[f64]) -> Vec<f64> {
         match start {
-            Start::Mean => self.start.mean().to_vec(),
-            Start::Regression => self.start.at(first),
+            Start::Mean => self.smooth.start_mean().to_vec(),
+            Start::Regression => self.smooth.start(first),
         }
     }
 
     /// The standard deviation of those losses.
     pub(crate) fn start_sd(&self, first: &[f64]) -> Vec<f64> {
-        self.start.sd(first)
+        self.smooth.start_sd(first)
+    }
+
+    /// The derivative of those losses, `[targets][domains]`.
+    pub(crate) fn start_slopes(&self, first: &[f64]) -> Vec<Vec<f64>> {
+        self.smooth.start_slopes(first)
     }
 
     /// Checks what a file may have got wrong.
@@ -118,9 +120,9 @@ impl StageModel {
     pub fn check(&self) -> Result<()> {
         let (d, t, n) = (self.domains.len(), self.targets.len(), self.grid.stages());
         let sound = t > 0
-            && self.start.is_sound(d, t)
+            && self.smooth.is_sound(d, t, n)
             && match &self.fitted {
-                Fitted::Smooth(smooth) => smooth.is_sound(d, t, n),
+                Fitted::Smooth => true,
                 Fitted::Regressors(r) => r.is_sound(d, t, n),
             };
         if sound {
@@ -149,15 +151,15 @@ impl Dynamics for StageModel {
 
     fn next(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
         match &self.fitted {
-            Fitted::Smooth(smooth) => smooth.next(at.stage, state, mixture),
+            Fitted::Smooth => self.smooth.next(at.stage, state, mixture),
             Fitted::Regressors(r) => r.next(at, state, mixture),
         }
     }
 
     fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
         match &self.fitted {
-            Fitted::Smooth(smooth) => (mixtures.iter())
-                .flat_map(|m| smooth.next(at.stage, state, m))
+            Fitted::Smooth => (mixtures.iter())
+                .flat_map(|m| self.smooth.next(at.stage, state, m))
                 .collect(),
             Fitted::Regressors(r) => r.next_many(at, state, mixtures),
         }
@@ -165,8 +167,8 @@ impl Dynamics for StageModel {
 
     fn next_each(&self, at: Moment, states: &[Vec<f64>], mixture: &[f64]) -> Vec<Vec<f64>> {
         match &self.fitted {
-            Fitted::Smooth(smooth) => (states.iter())
-                .map(|s| smooth.next(at.stage, s, mixture))
+            Fitted::Smooth => (states.iter())
+                .map(|s| self.smooth.next(at.stage, s, mixture))
                 .collect(),
             Fitted::Regressors(r) => r.next_each(at, states, mixture),
         }
@@ -174,14 +176,14 @@ impl Dynamics for StageModel {
 
     fn slopes(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Option<Slopes> {
         match &self.fitted {
-            Fitted::Smooth(smooth) => Some(smooth.slopes(at.stage, state, mixture)),
+            Fitted::Smooth => Some(self.smooth.slopes(at.stage, state, mixture)),
             Fitted::Regressors(r) => r.slopes(at, state, mixture),
         }
     }
 
     fn sd(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
         match &self.fitted {
-            Fitted::Smooth(smooth) => smooth.sd(at.stage, state, mixture),
+            Fitted::Smooth => self.smooth.sd(at.stage, state, mixture),
             Fitted::Regressors(r) => r.sd(at, state, mixture),
         }
     }

@@ -92,6 +92,11 @@ impl StageGrid {
         self.0.len() - 1
     }
 
+    /// The same with the first segment as a stage of its own.
+    pub(crate) fn with_first(&self) -> Self {
+        Self(std::iter::once(0.0).chain(self.0.iter().copied()).collect())
+    }
+
     /// Where a stage starts and ends.
     pub(crate) fn span(&self, stage: usize) -> (f64, f64) {
         (self.0[stage], self.0[stage + 1])

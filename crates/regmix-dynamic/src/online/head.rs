@@ -104,7 +104,7 @@ impl Head {
             steps: model.grid().steps(planner.request.target.steps)?,
             objective: planner.request.objective.clone(),
             prior: planner.request.prior.clone(),
-            first: planner.first.clone(),
+            first: schedule.segments[0].mixture.reordered(domains)?,
             limits,
             config: planner.request.config.clone(),
             losses: planner.measured_targets().to_vec(),
