@@ -22,6 +22,34 @@
 //! It does not yet learn schedules from trajectories; it reads, checks, joins
 //! and writes them.
 
+mod config;
+mod dynamics;
+mod export;
+mod first;
+mod goal;
+mod online;
+mod plan;
+mod planner;
+mod ridge;
+mod schedule;
+mod segments;
+pub mod simulator;
+mod size;
+mod smooth;
+mod stage_model;
+mod stages;
 mod trajectories;
+mod transitions;
 
+pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
+pub use dynamics::{Dynamics, Moment, Slopes};
+pub use export::{ExportOptions, Trainer};
+pub use online::{Controller, ControllerState, Decision, protocol};
+pub use planner::{Planner, Request};
+pub use schedule::{Leg, Schedule, Spread, TargetRun, Weight};
+pub use segments::{Segment, Segments};
+pub use size::SizeCorrection;
+pub use stage_model::StageModel;
+pub use stages::{Resample, StageGrid, StageLosses};
 pub use trajectories::{Point, Trajectories};
+pub use transitions::{Beginning, Transition, Transitions};

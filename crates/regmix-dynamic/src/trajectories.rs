@@ -1,9 +1,13 @@
 //! Losses along training.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use regmix_data::table::ValueTable;
-use regmix_data::{Domain, DomainSet, Error, Result, artefact};
+use regmix_data::table::{RunRow, RunRows, ValueTable};
+use regmix_data::{DomainSet, Error, Result, artefact};
+
+/// Whole numbers below this are exact as `f64`.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One evaluation of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,32 +122,23 @@ impl Trajectories {
     /// The table as CSV text, `run,step,tokens,<domain>…`. An empty field is a
     /// loss that was not measured.
     pub fn to_csv(&self) -> String {
-        let ok = "writing CSV to memory cannot fail";
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = ["run", "step", "tokens"]
-            .into_iter()
-            .chain(self.domains.names());
-        writer.write_record(header).expect(ok);
-        for (run, points) in self.iter() {
-            for point in points {
-                let losses = point.loss.iter().map(|l| {
-                    if l.is_nan() {
-                        String::new()
-                    } else {
-                        l.to_string()
-                    }
-                });
-                let head = [
-                    run.to_owned(),
-                    point.step.to_string(),
-                    point.tokens.to_string(),
-                ];
-                writer
-                    .write_record(head.into_iter().chain(losses))
-                    .expect(ok);
-            }
+        let columns = ["step", "tokens"].into_iter().chain(self.domains.names());
+        let row = |run: &str, point: &Point| RunRow {
+            line: 0,
+            run: run.to_owned(),
+            values: [point.step as f64, point.tokens as f64]
+                .into_iter()
+                .chain(point.loss.iter().copied())
+                .collect(),
+        };
+        RunRows {
+            key: "run".to_owned(),
+            columns: columns.map(str::to_owned).collect(),
+            rows: (self.iter())
+                .flat_map(|(run, points)| points.iter().map(move |p| row(run, p)))
+                .collect(),
         }
-        String::from_utf8(writer.into_inner().expect(ok)).expect("CSV of strings is UTF-8")
+        .to_csv()
     }
 
     /// Writes [`Trajectories::to_csv`] to a file, atomically.
@@ -163,8 +158,7 @@ impl Trajectories {
     /// [`Trajectories::push`] refuses a run.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        Self::parse(&text, path)
+        Self::from_rows(RunRows::read_csv(path)?, path)
     }
 
     /// Parses CSV text; `path` is used in errors only.
@@ -172,60 +166,45 @@ impl Trajectories {
     /// # Errors
     /// As [`Trajectories::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let bad = |e: csv::Error| {
-            let line = e.position().map_or(1, csv::Position::line);
-            Error::input(e.to_string()).in_file(path).line(line)
-        };
-        let header = reader.headers().map_err(bad)?.clone();
-        let fields: Vec<&str> = header.iter().collect();
-        let ["run", "step", "tokens", names @ ..] = fields.as_slice() else {
+        Self::from_rows(RunRows::parse(text, path)?, path)
+    }
+
+    fn from_rows(table: RunRows, path: &Path) -> Result<Self> {
+        let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+        let ("run", ["step", "tokens", names @ ..]) = (table.key.as_str(), columns.as_slice())
+        else {
             return Err(Error::input(format!(
-                "header `{}`: expected `run,step,tokens,<domain>…`",
-                fields.join(",")
+                "header `{},{}`: expected `run,step,tokens,<domain>…`",
+                table.key,
+                columns.join(",")
             ))
             .in_file(path)
             .line(1));
         };
-        let domains = names
-            .iter()
-            .map(Domain::new)
-            .collect::<Result<Vec<_>>>()
-            .and_then(DomainSet::new)
-            .map_err(|e| e.in_file(path).line(1))?;
+        let domains = DomainSet::from_names(names).map_err(|e| e.in_file(path).line(1))?;
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let mut runs: Vec<(String, Vec<Point>)> = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(bad)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let wrong = |column: &str, field: &str, expected: &str| {
-                Error::input(format!("`{field}`: expected {expected}"))
-                    .in_file(path)
-                    .line(line)
-                    .field(column)
+        for row in &table.rows {
+            let whole = |i: usize| {
+                let value = row.values[i];
+                let counts = value >= 0.0 && value.fract() == 0.0 && value < EXACT;
+                counts.then_some(value as u64).ok_or_else(|| {
+                    Error::input(format!("`{value}`: expected a whole number"))
+                        .in_file(path)
+                        .line(row.line)
+                        .field(&table.columns[i])
+                })
             };
-            let whole = |i: usize, column: &str| {
-                record[i]
-                    .parse::<u64>()
-                    .map_err(|_| wrong(column, &record[i], "a whole number"))
-            };
-            let mut loss = Vec::with_capacity(domains.len());
-            for (name, field) in domains.names().zip(record.iter().skip(3)) {
-                loss.push(match field {
-                    "" => f64::NAN,
-                    _ => field.parse().map_err(|_| wrong(name, field, "a number"))?,
-                });
-            }
             let point = Point {
-                step: whole(1, "step")?,
-                tokens: whole(2, "tokens")?,
-                loss,
+                step: whole(0)?,
+                tokens: whole(1)?,
+                loss: row.values[2..].to_vec(),
             };
-            match runs.iter_mut().find(|(run, _)| *run == record[0]) {
-                Some((_, points)) => points.push(point),
-                None => runs.push((record[0].to_owned(), vec![point])),
+            let place = *places.entry(&row.run).or_insert(runs.len());
+            if place == runs.len() {
+                runs.push((row.run.clone(), Vec::new()));
             }
+            runs[place].1.push(point);
         }
         let mut table = Self::new(domains);
         for (run, points) in runs {
@@ -259,14 +238,17 @@ mod tests {
     #[test]
     fn bad_tables_are_refused_with_their_line() {
         for (text, said) in [
-            ("step,run,tokens,a\n", "t.csv:1: header"),
+            ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
             (
                 "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
                 "step 1 (30 tokens) follows step 2",
             ),
-            ("run,step,tokens,a\nx,1,10\n", "t.csv:2: CSV error"),
+            (
+                "run,step,tokens,a\nx,1,10\n",
+                "t.csv:2: 3 fields, expected 4",
+            ),
         ] {
             let err = parse(text).unwrap_err();
             assert!(err.to_string().contains(said), "{text:?} gave {err}");

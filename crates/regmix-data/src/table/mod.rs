@@ -23,7 +23,8 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-use raw::{Raw, read_text, render, strip_all, unique};
+pub use raw::{RunRow, RunRows};
+use raw::{read_text, render, strip_all, unique};
 
 /// How far from 1 a row of weights may sum: published tables are rounded to
 /// three decimals, so their rows sum to 0.996 to 1.003.
@@ -87,7 +88,7 @@ impl MixtureTable {
     /// # Errors
     /// As [`MixtureTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let raw = Raw::parse(text, path)?;
+        let raw = RunRows::parse_unique(text, path)?;
         let names = strip_all(&raw.columns, "train_the_pile_", "");
         let names = strip_all(&names, "train_", "");
         let domains = names
@@ -261,7 +262,7 @@ impl ValueTable {
     /// # Errors
     /// As [`ValueTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let raw = Raw::parse(text, path)?;
+        let raw = RunRows::parse_unique(text, path)?;
         let targets = strip_all(&raw.columns, "metric/", "_val_loss");
         let targets = strip_all(&targets, "the_pile_", "");
         Self::new(targets, raw.rows.into_iter().map(|r| (r.run, r.values)))

@@ -5,19 +5,59 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-pub(super) struct Raw {
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<RawRow>,
+/// The rows of a CSV file with a run identifier first and numbers after it,
+/// before the columns are given a meaning: the one reader behind every table
+/// of this project. A run may have any number of rows.
+///
+/// ```
+/// use regmix_data::table::RunRows;
+///
+/// let text = "run,step,web\nr0,1,5.5\nr0,2,\n";
+/// let rows = RunRows::parse(text, "t.csv".as_ref())?;
+/// assert_eq!((rows.key.as_str(), rows.columns.len()), ("run", 2));
+/// assert_eq!((rows.rows[1].line, rows.rows[1].values[0]), (3, 2.0));
+/// assert!(rows.rows[1].values[1].is_nan());
+/// assert_eq!(rows.to_csv(), text);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRows {
+    /// The name of the first column.
+    pub key: String,
+    /// The names of the other columns; each once.
+    pub columns: Vec<String>,
+    /// The rows, in order.
+    pub rows: Vec<RunRow>,
 }
 
-pub(super) struct RawRow {
-    pub(super) line: u64,
-    pub(super) run: String,
-    pub(super) values: Vec<f64>,
+/// One row of [`RunRows`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    /// The line of the file, counted from 1; 0 where there is no file.
+    pub line: u64,
+    /// The identifier.
+    pub run: String,
+    /// One number per column; NaN for an empty field.
+    pub values: Vec<f64>,
 }
 
-impl Raw {
-    pub(super) fn parse(text: &str, path: &Path) -> Result<Self> {
+impl RunRows {
+    /// Reads a CSV file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not UTF-8, has no rows or fewer than
+    /// two columns, a column comes twice, a row has another number of fields
+    /// than the header, or a field is no number.
+    pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::parse(&read_text(path)?, path)
+    }
+
+    /// Parses CSV text; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`RunRows::read_csv`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
@@ -43,19 +83,10 @@ impl Raw {
         }
         let columns: Vec<String> = header.iter().skip(1).map(str::to_owned).collect();
         unique(&columns).map_err(|e| e.in_file(path).line(1))?;
-        let mut rows: Vec<RawRow> = Vec::new();
-        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        let mut rows: Vec<RunRow> = Vec::new();
         for record in reader.records() {
             let record = record.map_err(bad)?;
             let line = record.position().map_or(0, csv::Position::line);
-            let run = record[0].to_owned();
-            if let Some(first) = seen.insert(run.clone(), line) {
-                return Err(Error::input(format!(
-                    "run `{run}` is already on line {first}: expected every run once"
-                ))
-                .in_file(path)
-                .line(line));
-            }
             let mut values = Vec::with_capacity(columns.len());
             for (column, field) in columns.iter().zip(record.iter().skip(1)) {
                 values.push(match field {
@@ -68,7 +99,8 @@ impl Raw {
                     })?,
                 });
             }
-            rows.push(RawRow { line, run, values });
+            let run = record[0].to_owned();
+            rows.push(RunRow { line, run, values });
         }
         if rows.is_empty() {
             return Err(
@@ -77,7 +109,47 @@ impl Raw {
                     .line(1),
             );
         }
-        Ok(Self { columns, rows })
+        Ok(Self {
+            key: header[0].to_owned(),
+            columns,
+            rows,
+        })
+    }
+
+    /// As [`RunRows::parse`], for tables with one row per run.
+    pub(super) fn parse_unique(text: &str, path: &Path) -> Result<Self> {
+        let table = Self::parse(text, path)?;
+        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+        for RunRow { line, run, .. } in &table.rows {
+            if let Some(first) = seen.insert(run, *line) {
+                return Err(Error::input(format!(
+                    "run `{run}` is already on line {first}: expected every run once"
+                ))
+                .in_file(path)
+                .line(*line));
+            }
+        }
+        Ok(table)
+    }
+
+    /// The table as CSV text; NaN is an empty field. Numbers are written so
+    /// that reading gives the same bits.
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let ok = "writing CSV to memory cannot fail";
+        let header = std::iter::once(&self.key).chain(&self.columns);
+        writer.write_record(header).expect(ok);
+        for row in &self.rows {
+            let field = |v: &f64| match v.is_nan() {
+                true => String::new(),
+                false => v.to_string(),
+            };
+            let fields = row.values.iter().map(field);
+            writer
+                .write_record(std::iter::once(row.run.clone()).chain(fields))
+                .expect(ok);
+        }
+        String::from_utf8(writer.into_inner().expect(ok)).expect("CSV of strings is UTF-8")
     }
 }
 

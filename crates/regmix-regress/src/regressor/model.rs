@@ -275,7 +275,11 @@ impl Model {
 
     /// Checks what a file may have got wrong: the number of domains, and
     /// that numbers are finite.
-    pub(crate) fn check(&self, domains: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the model is over another number of domains, or a number is not
+    /// finite.
+    pub fn check(&self, domains: usize) -> Result<()> {
         let (have, finite) = match self {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
