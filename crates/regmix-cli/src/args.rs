@@ -55,6 +55,16 @@ pub(crate) enum Format {
     Json,
 }
 
+/// A number of models, or 0 for `auto`.
+fn parallel(text: &str) -> Result<usize, String> {
+    match text {
+        "auto" => Ok(0),
+        _ => text
+            .parse()
+            .map_err(|_| "expected `auto` or a number".to_owned()),
+    }
+}
+
 /// Where and how many at once.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Compute {
@@ -62,8 +72,9 @@ pub(crate) struct Compute {
     #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
     pub(crate) device: DeviceSpec,
 
-    /// Models trained at once; 0: one per core on a CPU, one on a GPU.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    /// Models trained at once; auto: on a CPU one per core, as far as memory
+    /// goes, on a GPU one.
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parallel)]
     pub(crate) parallel: usize,
 }
 

@@ -1,7 +1,7 @@
 //! Which device a model runs on.
 //!
-//! This module and [`crate::llama`] are the only ones that know burn's devices,
-//! so that a later burn is a small change.
+//! This module and [`crate::graph`] are the only ones that know burn, so that
+//! a later burn is a small change.
 
 use std::fmt;
 use std::str::FromStr;
@@ -188,6 +188,11 @@ impl Device {
     /// Whether models share the processor with this program.
     pub fn is_cpu(&self) -> bool {
         matches!(self.spec, DeviceSpec::Cpu | DeviceSpec::Tch)
+    }
+
+    /// Whether models are trained by code of this crate, without burn.
+    pub(crate) fn is_host(&self) -> bool {
+        matches!(self.spec, DeviceSpec::Cpu)
     }
 
     pub(crate) fn burn(&self) -> &BurnDevice {

@@ -1,9 +1,9 @@
 //! Many runs at once.
 //!
-//! On a CPU each run gets one thread of its own: small models leave a second
-//! thread idle half the time, while two runs side by side fill both. Inside a
-//! run, rayon sees a pool of one thread, so nothing is synchronised within a
-//! step and results do not depend on how many runs go on beside it.
+//! On a CPU each run has one thread of its own and shares with the others only
+//! what nobody writes: memory-mapped shards and the validation sequences.
+//! Nothing is synchronised within a step, and results do not depend on how many
+//! runs go on beside one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regmix_data::{Error, Result, TokenCorpus};
 
 use crate::device::Device;
-use crate::run::{Control, RunSpec, RunStatus, train};
+use crate::memory::{available_memory, training_memory};
+use crate::run::{Control, RunSpec, RunStatus, SharedValidation, train_sharing};
 
 /// A run and its folder.
 #[derive(Debug, Clone)]
@@ -23,14 +24,26 @@ pub struct Job {
     pub folder: PathBuf,
 }
 
-/// How many runs are trained at once when the user does not say: one per
-/// processor core on a CPU, one on a GPU.
-pub fn default_parallel(device: &Device) -> usize {
-    if device.is_cpu() {
-        std::thread::available_parallelism().map_or(1, usize::from)
-    } else {
-        1
+/// How many runs are trained at once when the user does not say: on a CPU one
+/// per core, or fewer where the largest would not fit that often into the
+/// memory that is free; one on a GPU.
+pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
+    if !device.is_cpu() {
+        return 1;
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (available_memory(), memory_per_run(jobs)) {
+        (Some(free), need @ 1..) => cores.min((free / need).max(1) as usize),
+        _ => cores,
+    }
+}
+
+/// Bytes that the largest of these runs needs on a CPU: [`training_memory`].
+pub fn memory_per_run(jobs: &[Job]) -> u64 {
+    let needs = jobs
+        .iter()
+        .map(|j| training_memory(&j.spec.model, j.spec.train.micro_batch));
+    needs.max().unwrap_or(0)
 }
 
 /// Trains all jobs, `parallel` at a time, in order, and gives their statuses
@@ -49,14 +62,16 @@ pub fn train_all(
     control: Control<'_>,
 ) -> Result<Vec<RunStatus>> {
     let next = AtomicUsize::new(0);
+    let validation = SharedValidation::default();
     let results: Mutex<Vec<Option<Result<RunStatus>>>> =
         Mutex::new(jobs.iter().map(|_| None).collect());
     let worker = || {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(i) else { break };
-            let result = train(&job.spec, corpus, &job.folder, device, control)
-                .map_err(|e| named(e, &job.folder));
+            let Job { spec, folder } = job;
+            let result = train_sharing(spec, corpus, folder, device, control, &validation)
+                .map_err(|e| named(e, folder));
             if result.is_err() {
                 next.store(jobs.len(), Ordering::Relaxed);
             }
@@ -69,28 +84,14 @@ pub fn train_all(
     std::thread::scope(|scope| -> Result<()> {
         let mut threads = Vec::with_capacity(parallel);
         for k in 0..parallel {
-            let body = move || match single_threaded_pool(device) {
-                Ok(Some(pool)) => {
-                    pool.install(worker);
-                    Ok(())
-                }
-                Ok(None) => {
-                    worker();
-                    Ok(())
-                }
-                Err(e) => Err(e),
-            };
             let thread = std::thread::Builder::new()
                 .name(format!("train-{k}"))
-                .spawn_scoped(scope, body)
+                .spawn_scoped(scope, worker)
                 .map_err(|e| Error::failed(format!("cannot start a thread: {e}")))?;
             threads.push(thread);
         }
         for thread in threads {
-            match thread.join() {
-                Ok(result) => result?,
-                Err(panic) => return Err(from_panic(panic.as_ref())),
-            }
+            thread.join().map_err(|p| from_panic(p.as_ref()))?;
         }
         Ok(())
     })?;
@@ -113,17 +114,6 @@ pub fn train_all(
         Some(e) => Err(e),
         None => Ok(statuses),
     }
-}
-
-fn single_threaded_pool(device: &Device) -> Result<Option<rayon::ThreadPool>> {
-    if !device.is_cpu() {
-        return Ok(None);
-    }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .map(Some)
-        .map_err(|e| Error::failed(format!("cannot start a thread pool: {e}")))
 }
 
 fn named(error: Error, folder: &Path) -> Error {

@@ -13,12 +13,14 @@
 mod checkpoint;
 mod config;
 mod device;
+mod engine;
 mod fleet;
-mod llama;
-mod loss;
+mod graph;
+mod host;
 mod memory;
 pub mod metrics;
 mod optimizer;
+mod parameters;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,8 @@ mod trainer;
 
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
-pub use fleet::{Job, default_parallel, train_all};
-pub use memory::keep_freed_buffers;
+pub use fleet::{Job, default_parallel, memory_per_run, train_all};
+pub use memory::{keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, Schedule, learning_rate};
 pub use run::{
     Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, stored_fingerprint, train,

@@ -1,4 +1,32 @@
-//! The allocator, set for training.
+//! Memory: how much training takes, and the allocator set for it.
+
+use crate::config::ModelConfig;
+use crate::host;
+
+/// Bytes that one model in training takes on a CPU, `micro_batch` sequences at
+/// a time: weights, gradient, both moments, and what lies between the layers.
+/// What the program itself takes (some megabytes) and what writing a
+/// checkpoint takes for a moment (three times the weights) come on top.
+///
+/// ```
+/// use regmix_model::{ModelConfig, training_memory};
+///
+/// let config = ModelConfig::preset("nano", 1024)?;
+/// let megabytes = training_memory(&config, 8) >> 20;
+/// assert!((10..40).contains(&megabytes));
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+pub fn training_memory(model: &ModelConfig, micro_batch: usize) -> u64 {
+    4 * host::numbers_held(model, micro_batch)
+}
+
+/// Bytes of memory that are free for programs, where the system says.
+pub(crate) fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes << 10)
+}
 
 /// Keeps freed buffers for reuse; call it once, at the start of `main`.
 ///

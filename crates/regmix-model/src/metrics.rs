@@ -27,6 +27,15 @@ pub struct Line {
     pub lr: f64,
     /// Seconds since training started or was resumed.
     pub seconds: f64,
+    /// Of these, seconds in training steps; 0 in files of earlier versions.
+    #[serde(default)]
+    pub train_seconds: f64,
+    /// Of these, seconds in evaluations, this one included.
+    #[serde(default)]
+    pub eval_seconds: f64,
+    /// `eval_seconds` as a share of `train_seconds`.
+    #[serde(default)]
+    pub eval_share: f64,
 }
 
 /// Reads all lines of a metrics file. A last line that was cut off by a crash
@@ -117,6 +126,9 @@ mod tests {
             gradient_norm: 1.0,
             lr: 0.1,
             seconds: 0.5,
+            train_seconds: 0.4,
+            eval_seconds: 0.1,
+            eval_share: 0.25,
         }
     }
 
@@ -133,6 +145,19 @@ mod tests {
         assert_eq!(metrics.last(), Some(line(2)));
         metrics.append(&line(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [line(1), line(2), line(3)]);
+    }
+
+    #[test]
+    fn lines_of_earlier_versions_have_no_counters() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut old = serde_json::to_value(line(1)).unwrap();
+        for key in ["train_seconds", "eval_seconds", "eval_share"] {
+            old.as_object_mut().unwrap().remove(key);
+        }
+        std::fs::write(&path, format!("{old}\n")).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!((read[0].seconds, read[0].eval_seconds), (0.5, 0.0));
     }
 
     #[test]

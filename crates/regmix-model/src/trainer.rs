@@ -1,15 +1,14 @@
 //! A model with its optimizer: one step, one evaluation.
 
-use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 use regmix_data::{Error, Result, random};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::llama::{Llama, Tables};
-use crate::loss::{cross_entropy, cross_entropy_rows};
-use crate::optimizer::{AdamW, AdamWConfig};
+use crate::engine::Engine;
+use crate::graph::Graph;
+use crate::host::Host;
+use crate::optimizer::AdamWConfig;
+use crate::parameters;
 
 /// A model in training on one device.
 ///
@@ -28,14 +27,10 @@ use crate::optimizer::{AdamW, AdamWConfig};
 /// ```
 #[derive(Debug)]
 pub struct Trainer {
-    pub(crate) model: Llama,
-    pub(crate) adam: AdamW,
+    pub(crate) engine: Box<dyn Engine>,
     optimizer: AdamWConfig,
-    pub(crate) tables: Tables,
     context: usize,
     vocab_size: usize,
-    autodiff: BurnDevice,
-    plain: BurnDevice,
 }
 
 /// What one step did.
@@ -68,18 +63,17 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         optimizer.check()?;
-        let plain = device.burn().clone().inner();
-        let autodiff = plain.clone().autodiff();
-        let llama = Llama::init(model, &mut random::stream(seed, "model", "init"), &autodiff)?;
+        let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
+        let engine: Box<dyn Engine> = if device.is_host() {
+            Box::new(Host::new(model, values))
+        } else {
+            Box::new(Graph::new(model, values, device.burn()))
+        };
         Ok(Self {
-            tables: llama.tables(model.context, &plain),
-            model: llama,
-            adam: AdamW::default(),
+            engine,
             optimizer,
             context: model.context,
             vocab_size: model.vocab_size,
-            autodiff,
-            plain,
         })
     }
 
@@ -92,32 +86,14 @@ impl Trainer {
     pub fn step(&mut self, tokens: &[u32], micro_batch: usize, lr: f64) -> Result<StepOutcome> {
         let row = self.context + 1;
         self.check(tokens)?;
-        let sequences = tokens.len() / row;
-        let tables = self.tables.on(&self.autodiff);
-        let mut accumulator = GradientsAccumulator::new();
         let mut loss = 0.0;
         for chunk in tokens.chunks(micro_batch.max(1) * row) {
-            let (inputs, targets) = self.split(chunk, &self.autodiff);
-            let logits = self.model.forward(inputs, &tables);
-            let share = (chunk.len() / row) as f64 / sequences as f64;
-            let ce = cross_entropy(logits, targets.inner());
-            loss += share * f64::from(ce.value.into_scalar::<f32>());
-            let surrogate = if share < 1.0 {
-                ce.surrogate.mul_scalar(share)
-            } else {
-                ce.surrogate
-            };
-            let gradients = GradientsParams::from_grads(surrogate.backward(), &self.model);
-            accumulator.accumulate(&self.model, gradients);
+            let share = chunk.len() as f64 / tokens.len() as f64;
+            loss += share * self.engine.accumulate(chunk, share);
         }
-        let gradients = accumulator.grads();
-        // The model is moved through the update and put back.
-        let model = self.model.clone();
-        let (model, gradient_norm) = self.adam.step(&self.optimizer, lr, model, gradients);
-        self.model = model;
         Ok(StepOutcome {
             loss,
-            gradient_norm,
+            gradient_norm: self.engine.update(&self.optimizer, lr),
         })
     }
 
@@ -126,28 +102,18 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::step`].
-    pub fn evaluate(&self, tokens: &[u32], micro_batch: usize) -> Result<Vec<f64>> {
+    pub fn evaluate(&mut self, tokens: &[u32], micro_batch: usize) -> Result<Vec<f64>> {
         let row = self.context + 1;
         self.check(tokens)?;
-        let model = self.model.valid();
-        let mut losses = Vec::with_capacity(tokens.len() / row);
-        for chunk in tokens.chunks(micro_batch.max(1) * row) {
-            let (inputs, targets) = self.split(chunk, &self.plain);
-            let logits = model.forward(inputs, &self.tables);
-            let rows = cross_entropy_rows(logits, targets).into_data();
-            let rows: Vec<f32> = rows.iter::<f32>().collect();
-            losses.extend(rows.chunks(self.context).map(|sequence| {
-                sequence.iter().map(|&l| f64::from(l)).sum::<f64>() / sequence.len() as f64
-            }));
-        }
-        Ok(losses)
+        let chunks = tokens.chunks(micro_batch.max(1) * row);
+        Ok(chunks.flat_map(|chunk| self.engine.losses(chunk)).collect())
     }
 
     /// Logits of one sequence of at most `context` tokens, `[tokens][vocab]`.
     ///
     /// # Errors
     /// When the sequence is empty, too long, or holds an unknown id.
-    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>> {
+    pub fn logits(&mut self, tokens: &[u32]) -> Result<Vec<Vec<f32>>> {
         if tokens.is_empty() || tokens.len() > self.context {
             return Err(Error::input(format!(
                 "{} tokens: expected 1 to {}",
@@ -156,17 +122,8 @@ impl Trainer {
             )));
         }
         self.check_ids(tokens)?;
-        let ids: Vec<i32> = tokens.iter().map(|&t| t as i32).collect();
-        let ids = Tensor::from_data(TensorData::new(ids, [1, tokens.len()]), &self.plain);
-        let model = self.model.valid();
-        let tables = model.tables(tokens.len(), &self.plain);
-        let data = model.forward(ids, &tables).into_data();
-        let flat: Vec<f32> = data.iter::<f32>().collect();
+        let flat = self.engine.logits(tokens);
         Ok(flat.chunks(self.vocab_size).map(<[f32]>::to_vec).collect())
-    }
-
-    pub(crate) fn device(&self) -> &BurnDevice {
-        &self.autodiff
     }
 
     fn check(&self, tokens: &[u32]) -> Result<()> {
@@ -190,26 +147,5 @@ impl Trainer {
                 self.vocab_size
             ))),
         }
-    }
-
-    pub(crate) fn split(
-        &self,
-        chunk: &[u32],
-        device: &BurnDevice,
-    ) -> (Tensor<2, Int>, Tensor<1, Int>) {
-        let row = self.context + 1;
-        let rows = chunk.len() / row;
-        let mut inputs: Vec<i32> = Vec::with_capacity(rows * self.context);
-        let mut targets: Vec<i32> = Vec::with_capacity(rows * self.context);
-        for sequence in chunk.chunks_exact(row) {
-            inputs.extend(sequence[..self.context].iter().map(|&t| t as i32));
-            targets.extend(sequence[1..].iter().map(|&t| t as i32));
-        }
-        let inputs = TensorData::new(inputs, [rows, self.context]);
-        let targets = TensorData::new(targets, [rows * self.context]);
-        (
-            Tensor::from_data(inputs, device),
-            Tensor::from_data(targets, device),
-        )
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 
 mod session;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -22,6 +23,7 @@ use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::optimizer::{AdamWConfig, Schedule};
 use session::Session;
+pub(crate) use validation::SharedValidation;
 
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -230,6 +232,25 @@ pub fn train(
     device: &Device,
     control: Control<'_>,
 ) -> Result<RunStatus> {
+    train_sharing(
+        spec,
+        corpus,
+        folder,
+        device,
+        control,
+        &SharedValidation::default(),
+    )
+}
+
+/// As [`train`], for one of several runs on a corpus.
+pub(crate) fn train_sharing(
+    spec: &RunSpec,
+    corpus: &TokenCorpus,
+    folder: &Path,
+    device: &Device,
+    control: Control<'_>,
+    validation: &SharedValidation,
+) -> Result<RunStatus> {
     spec.train.check()?;
     spec.model.check()?;
     check_corpus(spec, corpus)?;
@@ -240,7 +261,7 @@ pub fn train(
         ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
         RunStatus::New | RunStatus::Started => {}
     }
-    Session::open(spec, corpus, folder, device)?.run(control)
+    Session::open(spec, corpus, folder, device, validation)?.run(control)
 }
 
 fn check_corpus(spec: &RunSpec, corpus: &TokenCorpus) -> Result<()> {

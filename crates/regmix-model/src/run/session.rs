@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use regmix_data::{
-    Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, ValidationSet, artefact,
-};
+use regmix_data::{Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, artefact};
 
+use super::validation::{SharedValidation, Validation};
 use super::{Control, Progress, RunSpec, RunStatus, RunSummary};
 use crate::checkpoint;
 use crate::device::Device;
 use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
+use crate::parameters;
 use crate::trainer::Trainer;
 
 /// A run in progress.
@@ -23,7 +24,7 @@ pub(super) struct Session<'a> {
     state: PathBuf,
     trainer: Trainer,
     loader: Loader,
-    validation: ValidationSet,
+    validation: Arc<Validation>,
     metrics: Metrics,
     device: &'a Device,
     step: u64,
@@ -35,6 +36,7 @@ impl<'a> Session<'a> {
         corpus: &TokenCorpus,
         folder: &'a Path,
         device: &'a Device,
+        validation: &SharedValidation,
     ) -> Result<Self> {
         let context = spec.model.context;
         let mixture = spec.mixture.reordered(corpus.domains())?;
@@ -42,16 +44,16 @@ impl<'a> Session<'a> {
         let config = LoaderConfig::new(context, spec.seed, &spec.run)
             .with_block(u32::try_from(total.min(2048)).unwrap_or(2048));
         let loader = Loader::new(corpus.clone(), mixture, config)?;
-        let validation = ValidationSet::new(corpus.clone(), context, spec.train.eval_sequences)?;
+        let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
         let optimizer = spec.train.optimizer.clone();
         let mut trainer = Trainer::new(&spec.model, optimizer, spec.seed, device)?;
         let state = folder.join("checkpoint/state.safetensors");
         let mut step = 0;
         if state.exists() {
-            let fresh = trainer.model.clone();
-            let (model, adam, at) =
-                checkpoint::load(&state, fresh, &spec.fingerprint(), trainer.device())?;
-            (trainer.model, trainer.adam, step) = (model, adam, at);
+            let parameters = parameters::list(&spec.model);
+            let (saved, at) = checkpoint::load(&state, &parameters, &spec.fingerprint())?;
+            trainer.engine.restore(saved);
+            step = at;
         }
         Ok(Self {
             metrics: Metrics::resume(folder.join("metrics.jsonl"), step)?,
@@ -73,6 +75,7 @@ impl<'a> Session<'a> {
         let mut domains = vec![0; t.batch_size];
         let mut last = None;
         let started = Instant::now();
+        let (mut train_seconds, mut eval_seconds) = (0.0, 0.0);
         while self.step < t.steps {
             if control.cancel.load(Ordering::Relaxed) {
                 self.save()?;
@@ -84,6 +87,7 @@ impl<'a> Session<'a> {
                     ),
                 ));
             }
+            let begun = Instant::now();
             let first = self.step * t.batch_size as u64;
             self.loader.fill(first, &mut tokens, &mut domains)?;
             let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
@@ -98,6 +102,7 @@ impl<'a> Session<'a> {
                 ));
             }
             self.step += 1;
+            train_seconds += begun.elapsed().as_secs_f64();
             let seen = (t.batch_size * context) as u64;
             (control.progress)(
                 self.spec,
@@ -109,15 +114,21 @@ impl<'a> Session<'a> {
                 },
             );
             if self.step.is_multiple_of(t.eval_every) || self.step == t.steps {
+                let begun = Instant::now();
+                let [loss, bits_per_byte] = self.evaluate()?;
+                eval_seconds += begun.elapsed().as_secs_f64();
                 let line = metrics::Line {
                     step: self.step,
                     tokens: self.step * seen,
-                    loss: self.evaluate()?,
-                    bits_per_byte: BTreeMap::new(),
+                    loss,
+                    bits_per_byte,
                     train_loss: outcome.loss,
                     gradient_norm: outcome.gradient_norm,
                     lr,
                     seconds: started.elapsed().as_secs_f64(),
+                    train_seconds,
+                    eval_seconds,
+                    eval_share: eval_seconds / train_seconds,
                 };
                 if let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) {
                     return self.fail(&format!(
@@ -125,7 +136,6 @@ impl<'a> Session<'a> {
                         self.step
                     ));
                 }
-                let line = self.with_bits(line);
                 self.metrics.append(&line)?;
                 last = Some(line);
             }
@@ -144,40 +154,32 @@ impl<'a> Session<'a> {
         self.finish(line)
     }
 
-    /// Mean loss per domain.
-    fn evaluate(&self) -> Result<BTreeMap<String, f64>> {
-        let context = self.spec.model.context;
-        let mut losses = BTreeMap::new();
-        for (i, domain) in self.validation.domains().iter().enumerate() {
-            let count = self.validation.sequences(i);
-            let mut tokens = vec![0; count * (context + 1)];
-            let filled = self.validation.fill(i, 0, &mut tokens)?;
-            tokens.truncate(filled * (context + 1));
-            let rows = self
-                .trainer
-                .evaluate(&tokens, self.spec.train.micro_batch)?;
-            let mean = rows.iter().sum::<f64>() / rows.len() as f64;
-            losses.insert(domain.as_str().to_owned(), mean);
+    /// Mean loss per domain, in nats per token and in bits per byte.
+    fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
+        let tokens = &self.validation.tokens;
+        let losses = self.trainer.evaluate(tokens, self.spec.train.micro_batch)?;
+        let mut rest = losses.as_slice();
+        let mut found = [BTreeMap::new(), BTreeMap::new()];
+        for domain in &self.validation.domains {
+            let (own, others) = rest.split_at(domain.sequences);
+            rest = others;
+            let nats = own.iter().sum::<f64>() / own.len() as f64;
+            let bits = nats / std::f64::consts::LN_2 / domain.bytes_per_token;
+            for (table, value) in found.iter_mut().zip([nats, bits]) {
+                table.insert(domain.name.clone(), value);
+            }
         }
-        Ok(losses)
-    }
-
-    fn with_bits(&self, mut line: metrics::Line) -> metrics::Line {
-        for (i, domain) in self.validation.domains().iter().enumerate() {
-            let nats = line.loss[domain.as_str()];
-            let bits = nats / std::f64::consts::LN_2 / self.validation.bytes_per_token(i);
-            line.bits_per_byte.insert(domain.as_str().to_owned(), bits);
-        }
-        line
+        Ok(found)
     }
 
     fn save(&self) -> Result<()> {
         let fingerprint = self.spec.fingerprint();
-        let Trainer { model, adam, .. } = &self.trainer;
         if self.step == 0 {
             return Ok(()); // Nothing learnt yet, and AdamW has no moments.
         }
-        checkpoint::save(&self.state, model, adam, self.step, &fingerprint)
+        let state = self.trainer.engine.state();
+        let parameters = parameters::list(&self.spec.model);
+        checkpoint::save(&self.state, &parameters, &state, self.step, &fingerprint)
     }
 
     fn fail(&self, reason: &str) -> Result<RunStatus> {
@@ -188,7 +190,8 @@ impl<'a> Session<'a> {
     fn finish(self, line: metrics::Line) -> Result<RunStatus> {
         if self.spec.train.keep_weights {
             let path = self.folder.join("checkpoint/model.safetensors");
-            checkpoint::save_weights(&path, &self.trainer.model)?;
+            let parameters = parameters::list(&self.spec.model);
+            checkpoint::save_weights(&path, &parameters, &self.trainer.engine.state().weights)?;
         }
         let summary = RunSummary {
             run: self.spec.run.clone(),

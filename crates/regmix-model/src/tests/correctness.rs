@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use rand_distr::Distribution;
+use regmix_data::random;
 
-use super::{tiny, trainer};
+use super::{cpu, tiny, trainer};
 use crate::checkpoint;
 use crate::config::ModelConfig;
-use crate::llama::Llama;
-use crate::loss::cross_entropy;
+use crate::engine::Engine;
+use crate::graph::Graph;
+use crate::host::Host;
+use crate::optimizer::AdamWConfig;
+use crate::parameters;
 use crate::trainer::Trainer;
 
 type Matrix = Vec<Vec<f64>>;
@@ -113,10 +115,15 @@ fn reference(c: &ModelConfig, weights: &BTreeMap<String, Matrix>, ids: &[u32]) -
 }
 
 /// Weights as a reader of the exported file would see them.
-fn exported(trainer: &Trainer) -> BTreeMap<String, Matrix> {
+fn exported(config: &ModelConfig, trainer: &Trainer) -> BTreeMap<String, Matrix> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
-    checkpoint::save_weights(&path, &trainer.model).unwrap();
+    checkpoint::save_weights(
+        &path,
+        &parameters::list(config),
+        &trainer.engine.state().weights,
+    )
+    .unwrap();
     let bytes = std::fs::read(path).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     tensors
@@ -145,7 +152,7 @@ fn forward_pass_matches_the_equations() {
             trainer.step(&batch, 3, 1e-2).unwrap();
         }
         let ids = [1, 7, 12, 0, 7, 3];
-        let want = reference(&config, &exported(&trainer), &ids);
+        let want = reference(&config, &exported(&config, &trainer), &ids);
         let got = trainer.logits(&ids).unwrap();
         for (t, (w, g)) in want.iter().zip(&got).enumerate() {
             for (i, (w, g)) in w.iter().zip(g).enumerate() {
@@ -164,92 +171,155 @@ fn forward_pass_matches_the_equations() {
     }
 }
 
-/// Adds `delta` to one number of one parameter.
-struct Nudge {
-    parameter: usize,
-    at: usize,
-    delta: f32,
-    seen: usize,
+/// Both engines from the same weights.
+fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
+    let values = parameters::init(config, &mut random::stream(seed, "test", "init")).unwrap();
+    (
+        Host::new(config, values.clone()),
+        Graph::new(config, values, cpu().burn()),
+    )
 }
 
-impl ModuleMapper for Nudge {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let here = self.seen == self.parameter;
-        self.seen += 1;
-        if !here {
-            return param;
+/// Shapes in which each part has edges: blocks of attention that are not
+/// whole, rows that fill no vector, one group and many.
+fn shapes() -> Vec<ModelConfig> {
+    let odd = ModelConfig {
+        vocab_size: 77,
+        layers: 1,
+        d_model: 36,
+        heads: 3,
+        kv_heads: 1,
+        d_ff: 50,
+        context: 70,
+        ..tiny()
+    };
+    let tied = ModelConfig {
+        tied: true,
+        ..tiny()
+    };
+    let many_chunks = ModelConfig {
+        vocab_size: 40_000,
+        layers: 1,
+        context: 40,
+        ..tiny()
+    };
+    vec![tiny(), tied, odd, many_chunks]
+}
+
+fn tokens(config: &ModelConfig, sequences: usize) -> Vec<u32> {
+    let mut rng = random::stream(3, "test", "tokens");
+    let ids = rand_distr::Uniform::new(0, config.vocab_size as u32).unwrap();
+    (0..sequences * (config.context + 1))
+        .map(|_| ids.sample(&mut rng))
+        .collect()
+}
+
+/// Greatest difference, relative to the greatest number.
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let size = b.iter().fold(1e-6, |m: f32, x| m.max(x.abs()));
+    let gap = a
+        .iter()
+        .zip(b)
+        .fold(0.0, |m: f32, (x, y)| m.max((x - y).abs()));
+    gap / size
+}
+
+#[test]
+fn both_engines_have_the_same_losses_logits_and_gradients() {
+    for config in shapes() {
+        let (mut host, mut graph) = engines(&config, 5);
+        let batch = tokens(&config, 5);
+        let (first, second) = batch.split_at(3 * (config.context + 1));
+        for (a, b) in host.losses(&batch).iter().zip(graph.losses(&batch)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b} {config:?}");
         }
-        let (id, tensor, mapper) = param.consume();
-        let device = tensor.device().inner();
-        let shape = tensor.dims();
-        let mut values: Vec<f32> = tensor.inner().into_data().iter::<f32>().collect();
-        values[self.at] += self.delta;
-        let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), &device);
-        Param::from_mapped_value(id, Tensor::from_inner(tensor).require_grad(), mapper)
+        let prompt = &batch[..config.context - 1];
+        let logits = (host.logits(prompt), graph.logits(prompt));
+        assert!(difference(&logits.0, &logits.1) < 1e-5);
+        // Two parts: the second adds to the first.
+        for (part, share) in [(first, 0.6), (second, 0.4)] {
+            let (a, b) = (host.accumulate(part, share), graph.accumulate(part, share));
+            assert!((a - b).abs() < 1e-5, "{a} {b} {config:?}");
+        }
+        let names = parameters::list(&config);
+        let gradients = host.gradients().into_iter().zip(graph.gradients());
+        for ((a, b), parameter) in gradients.zip(&names) {
+            let gap = difference(&a, &b);
+            assert!(gap < 1e-4, "{}: {gap} {config:?}", parameter.name);
+        }
     }
 }
 
-struct Gradients<'a> {
-    params: &'a GradientsParams,
-    all: Vec<Vec<f32>>,
-}
-
-impl burn::module::ModuleVisitor for Gradients<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self
-            .params
-            .get::<D>(param.id)
-            .expect("every parameter has a gradient");
-        self.all.push(gradient.into_data().iter::<f32>().collect());
+#[test]
+fn both_engines_train_alike() {
+    for config in shapes() {
+        let (mut host, mut graph) = engines(&config, 7);
+        let adamw = AdamWConfig::default();
+        for step in 0..8 {
+            let batch = tokens(&config, 4 + step % 2);
+            let (a, b) = (host.accumulate(&batch, 1.0), graph.accumulate(&batch, 1.0));
+            assert!((a - b).abs() < 1e-4, "step {step}: {a} {b} {config:?}");
+            let norms = (host.update(&adamw, 3e-3), graph.update(&adamw, 3e-3));
+            assert!((norms.0 / norms.1 - 1.0).abs() < 1e-3, "{norms:?}");
+        }
+        // A state of one is a state of the other.
+        graph.restore(host.state().into_owned());
+        let batch = tokens(&config, 2);
+        let losses = (host.losses(&batch), graph.losses(&batch));
+        assert!((losses.0[1] - losses.1[1]).abs() < 1e-5, "{losses:?}");
+        assert_eq!(graph.state(), host.state());
     }
-}
-
-fn loss_of(trainer: &Trainer, model: &Llama, batch: &[u32]) -> (f64, Tensor<1>) {
-    let (inputs, targets) = trainer.split(batch, trainer.device());
-    let logits = model.forward(inputs, &trainer.tables.on(trainer.device()));
-    let ce = cross_entropy(logits, targets.inner());
-    (f64::from(ce.value.into_scalar::<f32>()), ce.surrogate)
 }
 
 #[test]
 fn gradient_matches_finite_differences_in_every_parameter() {
     for tied in [false, true] {
         let config = ModelConfig { tied, ..tiny() };
-        let trainer = trainer(&config, 5);
+        let values = parameters::init(&config, &mut random::stream(5, "test", "init")).unwrap();
         let batch: Vec<u32> = (0..28).map(|i| (i * i + 3) % 13).collect();
-        let (_, surrogate) = loss_of(&trainer, &trainer.model, &batch);
-        let params = GradientsParams::from_grads(surrogate.backward(), &trainer.model);
-        let mut gradients = Gradients {
-            params: &params,
-            all: Vec::new(),
+        let loss = |values: &[Vec<f32>]| {
+            let losses = Host::new(&config, values.to_vec()).losses(&batch);
+            losses.iter().sum::<f64>() / losses.len() as f64
         };
-        trainer.model.visit(&mut gradients);
-        let names = trainer.model.parameter_names();
-        assert_eq!(gradients.all.len(), names.len());
-        for (parameter, gradient) in gradients.all.iter().enumerate() {
+        let mut host = Host::new(&config, values.clone());
+        host.accumulate(&batch, 1.0);
+        let names = parameters::list(&config);
+        for (p, gradient) in host.gradients().iter().enumerate() {
             // The largest entry stands out of f32 noise.
             let at = (0..gradient.len())
                 .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
                 .unwrap();
-            let shifted = |delta| {
-                let mut nudge = Nudge {
-                    parameter,
-                    at,
-                    delta,
-                    seen: 0,
-                };
-                let model = trainer.model.clone().map(&mut nudge);
-                loss_of(&trainer, &model, &batch).0
-            };
             let h = 1e-2;
+            let shifted = |delta: f32| {
+                let mut values = values.clone();
+                values[p][at] += delta;
+                loss(&values)
+            };
             let numeric = (shifted(h) - shifted(-h)) / (2.0 * f64::from(h));
             let analytic = f64::from(gradient[at]);
             assert!(
                 (numeric - analytic).abs() < 2e-2 * analytic.abs() + 2e-5,
                 "{}: {numeric} by differences, {analytic} by backward (tied {tied})",
-                names[parameter].0
+                names[p].name
             );
         }
+    }
+}
+
+/// What is not a number must be seen, not lost in a maximum or a clamp.
+#[test]
+fn a_broken_weight_shows_in_loss_and_norm() {
+    let config = tiny();
+    for p in 0..parameters::list(&config).len() {
+        let (mut host, _) = engines(&config, 1);
+        let mut state = host.state().into_owned();
+        state.weights[p].fill(f32::NAN);
+        host.restore(state.clone());
+        let loss = host.accumulate(&tokens(&config, 2), 1.0);
+        let norm = host.update(&AdamWConfig::default(), 1e-3);
+        assert!(!loss.is_finite() && !norm.is_finite(), "{p}: {loss} {norm}");
+        assert!(host.state().moments.is_empty());
     }
 }
 
@@ -261,7 +331,7 @@ fn a_new_model_knows_nothing() {
         layers: 1,
         ..tiny()
     };
-    let trainer = trainer(&config, 1);
+    let mut trainer = trainer(&config, 1);
     let batch: Vec<u32> = (0..70_u32)
         .map(|i| i.wrapping_mul(2_654_435_761) % 50_432)
         .collect();
@@ -321,11 +391,12 @@ fn micro_batches_change_nothing_but_rounding() {
 /// decay, whatever the gradient's size, unless eps matters.
 #[test]
 fn first_update_is_bounded_by_the_learning_rate() {
-    let mut trainer = trainer(&tiny(), 4);
-    let before = exported(&trainer);
+    let config = tiny();
+    let mut trainer = trainer(&config, 4);
+    let before = exported(&config, &trainer);
     let batch: Vec<u32> = (0..28).map(|i| (i * 3) % 13).collect();
     trainer.step(&batch, 4, 1e-3).unwrap();
-    let after = exported(&trainer);
+    let after = exported(&config, &trainer);
     let mut moved = 0;
     for (name, old) in &before {
         for (old, new) in old.iter().flatten().zip(after[name].iter().flatten()) {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
-    Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel, metrics, train_all,
+    Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel, memory_per_run, metrics,
+    train_all,
 };
 
 use crate::config::RunSection;
@@ -173,6 +174,19 @@ pub(crate) fn run_jobs(
         // Still goes through every run: a changed configuration must be said.
         return train_all(jobs, corpus, device, 1, quiet(cx.cancel));
     }
+    let parallel = if parallel == 0 {
+        default_parallel(device, jobs)
+    } else {
+        parallel
+    };
+    if device.is_cpu() {
+        let at_once = parallel.min(open);
+        let each = memory_per_run(jobs).div_ceil(1 << 20);
+        cx.watch.say(&format!(
+            "{at_once} at a time, {each} MiB each, {} MiB in all",
+            at_once as u64 * each
+        ));
+    }
     let total: u64 = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.watch.begin(what, total, Unit::Tokens);
     let done = AtomicU64::new(0);
@@ -199,11 +213,6 @@ pub(crate) fn run_jobs(
         finished.load(Ordering::Relaxed),
         jobs.len()
     ));
-    let parallel = if parallel == 0 {
-        default_parallel(device)
-    } else {
-        parallel
-    };
     let control = Control {
         cancel: cx.cancel,
         progress: &progress,

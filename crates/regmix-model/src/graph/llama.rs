@@ -6,11 +6,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Bool, Device as BurnDevice, Int, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
-use regmix_data::Result;
 
 use crate::config::ModelConfig;
+use crate::parameters;
 
 /// Stands for minus infinity in masked scores: its exponential is zero, and
 /// the difference of two of them is not NaN.
@@ -18,7 +16,7 @@ const MASKED: f32 = -1e30;
 
 /// A Llama-like decoder on a burn device.
 #[derive(Module, Debug)]
-pub(crate) struct Llama {
+pub(super) struct Llama {
     /// `[vocab, d_model]`.
     embedding: Param<Tensor<2>>,
     blocks: Vec<Block>,
@@ -50,12 +48,11 @@ struct Shape {
     kv_heads: usize,
     head_dim: usize,
     norm_eps: f32,
-    rope_base: f32,
 }
 
 /// Per-length tables of the forward pass, made once and reused.
 #[derive(Debug, Clone)]
-pub(crate) struct Tables {
+pub(super) struct Tables {
     /// `[1, 1, tokens, head_dim]`.
     cos: Tensor<4>,
     /// `[1, 1, tokens, head_dim]`.
@@ -65,8 +62,26 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// For sequences of `tokens` tokens.
+    pub(super) fn new(config: &ModelConfig, tokens: usize, device: &BurnDevice) -> Self {
+        let half = config.head_dim() / 2;
+        let table = |numbers: Vec<f32>| {
+            // Both halves of a head turn by the same angles.
+            let rows = numbers.chunks(half).flat_map(|row| [row, row].concat());
+            let data = TensorData::new(rows.collect::<Vec<f32>>(), [1, 1, tokens, 2 * half]);
+            Tensor::from_data(data, device)
+        };
+        let (cos, sin) = parameters::rotary(config, tokens);
+        Self {
+            cos: table(cos),
+            sin: table(sin),
+            future: Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, device)
+                .reshape([1, 1, tokens, tokens]),
+        }
+    }
+
     /// The same tables on the autodiff side of their device.
-    pub(crate) fn on(&self, device: &BurnDevice) -> Self {
+    pub(super) fn on(&self, device: &BurnDevice) -> Self {
         if !device.is_autodiff() {
             return self.clone();
         }
@@ -79,92 +94,43 @@ impl Tables {
 }
 
 impl Llama {
-    /// A model with random weights, the same on every device.
-    ///
-    /// Weights are normal with standard deviation `sqrt(2 / (5 fan_in))` (for
-    /// the embedding `sqrt(2 / (5 d_model))`), the SwiGLU output
-    /// `1 / (sqrt(fan_in) layers)`, norms 1: the initialisation of RegMix's
-    /// training code.
-    ///
-    /// # Errors
-    /// When the configuration does not fit together.
-    pub(crate) fn init(
-        config: &ModelConfig,
-        rng: &mut ChaCha8Rng,
-        device: &BurnDevice,
-    ) -> Result<Self> {
-        config.check()?;
-        let d = config.d_model;
-        let kv = config.kv_heads * config.head_dim();
-        let mut matrix = |rows: usize, cols: usize, std: f64| {
-            let normal = Normal::new(0.0, std).expect("a positive standard deviation is valid");
-            let values: Vec<f32> = (0..rows * cols)
-                .map(|_| normal.sample(rng) as f32)
-                .collect();
-            Param::from_tensor(Tensor::from_data(
-                TensorData::new(values, [rows, cols]),
-                device,
-            ))
+    /// A model with the weights of `values`, in the order of
+    /// [`parameters::list`].
+    pub(super) fn new(config: &ModelConfig, values: Vec<Vec<f32>>, device: &BurnDevice) -> Self {
+        let shapes = parameters::list(config).into_iter().map(|p| p.shape);
+        let mut values = Values {
+            rest: shapes.zip(values).collect::<Vec<_>>().into_iter(),
+            device,
         };
-        let ones = || Param::from_tensor(Tensor::ones([d], device));
-        let std = |fan_in: usize| (2.0 / 5.0 / fan_in as f64).sqrt();
-        let embedding = matrix(config.vocab_size, d, std(d));
-        let blocks = (0..config.layers)
-            .map(|_| Block {
-                attention_norm: ones(),
-                query: matrix(d, d, std(d)),
-                key: matrix(d, kv, std(d)),
-                value: matrix(d, kv, std(d)),
-                output: matrix(d, d, std(d)),
-                feed_norm: ones(),
-                gate: matrix(d, config.d_ff, std(d)),
-                up: matrix(d, config.d_ff, std(d)),
-                down: matrix(
-                    config.d_ff,
-                    d,
-                    1.0 / (config.d_ff as f64).sqrt() / config.layers as f64,
-                ),
-            })
-            .collect();
-        Ok(Self {
-            embedding,
-            blocks,
-            norm: ones(),
-            head: (!config.tied).then(|| matrix(d, config.vocab_size, std(d))),
+        // In the order of the list: fields are evaluated as they are written.
+        Self {
+            embedding: values.next(),
+            blocks: (0..config.layers)
+                .map(|_| Block {
+                    attention_norm: values.next(),
+                    query: values.next(),
+                    key: values.next(),
+                    value: values.next(),
+                    output: values.next(),
+                    feed_norm: values.next(),
+                    gate: values.next(),
+                    up: values.next(),
+                    down: values.next(),
+                })
+                .collect(),
+            norm: values.next(),
+            head: (!config.tied).then(|| values.next()),
             config: Shape {
                 heads: config.heads,
                 kv_heads: config.kv_heads,
                 head_dim: config.head_dim(),
                 norm_eps: config.norm_eps,
-                rope_base: config.rope_base,
             },
-        })
-    }
-
-    /// Tables for sequences of `tokens` tokens.
-    pub(crate) fn tables(&self, tokens: usize, device: &BurnDevice) -> Tables {
-        let half = self.config.head_dim / 2;
-        let mut cos = Vec::with_capacity(tokens * 2 * half);
-        let mut sin = Vec::with_capacity(tokens * 2 * half);
-        for t in 0..tokens {
-            for i in 0..2 * half {
-                let exponent = (i % half) as f64 / half as f64;
-                let angle = t as f64 * f64::from(self.config.rope_base).powf(-exponent);
-                cos.push(angle.cos() as f32);
-                sin.push(angle.sin() as f32);
-            }
-        }
-        let shape = [1, 1, tokens, 2 * half];
-        Tables {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
-            future: Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, device)
-                .reshape([1, 1, tokens, tokens]),
         }
     }
 
     /// Logits `[batch * tokens, vocab]` of token ids `[batch, tokens]`.
-    pub(crate) fn forward(&self, ids: Tensor<2, Int>, tables: &Tables) -> Tensor<2> {
+    pub(super) fn forward(&self, ids: Tensor<2, Int>, tables: &Tables) -> Tensor<2> {
         let [batch, tokens] = ids.dims();
         let embedding = self.embedding.val();
         let mut x = embedding.clone().select(0, ids.reshape([batch * tokens]));
@@ -177,31 +143,19 @@ impl Llama {
             None => x.matmul(embedding.transpose()),
         }
     }
+}
 
-    /// Hugging Face's name of every parameter, in the order in which burn
-    /// visits them, and whether it is stored transposed.
-    pub(crate) fn parameter_names(&self) -> Vec<(String, bool)> {
-        let mut names = vec![("model.embed_tokens.weight".to_owned(), false)];
-        for i in 0..self.blocks.len() {
-            for (name, transposed) in [
-                ("input_layernorm", false),
-                ("self_attn.q_proj", true),
-                ("self_attn.k_proj", true),
-                ("self_attn.v_proj", true),
-                ("self_attn.o_proj", true),
-                ("post_attention_layernorm", false),
-                ("mlp.gate_proj", true),
-                ("mlp.up_proj", true),
-                ("mlp.down_proj", true),
-            ] {
-                names.push((format!("model.layers.{i}.{name}.weight"), transposed));
-            }
-        }
-        names.push(("model.norm.weight".to_owned(), false));
-        if self.head.is_some() {
-            names.push(("lm_head.weight".to_owned(), true));
-        }
-        names
+/// The values of a model's parameters, one after the other.
+struct Values<'a> {
+    rest: std::vec::IntoIter<(Vec<usize>, Vec<f32>)>,
+    device: &'a BurnDevice,
+}
+
+impl Values<'_> {
+    fn next<const D: usize>(&mut self) -> Param<Tensor<D>> {
+        let (shape, values) = (self.rest.next()).expect("as many values as parameters");
+        let data = TensorData::new(values, shape);
+        Param::from_tensor(Tensor::from_data(data, self.device))
     }
 }
 

@@ -9,14 +9,14 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 /// computed here once, without a graph, and handed to autodiff as a constant
 /// factor of the logits: `sum(logits * gradient)` has exactly that gradient.
 /// This saves the passes that differentiating a log-softmax takes.
-pub(crate) struct CrossEntropy {
+pub(super) struct CrossEntropy {
     /// The loss itself, `[1]`, without a graph.
-    pub(crate) value: Tensor<1>,
+    pub(super) value: Tensor<1>,
     /// A tensor to call `backward` on; its own value means nothing.
-    pub(crate) surrogate: Tensor<1>,
+    pub(super) surrogate: Tensor<1>,
 }
 
-pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> CrossEntropy {
+pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> CrossEntropy {
     let [rows, _] = logits.dims();
     let (shifted, total) = shifted(logits.clone().inner());
     let targets = targets.reshape([rows, 1]);
@@ -32,7 +32,7 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Cross
 }
 
 /// Cross-entropy of every row, `[rows]`, without a graph.
-pub(crate) fn cross_entropy_rows(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+pub(super) fn cross_entropy_rows(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let [rows, _] = logits.dims();
     let (shifted, total) = shifted(logits);
     let target = shifted.gather(1, targets.reshape([rows, 1]));

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Two proxies on two cores against PyTorch's arrangements, in alternating
+# rounds. benches/peers/train-step.sh VOCAB STEPS ROUNDS; $PYTHON has torch.
+set -eu
+vocab=${1:-8192} steps=${2:-10} rounds=${3:-3}
+here=$(dirname "$0")
+python=${PYTHON:-python3}
+throughput=${THROUGHPUT:-$here/../../target/release/examples/throughput}
+torch() { "$python" "$here/torch_step.py" --vocab "$vocab" --steps "$steps" "$@"; }
+for _ in $(seq "$rounds"); do
+    "$throughput" --vocab "$vocab" --steps "$steps" --parallel 2
+    torch --mode compile --procs 2 --threads 1
+    torch --mode compile --procs 1 --threads 2
+    torch --mode eager --procs 2 --threads 1
+    torch --mode eager --procs 1 --threads 2
+done

@@ -1,0 +1,59 @@
+//! What a trainer asks of the code that computes.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use crate::optimizer::AdamWConfig;
+
+/// Weights and AdamW's state as plain numbers, in the order of
+/// [`crate::parameters::list`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct State {
+    pub(crate) weights: Vec<Vec<f32>>,
+    /// Mean and mean square of every parameter's gradient; empty before the
+    /// first update.
+    pub(crate) moments: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Updates made.
+    pub(crate) updates: u64,
+}
+
+/// A model with its gradient and its optimizer.
+///
+/// There are two: [`crate::host`] is written for processors, and
+/// [`crate::graph`] runs on any device of burn through its autodiff. Both
+/// compute the same functions; they differ in rounding.
+///
+/// `tokens` are whole sequences of `context + 1` known ids, laid end to end.
+pub(crate) trait Engine: Debug {
+    /// Adds `share` of the gradient of the sequences' mean loss to what the
+    /// next update follows; gives the mean loss, nats per token.
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64;
+
+    /// Moves the weights by the gradient and forgets it; gives its norm
+    /// before clipping. With a norm that is not finite nothing is moved.
+    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
+
+    /// Mean loss of every sequence, nats per token.
+    fn losses(&mut self, tokens: &[u32]) -> Vec<f64>;
+
+    /// Logits of one sequence of at most `context` tokens, `[tokens, vocab]`.
+    fn logits(&mut self, tokens: &[u32]) -> Vec<f32>;
+
+    /// Everything that training goes on from.
+    fn state(&self) -> Cow<'_, State>;
+
+    /// Goes on from a state of the same shapes.
+    fn restore(&mut self, state: State);
+}
+
+/// Inputs and targets of sequences of `context + 1` tokens, end to end.
+pub(crate) fn split(
+    tokens: &[u32],
+    context: usize,
+) -> (impl Iterator<Item = u32>, impl Iterator<Item = u32>) {
+    let rows = || tokens.chunks_exact(context + 1);
+    (
+        rows().flat_map(move |s| s[..context].iter().copied()),
+        rows().flat_map(|s| s[1..].iter().copied()),
+    )
+}

@@ -1,0 +1,249 @@
+//! One transformer block: forward, and backward through what it kept.
+
+use super::attention::{self, Heads, Scratch, Seen, sized};
+use super::matmul::{Write, matrix, matrix_mut, product};
+use super::rope::{Rotary, Turn};
+use super::{norm, swiglu};
+
+/// Places of a block's parameters among its nine.
+const ATTENTION_NORM: usize = 0;
+const QUERY: usize = 1;
+const KEY: usize = 2;
+const VALUE: usize = 3;
+const OUTPUT: usize = 4;
+const FEED_NORM: usize = 5;
+const GATE: usize = 6;
+const UP: usize = 7;
+const DOWN: usize = 8;
+
+/// What all blocks of a model share.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) d: usize,
+    pub(super) d_ff: usize,
+    pub(super) heads: Heads,
+    pub(super) eps: f32,
+    pub(super) rotary: Rotary,
+}
+
+impl Shape {
+    fn kv(&self) -> usize {
+        self.heads.kv_heads * self.heads.dim
+    }
+}
+
+/// What a forward pass leaves for the backward pass, one vector per tensor,
+/// reused from step to step.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Reciprocal roots of mean squares of both norms.
+    root: [Vec<f32>; 2],
+    /// Both norms' outputs.
+    normed: [Vec<f32>; 2],
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attended: Vec<f32>,
+    lse: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    inner: Vec<f32>,
+}
+
+/// Gradients on their way back, and the attention's blocks; shared by all
+/// blocks of a model.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    wide: Vec<f32>,
+    narrow: Vec<f32>,
+    dq: Vec<f32>,
+    dk: Vec<f32>,
+    dv: Vec<f32>,
+    attention: Scratch,
+}
+
+/// `x w` into a buffer, which is made to fit.
+fn project<'a>(x: &[f32], w: &[f32], inputs: usize, out: &'a mut Vec<f32>) -> &'a mut [f32] {
+    let outputs = w.len() / inputs;
+    let out = sized(out, x.len() / inputs * outputs);
+    let (x, w) = (matrix(x, inputs), matrix(w, outputs));
+    product(matrix_mut(out, outputs), Write::Replace, x, w);
+    out
+}
+
+/// Adds `x w` to `out`.
+fn project_on(x: &[f32], w: &[f32], inputs: usize, out: &mut [f32]) {
+    let outputs = w.len() / inputs;
+    let (x, w) = (matrix(x, inputs), matrix(w, outputs));
+    product(matrix_mut(out, outputs), Write::Add, x, w);
+}
+
+/// The backward pass of `y = x w`: the gradient of `w` from `dy`, and that of
+/// `x` into `dx`.
+fn project_back(
+    [x, w, dy]: [&[f32]; 3],
+    inputs: usize,
+    dw: (&mut [f32], Write),
+    dx: (&mut [f32], Write),
+) {
+    let outputs = w.len() / inputs;
+    let (x, w, dy) = (matrix(x, inputs), matrix(w, outputs), matrix(dy, outputs));
+    product(matrix_mut(dw.0, outputs), dw.1, x.transpose(), dy);
+    product(matrix_mut(dx.0, inputs), dx.1, dy, w.transpose());
+}
+
+/// Adds the block's attention part to `x`, given its input `x`.
+pub(super) fn attend(
+    shape: &Shape,
+    weights: &[Vec<f32>],
+    input: &[f32],
+    x: &mut [f32],
+    kept: &mut Kept,
+    work: &mut Work,
+) {
+    let Shape {
+        d, heads, rotary, ..
+    } = shape;
+    let rows = input.len() / d;
+    let (h, root) = (
+        sized(&mut kept.normed[0], input.len()),
+        sized(&mut kept.root[0], rows),
+    );
+    norm::forward(input, &weights[ATTENTION_NORM], shape.eps, h, root);
+    let q = project(h, &weights[QUERY], *d, &mut kept.q);
+    let k = project(h, &weights[KEY], *d, &mut kept.k);
+    let v = project(h, &weights[VALUE], *d, &mut kept.v);
+    rotary.rotate(q, heads.tokens, *d, Turn::Forward);
+    rotary.rotate(k, heads.tokens, shape.kv(), Turn::Forward);
+    let attended = sized(&mut kept.attended, input.len());
+    let lse = sized(&mut kept.lse, rows * heads.heads);
+    attention::forward(*heads, [q, k, v], attended, lse, &mut work.attention);
+    project_on(attended, &weights[OUTPUT], *d, x);
+}
+
+/// Adds the block's feed-forward part to `x`, given its input.
+pub(super) fn feed(
+    shape: &Shape,
+    weights: &[Vec<f32>],
+    input: &[f32],
+    x: &mut [f32],
+    kept: &mut Kept,
+) {
+    let Shape { d, d_ff, .. } = shape;
+    let rows = input.len() / d;
+    let (h, root) = (
+        sized(&mut kept.normed[1], input.len()),
+        sized(&mut kept.root[1], rows),
+    );
+    norm::forward(input, &weights[FEED_NORM], shape.eps, h, root);
+    let gate = project(h, &weights[GATE], *d, &mut kept.gate);
+    let up = project(h, &weights[UP], *d, &mut kept.up);
+    let inner = sized(&mut kept.inner, rows * d_ff);
+    swiglu::forward(gate, up, inner);
+    project_on(inner, &weights[DOWN], *d_ff, x);
+}
+
+/// The way back through one block.
+pub(super) struct Back<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) weights: &'a [Vec<f32>],
+    /// As the weights.
+    pub(super) gradients: &'a mut [Vec<f32>],
+    /// What happens to the numbers in the gradients of matrices; those of
+    /// norms are added to.
+    pub(super) write: Write,
+    pub(super) kept: &'a mut Kept,
+    pub(super) work: &'a mut Work,
+}
+
+impl Back<'_> {
+    /// The backward pass of [`feed`] from its input: `dx` goes from the
+    /// gradient of the output to that of the input.
+    pub(super) fn feed(&mut self, input: &[f32], dx: &mut [f32]) {
+        let Self {
+            shape,
+            weights,
+            gradients,
+            write,
+            kept,
+            work,
+        } = self;
+        let (d, d_ff, write) = (shape.d, shape.d_ff, *write);
+        let rows = input.len() / d;
+        let wide = rows * d_ff;
+        let dinner = sized(&mut work.wide, wide);
+        project_back(
+            [&kept.inner[..wide], &weights[DOWN], dx],
+            d_ff,
+            (&mut gradients[DOWN], write),
+            (dinner, Write::Replace),
+        );
+        let (gate, up) = (&mut kept.gate[..wide], &mut kept.up[..wide]);
+        swiglu::backward(gate, up, dinner);
+        let h = &kept.normed[1][..input.len()];
+        let dh = sized(&mut work.narrow, input.len());
+        for (place, dy, dh_write) in [(GATE, gate, Write::Replace), (UP, up, Write::Add)] {
+            project_back(
+                [h, &weights[place], dy],
+                d,
+                (&mut gradients[place], write),
+                (dh, dh_write),
+            );
+        }
+        let root = &kept.root[1][..rows];
+        let dweight = &mut gradients[FEED_NORM];
+        norm::backward([input, &weights[FEED_NORM], root, dh], dx, dweight);
+    }
+
+    /// The backward pass of [`attend`].
+    pub(super) fn attend(&mut self, input: &[f32], dx: &mut [f32]) {
+        let Self {
+            shape,
+            weights,
+            gradients,
+            write,
+            kept,
+            work,
+        } = self;
+        let (d, heads, write) = (shape.d, shape.heads, *write);
+        let (n, rows, kv) = (input.len(), input.len() / d, shape.kv());
+        let dout = sized(&mut work.narrow, n);
+        project_back(
+            [&kept.attended[..n], &weights[OUTPUT], dx],
+            d,
+            (&mut gradients[OUTPUT], write),
+            (dout, Write::Replace),
+        );
+        let dq = sized(&mut work.dq, n);
+        let dk = sized(&mut work.dk, rows * kv);
+        let dv = sized(&mut work.dv, rows * kv);
+        let seen = Seen {
+            q: &kept.q[..n],
+            k: &kept.k[..rows * kv],
+            v: &kept.v[..rows * kv],
+            out: &kept.attended[..n],
+            lse: &kept.lse[..rows * heads.heads],
+        };
+        attention::backward(heads, seen, dout, [dq, dk, dv], &mut work.attention);
+        let rotary = &shape.rotary;
+        rotary.rotate(dq, heads.tokens, d, Turn::Backward);
+        rotary.rotate(dk, heads.tokens, kv, Turn::Backward);
+        let h = &kept.normed[0][..n];
+        let dh = dout;
+        for (place, dy, dh_write) in [
+            (QUERY, dq, Write::Replace),
+            (KEY, dk, Write::Add),
+            (VALUE, dv, Write::Add),
+        ] {
+            project_back(
+                [h, &weights[place], dy],
+                d,
+                (&mut gradients[place], write),
+                (dh, dh_write),
+            );
+        }
+        let root = &kept.root[0][..rows];
+        let dweight = &mut gradients[ATTENTION_NORM];
+        norm::backward([input, &weights[ATTENTION_NORM], root, dh], dx, dweight);
+    }
+}

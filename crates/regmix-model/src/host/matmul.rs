@@ -1,0 +1,215 @@
+//! Matrix products on slices, on the calling thread alone.
+//!
+//! faer picks the instruction set at run time (AVX-512, AVX2, or plain
+//! vectors) and offers it without unsafe code.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// What a product does to what is at its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Overwrites it, whatever it is.
+    Replace,
+    /// Adds to it.
+    Add,
+}
+
+/// A matrix within a slice. Without `transposed`, rows are contiguous and
+/// `stride` apart; with it, columns are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    /// Before transposing.
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    transposed: bool,
+}
+
+/// As [`Matrix`], to be written.
+#[derive(Debug)]
+pub(super) struct MatrixMut<'a> {
+    data: &'a mut [f32],
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    transposed: bool,
+}
+
+/// A row-major matrix that fills the slice.
+pub(super) fn matrix(data: &[f32], cols: usize) -> Matrix<'_> {
+    let rows = data.len() / cols;
+    Matrix {
+        data,
+        rows,
+        cols,
+        stride: cols,
+        transposed: false,
+    }
+}
+
+/// As [`matrix`], to be written.
+pub(super) fn matrix_mut(data: &mut [f32], cols: usize) -> MatrixMut<'_> {
+    let rows = data.len() / cols;
+    MatrixMut {
+        data,
+        rows,
+        cols,
+        stride: cols,
+        transposed: false,
+    }
+}
+
+/// Where a block lies within a row-major matrix of `width` columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) width: usize,
+    /// First row and end.
+    pub(super) rows: (usize, usize),
+    /// First column and end.
+    pub(super) cols: (usize, usize),
+}
+
+impl Place {
+    fn range(self) -> std::ops::Range<usize> {
+        self.rows.0 * self.width + self.cols.0..(self.rows.1 - 1) * self.width + self.cols.1
+    }
+
+    /// The block to read.
+    pub(super) fn of(self, data: &[f32]) -> Matrix<'_> {
+        Matrix {
+            data: &data[self.range()],
+            rows: self.rows.1 - self.rows.0,
+            cols: self.cols.1 - self.cols.0,
+            stride: self.width,
+            transposed: false,
+        }
+    }
+
+    /// The block to write.
+    pub(super) fn of_mut(self, data: &mut [f32]) -> MatrixMut<'_> {
+        MatrixMut {
+            data: &mut data[self.range()],
+            rows: self.rows.1 - self.rows.0,
+            cols: self.cols.1 - self.cols.0,
+            stride: self.width,
+            transposed: false,
+        }
+    }
+}
+
+impl Matrix<'_> {
+    /// Rows and columns.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        if self.transposed {
+            (self.cols, self.rows)
+        } else {
+            (self.rows, self.cols)
+        }
+    }
+
+    pub(super) fn transpose(mut self) -> Self {
+        self.transposed = !self.transposed;
+        self
+    }
+
+    fn faer(&self) -> MatRef<'_, f32> {
+        let m =
+            MatRef::from_row_major_slice_with_stride(self.data, self.rows, self.cols, self.stride);
+        if self.transposed { m.transpose() } else { m }
+    }
+}
+
+impl MatrixMut<'_> {
+    pub(super) fn transpose(mut self) -> Self {
+        self.transposed = !self.transposed;
+        self
+    }
+
+    pub(super) fn reborrow(&mut self) -> MatrixMut<'_> {
+        MatrixMut {
+            data: self.data,
+            ..*self
+        }
+    }
+
+    fn faer(&mut self) -> MatMut<'_, f32> {
+        let Self {
+            rows, cols, stride, ..
+        } = *self;
+        // Columns turned into rows: faer 0.24's constructor for rows a stride
+        // apart, of matrices to be written, takes the stride for one between
+        // columns and writes outside the slice.
+        let m = MatMut::from_column_major_slice_with_stride_mut(self.data, cols, rows, stride);
+        if self.transposed {
+            m
+        } else {
+            m.transpose_mut()
+        }
+    }
+}
+
+/// `a b` to `out`.
+pub(super) fn product(mut out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
+    let accum = match write {
+        Write::Replace => Accum::Replace,
+        Write::Add => Accum::Add,
+    };
+    matmul(out.faer(), accum, a.faer(), b.faer(), 1.0, Par::Seq);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every layout of the three matrices, in blocks of larger ones whose rest
+    /// must not change.
+    #[test]
+    fn products_of_blocks_stay_in_their_blocks() {
+        let fill = |n: usize, step: usize| -> Vec<f32> {
+            (0..n).map(|i| ((i * step) % 11) as f32 - 5.0).collect()
+        };
+        for (m, k, n) in [(1, 1, 1), (3, 4, 5), (17, 9, 33), (40, 64, 70)] {
+            for layout in 0..8 {
+                let turned = |bit: usize| layout >> bit & 1 == 1;
+                let place = |(rows, cols), bit| Place {
+                    width: 100,
+                    rows: if turned(bit) {
+                        (2, 2 + cols)
+                    } else {
+                        (2, 2 + rows)
+                    },
+                    cols: if turned(bit) {
+                        (3, 3 + rows)
+                    } else {
+                        (3, 3 + cols)
+                    },
+                };
+                let [pa, pb, pc] = [place((m, k), 0), place((k, n), 1), place((m, n), 2)];
+                let (a, b) = (fill(8000, 7), fill(8000, 5));
+                let mut c = fill(8000, 3);
+                let before = c.clone();
+                let (ma, mb) = (pa.of(&a), pb.of(&b));
+                let ma = if turned(0) { ma.transpose() } else { ma };
+                let mb = if turned(1) { mb.transpose() } else { mb };
+                for write in [Write::Replace, Write::Add] {
+                    let mc = pc.of_mut(&mut c);
+                    product(if turned(2) { mc.transpose() } else { mc }, write, ma, mb);
+                }
+                let at = |p: Place, bit, i: usize, j: usize| {
+                    let (i, j) = if turned(bit) { (j, i) } else { (i, j) };
+                    (p.rows.0 + i) * p.width + p.cols.0 + j
+                };
+                let mut want = before;
+                for i in 0..m {
+                    for j in 0..n {
+                        let products = (0..k).map(|l| a[at(pa, 0, i, l)] * b[at(pb, 1, l, j)]);
+                        want[at(pc, 2, i, j)] = 2.0 * products.sum::<f32>();
+                    }
+                }
+                assert_eq!(c, want, "{m} {k} {n}, layout {layout}");
+            }
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! The engine for processors: the whole step written by hand, forward and
+//! backward, on plain slices.
+//!
+//! burn's CPU back-end makes one pass over memory and one allocation per
+//! operation; at the size of a proxy these, not the matrix products, were most
+//! of a step. Here every product writes where its result is needed, what lies
+//! between two products is one pass of vector code, and all buffers live as
+//! long as the model. A step uses the calling thread alone: proxies are
+//! trained side by side, one thread each, which loses nothing to waiting.
+//!
+//! Custom operations inside burn's graph would have kept one description of
+//! the model. Measured against this, the graph around them (a node, a boxed
+//! closure and fresh tensors per operation, and no way to add into a gradient
+//! that exists) took back much of what they saved, and each would have needed
+//! the internals of one back-end. So the model is described twice, here and in
+//! [`crate::graph`], and tests hold the two together: losses, logits, all
+//! gradients, and whole runs.
+
+mod adamw;
+mod attention;
+mod block;
+mod embedding;
+mod loss;
+mod matmul;
+mod norm;
+mod rope;
+mod swiglu;
+mod vector;
+
+use std::borrow::Cow;
+
+use attention::{Heads, sized};
+use block::{Kept, Shape, Work};
+use embedding::RowGradient;
+use matmul::{Matrix, Write, matrix, matrix_mut, product};
+
+use crate::config::ModelConfig;
+use crate::engine::{Engine, State, split};
+use crate::optimizer::AdamWConfig;
+use crate::parameters::PER_BLOCK;
+
+const EMBEDDING: usize = 0;
+
+/// A model in the processor's memory.
+#[derive(Debug)]
+pub(crate) struct Host {
+    config: ModelConfig,
+    shape: Shape,
+    state: State,
+    gradient: Gradient,
+    buffers: Buffers,
+}
+
+/// The gradient of all parameters, made at the first step.
+#[derive(Debug, Default)]
+struct Gradient {
+    /// As the weights; the embedding's is empty unless it is tied.
+    dense: Vec<Vec<f32>>,
+    /// The embedding's, unless it is tied.
+    rows: Option<RowGradient>,
+    /// Whether it holds anything.
+    started: bool,
+}
+
+/// What is between the layers; grows to the largest batch seen.
+#[derive(Debug, Default)]
+struct Buffers {
+    ids: Vec<u32>,
+    targets: Vec<u32>,
+    /// Inputs of every half block and of the last norm.
+    stream: Vec<Vec<f32>>,
+    blocks: Vec<Kept>,
+    work: Work,
+    /// Of the last norm.
+    root: Vec<f32>,
+    normed: Vec<f32>,
+    dnormed: Vec<f32>,
+    dx: Vec<f32>,
+    logits: Vec<f32>,
+    losses: Vec<f32>,
+}
+
+impl Host {
+    /// A model with the weights of `values`, in the order of
+    /// [`crate::parameters::list`].
+    pub(crate) fn new(config: &ModelConfig, values: Vec<Vec<f32>>) -> Self {
+        Self {
+            shape: Shape {
+                d: config.d_model,
+                d_ff: config.d_ff,
+                heads: Heads {
+                    heads: config.heads,
+                    kv_heads: config.kv_heads,
+                    dim: config.head_dim(),
+                    tokens: config.context,
+                },
+                eps: config.norm_eps,
+                rotary: rope::Rotary::new(config),
+            },
+            config: config.clone(),
+            state: State {
+                weights: values,
+                ..State::default()
+            },
+            gradient: Gradient::default(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// The last hidden states of the tokens in `buffers.ids`, into
+    /// `buffers.normed`. With `keep` all that the backward pass needs stays;
+    /// without, one block's buffers serve for all.
+    fn forward(&mut self, keep: bool) {
+        let Self {
+            config,
+            shape,
+            state,
+            buffers,
+            ..
+        } = self;
+        let d = shape.d;
+        let n = buffers.ids.len() * d;
+        let streams = if keep { 2 * config.layers + 1 } else { 2 };
+        let blocks = if keep { config.layers } else { 1 };
+        if buffers.stream.len() < streams {
+            buffers.stream.resize_with(streams, Vec::new);
+        }
+        if buffers.blocks.len() < blocks {
+            buffers.blocks.resize_with(blocks, Kept::default);
+        }
+        for stream in &mut buffers.stream[..streams] {
+            sized(stream, n);
+        }
+        let weights = &state.weights;
+        embedding::forward(
+            &buffers.ids,
+            &weights[EMBEDDING],
+            d,
+            &mut buffers.stream[0][..n],
+        );
+        for layer in 0..config.layers {
+            let weights = &weights[1 + layer * PER_BLOCK..][..PER_BLOCK];
+            let kept = &mut buffers.blocks[if keep { layer } else { 0 }];
+            let at = if keep { 2 * layer } else { 0 };
+            let (x, y) = halves(&mut buffers.stream, at, at + 1, n);
+            block::attend(shape, weights, x, y, kept, &mut buffers.work);
+            let (x, y) = halves(
+                &mut buffers.stream,
+                at + 1,
+                if keep { at + 2 } else { 0 },
+                n,
+            );
+            block::feed(shape, weights, x, y, kept);
+        }
+        let last = &buffers.stream[if keep { 2 * config.layers } else { 0 }][..n];
+        let norm = &weights[1 + config.layers * PER_BLOCK];
+        let root = sized(&mut buffers.root, n / d);
+        norm::forward(last, norm, shape.eps, sized(&mut buffers.normed, n), root);
+    }
+
+    fn take(&mut self, tokens: &[u32]) {
+        let (ids, targets) = split(tokens, self.config.context);
+        self.buffers.ids.clear();
+        self.buffers.ids.extend(ids);
+        self.buffers.targets.clear();
+        self.buffers.targets.extend(targets);
+    }
+
+    /// Makes room for a gradient at the first step.
+    fn prepare_gradient(&mut self) {
+        let Self {
+            config,
+            state,
+            gradient,
+            ..
+        } = self;
+        if gradient.dense.is_empty() {
+            gradient.dense = state.weights.iter().map(|w| vec![0.0; w.len()]).collect();
+            if !config.tied {
+                gradient.dense[EMBEDDING] = Vec::new();
+                gradient.rows = Some(RowGradient::new(config.vocab_size, config.d_model));
+            }
+        }
+        if !gradient.started {
+            // Products overwrite; norms only add.
+            for g in gradient
+                .dense
+                .iter_mut()
+                .filter(|g| g.len() == config.d_model)
+            {
+                g.fill(0.0);
+            }
+        }
+    }
+}
+
+/// How many numbers of 4 bytes a model holds in training.
+pub(crate) fn numbers_held(config: &ModelConfig, micro_batch: usize) -> u64 {
+    let (d, ff) = (config.d_model, config.d_ff);
+    let kv = config.kv_heads * config.head_dim();
+    let rows = micro_batch * config.context;
+    let parameters = config.parameters().total();
+    let embedding = config.vocab_size * d;
+    let gradient = if config.tied {
+        parameters
+    } else {
+        // Of the embedding, only rows of tokens seen, and a table of places.
+        parameters - embedding + embedding.min(rows * d) + config.vocab_size
+    };
+    let block = 6 * d + 2 * kv + 3 * ff + config.heads + 2;
+    let between = config.layers * block + 6 * d + 2 * kv + ff + 4;
+    let buffers =
+        loss::numbers_held(config.vocab_size, rows) + attention::numbers_held(config.context);
+    (3 * parameters + gradient + rows * between + buffers) as u64
+}
+
+/// The output layer, `[d, vocab]`.
+fn head<'a>(config: &ModelConfig, weights: &'a [Vec<f32>]) -> Matrix<'a> {
+    if config.tied {
+        matrix(&weights[EMBEDDING], config.d_model).transpose()
+    } else {
+        matrix(&weights[weights.len() - 1], config.vocab_size)
+    }
+}
+
+/// The stream `from` to read and the stream `to`, set to the same values, to
+/// add to.
+fn halves(stream: &mut [Vec<f32>], from: usize, to: usize, n: usize) -> (&[f32], &mut [f32]) {
+    let [x, y] = stream
+        .get_disjoint_mut([from, to])
+        .expect("a block's input and output are two buffers");
+    y[..n].copy_from_slice(&x[..n]);
+    (&x[..n], &mut y[..n])
+}
+
+#[cfg(test)]
+impl Host {
+    /// The gradient so far, in the order of the parameters.
+    pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
+        let mut all = self.gradient.dense.clone();
+        if let Some(rows) = &self.gradient.rows {
+            let ids = 0..self.config.vocab_size;
+            all[EMBEDDING] = ids.flat_map(|id| rows.of(id).to_vec()).collect();
+        }
+        all
+    }
+}
+
+impl Engine for Host {
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+        self.take(tokens);
+        self.forward(true);
+        self.prepare_gradient();
+        let Self {
+            config,
+            shape,
+            state,
+            gradient,
+            buffers,
+        } = self;
+        let d = shape.d;
+        let rows = buffers.ids.len();
+        let n = rows * d;
+        let write = if gradient.started {
+            Write::Add
+        } else {
+            Write::Replace
+        };
+        gradient.started = true;
+        let Gradient {
+            dense,
+            rows: embedding_rows,
+            ..
+        } = gradient;
+        let weights = &state.weights;
+        let place = if config.tied {
+            EMBEDDING
+        } else {
+            dense.len() - 1
+        };
+        let losses = sized(&mut buffers.losses, rows);
+        let normed = &buffers.normed[..n];
+        let dnormed = sized(&mut buffers.dnormed, n);
+        let output = loss::Gradient {
+            dh: dnormed,
+            dhead: if config.tied {
+                matrix_mut(&mut dense[place], d).transpose()
+            } else {
+                matrix_mut(&mut dense[place], config.vocab_size)
+            },
+            write,
+            weight: (share / rows as f64) as f32,
+        };
+        let head = head(config, weights);
+        loss::backward(
+            normed,
+            head,
+            &buffers.targets,
+            losses,
+            output,
+            &mut buffers.logits,
+        );
+        let dx = sized(&mut buffers.dx, n);
+        dx.fill(0.0);
+        let norm = 1 + config.layers * PER_BLOCK;
+        let last = &buffers.stream[2 * config.layers][..n];
+        let given = [last, &weights[norm], &buffers.root[..rows], dnormed];
+        norm::backward(given, dx, &mut dense[norm]);
+        for layer in (0..config.layers).rev() {
+            let range = 1 + layer * PER_BLOCK..1 + (layer + 1) * PER_BLOCK;
+            let (weights, gradients) = (&weights[range.clone()], &mut dense[range]);
+            let (kept, work) = (&mut buffers.blocks[layer], &mut buffers.work);
+            let mut back = block::Back {
+                shape,
+                weights,
+                gradients,
+                write,
+                kept,
+                work,
+            };
+            back.feed(&buffers.stream[2 * layer + 1][..n], dx);
+            back.attend(&buffers.stream[2 * layer][..n], dx);
+        }
+        match embedding_rows {
+            Some(rows) => rows.add(&buffers.ids, dx),
+            None => embedding::backward(&buffers.ids, dx, d, &mut dense[EMBEDDING]),
+        }
+        losses.iter().map(|&l| f64::from(l)).sum::<f64>() / rows as f64
+    }
+
+    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
+        let Self {
+            state, gradient, ..
+        } = self;
+        gradient.started = false;
+        let dense = gradient.dense.iter().map(|g| adamw::sum_of_squares(g));
+        let sparse = gradient
+            .rows
+            .iter()
+            .map(|g| adamw::sum_of_squares(g.rows()));
+        let norm = dense.chain(sparse).sum::<f64>().sqrt();
+        if norm.is_finite() {
+            if state.moments.is_empty() {
+                let zeros = |w: &Vec<f32>| (vec![0.0; w.len()], vec![0.0; w.len()]);
+                state.moments = state.weights.iter().map(zeros).collect();
+            }
+            state.updates += 1;
+            let update = adamw::Update::new(config, lr, state.updates, norm);
+            let all = state.weights.iter_mut().zip(&mut state.moments);
+            for (i, ((w, (m, v)), g)) in all.zip(&gradient.dense).enumerate() {
+                match &gradient.rows {
+                    Some(rows) if i == EMBEDDING => {
+                        let d = self.shape.d;
+                        let moments = m.chunks_exact_mut(d).zip(v.chunks_exact_mut(d));
+                        for (id, (w, (m, v))) in w.chunks_exact_mut(d).zip(moments).enumerate() {
+                            update.apply(w, rows.of(id), m, v);
+                        }
+                    }
+                    _ => update.apply(w, g, m, v),
+                }
+            }
+        }
+        if let Some(rows) = &mut gradient.rows {
+            rows.clear();
+        }
+        norm
+    }
+
+    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
+        self.take(tokens);
+        self.forward(false);
+        let Self {
+            config,
+            state,
+            buffers,
+            ..
+        } = self;
+        let rows = buffers.ids.len();
+        let losses = sized(&mut buffers.losses, rows);
+        loss::losses(
+            &buffers.normed[..rows * config.d_model],
+            head(config, &state.weights),
+            &buffers.targets,
+            losses,
+            &mut buffers.logits,
+        );
+        let mean = |l: &[f32]| l.iter().map(|&l| f64::from(l)).sum::<f64>() / l.len() as f64;
+        losses.chunks(config.context).map(mean).collect()
+    }
+
+    fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
+        // Padded to a whole sequence: what comes after changes nothing.
+        self.buffers.ids.clear();
+        self.buffers.ids.extend_from_slice(tokens);
+        self.buffers.ids.resize(self.config.context, 0);
+        self.forward(false);
+        let Self {
+            config,
+            state,
+            buffers,
+            ..
+        } = self;
+        let mut logits = vec![0.0; tokens.len() * config.vocab_size];
+        product(
+            matrix_mut(&mut logits, config.vocab_size),
+            Write::Replace,
+            matrix(
+                &buffers.normed[..tokens.len() * config.d_model],
+                config.d_model,
+            ),
+            head(config, &state.weights),
+        );
+        logits
+    }
+
+    fn state(&self) -> Cow<'_, State> {
+        Cow::Borrowed(&self.state)
+    }
+
+    fn restore(&mut self, state: State) {
+        self.state = state;
+    }
+}
