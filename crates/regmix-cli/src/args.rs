@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use regmix_dynamic::Trainer;
 use regmix_model::DeviceSpec;
 
 const AFTER: &str = "\
@@ -256,10 +257,87 @@ deviations added), `[constraints]` (floor, cap, group.<name>, max_epochs, target
         redo: bool,
     },
 
+    /// Plan a mixture for every stage of training (RegMix-D), from how losses fell in the proxies.
+    #[command(after_help = "\
+Examples:
+  regmix schedule                                    the target of the study, into schedule.json
+  regmix schedule --export nanotron                  the finished schedule, as a trainer takes it
+  regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan
+
+Tables: `run,step,tokens,<domain>...` with losses, and `run,<domain>...` with weights, or
+`run,from,<domain>...` where runs change their mixture at a fraction of training. Trainers:
+levanter, nanotron, megatron, olmo_core. A controller for `regmix online` is written beside it.")]
+    Schedule {
+        /// Losses of your own runs along training.
+        #[arg(long, requires_all = ["mixtures", "steps", "tokens", "out"], value_name = "CSV")]
+        trajectories: Option<PathBuf>,
+        /// Mixtures of your own runs.
+        #[arg(long, requires = "trajectories", value_name = "CSV")]
+        mixtures: Option<PathBuf>,
+        /// Steps of the run that the schedule is for.
+        #[arg(long, requires = "trajectories", value_name = "N")]
+        steps: Option<u64>,
+        /// Tokens of that run.
+        #[arg(long, requires = "trajectories", value_name = "N", value_parser = count)]
+        tokens: Option<u64>,
+        /// A .toml file as for `optimize`; the mean of all domains without it.
+        #[arg(long, requires = "trajectories", value_name = "FILE")]
+        objective: Option<PathBuf>,
+        /// The natural mixture: a table of mixtures whose first row it is. The runs' mean without it.
+        #[arg(long, requires = "trajectories", value_name = "CSV")]
+        prior: Option<PathBuf>,
+        /// A .toml file with the keys of [dynamic] in study.toml.
+        #[arg(long, requires = "trajectories", value_name = "FILE")]
+        settings: Option<PathBuf>,
+        /// Steps of a whole run of yours; those of the longest one without it.
+        #[arg(long, requires = "trajectories", value_name = "N")]
+        proxy_steps: Option<u64>,
+        /// Print the finished schedule as a trainer takes it, into `--out` if that is given.
+        #[arg(long, conflicts_with = "trajectories", value_name = "TRAINER", value_parser = |s: &str| Trainer::parse(s).map_err(|e| e.to_string()))]
+        export: Option<Trainer>,
+        /// Folder for the schedule of your own runs, or file for an export.
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+        /// Seed of draws and resampling.
+        #[arg(long, requires = "trajectories", default_value_t = 42)]
+        seed: u64,
+        /// Plan again if the inputs changed.
+        #[arg(long)]
+        redo: bool,
+    },
+
+    /// Choose the mixture of a run while it trains, from the losses it reports.
+    #[command(after_help = "\
+Examples:
+  regmix online                                       JSON lines on stdin and stdout
+  regmix online --listen 127.0.0.1:7070               the same over HTTP
+  echo '{\"step\":500,\"losses\":{\"web\":3.1,\"code\":2.2}}' | regmix online
+
+Answers say whether to switch, and the mixture in force: {\"ok\":true,\"switch\":true,\"mixture\":...}.
+HTTP: POST /observe, GET /mixture, GET /state, GET /health. The state is written after every
+observation, so that a restart goes on.")]
+    Online {
+        /// What `regmix schedule` wrote; controller.json of the study without it.
+        #[arg(long, value_name = "JSON")]
+        controller: Option<PathBuf>,
+        /// Where the state is kept; online.json of the study without it.
+        #[arg(long, value_name = "JSON")]
+        state: Option<PathBuf>,
+        /// Listen here for HTTP instead of reading stdin.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<String>,
+        /// A file with the token that requests must bring; needed where other machines can reach it.
+        #[arg(long, requires = "listen", value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
+
     /// Train larger models on the found mixture and others, to check the promise.
     Target {
         #[command(flatten)]
         compute: Compute,
+        /// Also train on the schedule, as planned or as the controller changes it; may be repeated.
+        #[arg(long, value_enum, value_name = "MODE")]
+        schedule: Vec<Mode>,
         /// Train runs again that were made with another configuration, or failed.
         #[arg(long)]
         redo: bool,
@@ -282,6 +360,27 @@ deviations added), `[constraints]` (floor, cap, group.<name>, max_epochs, target
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Ways to change the mixture of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// As schedule.json says.
+    Offline,
+    /// As the controller decides from the target's losses.
+    Online,
+}
+
+/// A count, written as 26000000000 or 26e9.
+fn count(text: &str) -> Result<u64, String> {
+    let wrong = || "expected a whole number, such as 26e9".to_owned();
+    if let Ok(count) = text.parse() {
+        return Ok(count);
+    }
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 && x.fract() == 0.0 && x < 9e15 => Ok(x as u64),
+        _ => Err(wrong()),
+    }
 }
 
 /// Ways to search.

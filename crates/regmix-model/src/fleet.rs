@@ -6,14 +6,14 @@
 //! runs go on beside one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use regmix_data::{Error, Result, TokenCorpus};
 
 use crate::device::Device;
 use crate::memory::{available_memory, training_memory};
-use crate::run::{Control, RunSpec, RunStatus, SharedValidation, train_sharing};
+use crate::run::{Control, RunSpec, RunStatus, SharedValidation, Steer, train_sharing};
 
 /// A run and its folder.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Job {
     pub spec: RunSpec,
     /// Where it lives.
     pub folder: PathBuf,
+    /// What chooses its mixtures while it trains, if anything does.
+    pub steer: Option<Arc<dyn Steer>>,
 }
 
 /// How many runs are trained at once when the user does not say: on a CPU one
@@ -69,9 +71,8 @@ pub fn train_all(
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(i) else { break };
-            let Job { spec, folder } = job;
-            let result = train_sharing(spec, corpus, folder, device, control, &validation)
-                .map_err(|e| named(e, folder));
+            let result = train_sharing(job, corpus, device, control, &validation)
+                .map_err(|e| named(e, &job.folder));
             if result.is_err() {
                 next.store(jobs.len(), Ordering::Relaxed);
             }

@@ -32,6 +32,7 @@ pub use fleet::{Job, default_parallel, memory_per_run, train_all};
 pub use memory::{keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, Schedule, learning_rate};
 pub use run::{
-    Control, Progress, RunSpec, RunStatus, RunSummary, TrainConfig, stored_fingerprint, train,
+    Control, MixtureChange, Progress, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
+    stored_fingerprint, train,
 };
 pub use trainer::{StepOutcome, Trainer};

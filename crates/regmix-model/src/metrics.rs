@@ -72,15 +72,14 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Opens the file for appending after `step`. Lines of later steps, which
     /// a stopped attempt left behind its last checkpoint, will be made again
-    /// and are dropped.
-    pub(crate) fn resume(path: PathBuf, step: u64) -> Result<Self> {
-        let mut last = None;
+    /// and are dropped; the others are given back.
+    pub(crate) fn resume(path: PathBuf, step: u64) -> Result<(Self, Vec<Line>)> {
+        let mut lines = Vec::new();
         if path.exists() {
-            let mut kept = String::new();
-            for line in read(&path)?.into_iter().filter(|l| l.step <= step) {
-                kept.push_str(&render(&line, &path)?);
-                last = Some(line);
-            }
+            lines = read(&path)?;
+            lines.retain(|line| line.step <= step);
+            let kept =
+                (lines.iter().map(|line| render(line, &path))).collect::<Result<String>>()?;
             artefact::write_atomic(&path, kept.as_bytes())?;
         }
         let file = OpenOptions::new()
@@ -88,7 +87,8 @@ impl Metrics {
             .append(true)
             .open(&path)
             .map_err(|e| Error::io(&path, e))?;
-        Ok(Self { path, file, last })
+        let last = lines.last().cloned();
+        Ok((Self { path, file, last }, lines))
     }
 
     pub(crate) fn append(&mut self, line: &Line) -> Result<()> {
@@ -136,12 +136,13 @@ mod tests {
     fn resuming_drops_what_comes_after_the_checkpoint_and_torn_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        let mut metrics = Metrics::resume(path.clone(), 0).unwrap();
+        let mut metrics = Metrics::resume(path.clone(), 0).unwrap().0;
         for step in 1..=4 {
             metrics.append(&line(step)).unwrap();
         }
         metrics.file.write_all(b"{\"step\":5,\"tok").unwrap();
-        let mut metrics = Metrics::resume(path.clone(), 2).unwrap();
+        let (mut metrics, told) = Metrics::resume(path.clone(), 2).unwrap();
+        assert!(told.iter().all(|line| line.step <= 2) && !told.is_empty());
         assert_eq!(metrics.last(), Some(line(2)));
         metrics.append(&line(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [line(1), line(2), line(3)]);

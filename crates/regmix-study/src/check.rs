@@ -39,12 +39,15 @@ pub struct Arm {
     pub predicted: Option<f64>,
 }
 
-/// The found mixture against another one, paired by seed.
+/// An arm against another one, paired by seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The other mixture's name.
+    /// The arm that is judged: `found`, `offline` or `online`.
+    #[serde(default = "found")]
+    pub of: String,
+    /// The other arm.
     pub against: String,
-    /// Mean of (other - found) over seeds: positive when the found mixture is
+    /// Mean of (other - judged) over seeds: positive when the judged arm is
     /// better.
     pub gain: f64,
     /// Standard deviation of that difference; absent with one seed.
@@ -55,11 +58,15 @@ pub struct Comparison {
     pub verdict: Verdict,
 }
 
+fn found() -> String {
+    "found".to_owned()
+}
+
 /// What a comparison shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// The found mixture is better: the interval lies above zero.
+    /// The judged arm is better: the interval lies above zero.
     Better,
     /// It is worse: the interval lies below zero.
     Worse,
@@ -82,7 +89,8 @@ pub struct TargetCheck {
     pub target_tokens: u64,
     /// One per mixture; `found` first.
     pub arms: Vec<Arm>,
-    /// The found mixture against each of the others.
+    /// The found mixture against each of the others; then every schedule
+    /// against the found mixture, the others, and the schedules before it.
     pub comparisons: Vec<Comparison>,
     /// All runs.
     pub runs: Vec<TargetRun>,
@@ -90,7 +98,8 @@ pub struct TargetCheck {
 
 impl TargetCheck {
     /// Summarises finished runs. `arms` gives the mixtures in order, the found
-    /// one first, with what was predicted for each.
+    /// one first, with what was predicted for each; the last `schedules` of
+    /// them are mean mixtures of schedules.
     ///
     /// # Errors
     /// When an arm has no run, or a comparison has no seed in common.
@@ -99,6 +108,7 @@ impl TargetCheck {
         [proxy_parameters, target_parameters]: [usize; 2],
         target_tokens: u64,
         arms: Vec<(String, Mixture, Option<f64>)>,
+        schedules: usize,
         runs: Vec<TargetRun>,
     ) -> Result<Self> {
         let of = |name: &str| -> BTreeMap<u64, f64> {
@@ -125,14 +135,19 @@ impl TargetCheck {
                 predicted,
             });
         }
-        if let Some((found, others)) = summaries.split_first() {
-            let base = of(&found.name);
-            for other in others {
-                let differences: Vec<f64> = of(&other.name)
-                    .iter()
-                    .filter_map(|(seed, value)| Some(value - base.get(seed)?))
+        let plain = summaries.len().saturating_sub(schedules);
+        for (place, judged) in summaries.iter().enumerate() {
+            let others = match place {
+                0 => 1..plain,
+                _ if place < plain => continue,
+                _ => 0..place,
+            };
+            let own = of(&judged.name);
+            for other in &summaries[others] {
+                let differences: Vec<f64> = (of(&other.name).iter())
+                    .filter_map(|(seed, value)| Some(value - own.get(seed)?))
                     .collect();
-                comparisons.push(compare(&other.name, &differences)?);
+                comparisons.push(compare(&judged.name, &other.name, &differences)?);
             }
         }
         Ok(Self {
@@ -149,53 +164,58 @@ impl TargetCheck {
 
     /// Whether the found mixture beat all others beyond the spread of seeds.
     pub fn held(&self) -> bool {
-        !self.comparisons.is_empty()
-            && (self.comparisons.iter()).all(|c| c.verdict == Verdict::Better)
+        let mut own = self.judged("found").peekable();
+        own.peek().is_some() && own.all(|c| c.verdict == Verdict::Better)
+    }
+
+    /// The comparisons of an arm with others.
+    pub fn judged<'a>(&'a self, arm: &'a str) -> impl Iterator<Item = &'a Comparison> {
+        self.comparisons.iter().filter(move |c| c.of == arm)
     }
 
     /// The outcome in one sentence, whoever won.
     pub fn sentence(&self) -> String {
-        let names = |verdict: Verdict| -> Vec<&str> {
-            (self.comparisons.iter())
+        let mut text = match self.held() {
+            true => format!(
+                "The promise held: the found mixture {}.",
+                self.outcomes("found")
+            ),
+            false => format!(
+                "The promise did not hold in full: the found mixture {}.",
+                self.outcomes("found")
+            ),
+        };
+        for arm in self.arms.iter().skip(1) {
+            if self.judged(&arm.name).next().is_some() {
+                let outcomes = self.outcomes(&arm.name);
+                text.push_str(&format!(" The {} schedule {outcomes}.", arm.name));
+            }
+        }
+        text
+    }
+
+    fn outcomes(&self, arm: &str) -> String {
+        let names = |verdict: Verdict| {
+            let names: Vec<&str> = (self.judged(arm))
                 .filter(|c| c.verdict == verdict)
                 .map(|c| c.against.as_str())
-                .collect()
+                .collect();
+            (!names.is_empty()).then(|| names.join(" and "))
         };
-        let (better, worse, unclear) = (
-            names(Verdict::Better),
-            names(Verdict::Worse),
-            names(Verdict::Unclear),
-        );
-        if self.held() {
-            return format!(
-                "The promise held: the found mixture beats {} beyond the spread of seeds.",
-                better.join(" and ")
-            );
-        }
-        let mut parts = Vec::new();
-        if !better.is_empty() {
-            parts.push(format!("beats {}", better.join(" and ")));
-        }
-        if !worse.is_empty() {
-            parts.push(format!("loses to {}", worse.join(" and ")));
-        }
-        if !unclear.is_empty() {
-            parts.push(format!(
-                "cannot be told from {} at this number of seeds",
-                unclear.join(" and ")
-            ));
-        }
-        format!(
-            "The promise did not hold in full: the found mixture {}.",
-            parts.join("; it ")
-        )
+        let better =
+            names(Verdict::Better).map(|n| format!("beats {n} beyond the spread of seeds"));
+        let worse = names(Verdict::Worse).map(|n| format!("loses to {n}"));
+        let unclear = names(Verdict::Unclear)
+            .map(|n| format!("cannot be told from {n} at this number of seeds"));
+        let parts: Vec<String> = [better, worse, unclear].into_iter().flatten().collect();
+        parts.join("; it ")
     }
 }
 
-fn compare(against: &str, differences: &[f64]) -> Result<Comparison> {
+fn compare(of: &str, against: &str, differences: &[f64]) -> Result<Comparison> {
     if differences.is_empty() {
         return Err(Error::failed(format!(
-            "found and {against} have no seed in common"
+            "{of} and {against} have no seed in common"
         )));
     }
     let (gain, sd) = moments(differences);
@@ -209,6 +229,7 @@ fn compare(against: &str, differences: &[f64]) -> Result<Comparison> {
         _ => Verdict::Unclear,
     };
     Ok(Comparison {
+        of: of.to_owned(),
         against: against.to_owned(),
         gain,
         sd,
@@ -271,7 +292,7 @@ mod tests {
             .collect();
         let arm = |name: &str| (name.to_owned(), Mixture::uniform(domains.clone()), None);
         let arms = vec![arm("found"), arm("natural")];
-        TargetCheck::new(Objective::Mean, [1, 4], 10, arms, runs).unwrap()
+        TargetCheck::new(Objective::Mean, [1, 4], 10, arms, 0, runs).unwrap()
     }
 
     #[test]
@@ -297,6 +318,48 @@ mod tests {
         assert_eq!(
             check(&[1.0], &[2.0]).comparisons[0].verdict,
             Verdict::Unclear
+        );
+    }
+
+    #[test]
+    fn schedules_are_judged_against_all_arms_before_them() {
+        let domains = DomainSet::from_names(["a", "b"]).unwrap();
+        let values = [
+            ("found", 3.0),
+            ("natural", 3.2),
+            ("offline", 2.9),
+            ("online", 2.8),
+        ];
+        let runs = values.iter().flat_map(|&(arm, value)| {
+            (0..3).map(move |seed| TargetRun {
+                run: format!("{arm}-{seed}"),
+                arm: arm.to_owned(),
+                seed,
+                objective: value + 0.001 * seed as f64,
+                loss: BTreeMap::new(),
+            })
+        });
+        let arms = values.map(|(n, _)| (n.to_owned(), Mixture::uniform(domains.clone()), None));
+        let (arms, runs) = (arms.to_vec(), runs.collect());
+        let c = TargetCheck::new(Objective::Mean, [1, 4], 10, arms, 2, runs).unwrap();
+        let pairs: Vec<_> = (c.comparisons.iter())
+            .map(|c| (c.of.as_str(), c.against.as_str()))
+            .collect();
+        assert_eq!(
+            pairs,
+            [
+                ("found", "natural"),
+                ("offline", "found"),
+                ("offline", "natural"),
+                ("online", "found"),
+                ("online", "natural"),
+                ("online", "offline"),
+            ]
+        );
+        assert!(c.held());
+        assert!(
+            c.sentence()
+                .contains("online schedule beats found and natural and offline")
         );
     }
 

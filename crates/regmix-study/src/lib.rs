@@ -11,6 +11,8 @@ mod study;
 mod watch;
 
 pub use demo::DemoCorpus;
-pub use steps::{RunCounts, Status, fit_watched, next_runs, optimize_file, optimize_with, pareto};
+pub use steps::{
+    Plan, RunCounts, Status, fit_watched, next_runs, optimize_file, optimize_with, pareto, plan,
+};
 pub use study::{Context, STUDY_FILE, Study, natural_mixture};
 pub use watch::{Silent, Unit, Watch};

@@ -58,7 +58,7 @@ pub(super) fn demo(
     let fit = study.fit(cx)?;
     tell(show::league_text(&fit));
     let found = study.optimize(cx)?;
-    let check = study.target(&device, compute.parallel, cx)?;
+    let check = study.target(&device, compute.parallel, &[], cx)?;
     let report = study.report()?;
     match session.args.format {
         Format::Json => {

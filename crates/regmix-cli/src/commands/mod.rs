@@ -3,6 +3,7 @@
 mod demo;
 mod devices;
 mod regress;
+mod schedule;
 mod show;
 mod study;
 
@@ -11,10 +12,12 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use regmix_data::Result;
+use regmix_dynamic::TargetRun;
 use regmix_regress::NextOptions;
-use regmix_study::{Context, Study};
+use regmix_study::config::ScheduleMode;
+use regmix_study::{Context, Plan, Study};
 
-use crate::args::{Args, Command, Format};
+use crate::args::{Args, Command, Format, Mode};
 use crate::interrupt;
 use crate::output::progress::Display;
 use crate::output::{print, print_json, say};
@@ -142,11 +145,72 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             }
             _ => study::optimize(&session, *redo),
         },
+        Command::Schedule {
+            trajectories,
+            mixtures,
+            steps,
+            tokens,
+            objective,
+            prior,
+            settings,
+            proxy_steps,
+            export,
+            out,
+            seed,
+            redo,
+        } => match (trajectories, mixtures, steps, tokens, out, export) {
+            (Some(trajectories), Some(mixtures), Some(steps), Some(tokens), Some(out), _) => {
+                let plan = Plan {
+                    objective: objective.as_deref(),
+                    prior: prior.as_deref(),
+                    settings: settings.as_deref(),
+                    target: TargetRun {
+                        steps: *steps,
+                        tokens: *tokens,
+                    },
+                    proxy_steps: *proxy_steps,
+                    seed: *seed,
+                };
+                let tables = schedule::Tables {
+                    trajectories,
+                    mixtures,
+                    out,
+                    plan,
+                    redo: *redo,
+                };
+                schedule::of_tables(&session, &tables)
+            }
+            (.., Some(trainer)) => schedule::export(&session, *trainer, out.as_deref(), *redo),
+            _ => schedule::of_study(&session, *redo),
+        },
+        Command::Online {
+            controller,
+            state,
+            listen,
+            token_file,
+        } => {
+            let asked = schedule::Asked {
+                controller: controller.as_deref(),
+                state: state.as_deref(),
+                listen: listen.as_deref(),
+                token_file: token_file.as_deref(),
+            };
+            schedule::online(&session, &asked)
+        }
         Command::Target {
             compute,
+            schedule,
             redo,
             gate,
-        } => study::target(&session, compute, *redo, *gate),
+        } => {
+            let schedules: Vec<ScheduleMode> = (schedule.iter())
+                .map(|mode| match mode {
+                    Mode::Offline => ScheduleMode::Offline,
+                    Mode::Online => ScheduleMode::Online,
+                })
+                .collect();
+            study::target(&session, compute, &schedules, *redo, *gate)
+        }
         Command::Report => study::report(&session),
         Command::Devices => devices::devices(&session),
         Command::Completions { shell } => {

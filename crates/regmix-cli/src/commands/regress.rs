@@ -224,7 +224,7 @@ fn field_if_none(e: Error, field: &str) -> Error {
 }
 
 /// Nothing is overwritten unless the user says so.
-fn unclaimed(path: &Path, redo: bool) -> Result<()> {
+pub(super) fn unclaimed(path: &Path, redo: bool) -> Result<()> {
     if path.exists() && !redo {
         return Err(Error::new(ErrorKind::Stale, "it is there already")
             .in_file(path)

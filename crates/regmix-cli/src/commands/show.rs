@@ -2,6 +2,7 @@
 
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
+use regmix_dynamic::{Schedule, Spread, Weight};
 use regmix_regress::{
     AUTO, Bound, Entry, Estimate, Fit, Front, NextRun, Objective, Recommendation,
 };
@@ -290,6 +291,69 @@ pub(super) fn next(session: &Session<'_>, runs: &[(String, NextRun)]) -> Result<
     })
 }
 
+/// A schedule: weights per segment, what it promises, and what was noted.
+pub(super) fn schedule(schedule: &Schedule) -> String {
+    let mut order: Vec<(&str, f64)> = (schedule.mean.iter())
+        .map(|(domain, weight)| (domain.as_str(), weight))
+        .collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let rows = order.into_iter().map(|(domain, mean)| {
+        let own = schedule
+            .segments
+            .iter()
+            .map(|leg| match leg.weights.get(domain) {
+                Some(Weight {
+                    weight,
+                    sd: Some(sd),
+                    ..
+                }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
+                Some(w) => percent(w.weight),
+                None => "-".to_owned(),
+            });
+        let epochs = schedule.epochs.get(domain);
+        std::iter::once(domain.to_owned())
+            .chain(own)
+            .chain([
+                percent(mean),
+                epochs.map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
+            ])
+            .collect()
+    });
+    let steps = (schedule.segments.iter())
+        .map(|leg| format!("steps {}-{}", leg.from_step, leg.to_step))
+        .collect::<Vec<_>>();
+    let head: Vec<&str> = std::iter::once("domain")
+        .chain(steps.iter().map(String::as_str))
+        .chain(["whole run", "epochs"])
+        .collect();
+    let mut text = format!("Schedule for the {}:\n", aim(&schedule.objective));
+    text.push_str(&table(&head, rows));
+    let spread = |s: Spread| format!("{:.4} +- {:.4}", s.mean, s.sd);
+    text.push('\n');
+    if let Some(predicted) = schedule.predicted {
+        text.push_str(&format!("Predicted for a proxy: {}", spread(predicted)));
+        if let Some(single) = schedule.single {
+            text.push_str(&format!("; the best single mixture: {}", spread(single)));
+        }
+        text.push('\n');
+    }
+    if let Some(gain) = schedule.gain {
+        text.push_str(&format!(
+            "Gain over the best single mixture, over refits: {}{}\n",
+            spread(gain),
+            if schedule.fell_back {
+                ": too little to tell, the single mixture is kept"
+            } else {
+                ""
+            }
+        ));
+    }
+    for note in &schedule.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text
+}
+
 pub(super) fn check(check: &TargetCheck) -> String {
     let mut text = format!(
         "Targets of {} parameters ({:.1} x the proxy's), {} tokens each, {} loss in nats per token:\n",
@@ -298,14 +362,14 @@ pub(super) fn check(check: &TargetCheck) -> String {
         check.target_tokens,
         check.objective,
     );
-    let rows = check.arms.iter().enumerate().map(|(i, arm)| {
+    let rows = check.arms.iter().map(|arm| {
         let mut seeds: Vec<(u64, f64)> = (check.runs.iter())
             .filter(|r| r.arm == arm.name)
             .map(|r| (r.seed, r.objective))
             .collect();
         seeds.sort_by_key(|s| s.0);
         let seeds: Vec<String> = seeds.iter().map(|s| format!("{:.4}", s.1)).collect();
-        let against = i.checked_sub(1).and_then(|i| check.comparisons.get(i));
+        let against = check.judged("found").find(|c| c.against == arm.name);
         let gain = against.map_or_else(String::new, |c| match c.interval {
             Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", c.gain),
             None => format!("{:+.4}", c.gain),
@@ -330,6 +394,20 @@ pub(super) fn check(check: &TargetCheck) -> String {
         &["mixture", "mean +- sd", "seeds", "gain of found (95%)", ""],
         rows,
     ));
+    let rows: Vec<Vec<String>> = (check.comparisons.iter())
+        .filter(|c| c.of != "found")
+        .map(|c| {
+            let interval = match c.interval {
+                Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", c.gain),
+                None => format!("{:+.4}", c.gain),
+            };
+            vec![c.of.clone(), c.against.clone(), interval]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["schedule", "against", "gain (95%)"], rows));
+    }
     text.push_str(&format!("{}\n", check.sentence()));
     text
 }
@@ -366,6 +444,7 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
         ("proxies", part("design", runs(&status.proxies))),
         ("fit", part("fit", done(status.fitted))),
         ("mixture", part("mixture", done(status.optimized))),
+        ("schedule", part("schedule", done(status.scheduled))),
         ("targets", runs(&status.targets)),
         ("report", done(status.reported)),
     ] {

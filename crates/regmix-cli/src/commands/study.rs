@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use regmix_data::{Error, Result};
 use regmix_model::Device;
 use regmix_study::Study;
-use regmix_study::config::hub_dataset;
+use regmix_study::config::{ScheduleMode, hub_dataset};
 
 use super::{Session, command, show};
 use crate::args::{Compute, Format};
@@ -154,12 +154,13 @@ pub(super) fn optimize(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
 pub(super) fn target(
     session: &Session<'_>,
     compute: &Compute,
+    schedules: &[ScheduleMode],
     redo: bool,
     gate: bool,
 ) -> Result<ExitCode> {
     let study = session.study()?;
     let device = Device::open(compute.device)?;
-    let check = study.target(&device, compute.parallel, session.context(redo))?;
+    let check = study.target(&device, compute.parallel, schedules, session.context(redo))?;
     session.result(&check, || show::check(&check))?;
     if gate && !check.held() {
         return Ok(ExitCode::FAILURE);

@@ -9,6 +9,7 @@
 //! ```
 
 mod session;
+mod steer;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
+use crate::fleet::Job;
 use crate::optimizer::{AdamWConfig, Schedule};
 use session::Session;
+pub use steer::{MixtureChange, Steer};
 pub(crate) use validation::SharedValidation;
 
 /// How a model is trained.
@@ -107,6 +110,13 @@ pub struct RunSpec {
     pub model: ModelConfig,
     /// What it is trained on.
     pub mixture: Mixture,
+    /// Mixtures that the run goes over to, by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<MixtureChange>,
+    /// What chooses its mixtures while it trains, by a name that differs
+    /// where the choices may; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steered_by: Option<String>,
 }
 
 impl RunSpec {
@@ -232,27 +242,33 @@ pub fn train(
     device: &Device,
     control: Control<'_>,
 ) -> Result<RunStatus> {
-    train_sharing(
-        spec,
-        corpus,
-        folder,
-        device,
-        control,
-        &SharedValidation::default(),
-    )
+    let job = Job {
+        spec: spec.clone(),
+        folder: folder.to_path_buf(),
+        steer: None,
+    };
+    train_sharing(&job, corpus, device, control, &SharedValidation::default())
 }
 
 /// As [`train`], for one of several runs on a corpus.
 pub(crate) fn train_sharing(
-    spec: &RunSpec,
+    job: &Job,
     corpus: &TokenCorpus,
-    folder: &Path,
     device: &Device,
     control: Control<'_>,
     validation: &SharedValidation,
 ) -> Result<RunStatus> {
+    let Job { spec, folder, .. } = job;
     spec.train.check()?;
     spec.model.check()?;
+    spec.check_changes()?;
+    if spec.steered_by.is_some() != job.steer.is_some() {
+        return Err(Error::input(format!(
+            "run `{}`: expected a steering and its name, or neither",
+            spec.run
+        ))
+        .field("steered_by"));
+    }
     check_corpus(spec, corpus)?;
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let _lock = lock(folder)?;
@@ -261,7 +277,7 @@ pub(crate) fn train_sharing(
         ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
         RunStatus::New | RunStatus::Started => {}
     }
-    Session::open(spec, corpus, folder, device, validation)?.run(control)
+    Session::open(job, corpus, device, validation)?.run(control)
 }
 
 fn check_corpus(spec: &RunSpec, corpus: &TokenCorpus) -> Result<()> {

@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use regmix_data::{Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, artefact};
 
+use super::steer::{Steer, steer};
 use super::validation::{SharedValidation, Validation};
 use super::{Control, Progress, RunSpec, RunStatus, RunSummary};
 use crate::checkpoint;
 use crate::device::Device;
+use crate::fleet::Job;
 use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
@@ -21,6 +23,7 @@ use crate::trainer::Trainer;
 pub(super) struct Session<'a> {
     spec: &'a RunSpec,
     folder: &'a Path,
+    steering: Option<&'a dyn Steer>,
     state: PathBuf,
     trainer: Trainer,
     loader: Loader,
@@ -32,18 +35,26 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn open(
-        spec: &'a RunSpec,
+        job: &'a Job,
         corpus: &TokenCorpus,
-        folder: &'a Path,
         device: &'a Device,
         validation: &SharedValidation,
     ) -> Result<Self> {
+        let Job { spec, folder, .. } = job;
+        let steering = job.steer.as_deref();
         let context = spec.model.context;
         let mixture = spec.mixture.reordered(corpus.domains())?;
         let total = spec.train.steps * spec.train.batch_size as u64;
+        // Shares are met block by block: a mixture that is in force for part
+        // of a run wants shorter blocks.
+        let block = match spec.changes.is_empty() && steering.is_none() {
+            true => 2048,
+            false => 64,
+        };
         let config = LoaderConfig::new(context, spec.seed, &spec.run)
-            .with_block(u32::try_from(total.min(2048)).unwrap_or(2048));
-        let loader = Loader::new(corpus.clone(), mixture, config)?;
+            .with_block(u32::try_from(total).map_or(block, |total| total.min(block)));
+        let mut loader = Loader::new(corpus.clone(), mixture, config)?;
+        spec.plan_changes(&mut loader)?;
         let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
         let optimizer = spec.train.optimizer.clone();
         let mut trainer = Trainer::new(&spec.model, optimizer, spec.seed, device)?;
@@ -55,8 +66,13 @@ impl<'a> Session<'a> {
             trainer.engine.restore(saved);
             step = at;
         }
+        let (metrics, told) = Metrics::resume(folder.join("metrics.jsonl"), step)?;
+        if let Some(steering) = steering {
+            steer(steering, &told, spec, &mut loader)?;
+        }
         Ok(Self {
-            metrics: Metrics::resume(folder.join("metrics.jsonl"), step)?,
+            metrics,
+            steering,
             state,
             spec,
             folder,
@@ -113,7 +129,7 @@ impl<'a> Session<'a> {
                     loss: outcome.loss,
                 },
             );
-            if self.step.is_multiple_of(t.eval_every) || self.step == t.steps {
+            if self.measures_at(self.step) {
                 let begun = Instant::now();
                 let [loss, bits_per_byte] = self.evaluate()?;
                 eval_seconds += begun.elapsed().as_secs_f64();
@@ -137,6 +153,10 @@ impl<'a> Session<'a> {
                     ));
                 }
                 self.metrics.append(&line)?;
+                if let Some(steering) = self.steering {
+                    let line = std::slice::from_ref(&line);
+                    steer(steering, line, self.spec, &mut self.loader)?;
+                }
                 last = Some(line);
             }
             let due = t.checkpoint_every > 0 && self.step.is_multiple_of(t.checkpoint_every);
@@ -155,6 +175,15 @@ impl<'a> Session<'a> {
     }
 
     /// Mean loss per domain, in nats per token and in bits per byte.
+    /// Whether losses are measured after a step.
+    fn measures_at(&self, step: u64) -> bool {
+        let train = &self.spec.train;
+        let due = |s: &dyn Steer| s.steps().contains(&step);
+        step.is_multiple_of(train.eval_every)
+            || step == train.steps
+            || self.steering.is_some_and(due)
+    }
+
     fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
         let tokens = &self.validation.tokens;
         let losses = self.trainer.evaluate(tokens, self.spec.train.micro_batch)?;

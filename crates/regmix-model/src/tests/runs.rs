@@ -1,18 +1,20 @@
 //! Whole runs: resuming, failing, refusing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rand_distr::Distribution;
 use regmix_data::manifest::TokenizerEntry;
 use regmix_data::shard::Split;
-use regmix_data::{CorpusWriter, DomainSet, ErrorKind, Mixture, TokenCorpus, random};
+use regmix_data::{CorpusWriter, DomainSet, ErrorKind, Mixture, Result, TokenCorpus, random};
 
 use super::{cpu, tiny};
 use crate::fleet::{Job, train_all};
 use crate::metrics;
 use crate::optimizer::{AdamWConfig, Schedule};
-use crate::run::{Control, Progress, RunSpec, RunStatus, TrainConfig, train};
+use crate::run::{Control, MixtureChange, Progress, RunSpec, RunStatus, Steer, TrainConfig, train};
 
 /// Two domains with different statistics.
 fn corpus(folder: &Path) -> TokenCorpus {
@@ -59,6 +61,8 @@ fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         },
         model: tiny(),
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
+        changes: Vec::new(),
+        steered_by: None,
     }
 }
 
@@ -161,6 +165,7 @@ fn what_a_model_is_trained_on_is_what_it_is_good_at() {
         .map(|(i, &low)| Job {
             spec: spec(&corpus, &format!("run-{i}"), low),
             folder: dir.path().join(format!("run-{i}")),
+            steer: None,
         })
         .collect();
     let go = AtomicBool::new(false);
@@ -187,6 +192,7 @@ fn divergence_ends_the_run_and_not_the_fleet() {
     let jobs = [("wild", wild), ("tame", spec(&corpus, "tame", 0.5))].map(|(name, spec)| Job {
         spec,
         folder: dir.path().join(name),
+        steer: None,
     });
     let go = AtomicBool::new(false);
     let statuses = train_all(&jobs, &corpus, &cpu(), 1, control(&go)).unwrap();
@@ -275,4 +281,104 @@ fn broken_checkpoints_are_refused() {
     }
     std::fs::write(&state, whole).unwrap();
     train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+}
+
+/// Goes over to the second domain once the first is learnt below a loss.
+#[derive(Debug)]
+struct Threshold {
+    domains: DomainSet,
+    heard: Mutex<Vec<u64>>,
+}
+
+impl Steer for Threshold {
+    fn steps(&self) -> &[u64] {
+        &[5]
+    }
+
+    fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {
+        let mut heard = self.heard.lock().unwrap();
+        let first = !heard.contains(&5);
+        heard.push(step);
+        assert_eq!(losses.len(), 2);
+        Ok((step == 5 && first)
+            .then(|| Mixture::new(self.domains.clone(), vec![0.0, 1.0]).unwrap()))
+    }
+}
+
+#[test]
+fn mixtures_change_in_mid_run_planned_or_steered() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let go = AtomicBool::new(false);
+    let low = spec(&corpus, "run", 1.0);
+    let high = Mixture::new(corpus.domains().clone(), vec![0.0, 1.0]).unwrap();
+    let mut planned = low.clone();
+    planned.changes = vec![MixtureChange {
+        step: 5,
+        mixture: high,
+    }];
+    assert_ne!(planned.fingerprint(), low.fingerprint());
+    let finished = |spec: &RunSpec, name: &str| {
+        let folder = dir.path().join(name);
+        train(spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+        losses(&folder)
+    };
+    let [stayed, changed] = [finished(&low, "low"), finished(&planned, "planned")];
+    let last = |runs: &[(u64, Vec<u64>)]| -> Vec<f64> {
+        let bits = &runs.last().unwrap().1;
+        bits.iter().map(|b| f64::from_bits(*b)).collect()
+    };
+    // Domains are in order of name: high, low.
+    assert!(last(&changed)[0] < last(&stayed)[0] - 0.5);
+    assert_eq!(stayed[0].1.len(), 2);
+
+    // Steered to the same mixture at the same step, and measured there too.
+    let steered = |stop_at: Option<u64>, name: &str| {
+        let mut spec = low.clone();
+        spec.steered_by = Some("threshold".into());
+        let job = |_| Job {
+            spec: spec.clone(),
+            folder: dir.path().join(name),
+            steer: Some(Arc::new(Threshold {
+                domains: corpus.domains().clone(),
+                heard: Mutex::default(),
+            })),
+        };
+        if let Some(stop_at) = stop_at {
+            let cancel = AtomicBool::new(false);
+            let stop = |_: &RunSpec, p: Progress| {
+                if p.step == stop_at {
+                    cancel.store(true, Ordering::Relaxed);
+                }
+            };
+            let stopping = Control {
+                cancel: &cancel,
+                progress: &stop,
+            };
+            train_all(&[job(())], &corpus, &cpu(), 1, stopping).unwrap_err();
+        }
+        train_all(&[job(())], &corpus, &cpu(), 1, control(&go)).unwrap();
+        losses(&dir.path().join(name))
+    };
+    let whole = steered(None, "steered");
+    assert_eq!(
+        whole.iter().map(|line| line.0).collect::<Vec<_>>(),
+        [4, 5, 8, 12]
+    );
+    assert_eq!(last(&whole), last(&changed));
+    for stop_at in [3, 5, 7, 9] {
+        let name = format!("steered-{stop_at}");
+        assert_eq!(steered(Some(stop_at), &name), whole, "stopped at {stop_at}");
+    }
+
+    // Changes out of order, and a steering that is only named.
+    let mut wrong = planned.clone();
+    wrong.changes[0].step = 12;
+    let folder = dir.path().join("wrong");
+    let err = train(&wrong, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    assert!(err.to_string().contains("below 12"), "{err}");
+    wrong.changes.clear();
+    wrong.steered_by = Some("nobody".into());
+    let err = train(&wrong, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    assert_eq!(err.field_name(), Some("steered_by"));
 }

@@ -19,8 +19,8 @@ pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
     CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, GroupSection,
-    LayoutName, ObjectiveSection, SamplerName, StudySection, TokenizerKind, TokenizerSection,
-    hub_dataset,
+    LayoutName, ObjectiveSection, SamplerName, ScheduleMode, StudySection, TokenizerKind,
+    TokenizerSection, hub_dataset,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the
@@ -51,6 +51,9 @@ pub struct Config {
     /// Floors, caps, repetition.
     #[serde(default)]
     pub constraints: ConstraintSection,
+    /// How schedules are planned.
+    #[serde(default)]
+    pub dynamic: regmix_dynamic::Config,
     /// The larger model that the mixture is checked on.
     #[serde(default = "RunSection::target")]
     pub target: RunSection,
@@ -97,8 +100,9 @@ impl Config {
             .source_options()
             .map_err(|e| e.in_file(path))?;
         config.objective.objective().map_err(|e| e.in_file(path))?;
+        (config.dynamic.check()).map_err(|e| place(e, "dynamic", text, path))?;
         let penalty = |x: f64| x >= 0.0 && x.is_finite();
-        let rules: [(&str, &str, bool, &str); 10] = [
+        let rules: [(&str, &str, bool, &str); 11] = [
             (
                 "corpus",
                 "valid_share",
@@ -117,6 +121,12 @@ impl Config {
                 "floor",
                 (0.0..1.0).contains(&config.design.floor),
                 "a weight of 0 or more, below 1",
+            ),
+            (
+                "design",
+                "switching",
+                (0.0..=1.0).contains(&config.design.switching),
+                "a share between 0 and 1",
             ),
             (
                 "constraints",
@@ -162,6 +172,27 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// `[dynamic]` with the study's seed.
+    pub fn stage_config(&self) -> regmix_dynamic::Config {
+        let seed = self.study.seed.wrapping_add(self.dynamic.seed);
+        regmix_dynamic::Config {
+            seed,
+            ..self.dynamic.clone()
+        }
+    }
+}
+
+/// Reads the keys of `[dynamic]` from a file of their own.
+///
+/// # Errors
+/// When it cannot be read or does not parse, or a value is out of range.
+pub(crate) fn stage_settings(path: &Path) -> Result<regmix_dynamic::Config> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let config: regmix_dynamic::Config =
+        toml::from_str(&text).map_err(|e| explain(&e, &text, path))?;
+    config.check().map_err(|e| e.in_file(path))?;
+    Ok(config)
 }
 
 /// A commented study file for a corpus: what `regmix init` writes.

@@ -69,8 +69,9 @@ pub struct RunSection {
     pub keep_weights: bool,
 }
 
+/// The ends of a first segment and five stages (`[dynamic]`).
 fn default_evaluations() -> u64 {
-    5
+    6
 }
 
 fn default_eval_sequences() -> usize {

@@ -181,6 +181,12 @@ pub struct DesignSection {
     /// Greatest number of times that a proxy may see a domain's tokens; 0 for
     /// no limit.
     pub max_epochs: f64,
+    /// Share of the proxies that go over to another mixture in mid-run. A
+    /// schedule learns from them what static proxies cannot tell: whether a
+    /// loss is due to the mixture now or to the one before. The regression of
+    /// `[fit]` leaves them out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub switching: f64,
 }
 
 impl Default for DesignSection {
@@ -192,6 +198,7 @@ impl Default for DesignSection {
             strengths: None,
             floor: 0.0,
             max_epochs: 0.0,
+            switching: 0.0,
         }
     }
 }
@@ -361,6 +368,29 @@ pub struct CheckSection {
     /// What the found mixture is compared with: `natural`, `uniform`,
     /// `best_observed`.
     pub against: Vec<String>,
+    /// Schedules that targets are trained on as well: `offline`, `online`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleMode>,
+}
+
+/// Ways to change the mixture of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleMode {
+    /// As `schedule.json` says.
+    Offline,
+    /// As the controller decides from the losses of the target.
+    Online,
+}
+
+impl ScheduleMode {
+    /// The name of its arm in a check.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Online => "online",
+        }
+    }
 }
 
 impl Default for CheckSection {
@@ -368,6 +398,7 @@ impl Default for CheckSection {
         Self {
             seeds: 3,
             against: vec!["natural".to_owned(), "uniform".to_owned()],
+            schedules: Vec::new(),
         }
     }
 }

@@ -55,7 +55,8 @@ fn table(check: &TargetCheck) -> Node {
         .push(column("Verdict", ""));
     let promised = check.arms.first().and_then(|found| found.predicted);
     let rows = check.arms.iter().map(|arm| {
-        let comparison = check.comparisons.iter().find(|c| c.against == arm.name);
+        // Schedules are judged, so that they are never only compared with.
+        let comparison = check.judged("found").find(|c| c.against == arm.name);
         row(check, &track, arm, promised, comparison)
     });
     Node::new("table")

@@ -2,7 +2,8 @@
 
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
-use regmix_data::{DomainSet, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+use regmix_dynamic::Segments;
 
 use crate::config::SamplerName;
 use crate::stamp::{Stamp, set_aside};
@@ -46,9 +47,26 @@ impl Study {
             cx.watch
                 .say(&format!("the old runs are kept in {}", moved.display()));
         }
+        self.draw_switches(&table)?;
         table.write_csv(&path)?;
         stamp.write()?;
         Ok(table)
+    }
+
+    /// Says which runs go over to which mixture when, in `segments.csv`; no
+    /// file where none does.
+    fn draw_switches(&self, design: &MixtureTable) -> Result<()> {
+        let path = self.path("design/segments.csv");
+        let share = self.config().design.switching;
+        if share > 0.0 {
+            let dynamic = self.config().stage_config();
+            let seed = self.config().study.seed;
+            return Segments::switching(design, share, &dynamic.grid()?, seed)?.write_csv(path);
+        }
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+            _ => Ok(()),
+        }
     }
 
     /// Finds names that are no domain before anything is trained for them.
@@ -83,6 +101,9 @@ impl Study {
             .with("corpus", &corpus.fingerprint())?
             .with("seed", &config.study.seed)?
             .with("design", &config.design)?;
+        if config.design.switching > 0.0 {
+            stamp = stamp.with("stage points", &config.dynamic.grid()?.points())?;
+        }
         if config.design.max_epochs > 0.0 {
             // Only then does the length of a proxy change what is drawn.
             stamp = stamp.with("proxy_tokens", &self.proxy_tokens(corpus)?)?;

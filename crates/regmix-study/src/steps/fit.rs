@@ -3,7 +3,8 @@
 use std::sync::Once;
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{Result, TokenCorpus};
+use regmix_data::{Error, Result, TokenCorpus};
+use regmix_dynamic::Trajectories;
 use regmix_regress::{Fit, FitOptions};
 
 use crate::stamp::Stamp;
@@ -41,13 +42,19 @@ impl Study {
         let corpus = self.corpus()?;
         self.design_stamp(&corpus)?
             .is_fresh(&self.path("design/mixtures.csv"), "design", false)?;
-        let losses = self.collect_trajectories()?.final_losses()?;
-        let mixtures = finished(&all, &losses)?;
-        if mixtures.len() < all.len() {
+        let trajectories = self.collect_trajectories()?;
+        if trajectories.len() < all.len() {
             cx.watch.say(&format!(
                 "{} of {} proxies are finished; the fit uses those",
-                mixtures.len(),
+                trajectories.len(),
                 all.len()
+            ));
+        }
+        let (mixtures, losses) = self.static_runs(&all, &trajectories)?;
+        if mixtures.len() < trajectories.len() {
+            cx.watch.say(&format!(
+                "{} of them change mixture in mid-run and are left to `regmix schedule`",
+                trajectories.len() - mixtures.len(),
             ));
         }
         let config = self.config();
@@ -71,6 +78,31 @@ impl Study {
         Ok(fit)
     }
 
+    /// Mixtures and final losses of the finished runs that stay on one
+    /// mixture.
+    fn static_runs(
+        &self,
+        all: &MixtureTable,
+        trajectories: &Trajectories,
+    ) -> Result<(MixtureTable, ValueTable)> {
+        let segments = self.segments_of(all)?;
+        let stays = |run: &str| segments.get(run).is_some_and(|s| s.len() == 1);
+        let mut own = Trajectories::new(trajectories.domains().clone());
+        for (run, points) in trajectories.iter().filter(|(run, _)| stays(run)) {
+            own.push(run, points.to_vec())?;
+        }
+        if own.is_empty() {
+            return Err(Error::input("no finished proxy stays on one mixture")
+                .in_file(self.path("design/segments.csv"))
+                .help("lower `design.switching`, then: regmix design --redo"));
+        }
+        let runs = (all.iter())
+            .filter(|(run, _)| own.get(run).is_some())
+            .map(|(run, mixture)| (run.to_owned(), mixture.clone()));
+        let mixtures = MixtureTable::new(all.domains().clone(), runs)?;
+        Ok((mixtures, own.final_losses()?))
+    }
+
     /// What a fit of these runs would be made from.
     fn fit_stamp(&self, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
         let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
@@ -83,8 +115,8 @@ impl Study {
 
     /// What changed since the fit was made, if anything did.
     pub(crate) fn fit_staleness(&self, corpus: &TokenCorpus) -> Result<Option<String>> {
-        let losses = self.read_trajectories(corpus)?.final_losses()?;
-        let mixtures = finished(&self.mixtures()?, &losses)?;
+        let trajectories = self.read_trajectories(corpus)?;
+        let (mixtures, losses) = self.static_runs(&self.mixtures()?, &trajectories)?;
         self.fit_stamp(&mixtures, &losses)?
             .staleness(&self.path("fit/fit.json"))
     }
@@ -97,13 +129,4 @@ impl Study {
         self.needs(&self.path("fit/fit.json"), "nothing is fitted", "fit")?;
         Fit::load(self.path("fit"))
     }
-}
-
-/// The mixtures of the runs that have losses.
-fn finished(all: &MixtureTable, losses: &ValueTable) -> Result<MixtureTable> {
-    let runs = all
-        .iter()
-        .filter(|(run, _)| losses.runs().iter().any(|r| r == run))
-        .map(|(run, mixture)| (run.to_owned(), mixture.clone()));
-    MixtureTable::new(all.domains().clone(), runs)
 }

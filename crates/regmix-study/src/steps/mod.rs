@@ -3,9 +3,12 @@
 mod design;
 mod fit;
 mod next;
+mod online;
 mod optimize;
+mod plan;
 mod proxies;
 mod report;
+mod schedule;
 mod status;
 mod target;
 mod tokenize;
@@ -13,4 +16,5 @@ mod tokenize;
 pub use fit::fit_watched;
 pub use next::next_runs;
 pub use optimize::{optimize_file, optimize_with, pareto};
+pub use plan::{Plan, plan};
 pub use status::{RunCounts, Status};

@@ -49,13 +49,8 @@ impl Study {
                 "objective",
             )
         })?;
-        let found = optimize_with(&fit, &config.constraints, options).map_err(|e| {
-            let field = e.field_name().map(str::to_owned);
-            match field.as_deref().and_then(|field| field.rsplit_once('.')) {
-                Some((table, domain)) => self.place(e.field(domain), table),
-                None => e.in_file(self.path(crate::study::STUDY_FILE)),
-            }
-        })?;
+        let found =
+            optimize_with(&fit, &config.constraints, options).map_err(|e| self.place_bound(e))?;
         found.save(&path)?;
         stamp.write()?;
         Ok(found)
@@ -82,6 +77,15 @@ impl Study {
         let path = self.path("mixture.json");
         self.needs(&path, "no mixture was searched", "optimize")?;
         Recommendation::load(path)
+    }
+
+    /// Places an error of [`bounded`] in the study file.
+    pub(super) fn place_bound(&self, e: Error) -> Error {
+        let field = e.field_name().map(str::to_owned);
+        match field.as_deref().and_then(|field| field.rsplit_once('.')) {
+            Some((table, domain)) => self.place(e.field(domain), table),
+            None => e.in_file(self.path(crate::study::STUDY_FILE)),
+        }
     }
 
     /// Tokens of the run that the mixture is for.
@@ -198,10 +202,20 @@ pub(super) fn limited(
     section: &ConstraintSection,
     mut options: RecommendOptions,
 ) -> Result<RecommendOptions> {
-    let mut constraints = match options.constraints.take() {
+    let base = match options.constraints.take() {
         Some(constraints) => constraints,
         None => Constraints::none(fit.domains().clone()),
     };
+    options.constraints = Some(bounded(base, section)?);
+    Ok(options)
+}
+
+/// Adds a section's floors, caps and groups to constraints; an error names its
+/// key as `constraints.<table>.<name>`.
+pub(super) fn bounded(
+    mut constraints: Constraints,
+    section: &ConstraintSection,
+) -> Result<Constraints> {
     let named = |e: regmix_data::Error, table: &str, name: &str| {
         e.field(format!("constraints.{table}.{name}"))
     };
@@ -221,6 +235,5 @@ pub(super) fn limited(
             .with_group(name, &members, group.floor, group.cap)
             .map_err(|e| named(e, "group", name))?;
     }
-    options.constraints = Some(constraints);
-    Ok(options)
+    Ok(constraints)
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
-    Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel, memory_per_run, metrics,
-    train_all,
+    Control, Device, Job, MixtureChange, Progress, RunSpec, RunStatus, default_parallel,
+    memory_per_run, metrics, train_all,
 };
 
 use crate::config::RunSection;
@@ -27,13 +27,22 @@ impl Study {
         let corpus = self.corpus()?;
         let mixtures = self.design(Context { redo: false, ..cx })?;
         let seed = self.config().study.seed;
+        let segments = self.segments_of(&mixtures)?;
+        let steps = self.config().proxy.steps;
         let jobs = mixtures
             .iter()
             .map(|(run, mixture)| {
-                let spec = self.spec(&self.config().proxy, run, seed, mixture, &corpus)?;
+                let mut spec = self.spec(&self.config().proxy, run, seed, mixture, &corpus)?;
+                for segment in segments.get(run).into_iter().flatten().skip(1) {
+                    spec.changes.push(MixtureChange {
+                        step: (segment.from * steps as f64).round() as u64,
+                        mixture: segment.mixture.reordered(corpus.domains())?,
+                    });
+                }
                 Ok(Job {
                     spec,
                     folder: self.path("runs").join(run),
+                    steer: None,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -67,6 +76,8 @@ impl Study {
             train: section.training()?,
             model: section.model(corpus.vocab_size())?,
             mixture: mixture.reordered(corpus.domains())?,
+            changes: Vec::new(),
+            steered_by: None,
         })
     }
 

@@ -37,6 +37,10 @@ pub struct Status {
     pub fitted: bool,
     /// Whether there is a mixture.
     pub optimized: bool,
+    /// Whether there is a schedule.
+    pub scheduled: bool,
+    /// Whether the check asks for one.
+    pub wants_schedule: bool,
     /// The targets.
     pub targets: RunCounts,
     /// Whether the check is written.
@@ -44,7 +48,7 @@ pub struct Status {
     /// Whether the report is written.
     pub reported: bool,
     /// What changed since a finished part was made, by part: `corpus`,
-    /// `design`, `fit`, `mixture`.
+    /// `design`, `fit`, `mixture`, `schedule`.
     pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
@@ -69,11 +73,11 @@ impl Study {
             }
         }
         let mut targets = RunCounts::default();
-        for name in ["found"]
-            .into_iter()
-            .chain(self.config().check.against.iter().map(String::as_str))
-        {
-            for k in 1..=self.config().check.seeds {
+        let check = &self.config().check;
+        let others = check.against.iter().map(String::as_str);
+        let schedules = check.schedules.iter().map(|mode| mode.name());
+        for name in ["found"].into_iter().chain(others).chain(schedules) {
+            for k in 1..=check.seeds {
                 targets.count(&self.path("targets").join(format!("{name}-seed{k}")))?;
             }
         }
@@ -83,6 +87,8 @@ impl Study {
             proxies,
             fitted: self.path("fit/fit.json").exists(),
             optimized: self.path("mixture.json").exists(),
+            scheduled: self.path("schedule.json").exists(),
+            wants_schedule: !check.schedules.is_empty(),
             targets,
             checked: self.path("check.json").exists(),
             reported: self.path("report.html").exists(),
@@ -109,15 +115,18 @@ impl Study {
         if let Some(stale) = one("design", self.design_stamp(&corpus)?.staleness(&design)?) {
             return Ok(stale);
         }
+        let mut stale = one("schedule", self.schedule_staleness(&corpus)?).unwrap_or_default();
         if !self.path("fit/fit.json").exists() {
-            return none;
+            return Ok(stale);
         }
-        if let Some(stale) = one("fit", self.fit_staleness(&corpus)?) {
+        if let Some(fit) = one("fit", self.fit_staleness(&corpus)?) {
+            stale.extend(fit);
             return Ok(stale);
         }
         let mixture = self.path("mixture.json");
         let changes = self.mixture_stamp(&corpus)?.staleness(&mixture)?;
-        Ok(one("mixture", changes).unwrap_or_default())
+        stale.extend(one("mixture", changes).unwrap_or_default());
+        Ok(stale)
     }
 }
 
@@ -135,6 +144,8 @@ impl Status {
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",
             () if !self.optimized => "optimize",
+            () if stale("schedule") => "schedule --redo",
+            () if self.wants_schedule && !self.scheduled => "schedule",
             () if !self.checked => "target",
             () if !self.reported => "report",
             () => return None,

@@ -1,31 +1,61 @@
 //! Training targets to check the promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use regmix_data::{Error, Mixture, Result, artefact};
-use regmix_model::{Device, Job, RunStatus};
+use regmix_dynamic::Controller;
+use regmix_model::{Device, Job, MixtureChange, RunStatus, Steer};
 use regmix_regress::{Baseline, Objective, Recommendation};
 
+use super::online::Online;
 use super::proxies::{report_failures, run_jobs};
+use super::schedule::changes;
 use crate::check::{TargetCheck, TargetRun};
+use crate::config::ScheduleMode;
 use crate::study::{Context, Study, natural_mixture};
 
-/// A mixture to train targets on, by name, with its predicted objective.
-type ArmPlan = (String, Mixture, Option<f64>);
+/// What targets are trained on, by name.
+struct ArmPlan {
+    name: String,
+    /// The mixture, on average over the run.
+    mixture: Mixture,
+    /// The objective that is predicted for a proxy.
+    predicted: Option<f64>,
+    course: Course,
+}
+
+/// How the mixture of a target goes.
+enum Course {
+    Fixed,
+    Planned(Mixture, Vec<MixtureChange>),
+    /// The first mixture, a controller at the start, and its name.
+    Online(Mixture, Box<Controller>, String),
+}
 
 impl Study {
-    /// Trains targets on the found mixture and those it is compared with, on
-    /// every seed, and writes `check.json`.
+    /// Trains targets on the found mixture and those it is compared with, and
+    /// on `schedules` besides those of the configuration, on every seed, and
+    /// writes `check.json`.
     ///
     /// # Errors
     /// When the mixture is missing, runs were made with another configuration,
     /// all runs of a mixture failed, the disk refuses, or the user stops it.
-    pub fn target(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<TargetCheck> {
+    pub fn target(
+        &self,
+        device: &Device,
+        parallel: usize,
+        schedules: &[ScheduleMode],
+        cx: Context<'_>,
+    ) -> Result<TargetCheck> {
         let corpus = self.corpus()?;
         let found = self.recommendation()?;
-        let arms = self.arms(&found)?;
+        let mut arms = self.arms(&found)?;
+        let wanted = self.config().check.schedules.iter().chain(schedules);
+        let wanted: BTreeSet<ScheduleMode> = wanted.copied().collect();
+        arms.extend(self.schedule_arms(&wanted, &found.objective, cx)?);
         let baseline = baseline_arm(&found.objective);
-        if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.0 != *arm)) {
+        if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.name != *arm)) {
             return Err(Error::input(format!(
                 "a worst case against the {arm} mixture needs targets trained on it"
             ))
@@ -37,15 +67,34 @@ impl Study {
         let section = &self.config().target;
         let mut jobs = Vec::new();
         let mut labels = Vec::new();
+        let mut online = Vec::new();
         for k in 1..=self.config().check.seeds {
             let seed = self.config().study.seed + k;
-            for (name, mixture, _) in &arms {
-                let run = format!("{name}-seed{k}");
+            for arm in &arms {
+                let run = format!("{}-seed{k}", arm.name);
+                let folder = self.path("targets").join(&run);
+                let mut spec = self.spec(section, &run, seed, &arm.mixture, &corpus)?;
+                let mut steer = None;
+                match &arm.course {
+                    Course::Fixed => {}
+                    Course::Planned(first, changes) => {
+                        spec.mixture = first.reordered(corpus.domains())?;
+                        spec.changes.clone_from(changes);
+                    }
+                    Course::Online(first, controller, name) => {
+                        spec.mixture = first.reordered(corpus.domains())?;
+                        spec.steered_by = Some(name.clone());
+                        let own = Arc::new(Online::new((**controller).clone()));
+                        online.push((folder.join("decisions.json"), Arc::clone(&own)));
+                        steer = Some(own as Arc<dyn Steer>);
+                    }
+                }
                 jobs.push(Job {
-                    spec: self.spec(section, &run, seed, mixture, &corpus)?,
-                    folder: self.path("targets").join(&run),
+                    spec,
+                    folder,
+                    steer,
                 });
-                labels.push((name.clone(), seed));
+                labels.push((arm.name.clone(), seed));
             }
         }
         if cx.redo {
@@ -55,6 +104,9 @@ impl Study {
         cx.watch.say(&format!("{}: {parameters}", section.preset));
         let statuses = run_jobs("train targets", &jobs, &corpus, device, parallel, cx)?;
         report_failures(&jobs, &statuses, cx.watch);
+        for (path, steering) in online {
+            steering.save(&path)?;
+        }
         let mut runs = Vec::new();
         for ((job, (arm, seed)), status) in jobs.iter().zip(labels).zip(&statuses) {
             if let RunStatus::Done(summary) = status {
@@ -77,7 +129,10 @@ impl Study {
             found.objective.clone(),
             [proxy.total(), spec.model.parameters().total()],
             spec.tokens(),
-            arms,
+            (arms.into_iter())
+                .map(|arm| (arm.name, arm.mixture, arm.predicted))
+                .collect(),
+            wanted.len(),
             runs,
         )?;
         artefact::write_json(self.path("check.json"), &check)?;
@@ -88,12 +143,13 @@ impl Study {
         let natural = natural_mixture(self.corpus()?.manifest())?;
         let fit = self.load_fit()?;
         let scorer = fit.scorer(&found.objective)?;
-        let mut arms = vec![(
-            "found".to_owned(),
-            found.mixture.clone(),
+        let mut arms = vec![ArmPlan {
+            name: "found".to_owned(),
+            mixture: found.mixture.clone(),
             // Checks compare what is to be made small.
-            Some(found.objective.sign() * found.predicted.mean),
-        )];
+            predicted: Some(found.objective.sign() * found.predicted.mean),
+            course: Course::Fixed,
+        }];
         for name in &self.config().check.against {
             let mixture = match name.as_str() {
                 "natural" => natural.clone(),
@@ -105,7 +161,47 @@ impl Study {
             };
             let mixture = mixture.reordered(fit.domains())?;
             let predicted = scorer.mean(mixture.weights());
-            arms.push((name.clone(), mixture, Some(predicted)));
+            arms.push(ArmPlan {
+                name: name.clone(),
+                mixture,
+                predicted: Some(predicted),
+                course: Course::Fixed,
+            });
+        }
+        Ok(arms)
+    }
+
+    /// Targets on a schedule, which is planned if it is not there.
+    fn schedule_arms(
+        &self,
+        modes: &BTreeSet<ScheduleMode>,
+        objective: &Objective,
+        cx: Context<'_>,
+    ) -> Result<Vec<ArmPlan>> {
+        if modes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let schedule = self.schedule(Context { redo: false, ..cx })?;
+        let predicted = (schedule.predicted).map(|p| objective.sign() * p.mean);
+        let mut arms = Vec::with_capacity(modes.len());
+        for mode in modes {
+            let (first, changes) = changes(&schedule)?;
+            let course = match mode {
+                ScheduleMode::Offline => Course::Planned(first, changes),
+                ScheduleMode::Online => {
+                    let path = self.path("controller.json");
+                    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+                    let name = blake3::hash(&bytes).to_hex()[..16].to_owned();
+                    Course::Online(first, Box::new(self.controller()?), name)
+                }
+            };
+            arms.push(ArmPlan {
+                name: mode.name().to_owned(),
+                mixture: schedule.mean.clone(),
+                // What the controller will do is not known before.
+                predicted: predicted.filter(|_| *mode == ScheduleMode::Offline),
+                course,
+            });
         }
         Ok(arms)
     }

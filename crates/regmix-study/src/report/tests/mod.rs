@@ -159,6 +159,7 @@ fn check(found: &Recommendation, natural: &Mixture) -> TargetCheck {
         [1000, 60_000],
         5_000_000,
         arms,
+        0,
         runs.collect(),
     )
     .unwrap()

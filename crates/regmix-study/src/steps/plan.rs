@@ -1,0 +1,118 @@
+//! Schedules of trajectories from anywhere, without a study.
+
+use std::path::Path;
+
+use regmix_data::table::MixtureTable;
+use regmix_data::{Error, Mixture, Result};
+use regmix_dynamic::{
+    Config, Controller, Planner, Request, Schedule, Segments, TargetRun, Trajectories, Transitions,
+};
+use regmix_regress::{Budget, Constraints, Objective};
+
+use super::optimize::bounded;
+use crate::config::{ObjectiveFile, stage_settings};
+
+/// What is wanted of a schedule apart from a study.
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    /// An objective file, with its limits; the mean of all domains without
+    /// limits if there is none.
+    pub objective: Option<&'a Path>,
+    /// The natural mixture: a table of mixtures whose first row it is. The
+    /// mean of the runs' mixtures if it is left out.
+    pub prior: Option<&'a Path>,
+    /// A TOML file with the keys of `[dynamic]`.
+    pub settings: Option<&'a Path>,
+    /// The run that the schedule is for.
+    pub target: TargetRun,
+    /// Steps of a whole proxy; those of the longest one if left out.
+    pub proxy_steps: Option<u64>,
+    /// Seed, added to that of the settings.
+    pub seed: u64,
+}
+
+/// Plans a schedule from a table of trajectories (`run,step,tokens,<domain>…`)
+/// and one of mixtures (`run,<domain>…`, or `run,from,<domain>…` where runs
+/// switch), and a controller that goes on from it.
+///
+/// # Errors
+/// When a file cannot be read or is wrong, tables do not fit each other, or as
+/// [`Planner::fit`] and [`Planner::schedule`].
+pub fn plan(
+    trajectories: &Path,
+    mixtures: &Path,
+    plan: &Plan<'_>,
+) -> Result<(Schedule, Controller)> {
+    let mut config: Config = match plan.settings {
+        Some(path) => stage_settings(path)?,
+        None => Config::default(),
+    };
+    config.seed = config.seed.wrapping_add(plan.seed);
+    let table = Trajectories::read_csv(trajectories)?;
+    let runs = segments(mixtures)?;
+    let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
+        .map_err(|e| in_file(e, trajectories))?;
+    let rows = Transitions::new(&losses, &runs).map_err(|e| in_file(e, mixtures))?;
+    let prior = match plan.prior {
+        Some(path) => MixtureTable::read_csv(path)?.mixtures()[0].clone(),
+        None => mean_of(&runs)?,
+    };
+    let unlimited = Constraints::none(runs.domains().clone());
+    let (objective, constraints, budget) = match plan.objective {
+        None => (Objective::Mean, unlimited, None),
+        Some(path) => {
+            let file = ObjectiveFile::load(path)?;
+            let constraints =
+                bounded(unlimited, &file.constraints).map_err(|e| in_file(e, path))?;
+            // Repetition is that of the target which is planned for.
+            let budget = (!file.available.is_empty()).then(|| Budget {
+                available: file.available.clone(),
+                target_tokens: plan.target.tokens as f64,
+                max_epochs: file.constraints.max_epochs,
+            });
+            let objective = file.objective().map_err(|e| in_file(e, path))?;
+            (objective, constraints, budget)
+        }
+    };
+    let request = Request {
+        objective,
+        prior,
+        constraints: Some(constraints),
+        budget,
+        target: plan.target,
+        config,
+    };
+    let planner = Planner::fit(&rows, request)?;
+    let schedule = planner.schedule()?;
+    let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
+    let fingerprint = blake3::hash(&bytes).to_hex()[..32].to_owned();
+    let controller = planner.controller(&schedule, &fingerprint)?;
+    Ok((schedule, controller))
+}
+
+/// A table of mixtures, with or without a column `from`.
+fn segments(path: &Path) -> Result<Segments> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let head = text.lines().next().unwrap_or_default();
+    match head.split(',').nth(1).map(str::trim) {
+        Some("from") => Segments::parse(&text, path),
+        _ => Ok(Segments::fixed(&MixtureTable::parse(&text, path)?)),
+    }
+}
+
+fn mean_of(runs: &Segments) -> Result<Mixture> {
+    let mut mean = vec![0.0; runs.domains().len()];
+    for run in runs.runs() {
+        for (m, w) in mean.iter_mut().zip(runs.mean(run, 0.0, 1.0)?) {
+            *m += w;
+        }
+    }
+    Mixture::normalized(runs.domains().clone(), mean)
+}
+
+fn in_file(e: Error, path: &Path) -> Error {
+    match e.path() {
+        Some(_) => e,
+        None => e.in_file(path),
+    }
+}
