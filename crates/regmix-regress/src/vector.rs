@@ -67,7 +67,7 @@ pub(crate) fn madd<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
 
 /// As [`POWERS`], shorter: the relative error is below 2e-10.
 const FEWER_POWERS: [f64; 7] = [
-    0.693_147_180_559_945_3,
+    std::f64::consts::LN_2,
     0.240_226_509_222_887_57,
     0.055_504_108_839_096_185,
     0.009_618_056_678_524_637,
