@@ -10,6 +10,9 @@ mod study;
 mod watch;
 
 pub use demo::DemoCorpus;
-pub use steps::{RunCounts, Status, fit_watched, next_runs, optimize_file, optimize_with, pareto};
+pub use steps::{
+    RunCounts, Status, fit_watched, learning_watched, next_runs, optimize_file, optimize_with,
+    pareto, recommend_watched,
+};
 pub use study::{Context, STUDY_FILE, Study, natural_mixture};
 pub use watch::{Silent, Unit, Watch};

@@ -11,6 +11,7 @@ use regmix_regress::{
 use crate::config::{ConstraintSection, ObjectiveFile};
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
+use crate::watch::{Watch, counted};
 
 impl Study {
     /// Searches the best mixture under the constraints, into `mixture.json`;
@@ -57,7 +58,7 @@ impl Study {
                 "objective",
             )
         })?;
-        let found = optimize_with(&fit, &config.constraints, options).map_err(|e| {
+        let found = optimize_with(&fit, &config.constraints, options, cx.watch).map_err(|e| {
             let field = e.field_name().map(str::to_owned);
             match field.as_deref().and_then(|field| field.rsplit_once('.')) {
                 Some((table, domain)) => self.place(e.field(domain), table),
@@ -115,10 +116,25 @@ pub fn optimize_file(
     fit: &Fit,
     file: &ObjectiveFile,
     options: RecommendOptions,
+    watch: &dyn Watch,
 ) -> Result<Recommendation> {
     let mut options = limited_by_file(fit, file, options)?;
     options.objective = file.objective()?;
-    fit.recommend(&options)
+    recommend_watched(fit, &options, watch)
+}
+
+/// [`Fit::recommend`], with the progress of its refits shown.
+///
+/// # Errors
+/// As [`Fit::recommend`].
+pub fn recommend_watched(
+    fit: &Fit,
+    options: &RecommendOptions,
+    watch: &dyn Watch,
+) -> Result<Recommendation> {
+    counted(watch, "refitting", |told| {
+        fit.recommend_watched(options, told)
+    })
 }
 
 /// The front of two objectives, under the limits and penalties of an objective
@@ -183,8 +199,9 @@ pub fn optimize_with(
     fit: &Fit,
     section: &ConstraintSection,
     options: RecommendOptions,
+    watch: &dyn Watch,
 ) -> Result<Recommendation> {
-    fit.recommend(&limited(fit, section, options)?)
+    recommend_watched(fit, &limited(fit, section, options)?, watch)
 }
 
 /// Adds a section's floors, caps and groups.
