@@ -1,4 +1,5 @@
-//! Fitting and scoring, on the published tables.
+//! Fitting and scoring with every regressor, and the search, on the published
+//! tables.
 #![allow(missing_docs)] // criterion's macros make a public function without.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -7,9 +8,11 @@ use regmix_benches::shared;
 use regmix_data::design::Dirichlet;
 use regmix_data::random;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_regress::{Model, Samples, regressor};
+use regmix_regress::regressor::{NAMES, regressor, score};
+use regmix_regress::{Choice, Constraints, Fit, FitOptions, Model, RecommendOptions, Samples};
 
-const MIXTURES: usize = 1_000_000;
+/// Few enough for processes and trees, many enough for laws.
+const MIXTURES: usize = 20_000;
 
 fn published() -> Option<Observations> {
     let folder = shared("data/regmix-tables")?;
@@ -20,7 +23,7 @@ fn published() -> Option<Observations> {
 }
 
 fn fit_all(observations: &Observations, name: &str) -> Vec<Model> {
-    let regressor = regressor::regressor(name).expect("the regressor exists");
+    let regressor = regressor(name).expect("the regressor exists");
     let rows = observations.mixtures.mixtures();
     (0..observations.values.targets().len())
         .into_par_iter()
@@ -43,38 +46,59 @@ fn fit_all(observations: &Observations, name: &str) -> Vec<Model> {
         .collect()
 }
 
-fn fit_and_score(c: &mut Criterion) {
+fn each_regressor(c: &mut Criterion) {
     let Some(observations) = published() else {
         return;
     };
-    let names = ["linear", "ridge", "elastic_net", "law1"];
-    let mut group = c.benchmark_group("fit-13-targets-512-rows");
-    group.sample_size(10);
-    for name in names {
-        group.bench_function(name, |b| b.iter(|| fit_all(&observations, name)));
-    }
-    group.finish();
-
     let mut rng = random::stream(1, "bench", "score");
     let flat = Dirichlet::new(&vec![1.0; observations.mixtures.domains().len()]).expect("positive");
     let candidates: Vec<Vec<f64>> = (0..MIXTURES).map(|_| flat.sample(&mut rng)).collect();
-    let mut group = c.benchmark_group("score-1M-mixtures-13-targets");
-    group
-        .sample_size(10)
-        .throughput(Throughput::Elements(MIXTURES as u64));
-    for name in ["linear", "law1"] {
+    for name in NAMES {
+        let mut group = c.benchmark_group(name);
+        group.sample_size(10);
+        group.bench_function("fit-512-rows-13-targets", |b| {
+            b.iter(|| fit_all(&observations, name));
+        });
         let models = fit_all(&observations, name);
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                // One sum per mixture stands for what a search does with them.
-                (candidates.par_iter())
-                    .map(|w| models.iter().map(|m| m.mean(w)).sum::<f64>())
-                    .sum::<f64>()
+        let models: Vec<&Model> = models.iter().collect();
+        group.throughput(Throughput::Elements(MIXTURES as u64));
+        group.bench_function("score-20k-mixtures-13-targets", |b| {
+            b.iter(|| score(&models, &candidates).iter().sum::<f64>());
+        });
+        group.finish();
+    }
+}
+
+/// The lowest mean of 13 targets under caps, without refits.
+fn search(c: &mut Criterion) {
+    let Some(observations) = published() else {
+        return;
+    };
+    let mut group = c.benchmark_group("search");
+    group.sample_size(10);
+    for name in ["law1", "law2", "gp", "ensemble"] {
+        let options = FitOptions {
+            regressors: vec![name.to_owned()],
+            choice: Choice::Named(name.to_owned()),
+            folds: 2,
+            ..FitOptions::default()
+        };
+        let fit = Fit::train(&observations, &options).expect("512 rows are enough");
+        let caps = (fit.domains().names())
+            .fold(Constraints::none(fit.domains().clone()), |caps, domain| {
+                caps.with_cap(domain, 0.3).expect("the domain is known")
             });
+        let options = RecommendOptions {
+            constraints: Some(caps),
+            bootstrap: 0,
+            ..RecommendOptions::default()
+        };
+        group.bench_function(name, |b| {
+            b.iter(|| fit.recommend(&options).expect("the caps leave room"));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, fit_and_score);
+criterion_group!(benches, each_regressor, search);
 criterion_main!(benches);

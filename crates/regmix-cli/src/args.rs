@@ -166,6 +166,7 @@ After `--next` in a study: regmix train, regmix fit --redo, regmix optimize --re
 Examples:
   regmix fit                                             the proxies of the study
   regmix fit --mixtures m.csv --losses l.csv --out fit   runs that you have
+  regmix fit --learning-curve                            how many proxies are enough?
 
 Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published RegMix tables are read as they are.")]
     Fit {
@@ -186,6 +187,10 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
             value_name = "NAMES"
         )]
         regressors: Option<Vec<String>>,
+        /// Also measure how accuracy grows with the number of runs, and what twice as many would
+        /// bring: `learning.csv`. Takes about as long as the fit itself.
+        #[arg(long)]
+        learning_curve: bool,
         /// Seed of folds and fits.
         #[arg(long, requires = "mixtures", default_value_t = 42)]
         seed: u64,

@@ -16,6 +16,7 @@
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
+//! - [`recast`], [`Frozen`]: use of earlier runs when the domains change.
 //! - [`unimax`], [`effective_tokens`]: what repetition alone says.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
 //!   pieces.
@@ -77,6 +78,7 @@ mod pareto;
 mod recommend;
 pub mod regressor;
 mod repetition;
+mod reuse;
 mod samples;
 pub mod search;
 mod stack;
@@ -101,5 +103,6 @@ pub use recommend::{
 };
 pub use regressor::{Auto, Model, Prediction, Regressor};
 pub use repetition::effective_tokens;
+pub use reuse::{Frozen, Recast, recast};
 pub use samples::Samples;
 pub use support::Support;

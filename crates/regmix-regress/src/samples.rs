@@ -129,6 +129,28 @@ impl<'a> Samples<'a> {
         (freedom > 0.0).then(|| (squares / freedom).sqrt())
     }
 
+    /// Every pair of mixture and value once, in the order in which they first
+    /// come, and how often each is there. Resamples repeat runs; fitting a
+    /// run that counts twice is the same, and cheaper.
+    pub(crate) fn distinct(&self) -> (Self, Vec<f64>) {
+        let mut places: BTreeMap<(usize, u64), usize> = BTreeMap::new();
+        let (mut first, mut times) = (Vec::new(), Vec::new());
+        for (i, group) in self.groups().into_iter().enumerate() {
+            let place = *(places.entry((group, self.values[i].to_bits()))).or_insert(first.len());
+            if place == first.len() {
+                first.push(i);
+                times.push(0.0);
+            }
+            times[place] += 1.0;
+        }
+        let some = Self {
+            rows: first.iter().map(|&i| self.rows[i]).collect(),
+            values: first.iter().map(|&i| self.values[i]).collect(),
+            own: self.own,
+        };
+        (some, times)
+    }
+
     /// Whether all values are the same. By comparison: the variance of equal
     /// numbers is rarely exactly 0.
     pub(crate) fn same_value(&self) -> bool {

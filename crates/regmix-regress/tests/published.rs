@@ -6,12 +6,14 @@
 //! pass. Unoptimised builds look at a part of the rows and targets only.
 #![allow(clippy::print_stderr)] // Says why a test did nothing, and what was measured.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_regress::metrics::{coverage90, spearman};
+use regmix_data::{DomainSet, Mixture};
+use regmix_regress::metrics::{coverage90, mae, spearman};
 use regmix_regress::regressor::regressor;
-use regmix_regress::{CvOptions, Samples, cross_validate};
+use regmix_regress::{CvOptions, Samples, cross_validate, recast};
 
 fn tables() -> Option<Observations> {
     let folder = |base: &Path| {
@@ -315,4 +317,56 @@ fn scoring_is_fast_enough_for_a_million_candidates() {
     assert_eq!(found.kept, 1_000_000);
     // 4.3 s on two cores shared with other work; the bound leaves room.
     assert!(seconds < 60.0, "{seconds}");
+}
+
+/// Every target's mean absolute error on runs with weight on a domain, by
+/// `law1` fitted to 16 of them alone, and together with all runs without it.
+#[test]
+fn earlier_runs_help_when_a_domain_is_added() {
+    let Some(tables) = tables() else { return };
+    let (_, targets) = part(&tables);
+    let all = tables.mixtures.domains();
+    let (mut better, mut worse) = (0, 0);
+    for domain in ["freelaw", "dm_mathematics", "stackexchange"] {
+        let place = all.position(domain).unwrap();
+        let others = DomainSet::from_names(all.names().filter(|d| *d != domain)).unwrap();
+        let (mut before, mut sources, mut users) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (run, mixture)) in tables.mixtures.iter().enumerate() {
+            let mut weights = mixture.weights().to_vec();
+            if weights.remove(place) > 0.0 {
+                users.push(i);
+            } else {
+                let mixture = Mixture::normalized(others.clone(), weights).unwrap();
+                before.push((run.to_owned(), mixture));
+                sources.push(i);
+            }
+        }
+        let before = MixtureTable::new(others, before).unwrap();
+        let again = recast(&before, all, &BTreeMap::new()).unwrap();
+        assert!(again.dropped.is_empty() && again.mixtures.len() > 150);
+        let (fresh, judges) = users.split_at(16);
+        let full = tables.mixtures.mixtures();
+        for &t in &targets {
+            let value = |i: &usize| tables.values.rows()[*i][t];
+            let own = all.position(&tables.values.targets()[t]);
+            let error = |rows: Vec<&[f64]>, values: Vec<f64>| {
+                let samples = Samples::new(rows, values).unwrap().with_own_domain(own);
+                let model = regressor("law1").unwrap().fit(&samples, 0).unwrap();
+                let measured: Vec<f64> = judges.iter().map(value).collect();
+                let rows: Vec<&[f64]> = judges.iter().map(|&i| full[i].weights()).collect();
+                mae(&measured, &model.means(&rows))
+            };
+            let mut rows: Vec<&[f64]> = fresh.iter().map(|&i| full[i].weights()).collect();
+            let mut values: Vec<f64> = fresh.iter().map(value).collect();
+            let alone = error(rows.clone(), values.clone());
+            rows.extend(again.mixtures.mixtures().iter().map(Mixture::weights));
+            values.extend(sources.iter().map(value));
+            match error(rows, values) < alone {
+                true => better += 1,
+                false => worse += 1,
+            }
+        }
+    }
+    eprintln!("with earlier runs: {better} times better, {worse} times worse");
+    assert!(better > 4 * worse, "{better} {worse}");
 }

@@ -1,5 +1,7 @@
 //! How a step tells what it is doing.
 
+use std::sync::Once;
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -38,4 +40,20 @@ impl Watch for Silent {
     fn note(&self, _: &str) {}
     fn end(&self) {}
     fn say(&self, _: &str) {}
+}
+
+/// Runs something that counts its parts, `(done, all)`, and shows how far it
+/// is.
+pub(crate) fn counted<T>(
+    watch: &dyn Watch,
+    what: &str,
+    run: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
+) -> T {
+    let begun = Once::new();
+    let out = run(&|_, all| {
+        begun.call_once(|| watch.begin(what, all as u64, Unit::Items));
+        watch.advance(1);
+    });
+    watch.end();
+    out
 }

@@ -8,33 +8,40 @@ use regmix_data::artefact::write_atomic;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, ErrorKind, Result};
 use regmix_regress::search::SimulateOptions;
-use regmix_regress::{Fit, FitOptions, Method, NextOptions, Objective, RecommendOptions};
+use regmix_regress::{
+    Fit, FitOptions, LearningOptions, Method, NextOptions, Objective, RecommendOptions,
+};
 use regmix_study::config::ObjectiveFile;
-use regmix_study::{fit_watched, next_runs, optimize_file, pareto};
+use regmix_study::{
+    fit_watched, learning_watched, next_runs, optimize_file, pareto, recommend_watched,
+};
 
 use super::{Session, show};
 use crate::args::Search;
 
-pub(super) fn fit_tables(
-    session: &Session<'_>,
-    mixtures: &Path,
-    losses: &Path,
-    out: &Path,
-    regressors: Option<Vec<String>>,
-    seed: u64,
-    redo: bool,
-) -> Result<ExitCode> {
+/// A fit of the user's own runs.
+pub(super) struct Tables<'a> {
+    pub(super) mixtures: &'a Path,
+    pub(super) losses: &'a Path,
+    pub(super) out: &'a Path,
+    pub(super) regressors: Option<Vec<String>>,
+    pub(super) learning_curve: bool,
+    pub(super) seed: u64,
+    pub(super) redo: bool,
+}
+
+pub(super) fn fit_tables(session: &Session<'_>, tables: Tables<'_>) -> Result<ExitCode> {
     let observations = Observations::join(
-        MixtureTable::read_csv(mixtures)?,
-        ValueTable::read_csv(losses)?,
+        MixtureTable::read_csv(tables.mixtures)?,
+        ValueTable::read_csv(tables.losses)?,
     )
-    .map_err(|e| e.in_file(losses))?;
-    unclaimed(&out.join("fit.json"), redo)?;
+    .map_err(|e| e.in_file(tables.losses))?;
+    unclaimed(&tables.out.join("fit.json"), tables.redo)?;
     let mut options = FitOptions {
-        seed,
+        seed: tables.seed,
         ..FitOptions::default()
     };
-    if let Some(regressors) = regressors {
+    if let Some(regressors) = tables.regressors {
         options.regressors = regressors;
     }
     session.tell(&format!(
@@ -43,8 +50,20 @@ pub(super) fn fit_tables(
         observations.values.targets().len()
     ));
     let fit = fit_watched(&observations, &options, &session.display)?;
-    fit.save(out)?;
-    show::league(session, &fit)?;
+    fit.save(tables.out)?;
+    let curve = match tables.learning_curve {
+        true => {
+            let options = LearningOptions {
+                seed: tables.seed,
+                ..LearningOptions::default()
+            };
+            let curve = learning_watched(&fit, &options, &session.display)?;
+            curve.write_csv(tables.out.join("learning.csv"))?;
+            Some(curve)
+        }
+        false => None,
+    };
+    show::fitted(session, &fit, curve.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -119,15 +138,16 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
         return front(session, &fit, request, ends, points, options);
     }
     let found = match Goal::read(request.objective.unwrap_or("mean"))? {
-        Goal::File(path, file) => {
-            optimize_file(&fit, &file, options).map_err(|e| in_file_if_none(e, path))?
-        }
-        Goal::Named(objective) => fit
-            .recommend(&RecommendOptions {
+        Goal::File(path, file) => optimize_file(&fit, &file, options, &session.display)
+            .map_err(|e| in_file_if_none(e, path))?,
+        Goal::Named(objective) => {
+            let options = RecommendOptions {
                 objective,
                 ..options
-            })
-            .map_err(|e| field_if_none(e, "--objective"))?,
+            };
+            recommend_watched(&fit, &options, &session.display)
+                .map_err(|e| field_if_none(e, "--objective"))?
+        }
     };
     found.save(request.out)?;
     session.result(&found, || show::mixture(&found))?;

@@ -4,7 +4,7 @@ use regmix_data::Result;
 use regmix_data::tokenize::Summary;
 use regmix_dynamic::{Schedule, Spread, Weight};
 use regmix_regress::{
-    AUTO, Bound, Entry, Estimate, Fit, Front, NextRun, Objective, Recommendation,
+    AUTO, Bound, Entry, Estimate, Fit, Front, LearningCurve, NextRun, Objective, Recommendation,
 };
 use regmix_study::check::{TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
@@ -51,8 +51,46 @@ pub(super) fn tokenized(session: &Session<'_>, summary: &Summary) -> Result<()> 
     Ok(())
 }
 
-pub(super) fn league(session: &Session<'_>, fit: &Fit) -> Result<()> {
-    session.result(&fit.league().entries(), || league_text(fit))
+/// The league, and the learning curve if it was asked for.
+pub(super) fn fitted(
+    session: &Session<'_>,
+    fit: &Fit,
+    curve: Option<&LearningCurve>,
+) -> Result<()> {
+    let Some(curve) = curve else {
+        return session.result(&fit.league().entries(), || league_text(fit));
+    };
+    let both = serde_json::json!({
+        "league": fit.league().entries(),
+        "learning": curve.points(),
+    });
+    session.result(&both, || league_text(fit) + "\n" + &learning_text(curve))
+}
+
+/// Means over targets by the number of runs.
+fn learning_text(curve: &LearningCurve) -> String {
+    let rows = curve.means().map(|p| {
+        let spread = |mean: f64, sd: f64| match mean.is_nan() {
+            true => "-".to_owned(),
+            false => format!("{mean:.4} ± {sd:.4}"),
+        };
+        vec![
+            p.regressor.clone(),
+            p.runs.to_string(),
+            if p.extrapolated { "law" } else { "measured" }.to_owned(),
+            spread(p.spearman, p.spearman_sd),
+            spread(p.mae, p.mae_sd),
+        ]
+    });
+    let mut text = String::from("By number of runs, judged on runs that were not fitted:\n");
+    text.push_str(&table(
+        &["regressor", "runs", "by", "Spearman", "MAE"],
+        rows,
+    ));
+    for note in curve.notes() {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text + &curve.summary() + "\n"
 }
 
 /// Means over targets per regressor, and who was chosen where.

@@ -137,10 +137,14 @@ pub(super) fn status(session: &Session<'_>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn fit(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
+pub(super) fn fit(session: &Session<'_>, learning_curve: bool, redo: bool) -> Result<ExitCode> {
     let study = session.study()?;
     let fit = study.fit(session.context(redo))?;
-    show::league(session, &fit)?;
+    let curve = match learning_curve {
+        true => Some(study.learning_curve(session.context(redo))?),
+        false => None,
+    };
+    show::fitted(session, &fit, curve.as_ref())?;
     next(session, &study)
 }
 

@@ -58,7 +58,7 @@ pub(super) fn curve(measured: Measurements, all: usize) -> LearningCurve {
             }
             let further = [all, 2 * all];
             let outlook = mae.outlook(further);
-            let ranks = rho.from_one().outlook(further);
+            let ranks = rho.complements().outlook(further);
             if let (None, Err(why)) = (place, &outlook) {
                 notes.push(format!("`{name}`: errors are not extrapolated, {why}"));
             }
@@ -143,7 +143,7 @@ impl Errors {
     }
 
     /// 1 minus every figure.
-    fn from_one(&self) -> Self {
+    fn complements(&self) -> Self {
         let turned = |size: &Vec<f64>| size.iter().map(|x| 1.0 - x).collect();
         Self {
             runs: self.runs.clone(),

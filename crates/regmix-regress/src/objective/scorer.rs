@@ -373,15 +373,26 @@ impl Smooth for Scorer {
         soft: Option<&Option<SoftMax>>,
     ) -> (f64, Option<Vec<f64>>) {
         let soft = soft.and_then(Option::as_ref);
-        let means = self.means(weights);
+        // Of many targets few are near the worst: their derivatives are not
+        // worked out. In a sum all are, at little cost beside the values.
+        let (means, mut known): (Vec<f64>, Vec<Option<Vec<f64>>>) = match self.worst {
+            Some(_) => (self.means(weights), vec![None; self.terms.len()]),
+            None => (self.terms.iter())
+                .map(|(a, model)| {
+                    let (mean, gradient) = model.value_and_gradient(weights);
+                    (a * mean, gradient)
+                })
+                .unzip(),
+        };
         let value = self.joined(&means, soft) + self.penalty(weights);
         let mut sum = vec![0.0; weights.len()];
-        for ((a, model), share) in self.terms.iter().zip(self.shares(&means, soft)) {
-            // Of many targets few are near the worst.
+        for (((a, model), share), known) in
+            (self.terms.iter().zip(self.shares(&means, soft))).zip(&mut known)
+        {
             if share <= 1e-12 {
                 continue;
             }
-            let Some(gradient) = model.gradient(weights) else {
+            let Some(gradient) = known.take().or_else(|| model.gradient(weights)) else {
                 return (value, None);
             };
             for (s, g) in sum.iter_mut().zip(gradient) {

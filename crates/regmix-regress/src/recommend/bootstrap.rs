@@ -1,5 +1,7 @@
 //! What the recommendation would have been with other runs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -35,46 +37,52 @@ pub(super) fn run(
     constraints: &Constraints,
     fixed: &[&[f64]],
     options: &RecommendOptions,
+    watch: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Spread> {
     let parts = options.objective.resolve(fit)?.terms;
     let samples = parts
         .iter()
         .map(|p| fit.samples(p.0))
         .collect::<Result<Vec<_>>>()?;
+    let again = |b: usize| {
+        let mut rng = stream(options.seed, &format!("bootstrap-{b}"), "resample");
+        // Whole runs are drawn, the same for all targets: their errors may be
+        // correlated.
+        let mut times = vec![0usize; fit.rows()];
+        for _ in 0..fit.rows() {
+            times[rng.random_range(0..fit.rows())] += 1;
+        }
+        let mut models: Vec<Model> = Vec::with_capacity(parts.len());
+        for ((&(t, _), (places, samples)), model) in parts.iter().zip(&samples).zip(scorer.models())
+        {
+            let drawn: Vec<usize> = (places.iter().enumerate())
+                .flat_map(|(i, &run)| std::iter::repeat_n(i, times[run]))
+                .collect();
+            let again = regressor(&fit.targets()[t].regressor).ok()?;
+            let samples = samples.pick(&drawn).ok()?;
+            let (fitted, factor) = model.uncalibrated();
+            let refitted = again.refit(&samples, options.seed, fitted).ok()?;
+            models.push(refitted.calibrated(factor));
+        }
+        let refitted = scorer.with_models(models);
+        let weights = fit
+            .search_again(&refitted, constraints, fixed[0], options)
+            .ok()?;
+        let values = fixed.iter().map(|w| refitted.mean(w)).collect();
+        let optimism = scorer.mean(&weights) - refitted.mean(&weights);
+        Some(Replicate {
+            weights,
+            values,
+            optimism,
+        })
+    };
+    let told = AtomicUsize::new(0);
     let done = (0..options.bootstrap)
         .into_par_iter()
         .filter_map(|b| {
-            let mut rng = stream(options.seed, &format!("bootstrap-{b}"), "resample");
-            // Whole runs are drawn, the same for all targets: their errors
-            // may be correlated.
-            let mut times = vec![0usize; fit.rows()];
-            for _ in 0..fit.rows() {
-                times[rng.random_range(0..fit.rows())] += 1;
-            }
-            let mut models: Vec<Model> = Vec::with_capacity(parts.len());
-            for ((&(t, _), (places, samples)), model) in
-                parts.iter().zip(&samples).zip(scorer.models())
-            {
-                let drawn: Vec<usize> = (places.iter().enumerate())
-                    .flat_map(|(i, &run)| std::iter::repeat_n(i, times[run]))
-                    .collect();
-                let again = regressor(&fit.targets()[t].regressor).ok()?;
-                let samples = samples.pick(&drawn).ok()?;
-                let (fitted, factor) = model.uncalibrated();
-                let refitted = again.refit(&samples, options.seed, fitted).ok()?;
-                models.push(refitted.calibrated(factor));
-            }
-            let refitted = scorer.with_models(models);
-            let weights = fit
-                .search_again(&refitted, constraints, fixed[0], options)
-                .ok()?;
-            let values = fixed.iter().map(|w| refitted.mean(w)).collect();
-            let optimism = scorer.mean(&weights) - refitted.mean(&weights);
-            Some(Replicate {
-                weights,
-                values,
-                optimism,
-            })
+            let replicate = again(b);
+            watch(told.fetch_add(1, Ordering::Relaxed) + 1, options.bootstrap);
+            replicate
         })
         .collect();
     Ok(Spread(done))

@@ -205,6 +205,19 @@ impl Fit {
     /// When the objective names an unknown target, bounds clash, or an option
     /// is out of range.
     pub fn recommend(&self, options: &RecommendOptions) -> Result<Recommendation> {
+        self.recommend_watched(options, &|_, _| ())
+    }
+
+    /// As [`Fit::recommend`], telling how far it is: `watch(done, all)` is
+    /// called from several threads after every refit.
+    ///
+    /// # Errors
+    /// As [`Fit::recommend`].
+    pub fn recommend_watched(
+        &self,
+        options: &RecommendOptions,
+        watch: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Recommendation> {
         options.check()?;
         let scorer = self.penalised(&options.objective, options)?;
         let constraints = self.constraints(options)?;
@@ -215,7 +228,7 @@ impl Fit {
         let fixed: Vec<&[f64]> = std::iter::once(mixture.weights())
             .chain(references.iter().map(|r| r.1.weights()))
             .collect();
-        let spread = bootstrap::run(self, &scorer, &constraints, &fixed, options)?;
+        let spread = bootstrap::run(self, &scorer, &constraints, &fixed, options, watch)?;
         let estimate = |place: usize| {
             let p = scorer.predict(fixed[place]);
             Estimate::new(p.mean, p.sd.max(spread.value_sd(place)))

@@ -75,14 +75,19 @@ impl EnsembleModel {
             .collect()
     }
 
-    pub(crate) fn gradient(&self, weights: &[f64]) -> Option<Vec<f64>> {
-        let mut sum = vec![0.0; weights.len()];
+    pub(crate) fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
+        let (mut value, mut sum) = (0.0, Some(vec![0.0; weights.len()]));
         for (weight, model) in self.members() {
-            for (s, g) in sum.iter_mut().zip(model.gradient(weights)?) {
-                *s += weight * g;
-            }
+            let (part, gradient) = model.value_and_gradient(weights);
+            value += weight * part;
+            sum = sum.zip(gradient).map(|(mut sum, gradient)| {
+                for (s, g) in sum.iter_mut().zip(gradient) {
+                    *s += weight * g;
+                }
+                sum
+            });
         }
-        Some(sum)
+        (value, sum)
     }
 
     pub(crate) fn check(&self, domains: usize) -> Result<()> {

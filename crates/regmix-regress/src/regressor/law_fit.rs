@@ -113,6 +113,9 @@ impl Regressor for Law {
 
 struct Problem<'a> {
     samples: &'a Samples<'a>,
+    /// Runs that are repeated, once.
+    distinct: Samples<'a>,
+    times: Vec<f64>,
     block: Block<'a>,
     centre: Vec<f64>,
     terms: usize,
@@ -124,6 +127,8 @@ struct Problem<'a> {
 /// What one evaluation of the cost writes to.
 struct Scratch {
     residuals: Vec<f64>,
+    /// Residuals times how often their rows count.
+    counted: Vec<f64>,
     terms: Vec<TermScratch>,
 }
 
@@ -150,8 +155,9 @@ impl<'a> Problem<'a> {
         }
         samples.require_losses("the power law")?;
         let spread = variance(samples.values());
-        let (n, domains) = (samples.len(), samples.domains());
-        let rows = n as f64;
+        let (distinct, times) = samples.distinct();
+        let (n, domains) = (distinct.len(), samples.domains());
+        let rows = samples.len() as f64;
         let penalty =
             (law.penalty).unwrap_or_else(|| (1e-4 * (64.0 / rows).powi(2)).clamp(1e-6, 1e-4));
         if !(penalty > 0.0 && penalty.is_finite()) {
@@ -179,13 +185,16 @@ impl<'a> Problem<'a> {
         };
         Ok(Self {
             samples,
-            block: Block::of(samples.rows()),
+            block: Block::of(distinct.rows()),
+            distinct,
+            times,
             centre,
             terms: law.terms,
             spread,
             penalty,
             scratch: RefCell::new(Scratch {
                 residuals: vec![0.0; n],
+                counted: vec![0.0; n],
                 terms: vec![empty; law.terms],
             }),
         })
@@ -198,7 +207,8 @@ impl<'a> Problem<'a> {
             raw: p,
             domains: self.samples.domains(),
             ln: self.block.ln(),
-            values: self.samples.values(),
+            values: self.distinct.values(),
+            times: &self.times,
             scratch: &mut scratch,
             gradient,
         });
@@ -236,6 +246,7 @@ struct Evaluate<'a> {
     /// `[domains][rows]`.
     ln: &'a [f64],
     values: &'a [f64],
+    times: &'a [f64],
     scratch: &'a mut Scratch,
     gradient: &'a mut [f64],
 }
@@ -273,13 +284,16 @@ impl Op for Evaluate<'_> {
                 residuals[i] += falling[i];
             }
         }
-        let ones = &self.scratch.residuals;
-        self.gradient[0] = ones.iter().sum::<f64>() * super::law::sigmoid(self.raw[0]);
+        let counted = &mut self.scratch.counted[..n];
+        for i in 0..n {
+            counted[i] = residuals[i] * self.times[i];
+        }
+        self.gradient[0] = counted.iter().sum::<f64>() * super::law::sigmoid(self.raw[0]);
         for ((term, s), gradient) in terms_of(self.raw, self.domains)
             .zip(&mut self.scratch.terms)
             .zip(self.gradient[1..].chunks_exact_mut(SHAPE + self.domains))
         {
-            let residuals = &self.scratch.residuals[..n];
+            let residuals = &self.scratch.counted[..n];
             // From here `falling` holds residual · falling, and `sum` the
             // derivative of half the squares by the sum.
             for i in 0..n {
@@ -294,7 +308,7 @@ impl Op for Evaluate<'_> {
                 *g = dot(&s.sum, parts);
             }
         }
-        dot(&self.scratch.residuals, &self.scratch.residuals)
+        dot(&self.scratch.residuals, &self.scratch.counted)
     }
 }
 
@@ -335,6 +349,39 @@ mod tests {
         let warm = Law::one().refit(&train, 5, &model).unwrap();
         assert!((warm.mean(&rows[70]) - model.mean(&rows[70])).abs() < 1e-2);
         assert_eq!(Law::one().fit(&train, 5).unwrap(), model);
+    }
+
+    #[test]
+    fn a_run_that_counts_twice_is_two_runs() {
+        let (rows, values) = made_up(12);
+        let places = [0, 3, 3, 5, 7, 7, 7, 9, 11];
+        let all = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
+        let drawn = all.pick(&places).unwrap();
+        let problem = Problem::new(&drawn, &Law::two()).unwrap();
+        assert_eq!(problem.times, [1.0, 2.0, 1.0, 3.0, 1.0, 1.0]);
+        let mut p = problem.centre.clone();
+        (p[2], p[6]) = (0.3, -0.4);
+        let mut gradient = vec![0.0; p.len()];
+        let cost = problem.cost(&p, &mut gradient);
+        let (mut squares, mut row, mut slopes) = (0.0, vec![0.0; p.len()], vec![0.0; p.len()]);
+        for (w, y) in drawn.rows().iter().zip(drawn.values()) {
+            let miss = derivatives(&p, &ln_weights(w), &mut row) - y;
+            squares += miss * miss;
+            for (s, r) in slopes.iter_mut().zip(&row) {
+                *s += 2.0 * miss * r;
+            }
+        }
+        let scale = 1.0 / (9.0 * variance(drawn.values()));
+        let moved: f64 = p
+            .iter()
+            .zip(&problem.centre)
+            .map(|(p, c)| (p - c).powi(2))
+            .sum();
+        assert!((cost - squares * scale - problem.penalty * moved).abs() < 1e-9);
+        for (i, (g, s)) in gradient.iter().zip(slopes).enumerate() {
+            let pull = 2.0 * problem.penalty * (p[i] - problem.centre[i]);
+            assert!((g - s * scale - pull).abs() < 1e-9, "{i}");
+        }
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Fitting losses to mixtures.
 
-use std::sync::Once;
-
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
-use regmix_regress::{Fit, FitOptions};
+use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
 
 use crate::stamp::Stamp;
 use crate::study::{Context, Study, natural_mixture};
-use crate::watch::{Unit, Watch};
+use crate::watch::{Watch, counted};
 
 /// [`Fit::train`], with its progress shown.
 ///
@@ -20,13 +18,23 @@ pub fn fit_watched(
     options: &FitOptions,
     watch: &dyn Watch,
 ) -> Result<Fit> {
-    let begun = Once::new();
-    let fit = Fit::train_watched(observations, options, &|_, all| {
-        begun.call_once(|| watch.begin("judging", all as u64, Unit::Items));
-        watch.advance(1);
-    });
-    watch.end();
-    fit
+    counted(watch, "judging", |told| {
+        Fit::train_watched(observations, options, told)
+    })
+}
+
+/// [`Fit::learning_curve`], with its progress shown.
+///
+/// # Errors
+/// As [`Fit::learning_curve`].
+pub fn learning_watched(
+    fit: &Fit,
+    options: &LearningOptions,
+    watch: &dyn Watch,
+) -> Result<LearningCurve> {
+    counted(watch, "learning curve", |told| {
+        fit.learning_curve(options, told)
+    })
 }
 
 impl Study {
@@ -119,6 +127,27 @@ impl Study {
         let (mixtures, losses) = self.static_runs(&self.mixtures()?, &trajectories)?;
         self.fit_stamp(&mixtures, &losses)?
             .staleness(&self.path("fit/fit.json"))
+    }
+
+    /// Measures how accuracy grows with the number of proxies, into
+    /// `fit/learning.csv`; reads it when it is there already. A new fit takes
+    /// the file away.
+    ///
+    /// # Errors
+    /// When nothing is fitted, or there are too few proxies for any subset.
+    pub fn learning_curve(&self, cx: Context<'_>) -> Result<LearningCurve> {
+        let fit = self.load_fit()?;
+        let path = self.path("fit/learning.csv");
+        if path.exists() && !cx.redo {
+            return LearningCurve::read_csv(path);
+        }
+        let options = LearningOptions {
+            seed: self.config().study.seed,
+            ..LearningOptions::default()
+        };
+        let curve = learning_watched(&fit, &options, cx.watch)?;
+        curve.write_csv(path)?;
+        Ok(curve)
     }
 
     /// The finished fit.

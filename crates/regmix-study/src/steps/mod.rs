@@ -13,8 +13,8 @@ mod status;
 mod target;
 mod tokenize;
 
-pub use fit::fit_watched;
+pub use fit::{fit_watched, learning_watched};
 pub use next::next_runs;
-pub use optimize::{optimize_file, optimize_with, pareto};
+pub use optimize::{optimize_file, optimize_with, pareto, recommend_watched};
 pub use plan::{Plan, plan};
 pub use status::{RunCounts, Status};

@@ -11,6 +11,7 @@ use regmix_regress::{
 use crate::config::{ConstraintSection, ObjectiveFile};
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
+use crate::watch::{Watch, counted};
 
 impl Study {
     /// Searches the best mixture under the constraints, into `mixture.json`;
@@ -49,8 +50,8 @@ impl Study {
                 "objective",
             )
         })?;
-        let found =
-            optimize_with(&fit, &config.constraints, options).map_err(|e| self.place_bound(e))?;
+        let found = optimize_with(&fit, &config.constraints, options, cx.watch)
+            .map_err(|e| self.place_bound(e))?;
         found.save(&path)?;
         stamp.write()?;
         Ok(found)
@@ -124,10 +125,25 @@ pub fn optimize_file(
     fit: &Fit,
     file: &ObjectiveFile,
     options: RecommendOptions,
+    watch: &dyn Watch,
 ) -> Result<Recommendation> {
     let mut options = limited_by_file(fit, file, options)?;
     options.objective = file.objective()?;
-    fit.recommend(&options)
+    recommend_watched(fit, &options, watch)
+}
+
+/// [`Fit::recommend`], with the progress of its refits shown.
+///
+/// # Errors
+/// As [`Fit::recommend`].
+pub fn recommend_watched(
+    fit: &Fit,
+    options: &RecommendOptions,
+    watch: &dyn Watch,
+) -> Result<Recommendation> {
+    counted(watch, "refitting", |told| {
+        fit.recommend_watched(options, told)
+    })
 }
 
 /// The front of two objectives, under the limits and penalties of an objective
@@ -192,8 +208,9 @@ pub fn optimize_with(
     fit: &Fit,
     section: &ConstraintSection,
     options: RecommendOptions,
+    watch: &dyn Watch,
 ) -> Result<Recommendation> {
-    fit.recommend(&limited(fit, section, options)?)
+    recommend_watched(fit, &limited(fit, section, options)?, watch)
 }
 
 /// Adds a section's floors, caps and groups.

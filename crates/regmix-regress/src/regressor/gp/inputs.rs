@@ -55,14 +55,17 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    pub(super) fn of(warp: Warp, rows: &[&[f64]]) -> Self {
-        let n = rows.len() as f64;
+    /// `times`: how often each row counts.
+    pub(super) fn of(warp: Warp, rows: &[&[f64]], times: &[f64]) -> Self {
+        let n: f64 = times.iter().sum();
         let domains = rows.first().map_or(0, |r| r.len());
-        let column = |j: usize| rows.iter().map(move |r| warp.of(r[j]));
-        let centre: Vec<f64> = (0..domains).map(|j| column(j).sum::<f64>() / n).collect();
+        let column = |j: usize| (rows.iter().zip(times)).map(move |(r, k)| (warp.of(r[j]), k));
+        let centre: Vec<f64> = (0..domains)
+            .map(|j| column(j).map(|(x, k)| k * x).sum::<f64>() / n)
+            .collect();
         let scale = (0..domains)
             .map(|j| {
-                let squares: f64 = column(j).map(|x| (x - centre[j]).powi(2)).sum();
+                let squares: f64 = column(j).map(|(x, k)| k * (x - centre[j]).powi(2)).sum();
                 let sd = (squares / n).sqrt();
                 // A domain that never varies tells nothing; its distances
                 // stay what they are.

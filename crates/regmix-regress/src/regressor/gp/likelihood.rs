@@ -52,6 +52,8 @@ pub(super) struct Likelihood {
     zeros: Vec<f64>,
     /// Standardised values.
     values: Vec<f64>,
+    /// How often every row counts: its noise is that of a mean of so many.
+    times: Vec<f64>,
     /// Inner products of inputs, lower triangle by columns.
     linear: Mat<f64>,
     scratch: Scratch,
@@ -72,6 +74,18 @@ struct Scratch {
 
 impl Likelihood {
     pub(super) fn new(inputs: &Inputs, rows: &[&[f64]], values: Vec<f64>) -> Self {
+        let once = vec![1.0; rows.len()];
+        Self::counted(inputs, rows, values, once)
+    }
+
+    /// As [`Likelihood::new`], with rows that count several times; only its
+    /// posterior is then of use.
+    pub(super) fn counted(
+        inputs: &Inputs,
+        rows: &[&[f64]],
+        values: Vec<f64>,
+        times: Vec<f64>,
+    ) -> Self {
         let (n, domains) = (rows.len(), inputs.domains());
         let mut columns = Vec::with_capacity(n * domains);
         let mut zeros = Vec::with_capacity(n * domains);
@@ -79,8 +93,16 @@ impl Likelihood {
             columns.extend(rows.iter().map(|r| inputs.of_weight(j, r[j])));
             zeros.extend(rows.iter().map(|r| near_zero(r[j])));
         }
-        let at = |i: usize, j: usize| columns[j * n + i];
-        let linear = Mat::from_fn(n, n, |r, c| (0..domains).map(|j| at(r, j) * at(c, j)).sum());
+        let mut linear = Mat::zeros(n, n);
+        for c in 0..n {
+            let sums = &mut linear.col_as_slice_mut(c)[c..];
+            for column in columns.chunks_exact(n) {
+                let at = column[c];
+                for (sum, x) in sums.iter_mut().zip(&column[c..]) {
+                    *sum += at * x;
+                }
+            }
+        }
         let zero = || Mat::zeros(n, n);
         let memory = llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default())
             .or(llt::inverse::inverse_scratch::<f64>(n, Par::Seq));
@@ -88,6 +110,7 @@ impl Likelihood {
             domains,
             zeros,
             values,
+            times,
             linear,
             scratch: Scratch {
                 scaled: columns.clone(),
@@ -161,8 +184,8 @@ impl Likelihood {
             covariance: &mut s.factor,
         });
         let noise = noise(p, self.domains, n, &self.zeros);
-        for (i, noise) in noise.into_iter().enumerate() {
-            s.factor[(i, i)] += noise;
+        for (i, (noise, times)) in noise.into_iter().zip(&self.times).enumerate() {
+            s.factor[(i, i)] += noise / times;
         }
         llt::factor::cholesky_in_place(
             s.factor.as_mut(),
@@ -347,7 +370,7 @@ mod tests {
             let rows: Vec<Vec<f64>> = (0..23).map(|_| draw.sample(&mut rng)).collect();
             let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
             let values = rows.iter().map(|r| (8.0 * r[0]).sin() - r[2]).collect();
-            let inputs = Inputs::of(super::super::Warp::CubeRoot, &rows);
+            let inputs = Inputs::of(super::super::Warp::CubeRoot, &rows, &[1.0; 23]);
             let mut likelihood = Likelihood::new(&inputs, &rows, values);
             let p: Vec<f64> = start(4).iter().zip(&moves).map(|(a, b)| a + b).collect();
             let mut analytic = vec![0.0; p.len()];

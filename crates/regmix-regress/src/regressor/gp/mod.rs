@@ -92,7 +92,7 @@ impl Gp {
         }
         let mut likelihood = Likelihood::new(&inputs, rows, values);
         let parameters = minimise(&p, rest, |p, g| likelihood.cost(p, g)).0;
-        posterior(self.warp, samples, parameters)
+        posterior(self.warp, samples, Vec::new(), parameters)
     }
 }
 
@@ -114,7 +114,8 @@ impl Regressor for Gp {
             // cost; its rows and values do.
             Model::Gp(gp) if gp.domains() == samples.domains() => {
                 check(self.warp, samples)?;
-                let again = posterior(self.warp, samples, gp.parameters().to_vec())?;
+                let (some, times) = samples.distinct();
+                let again = posterior(self.warp, &some, times, gp.parameters().to_vec())?;
                 Ok(Model::Gp(Box::new(again)))
             }
             _ => self.fit(samples, seed),
@@ -131,15 +132,22 @@ fn check(warp: Warp, samples: &Samples<'_>) -> Result<(Inputs, Scale)> {
         .help("use a law or `gbdt`, or fit fewer runs"));
     }
     samples.require_spread()?;
-    let scale = Scale::of(samples.values());
-    Ok((Inputs::of(warp, samples.rows()), scale))
+    let once = vec![1.0; samples.len()];
+    let scale = Scale::of(samples.values(), &once);
+    Ok((Inputs::of(warp, samples.rows(), &once), scale))
 }
 
-fn posterior(warp: Warp, samples: &Samples<'_>, parameters: Vec<f64>) -> Result<GpModel> {
+fn posterior(
+    warp: Warp,
+    samples: &Samples<'_>,
+    times: Vec<f64>,
+    parameters: Vec<f64>,
+) -> Result<GpModel> {
     GpModel::new(Stored {
         warp,
         rows: samples.rows().iter().map(|r| r.to_vec()).collect(),
         values: samples.values().to_vec(),
+        times,
         parameters,
     })
 }

@@ -10,7 +10,6 @@ use regmix_data::{Error, Result};
 use super::batch::Batch;
 use super::inputs::{Inputs, Warp, near_zero};
 use super::likelihood::{HEAD, LEVEL, Likelihood};
-use crate::metrics::{mean, variance};
 use crate::regressor::Prediction;
 use crate::regressor::block::Block;
 use crate::vector::{self, Op, madd};
@@ -64,6 +63,9 @@ pub(super) struct Stored {
     pub(super) warp: Warp,
     pub(super) rows: Vec<Vec<f64>>,
     pub(super) values: Vec<f64>,
+    /// How often each row counts; empty where all count once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) times: Vec<f64>,
     pub(super) parameters: Vec<f64>,
 }
 
@@ -93,6 +95,8 @@ impl TryFrom<Stored> for GpModel {
             && (stored.rows.iter())
                 .all(|r| r.len() == domains && r.iter().all(|w| w.is_finite() && *w >= 0.0))
             && stored.values.iter().all(|v| v.is_finite())
+            && (stored.times.is_empty() || stored.times.len() == n)
+            && stored.times.iter().all(|k| *k >= 1.0 && k.is_finite())
             && stored
                 .parameters
                 .iter()
@@ -116,16 +120,22 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    pub(super) fn of(values: &[f64]) -> Self {
+    /// `times`: how often each value counts.
+    pub(super) fn of(values: &[f64], times: &[f64]) -> Self {
         let log = values.iter().all(|v| *v > 0.0);
-        let mut seen = values.to_vec();
-        if log {
-            seen.iter_mut().for_each(|v| *v = v.ln());
-        }
+        let seen = |v: &f64| if log { v.ln() } else { *v };
+        let n: f64 = times.iter().sum();
+        let centre = values
+            .iter()
+            .zip(times)
+            .map(|(v, k)| k * seen(v))
+            .sum::<f64>()
+            / n;
+        let squares = (values.iter().zip(times)).map(|(v, k)| k * (seen(v) - centre).powi(2));
         Self {
             log,
-            centre: mean(&seen),
-            spread: variance(&seen).sqrt(),
+            centre,
+            spread: (squares.sum::<f64>() / n).sqrt(),
         }
     }
 
@@ -139,13 +149,17 @@ impl GpModel {
     /// Works out the posterior.
     pub(super) fn new(stored: Stored) -> Result<Self> {
         let rows: Vec<&[f64]> = stored.rows.iter().map(Vec::as_slice).collect();
-        let scale = Scale::of(&stored.values);
+        let times = match stored.times.is_empty() {
+            true => vec![1.0; rows.len()],
+            false => stored.times.clone(),
+        };
+        let scale = Scale::of(&stored.values, &times);
         if scale.spread.is_nan() || scale.spread <= 0.0 {
             return Err(Error::input(
                 "all values are the same: expected some spread",
             ));
         }
-        let inputs = Inputs::of(stored.warp, &rows);
+        let inputs = Inputs::of(stored.warp, &rows, &times);
         let d = inputs.domains();
         let mut p = stored.parameters.clone();
         // Rounding can make a nearly singular covariance indefinite: add as
@@ -154,7 +168,8 @@ impl GpModel {
             if attempt > 0 {
                 p[2] = p[2].max(-14.0 + 1.5 * f64::from(attempt));
             }
-            Likelihood::new(&inputs, &rows, scale.standardise(&stored.values)).posterior(&p)
+            let values = scale.standardise(&stored.values);
+            Likelihood::counted(&inputs, &rows, values, times.clone()).posterior(&p)
         });
         let Some((alpha, factor)) = posterior else {
             return Err(Error::failed(
@@ -349,8 +364,8 @@ impl GpModel {
         self.spread * if self.is_log() { value } else { 1.0 }
     }
 
-    /// The derivative of the mean by each weight.
-    pub(crate) fn gradient(&self, weights: &[f64]) -> Vec<f64> {
+    /// The mean, and its derivative by each weight.
+    pub(crate) fn value_and_gradient(&self, weights: &[f64]) -> (f64, Vec<f64>) {
         let d = self.domains();
         let x = self.inputs.of_weights(weights);
         let variance = self.variance();
@@ -371,10 +386,11 @@ impl GpModel {
                 by_input[j] += slope * (a - b) * self.inverse_lengths[j];
             }
         }
-        let outer = self.spread * if self.is_log() { self.value(mean) } else { 1.0 };
-        (by_input.iter().zip(weights).enumerate())
-            .map(|(j, (g, w))| outer * g * self.inputs.slope(j, *w))
-            .collect()
+        let value = self.value(mean);
+        let outer = self.unit(value);
+        let gradient = (by_input.iter().zip(weights).enumerate())
+            .map(|(j, (g, w))| outer * g * self.inputs.slope(j, *w));
+        (value, gradient.collect())
     }
 
     pub(crate) fn is_sound(&self) -> bool {
