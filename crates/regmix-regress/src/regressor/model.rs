@@ -256,6 +256,21 @@ impl Model {
         }
     }
 
+    /// The model over the inputs that are left when the last ones have the
+    /// values of `tail`, for models that are faster so: trees, whose questions
+    /// about those are answered beforehand. `None` for others, and where no
+    /// input would be left.
+    ///
+    /// Predictions are those of the whole model at `weights` followed by
+    /// `tail`, up to rounding. Cost O(nodes).
+    pub fn given(&self, tail: &[f64]) -> Option<Self> {
+        match self {
+            Self::Gbdt(m) => (tail.len() < m.domains()).then(|| Self::Gbdt(m.given(tail))),
+            Self::Calibrated(m) => Some(m.model.given(tail)?.calibrated(m.factor)),
+            _ => None,
+        }
+    }
+
     /// The derivative of the expected value by each weight, taken as if the
     /// weights were free (they are not: project it on the simplex); `None`
     /// where the model has no derivative.
@@ -275,7 +290,11 @@ impl Model {
 
     /// Checks what a file may have got wrong: the number of domains, and
     /// that numbers are finite.
-    pub(crate) fn check(&self, domains: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the model is over another number of domains, or a number is not
+    /// finite.
+    pub fn check(&self, domains: usize) -> Result<()> {
         let (have, finite) = match self {
             Self::Constant(m) => (domains, m.mean.is_finite() && m.sd.is_finite()),
             Self::Linear(m) => (m.coefficients().len(), m.is_sound()),
