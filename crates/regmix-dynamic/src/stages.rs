@@ -92,14 +92,14 @@ impl StageGrid {
         self.0.len() - 1
     }
 
+    /// The same with the first segment as a stage of its own.
+    pub(crate) fn with_first(&self) -> Self {
+        Self(std::iter::once(0.0).chain(self.0.iter().copied()).collect())
+    }
+
     /// Where a stage starts and ends.
     pub(crate) fn span(&self, stage: usize) -> (f64, f64) {
         (self.0[stage], self.0[stage + 1])
-    }
-
-    /// The share of training that a stage takes.
-    pub(crate) fn share(&self, stage: usize) -> f64 {
-        self.0[stage + 1] - self.0[stage]
     }
 
     /// The stage that goes on at a fraction of training; `None` before the

@@ -1,0 +1,446 @@
+//! What can be chosen, with the paper's choices and ours.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Result};
+use regmix_regress::search::SimulateOptions;
+
+use crate::size::SizeCorrection;
+use crate::stages::{Resample, StageGrid};
+
+/// A set of choices to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// RegMix-D to the letter (arXiv 2606.18663).
+    Paper,
+    /// What did better on made-up dynamics with known truth, see
+    /// [`Config::improved`].
+    #[default]
+    Improved,
+}
+
+/// What a stage model sees of how training stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// One number, the objective's value: the paper, with one domain's loss.
+    Objective,
+    /// The losses of all targets. Needed where one loss does not say what the
+    /// model has and has not learnt.
+    Losses,
+}
+
+/// What a regressor is taught of the losses after a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The losses themselves: the paper. Trees then cannot predict a loss
+    /// below all that proxies had, and a target's is.
+    Next,
+    /// How much they fell.
+    Difference,
+    /// The logarithm of the ratio of after and before.
+    LogRatio,
+}
+
+/// Where the first stage's losses come from, in a plan made before training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The mean over all proxies: the paper, although the target spends the
+    /// first segment on the prior and not on the proxies' mixtures.
+    Mean,
+    /// A regression of the proxies' first losses on their mixtures, at the
+    /// prior.
+    Regression,
+}
+
+/// What the first segment is on, before the first stage point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum First {
+    /// The prior: the paper, "no knowledge yet".
+    Prior,
+    /// A mixture that is planned with the others: proxies do tell what the
+    /// first losses are by their mixtures. Needs `lookahead = "run"`.
+    Planned,
+}
+
+/// How far ahead a mixture is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lookahead {
+    /// The lowest objective at the end of the stage: the paper.
+    Stage,
+    /// The lowest objective at the end of training, over all mixtures that
+    /// are still to be chosen.
+    Run,
+}
+
+/// How mixtures are searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Search {
+    /// The mean of the best of many draws: the paper, and the only way for
+    /// trees.
+    Simulate,
+    /// Down the slope; draws where the stage model has none.
+    Descend,
+}
+
+/// Section `[dynamic]` of a study, resolved.
+///
+/// In TOML or JSON every field may be left out and then has the value of
+/// `preset`; unknown fields are errors. The column "paper" is
+/// [`Config::paper`], "improved" is [`Config::improved`], the default.
+///
+/// | field | paper | improved | range |
+/// |---|---|---|---|
+/// | `stages` | 5 | 5 | 1 to 1000; N of the paper |
+/// | `points` | equal spacing | equal spacing | fractions that ascend to 1; overrides `stages` |
+/// | `resample` | interpolate | interpolate | |
+/// | `regressor` | `gbdt` | `smooth` | `smooth`, or a name of [`regmix_regress::regressor::NAMES`] |
+/// | `per_stage` | no: one f, step is an input | yes | `smooth` always is |
+/// | `state` | objective | losses | |
+/// | `outcome` | next | log_ratio | `smooth` always has the latter |
+/// | `start` | mean | regression | |
+/// | `first` | prior | planned | |
+/// | `lookahead` | stage | run | |
+/// | `search` | simulate | descend | |
+/// | `draws`, `best`, `alpha` | 100 000, 128, 1 | the same | as [`SimulateOptions`] |
+/// | `fresh_draws` | yes | yes | whether each stage has draws of its own |
+/// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
+/// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
+/// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
+/// | `bootstrap` | 0 | 20 | refits on resampled runs, 0 or 2 and more |
+/// | `static_unless` | 0 | 2 | standard deviations of its gain that a schedule must show, else the best single mixture is kept |
+/// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online |
+/// | `seed` | 0 | 0 | |
+///
+/// What the paper leaves open, and the reading that is the default:
+///
+/// - *Stage points.* "Intervals" are taken as equal ([`StageGrid::equal`]);
+///   `points` and [`StageGrid::on_cadence`] give any other.
+/// - *Concentration of the draws*, not given: 1, as in RegMix's own code. The
+///   weight of the main domain moves by a third between 1 and 20, so it
+///   matters more than the seed.
+/// - *The prior* is an input of every plan: the natural token shares, or any
+///   other mixture. The paper names the Pile's own, of which two versions are
+///   about.
+/// - *Draws* are fresh in every stage, as in its Algorithm 1; with
+///   `fresh_draws = false` differences between stages owe nothing to the
+///   draws.
+/// - *Hyperparameters of the trees*: those of RegMix without its early
+///   stopping on the test set.
+/// - *Choice of 128 of 512 proxies*: give the runs that are to be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Section")]
+pub struct Config {
+    /// The set of choices that fields left out have.
+    pub preset: Preset,
+    /// How many stages there are after the first segment.
+    pub stages: usize,
+    /// Stage points of one's own.
+    pub points: Option<Vec<f64>>,
+    /// How losses at stage points are taken from evaluations.
+    pub resample: Resample,
+    /// The regressor of the stage model.
+    pub regressor: String,
+    /// Whether each stage has a regressor of its own.
+    pub per_stage: bool,
+    /// What the stage model sees of how training stands.
+    pub state: State,
+    /// What it predicts.
+    pub outcome: Outcome,
+    /// Where a plan starts.
+    pub start: Start,
+    /// What the first segment is on.
+    pub first: First,
+    /// How far it looks.
+    pub lookahead: Lookahead,
+    /// How mixtures are searched for.
+    pub search: Search,
+    /// Draws of a simulation: C of the paper.
+    pub draws: usize,
+    /// How many of the best are averaged: k of the paper.
+    pub best: usize,
+    /// Concentration of the draws.
+    pub alpha: f64,
+    /// Whether each stage has draws of its own.
+    pub fresh_draws: bool,
+    /// From the target's losses to the proxies' scale.
+    pub size: SizeCorrection,
+    /// The most a weight may change from one stage to the next.
+    pub trust: Option<f64>,
+    /// The share of a stage over which the mixture moves to the new one.
+    pub ramp: f64,
+    /// Refits on resampled runs.
+    pub bootstrap: usize,
+    /// Standard deviations of gain below which one mixture is kept.
+    pub static_unless: f64,
+    /// Gain that online changes must promise.
+    pub min_gain: f64,
+    /// Seed of draws, fits and resampling.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::improved()
+    }
+}
+
+impl Config {
+    /// RegMix-D to the letter.
+    pub fn paper() -> Self {
+        Self {
+            preset: Preset::Paper,
+            stages: 5,
+            points: None,
+            resample: Resample::Interpolate,
+            regressor: "gbdt".to_owned(),
+            per_stage: false,
+            state: State::Objective,
+            outcome: Outcome::Next,
+            start: Start::Mean,
+            first: First::Prior,
+            lookahead: Lookahead::Stage,
+            search: Search::Simulate,
+            draws: 100_000,
+            best: 128,
+            alpha: 1.0,
+            fresh_draws: true,
+            size: SizeCorrection::default(),
+            trust: None,
+            ramp: 0.0,
+            bootstrap: 0,
+            static_unless: 0.0,
+            min_gain: 0.0,
+            seed: 0,
+        }
+    }
+
+    /// The losses of all targets as state, a smooth stage model that goes on
+    /// below the proxies' losses, a plan over the whole run by descent, a
+    /// scale taken from the target's first segment, and one mixture for all
+    /// stages unless a schedule shows its worth on refits.
+    pub fn improved() -> Self {
+        Self {
+            preset: Preset::Improved,
+            regressor: SMOOTH.to_owned(),
+            per_stage: true,
+            state: State::Losses,
+            outcome: Outcome::LogRatio,
+            start: Start::Regression,
+            first: First::Planned,
+            lookahead: Lookahead::Run,
+            search: Search::Descend,
+            size: SizeCorrection::FirstSegment,
+            bootstrap: 20,
+            static_unless: 2.0,
+            ..Self::paper()
+        }
+    }
+
+    /// The stage points.
+    ///
+    /// # Errors
+    /// When they are no grid.
+    pub fn grid(&self) -> Result<StageGrid> {
+        match &self.points {
+            Some(points) => StageGrid::new(points.clone()),
+            None => StageGrid::equal(self.stages),
+        }
+    }
+
+    /// Checks what no type does.
+    ///
+    /// # Errors
+    /// When a value is out of its range; the error names the field.
+    pub fn check(&self) -> Result<()> {
+        self.grid()?;
+        if self.regressor != SMOOTH {
+            regmix_regress::regressor::regressor(&self.regressor)
+                .map_err(|e| e.field("regressor").help(format!("or `{SMOOTH}`")))?;
+        }
+        let wrong = |field: &str, value: String, expected: &str| {
+            Err(Error::input(format!("{value}, expected {expected}")).field(field))
+        };
+        if self.draws == 0 || self.best == 0 || self.best > self.draws {
+            return wrong(
+                "best",
+                format!("{} of {} draws", self.best, self.draws),
+                "1 to all of them",
+            );
+        }
+        let not_negative = |x: f64| x >= 0.0 && x.is_finite();
+        if !(self.alpha > 0.0 && self.alpha.is_finite()) {
+            return wrong("alpha", self.alpha.to_string(), "a positive number");
+        }
+        if !self.trust.is_none_or(|t| t > 0.0 && t <= 1.0) {
+            return wrong(
+                "trust",
+                format!("{:?}", self.trust),
+                "above 0 and at most 1",
+            );
+        }
+        if !(0.0..=1.0).contains(&self.ramp) {
+            return wrong("ramp", self.ramp.to_string(), "a share between 0 and 1");
+        }
+        if self.first == First::Planned && self.lookahead == Lookahead::Stage {
+            let error = Error::input("planned: it looks to the end of the run");
+            return Err(error
+                .field("first")
+                .help("set `lookahead = \"run\"`, or `first = \"prior\"`"));
+        }
+        if self.bootstrap == 1 {
+            return wrong("bootstrap", "1".to_owned(), "0 or at least 2 refits");
+        }
+        if !not_negative(self.static_unless) {
+            return wrong("static_unless", self.static_unless.to_string(), "0 or more");
+        }
+        if !not_negative(self.min_gain) {
+            return wrong("min_gain", self.min_gain.to_string(), "0 or more nats");
+        }
+        self.size.check()
+    }
+
+    pub(crate) fn simulate(&self, stage: usize) -> SimulateOptions {
+        SimulateOptions {
+            draws: self.draws,
+            best: self.best,
+            alpha: self.alpha,
+            // Stages that share draws share the stream.
+            seed: match self.fresh_draws {
+                true => self
+                    .seed
+                    .wrapping_add((stage as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                false => self.seed,
+            },
+            ..SimulateOptions::default()
+        }
+    }
+}
+
+/// The regressor of this crate: see `smooth`.
+pub const SMOOTH: &str = "smooth";
+
+/// The section as it is written, with fields left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Section {
+    preset: Preset,
+    stages: Option<usize>,
+    points: Option<Vec<f64>>,
+    resample: Option<Resample>,
+    regressor: Option<String>,
+    per_stage: Option<bool>,
+    state: Option<State>,
+    outcome: Option<Outcome>,
+    start: Option<Start>,
+    first: Option<First>,
+    lookahead: Option<Lookahead>,
+    search: Option<Search>,
+    draws: Option<usize>,
+    best: Option<usize>,
+    alpha: Option<f64>,
+    fresh_draws: Option<bool>,
+    size: Option<SizeCorrection>,
+    trust: Option<f64>,
+    ramp: Option<f64>,
+    bootstrap: Option<usize>,
+    static_unless: Option<f64>,
+    min_gain: Option<f64>,
+    seed: Option<u64>,
+}
+
+impl From<Section> for Config {
+    fn from(s: Section) -> Self {
+        let base = match s.preset {
+            Preset::Paper => Self::paper(),
+            Preset::Improved => Self::improved(),
+        };
+        Self {
+            preset: base.preset,
+            stages: s.stages.unwrap_or(base.stages),
+            points: s.points.or(base.points),
+            resample: s.resample.unwrap_or(base.resample),
+            regressor: s.regressor.unwrap_or(base.regressor),
+            per_stage: s.per_stage.unwrap_or(base.per_stage),
+            state: s.state.unwrap_or(base.state),
+            outcome: s.outcome.unwrap_or(base.outcome),
+            start: s.start.unwrap_or(base.start),
+            first: s.first.unwrap_or(base.first),
+            lookahead: s.lookahead.unwrap_or(base.lookahead),
+            search: s.search.unwrap_or(base.search),
+            draws: s.draws.unwrap_or(base.draws),
+            best: s.best.unwrap_or(base.best),
+            alpha: s.alpha.unwrap_or(base.alpha),
+            fresh_draws: s.fresh_draws.unwrap_or(base.fresh_draws),
+            size: s.size.unwrap_or(base.size),
+            trust: s.trust.or(base.trust),
+            ramp: s.ramp.unwrap_or(base.ramp),
+            bootstrap: s.bootstrap.unwrap_or(base.bootstrap),
+            static_unless: s.static_unless.unwrap_or(base.static_unless),
+            min_gain: s.min_gain.unwrap_or(base.min_gain),
+            seed: s.seed.unwrap_or(base.seed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> std::result::Result<Config, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn fields_left_out_are_the_presets() {
+        assert_eq!(read("{}").unwrap(), Config::improved());
+        assert_eq!(read(r#"{"preset":"paper"}"#).unwrap(), Config::paper());
+        let some =
+            read(r#"{"preset":"paper","stages":7,"size":{"power_law":{"ratio":60,"beta":0.1}}}"#)
+                .unwrap();
+        assert_eq!((some.stages, some.draws), (7, 100_000));
+        assert!(read(r#"{"stage":7}"#).is_err());
+        for config in [Config::paper(), Config::improved(), some] {
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(read(&text).unwrap(), config);
+            config.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_name_their_field() {
+        type Change = fn(&mut Config);
+        let changes: [(&str, Change); 10] = [
+            ("stages", |c| c.stages = 0),
+            ("points", |c| c.points = Some(vec![0.5])),
+            ("regressor", |c| c.regressor = "magic".into()),
+            ("best", |c| c.best = 0),
+            ("alpha", |c| c.alpha = f64::NAN),
+            ("trust", |c| c.trust = Some(0.0)),
+            ("ramp", |c| c.ramp = 2.0),
+            ("bootstrap", |c| c.bootstrap = 1),
+            ("static_unless", |c| c.static_unless = -1.0),
+            ("size", |c| {
+                c.size = SizeCorrection::PowerLaw {
+                    ratio: 0.0,
+                    beta: 0.05,
+                }
+            }),
+        ];
+        for (field, change) in changes {
+            let mut config = Config::improved();
+            change(&mut config);
+            let error = config.check().unwrap_err();
+            assert!(
+                error.field_name().is_some_and(|f| f.starts_with(field)),
+                "{field}: {error}"
+            );
+        }
+    }
+}

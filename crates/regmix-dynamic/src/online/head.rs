@@ -1,0 +1,238 @@
+//! What never changes of a controller.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Mixture, Result};
+use regmix_regress::search::Candidates;
+use regmix_regress::{Constraints, Objective};
+
+use crate::config::{Config, Search, State};
+use crate::dynamics::Dynamics;
+use crate::goal::Goal;
+use crate::plan::bounds::Bounds;
+use crate::plan::{Position, Problem};
+use crate::planner::Planner;
+use crate::schedule::{Schedule, TargetRun};
+use crate::stage_model::StageModel;
+
+/// The layout of the file.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    version: u32,
+    pub(super) fingerprint: String,
+    pub(super) target: TargetRun,
+    /// The steps of the stage points.
+    pub(super) steps: Vec<u64>,
+    objective: Objective,
+    prior: Mixture,
+    pub(super) first: Mixture,
+    limits: Limits,
+    pub(super) config: Config,
+    /// The names of the losses that are reported.
+    pub(super) losses: Vec<String>,
+    pub(super) model: StageModel,
+    /// The mixtures of the schedule, after the first.
+    pub(super) schedule: Vec<Vec<f64>>,
+    /// Whether one mixture is to be kept, since a schedule was not worth it.
+    pub(super) keep_single: bool,
+    /// Made from the rest.
+    #[serde(skip, default = "nothing")]
+    pub(super) goal: Goal,
+}
+
+fn nothing() -> Goal {
+    Goal::itself(1.0)
+}
+
+/// Constraints in a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    floors: Vec<f64>,
+    caps: Vec<f64>,
+    groups: Vec<Total>,
+    /// The share of all tokens that every domain may take.
+    budget: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Total {
+    name: String,
+    members: Vec<usize>,
+    floor: f64,
+    cap: f64,
+}
+
+impl Head {
+    pub(super) fn new(planner: &Planner, schedule: &Schedule, fingerprint: &str) -> Result<Self> {
+        let model = planner.model.clone();
+        let domains = model.domains();
+        let mixtures = (schedule.segments.iter())
+            .map(|s| Ok(s.mixture.reordered(domains)?.weights().to_vec()))
+            .collect::<Result<Vec<_>>>()?;
+        if mixtures.len() != model.grid().stages() + 1 || schedule.target != planner.request.target
+        {
+            return Err(Error::input(format!(
+                "a schedule of {} segments for {:?}: expected {} for {:?}",
+                mixtures.len(),
+                schedule.target,
+                model.grid().stages() + 1,
+                planner.request.target
+            ))
+            .help("make the schedule with this planner"));
+        }
+        let c = &planner.bounds.constraints;
+        let total = |g: &regmix_regress::Group| Total {
+            name: g.name().to_owned(),
+            members: g.members().to_vec(),
+            floor: g.floor(),
+            cap: g.cap(),
+        };
+        let limits = Limits {
+            floors: c.floors().to_vec(),
+            caps: c.caps().to_vec(),
+            groups: c.groups().iter().map(total).collect(),
+            budget: planner.bounds.budget.clone(),
+        };
+        Ok(Self {
+            version: VERSION,
+            fingerprint: fingerprint.to_owned(),
+            target: planner.request.target,
+            steps: model.grid().steps(planner.request.target.steps)?,
+            objective: planner.request.objective.clone(),
+            prior: planner.request.prior.clone(),
+            first: schedule.segments[0].mixture.reordered(domains)?,
+            limits,
+            config: planner.request.config.clone(),
+            losses: planner.measured_targets().to_vec(),
+            schedule: mixtures[1..].to_vec(),
+            keep_single: schedule.fell_back,
+            goal: planner.goal.clone(),
+            model,
+        })
+    }
+
+    /// The objective over the losses that are reported.
+    pub(super) fn full_goal(&self) -> Result<Goal> {
+        Goal::new(&self.objective, &self.losses)
+    }
+
+    /// Checks a file, and makes what is not in it.
+    pub(super) fn check(&self) -> Result<()> {
+        let damaged = |what: &str| {
+            Err(Error::input(format!("damaged controller: {what}")).help("make it again"))
+        };
+        if self.version != VERSION {
+            return Err(
+                Error::input(format!("version {}, expected {VERSION}", self.version))
+                    .help("make the controller again"),
+            );
+        }
+        self.config.check()?;
+        self.model.check()?;
+        let domains = self.model.domains();
+        if self.prior.domains() != domains || self.first.domains() != domains {
+            return damaged("mixtures over other domains than the stage model's");
+        }
+        if self.config.grid()? != *self.model.grid()
+            || self.steps != self.model.grid().steps(self.target.steps)?
+        {
+            return damaged("steps that are not those of the stage points");
+        }
+        let weights = |m: &Vec<f64>| Mixture::normalized(domains.clone(), m.clone()).is_ok();
+        if self.schedule.len() != self.model.grid().stages() || !self.schedule.iter().all(weights) {
+            return damaged("a schedule that is none");
+        }
+        let known = match self.config.state {
+            State::Losses => self.losses == self.model.targets(),
+            State::Objective => self.model.targets().len() == 1,
+        };
+        if !known {
+            return damaged("losses that are not the stage model's");
+        }
+        self.full_goal()?;
+        self.bounds()?;
+        Ok(())
+    }
+
+    fn bounds(&self) -> Result<Bounds> {
+        let domains = self.model.domains().clone();
+        let names: Vec<&str> = self.model.domains().names().collect();
+        let n = names.len();
+        let l = &self.limits;
+        let sizes = [
+            l.floors.len(),
+            l.caps.len(),
+            l.budget.as_ref().map_or(n, Vec::len),
+        ];
+        let places = l.groups.iter().all(|g| g.members.iter().all(|m| *m < n));
+        if sizes != [n; 3] || !places {
+            return Err(Error::input(
+                "damaged controller: bounds over other domains",
+            ));
+        }
+        let mut constraints = Constraints::none(domains);
+        for (i, name) in names.iter().enumerate() {
+            constraints = constraints
+                .with_cap(name, l.caps[i])?
+                .with_floor(name, l.floors[i])?;
+        }
+        for g in &l.groups {
+            let members: Vec<&str> = g.members.iter().map(|m| names[*m]).collect();
+            constraints = constraints.with_group(&g.name, &members, g.floor, g.cap)?;
+        }
+        Ok(Bounds {
+            constraints,
+            budget: l.budget.clone(),
+        })
+    }
+
+    /// What is to be planned from a position on.
+    pub(super) fn problem<'a>(
+        &'a self,
+        position: Position,
+        ready: Option<&'a Candidates>,
+    ) -> Result<Problem<'a, StageModel>> {
+        let problem = Problem::new(
+            &self.model,
+            self.goal.clone(),
+            &self.prior,
+            self.bounds()?,
+            &self.config,
+            position,
+        );
+        Ok(problem.with_draws(ready))
+    }
+
+    /// The draws of a stage, where they do not depend on what comes before it.
+    pub(super) fn draws(&self, stage: usize) -> Result<Option<Candidates>> {
+        let draws = self.config.search == Search::Simulate
+            && self.config.trust.is_none()
+            && self.limits.budget.is_none()
+            && stage < self.model.grid().stages();
+        if !draws {
+            return Ok(None);
+        }
+        let options = self.config.simulate(stage);
+        Candidates::draw(&self.prior, &self.bounds()?.constraints, &options).map(Some)
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_budget(&mut self) {
+        self.limits.budget = None;
+    }
+
+    /// The goal over the stage model's state.
+    pub(super) fn make_goal(&mut self) -> Result<()> {
+        let full = self.full_goal()?;
+        self.goal = match self.config.state {
+            State::Losses => full,
+            State::Objective => Goal::itself(full.sign()),
+        };
+        Ok(())
+    }
+}

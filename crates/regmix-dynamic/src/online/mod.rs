@@ -1,0 +1,419 @@
+//! The online controller: Algorithm 2 of RegMix-D.
+
+mod head;
+pub mod protocol;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use regmix_data::artefact::{read_json, write_json};
+use regmix_data::{Error, Mixture, Result};
+use regmix_regress::search::Candidates;
+
+use crate::config::{Start, State};
+use crate::dynamics::Dynamics;
+use crate::plan::{Plan, Position, Problem};
+use crate::planner::Planner;
+use crate::schedule::Schedule;
+use crate::size::SizeCorrection;
+use crate::stage_model::StageModel;
+
+use self::head::Head;
+pub use self::state::{ControllerState, Decision};
+
+/// Chooses the mixtures of a run that goes on, from the losses it reports.
+///
+/// Give it every validation of the target with [`observe`](Self::observe). At
+/// the first one at or after a stage point it plans the stages that are left
+/// from there, as the configuration says, and returns the mixture to go over
+/// to; at others it returns none. It does not learn: the stage model stays as
+/// the proxies made it, and a loss matters as the state that a plan starts
+/// from, brought to the proxies' scale ([`SizeCorrection`]).
+///
+/// What it does with observations that are not as they should be. None of
+/// them panics, changes the state, or takes the mixture in force away:
+///
+/// | observation | answer |
+/// |---|---|
+/// | same step and losses as the last one | accepted again, no change |
+/// | same step, other losses | refused |
+/// | an earlier step | refused |
+/// | a step after the end of the run | refused |
+/// | a loss that is not finite or not positive | refused |
+/// | a domain that it does not know | refused |
+/// | a loss that the state needs is missing, when a decision is due | refused; due again at the next |
+/// | several stage points were passed | one decision, for the stage that goes on |
+///
+/// The whole is two JSON files: what never changes ([`save`](Self::save)),
+/// and the small [`ControllerState`], to be written after each observation. A
+/// controller that is loaded and [`resume`](Self::resume)d goes on to the bit
+/// as one that never stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Controller {
+    head: Head,
+    state: ControllerState,
+    ready: Ready,
+}
+
+/// Draws for the next decision, by its stage. They are what the decision
+/// would draw itself, so that two controllers that differ in them are equal.
+#[derive(Debug, Clone, Default)]
+struct Ready(Option<(usize, Arc<Candidates>)>);
+
+impl PartialEq for Ready {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Planner {
+    /// A controller for a run that starts on a schedule of this planner.
+    /// `fingerprint` names the study, so that a state of another one is
+    /// noticed.
+    ///
+    /// # Errors
+    /// When the schedule has other stages or domains.
+    pub fn controller(&self, schedule: &Schedule, fingerprint: &str) -> Result<Controller> {
+        let head = Head::new(self, schedule, fingerprint)?;
+        let state = ControllerState::new(&head);
+        let ready = Ready::default();
+        Ok(Controller { head, state, ready })
+    }
+}
+
+impl Controller {
+    /// The mixture in force.
+    pub fn mixture(&self) -> &Mixture {
+        &self.state.in_force
+    }
+
+    /// Where the run stands, and every decision so far.
+    pub fn state(&self) -> &ControllerState {
+        &self.state
+    }
+
+    /// The study that it belongs to.
+    pub fn fingerprint(&self) -> &str {
+        &self.head.fingerprint
+    }
+
+    /// The names of the losses that it knows.
+    pub fn losses(&self) -> &[String] {
+        &self.head.losses
+    }
+
+    /// The steps at which decisions are due.
+    pub fn decision_steps(&self) -> &[u64] {
+        &self.head.steps[..self.head.steps.len() - 1]
+    }
+
+    /// Takes a validation of the target, by domain in nats per token. Returns
+    /// the mixture to go over to, or none if the one in force stays.
+    ///
+    /// # Errors
+    /// When the observation is refused, see [`Controller`], or no plan can be
+    /// made; the mixture in force then stays, and a decision that was due is
+    /// due again at the next observation.
+    pub fn observe(
+        &mut self,
+        step: u64,
+        losses: &BTreeMap<String, f64>,
+    ) -> Result<Option<Mixture>> {
+        let checked = self.check(step, losses);
+        let changed = match checked {
+            Err(e) => {
+                self.state.refused += 1;
+                return Err(e);
+            }
+            // The last one again.
+            Ok(false) => return Ok(None),
+            Ok(true) => {
+                // On a copy, so that a failure leaves no trace.
+                let mut next = self.state.clone();
+                next.last_step = Some(step);
+                next.last_losses = losses.clone();
+                match self.head.due(&self.state, step) {
+                    None => {
+                        self.state = next;
+                        return Ok(None);
+                    }
+                    Some(stage) => {
+                        let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
+                        let ready = ready.map(|(_, draws)| &**draws);
+                        self.head.decide(&mut next, stage, step, losses, ready)?;
+                    }
+                }
+                let changed = next.in_force != self.state.in_force;
+                self.state = next;
+                changed
+            }
+        };
+        Ok(changed.then(|| self.state.in_force.clone()))
+    }
+
+    /// Whether an observation is to be taken; `false` for the last one again.
+    fn check(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<bool> {
+        let refuse = |problem: String, field: &str| {
+            Err(Error::input(problem)
+                .field(field)
+                .help("the mixture in force stays; report losses in the order of steps, once each"))
+        };
+        if step > self.head.target.steps {
+            return refuse(
+                format!(
+                    "step {step} is after the end of the run, {}",
+                    self.head.target.steps
+                ),
+                "step",
+            );
+        }
+        for (name, loss) in losses {
+            if !self.head.losses.contains(name) {
+                let known = self.head.losses.join(", ");
+                return refuse(
+                    format!("unknown loss `{name}`: expected one of {known}"),
+                    "losses",
+                );
+            }
+            if !(loss.is_finite() && *loss > 0.0) {
+                return refuse(
+                    format!("loss {loss}: expected a finite positive number"),
+                    name,
+                );
+            }
+        }
+        match self.state.last_step {
+            Some(last) if step < last => refuse(
+                format!("step {step} comes after step {last}: expected a later one"),
+                "step",
+            ),
+            Some(last) if step == last && self.state.last_losses == *losses => Ok(false),
+            Some(last) if step == last => refuse(
+                format!("step {step} was reported before, with other losses"),
+                "step",
+            ),
+            _ => Ok(true),
+        }
+    }
+
+    /// Draws what the next decision will judge, so that it takes no time then;
+    /// to be called while the target trains. Changes no result. Does nothing
+    /// where the draws depend on what the target does until then (a budget, a
+    /// trust region), or nothing is drawn.
+    ///
+    /// # Errors
+    /// When bounds clash.
+    pub fn prepare(&mut self) -> Result<()> {
+        let stage = self.state.next_stage;
+        if !matches!(&self.ready.0, Some((s, _)) if *s == stage) {
+            let draws = self.head.draws(stage)?;
+            self.ready = Ready(draws.map(|d| (stage, Arc::new(d))));
+        }
+        Ok(())
+    }
+
+    /// Goes on from a state.
+    ///
+    /// # Errors
+    /// When the state belongs to another study, or does not fit.
+    pub fn resume(&mut self, state: ControllerState) -> Result<()> {
+        state.check(&self.head)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Writes what never changes, as JSON, atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_json(path, &self.head)
+    }
+
+    /// Reads what [`Controller::save`] wrote, at the start of the run.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged or of another version.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut head: Head = read_json(path)?;
+        head.make_goal()
+            .and_then(|()| head.check())
+            .map_err(|e| e.in_file(path))?;
+        let state = ControllerState::new(&head);
+        let ready = Ready::default();
+        Ok(Self { head, state, ready })
+    }
+
+    /// Writes the state, atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_state(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_json(path, &self.state)
+    }
+
+    /// Goes on from a state that [`Controller::save_state`] wrote; from the
+    /// start where there is no such file.
+    ///
+    /// # Errors
+    /// When the file is damaged or of another study.
+    pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Ok(());
+        }
+        let state: ControllerState = read_json(path)?;
+        self.resume(state).map_err(|e| e.in_file(path))
+    }
+}
+
+impl Head {
+    /// The stage that an observation decides, if any.
+    fn due(&self, state: &ControllerState, step: u64) -> Option<usize> {
+        let passed = self.steps.partition_point(|s| *s <= step);
+        let stage = passed.checked_sub(1)?;
+        (stage < self.model.grid().stages() && stage >= state.next_stage).then_some(stage)
+    }
+
+    /// The state of the target as the stage model has it, without correction.
+    fn measured(&self, losses: &BTreeMap<String, f64>) -> Result<Vec<f64>> {
+        let mut all = vec![f64::NAN; self.losses.len()];
+        for (value, name) in all.iter_mut().zip(&self.losses) {
+            *value = losses.get(name).copied().unwrap_or(f64::NAN);
+        }
+        let state = match self.config.state {
+            State::Losses => all,
+            State::Objective => vec![self.full_goal()?.needed_sum(&all)],
+        };
+        if state.iter().all(|l| l.is_finite()) {
+            return Ok(state);
+        }
+        let missing: Vec<&str> = (self.losses.iter())
+            .filter(|name| !losses.contains_key(*name))
+            .map(String::as_str)
+            .collect();
+        Err(Error::input(format!(
+            "a decision is due, and losses are missing: {}",
+            missing.join(", ")
+        ))
+        .field("losses")
+        .help("report the losses of all domains at the steps of decisions"))
+    }
+
+    fn decide(
+        &self,
+        state: &mut ControllerState,
+        stage: usize,
+        step: u64,
+        losses: &BTreeMap<String, f64>,
+        ready: Option<&Candidates>,
+    ) -> Result<()> {
+        let measured = self.measured(losses)?;
+        // A step that was rounded to is the point itself.
+        let fraction = match step == self.steps[stage] {
+            true => self.model.grid().points()[stage],
+            false => step as f64 / self.target.steps as f64,
+        };
+        let mut used = state.used.clone();
+        for (u, w) in used.iter_mut().zip(state.in_force.weights()) {
+            *u += (fraction - state.since) * w;
+        }
+        let expected = self.expected(state, stage);
+        if self.config.size == SizeCorrection::FirstSegment && state.factors.is_none() {
+            let pairs = expected.iter().zip(&measured);
+            state.factors = Some(pairs.map(|(e, m)| e / m).collect());
+        }
+        let corrected = (self.config.size).corrected(&measured, state.factors.as_deref())?;
+        let position = Position {
+            stage,
+            fraction,
+            state: corrected.clone(),
+            used: used.clone(),
+            previous: state.in_force.weights().to_vec(),
+        };
+        let problem = self.problem(position, ready)?;
+        let mut plan = problem.decide()?;
+        if let (true, Some(single)) = (self.keep_single, &plan.single) {
+            plan.mixtures = vec![single.clone(); problem.left()];
+            plan.value = problem.plan_value(&plan.mixtures);
+        }
+        let (plan, kept) = self.worth_changing(&problem, plan, &state.standing)?;
+        let mixture = Mixture::normalized(self.model.domains().clone(), plan.mixtures[0].clone())?;
+        let planned = state.standing.get(&stage).cloned();
+        state.decisions.push(Decision {
+            stage,
+            step,
+            measured: losses.clone(),
+            corrected,
+            expected,
+            distance: planned.and_then(|p| {
+                let planned = Mixture::normalized(self.model.domains().clone(), p).ok()?;
+                Some(mixture.tv_distance(&planned))
+            }),
+            mixture: mixture.clone(),
+            promised: self.goal.sign() * plan.value,
+            kept_plan: kept,
+        });
+        // What was planned for stages that this plan says nothing of stands.
+        state.standing.retain(|s, _| *s >= stage);
+        for (i, planned) in plan.mixtures.into_iter().enumerate() {
+            state.standing.insert(stage + i, planned);
+        }
+        state.predicted = problem.rollout(&[mixture.weights().to_vec()]).pop();
+        state.in_force = mixture;
+        state.used = used;
+        state.since = fraction;
+        state.next_stage = stage + 1;
+        Ok(())
+    }
+
+    /// What the stage model expected of the target at a stage point: what it
+    /// predicted at the last decision, or the start of the plan.
+    fn expected(&self, state: &ControllerState, stage: usize) -> Vec<f64> {
+        let start = match self.config.size {
+            // The scale is measured against a proxy on the same mixture.
+            SizeCorrection::FirstSegment => Start::Regression,
+            _ => self.config.start,
+        };
+        let mut at = match &state.predicted {
+            Some(predicted) => predicted.clone(),
+            None => self.model.start(start, self.first.weights()),
+        };
+        // Stages that passed without a decision were on the mixture in force.
+        for passed in state.next_stage..stage {
+            let moment = self.model.moment(passed);
+            at = self.model.next(moment, &at, state.in_force.weights());
+        }
+        at
+    }
+
+    /// The new plan if it promises more than the standing one by as much as
+    /// is asked for, else the standing one.
+    fn worth_changing(
+        &self,
+        problem: &Problem<'_, StageModel>,
+        plan: Plan,
+        standing: &BTreeMap<usize, Vec<f64>>,
+    ) -> Result<(Plan, bool)> {
+        let from = problem.position.stage;
+        let stages = from..from + plan.mixtures.len();
+        let old: Option<Vec<Vec<f64>>> = stages.map(|s| standing.get(&s).cloned()).collect();
+        if let (true, Some(old)) = (self.config.min_gain > 0.0, old) {
+            let value = problem.plan_value(&old);
+            if value.is_finite() && value - plan.value < self.config.min_gain {
+                let kept = Plan {
+                    mixtures: old,
+                    value,
+                    single: None,
+                };
+                return Ok((kept, true));
+            }
+        }
+        Ok((plan, false))
+    }
+}

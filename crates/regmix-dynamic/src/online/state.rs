@@ -1,0 +1,150 @@
+//! What changes of a controller, from observation to observation.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Error, Mixture, Result};
+
+use super::head::Head;
+use crate::dynamics::Dynamics;
+
+/// The layout of the file.
+const VERSION: u32 = 1;
+
+/// Where an online run stands: what is written after each observation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControllerState {
+    version: u32,
+    fingerprint: String,
+    /// The first stage that has no decision yet.
+    pub(super) next_stage: usize,
+    /// The mixture in force.
+    pub(super) in_force: Mixture,
+    /// Since when, a fraction of training.
+    pub(super) since: f64,
+    /// The share of all tokens that every domain took before that.
+    pub(super) used: Vec<f64>,
+    /// From the target's losses to the proxies', as measured.
+    pub(super) factors: Option<Vec<f64>>,
+    /// What was predicted at the end of the stage that goes on.
+    pub(super) predicted: Option<Vec<f64>>,
+    /// The mixtures planned for the stages to come, and the one that goes on.
+    pub(super) standing: BTreeMap<usize, Vec<f64>>,
+    pub(super) last_step: Option<u64>,
+    pub(super) last_losses: BTreeMap<String, f64>,
+    /// Observations that were refused.
+    pub(super) refused: u64,
+    pub(super) decisions: Vec<Decision>,
+}
+
+/// A decision, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The stage that begins.
+    pub stage: usize,
+    /// The step of the observation.
+    pub step: u64,
+    /// What was observed.
+    pub measured: BTreeMap<String, f64>,
+    /// The state of the stage model: losses on the proxies' scale, or the
+    /// objective's value.
+    pub corrected: Vec<f64>,
+    /// What had been predicted of that state.
+    pub expected: Vec<f64>,
+    /// How far the mixture is from what had been planned for this stage, total
+    /// variation; absent where nothing had been.
+    pub distance: Option<f64>,
+    /// The mixture that was chosen.
+    pub mixture: Mixture,
+    /// The predicted objective on the proxies' scale at the end of the run, or
+    /// of the stage where no more is looked at.
+    pub promised: f64,
+    /// Whether the standing plan was kept, a new one promising too little
+    /// more.
+    pub kept_plan: bool,
+}
+
+impl ControllerState {
+    pub(super) fn new(head: &Head) -> Self {
+        Self {
+            version: VERSION,
+            fingerprint: head.fingerprint.clone(),
+            next_stage: 0,
+            in_force: head.first.clone(),
+            since: 0.0,
+            used: vec![0.0; head.first.weights().len()],
+            factors: None,
+            predicted: None,
+            standing: head.schedule.iter().cloned().enumerate().collect(),
+            last_step: None,
+            last_losses: BTreeMap::new(),
+            refused: 0,
+            decisions: Vec::new(),
+        }
+    }
+
+    /// The decisions so far.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// The mixture in force.
+    pub fn mixture(&self) -> &Mixture {
+        &self.in_force
+    }
+
+    /// The last step that was observed.
+    pub fn last_step(&self) -> Option<u64> {
+        self.last_step
+    }
+
+    /// How many observations were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    pub(super) fn check(&self, head: &Head) -> Result<()> {
+        let wrong = |what: String, help: &str| Err(Error::input(what).help(help));
+        if self.version != VERSION {
+            return wrong(
+                format!("version {}, expected {VERSION}", self.version),
+                "start the run again, or use the program that wrote the state",
+            );
+        }
+        if self.fingerprint != head.fingerprint {
+            return wrong(
+                format!(
+                    "the state of another study, `{}`: expected `{}`",
+                    self.fingerprint, head.fingerprint
+                ),
+                "give the state that this controller wrote, or move it away to start again",
+            );
+        }
+        let (d, t) = (head.model.domains(), head.model.targets().len());
+        let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
+        let sizes = self.in_force.domains() == d
+            && self.used.len() == d.len()
+            && finite(&self.used)
+            && self
+                .factors
+                .as_ref()
+                .is_none_or(|f| f.len() == t && finite(f))
+            && self
+                .predicted
+                .as_ref()
+                .is_none_or(|p| p.len() == t && finite(p))
+            && self
+                .standing
+                .values()
+                .all(|m| m.len() == d.len() && finite(m))
+            && (0.0..=1.0).contains(&self.since)
+            && self.next_stage <= head.model.grid().stages();
+        if !sizes {
+            return wrong("damaged state".to_owned(), "go back to an older copy of it");
+        }
+        Ok(())
+    }
+}

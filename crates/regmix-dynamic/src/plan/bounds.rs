@@ -1,0 +1,103 @@
+//! What the mixtures of a schedule must keep to, stage by stage and together.
+
+use regmix_data::{Error, Result};
+use regmix_regress::{Budget, Constraints};
+
+/// What rounding may take a weight over its cap.
+const SLACK: f64 = 1e-10;
+
+/// Bounds of every mixture, and the share of all tokens of the run that a
+/// domain may take over the whole schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    pub(crate) constraints: Constraints,
+    pub(crate) budget: Option<Vec<f64>>,
+}
+
+impl Bounds {
+    pub(crate) fn new(constraints: Constraints, budget: Option<&Budget>) -> Result<Self> {
+        let shares = |budget: &Budget| {
+            // Checks it; its caps are those of one mixture for the whole run.
+            budget.caps(constraints.domains())?;
+            (constraints.domains().names())
+                .map(|d| Ok(budget.max_epochs * available(budget, d)? / budget.target_tokens))
+                .collect::<Result<Vec<f64>>>()
+        };
+        Ok(Self {
+            budget: budget.map(shares).transpose()?,
+            constraints,
+        })
+    }
+
+    /// Bounds of one mixture for a share of training, `taken` being what other
+    /// mixtures take of every domain and `later` the share of training for
+    /// which mixtures are still to be chosen: their floors are left room.
+    pub(crate) fn of_stage(&self, share: f64, taken: &[f64], later: f64) -> Result<Constraints> {
+        let Some(budget) = &self.budget else {
+            return Ok(self.constraints.clone());
+        };
+        let floors = self.constraints.floors();
+        let mut caps = Vec::with_capacity(budget.len());
+        for (i, total) in budget.iter().enumerate() {
+            caps.push((total - taken[i] - later * floors[i]) / share + SLACK);
+        }
+        self.tightened(&vec![0.0; budget.len()], &caps)
+    }
+
+    /// The bounds with some more floors and caps.
+    pub(crate) fn tightened(&self, floors: &[f64], caps: &[f64]) -> Result<Constraints> {
+        let mut out = self.constraints.clone();
+        let names: Vec<String> = out.domains().names().map(str::to_owned).collect();
+        for (i, name) in names.iter().enumerate() {
+            let cap = caps[i].clamp(0.0, 1.0);
+            if cap < out.caps()[i] {
+                let cap = cap.max(out.floors()[i]);
+                out = out.with_cap(name, cap)?;
+            }
+            let floor = floors[i].min(out.caps()[i]);
+            if floor > out.floors()[i] {
+                out = out.with_floor(name, floor)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// Both the bounds of a stage and, around some mixtures, a trust region:
+    /// no weight further than `trust` from any of them.
+    pub(crate) fn near(
+        &self,
+        stage: &Constraints,
+        around: &[&[f64]],
+        trust: Option<f64>,
+    ) -> Result<Constraints> {
+        let Some(trust) = trust else {
+            return Ok(stage.clone());
+        };
+        let n = stage.caps().len();
+        let (mut floors, mut caps) = (vec![0.0f64; n], vec![1.0f64; n]);
+        for near in around {
+            for i in 0..n {
+                floors[i] = floors[i].max(near[i] - trust - SLACK);
+                caps[i] = caps[i].min(near[i] + trust + SLACK);
+            }
+        }
+        let stage = Self {
+            constraints: stage.clone(),
+            budget: None,
+        };
+        stage.tightened(&floors, &caps).map_err(|e| {
+            Error::input(format!(
+                "no mixture is within {trust} of the one before and keeps to all bounds: {e}"
+            ))
+            .field("trust")
+            .help("raise `trust`, or loosen the bounds")
+        })
+    }
+}
+
+pub(crate) fn available(budget: &Budget, domain: &str) -> Result<f64> {
+    budget.available.get(domain).copied().ok_or_else(|| {
+        Error::input(format!("available tokens of domain `{domain}` are missing"))
+            .field("available")
+    })
+}

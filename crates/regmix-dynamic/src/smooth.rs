@@ -1,0 +1,374 @@
+//! A smooth stage model: tokens add up.
+//!
+//! Losses fall as powers of effective tokens, `l = c + (x)^(-1/p)` with x in
+//! proportion to them. In x a stage adds what its mixture is worth,
+//! `x_{j+1} = x_j + g_j(m)`, whatever the mixtures before: that is what tells
+//! apart what a run is fed now from what it was fed before, which static
+//! proxies do not. c and p are found per target, on a grid, by the errors of
+//! rows left out; then g is linear in weights and their square roots.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::Result;
+
+use crate::dynamics::Slopes;
+use crate::ridge::Ridge;
+use crate::transitions::{Beginning, Transition, Transitions};
+
+/// Weights below this are hardly told apart.
+const RESOLUTION: f64 = 1e-3;
+
+/// What a stage adds may depend on the state, where the data insist: by how
+/// much less the state is trusted than weights. In static proxies the two
+/// cannot be told apart, and tokens that add up are the better guess.
+const STATE: f64 = 0.1;
+
+/// Floors tried, as shares of the lowest loss, and powers.
+const FLOORS: [f64; 7] = [0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95];
+const POWERS: [f64; 6] = [0.5, 1.0, 1.5, 2.0, 3.0, 4.0];
+
+/// From a loss to effective tokens and back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    floor: f64,
+    power: f64,
+    /// The lowest loss that proxies had.
+    lowest: f64,
+}
+
+impl Link {
+    fn tokens(self, loss: f64) -> f64 {
+        // Far below all proxies, where the floor itself is a guess.
+        let least = 0.05 * (self.lowest - self.floor);
+        (loss - self.floor).max(least).powf(-self.power)
+    }
+
+    fn loss(self, tokens: f64) -> f64 {
+        self.floor + tokens.max(1e-9).powf(-1.0 / self.power)
+    }
+
+    /// The derivative of [`Link::loss`].
+    fn slope(self, tokens: f64) -> f64 {
+        if tokens <= 1e-9 {
+            return 0.0;
+        }
+        -(self.loss(tokens) - self.floor) / (self.power * tokens)
+    }
+
+    /// The derivative of [`Link::tokens`].
+    fn back(self, loss: f64) -> f64 {
+        let least = 0.05 * (self.lowest - self.floor);
+        if loss - self.floor < least {
+            return 0.0;
+        }
+        -self.power * self.tokens(loss) / (loss - self.floor)
+    }
+
+    fn is_sound(self) -> bool {
+        self.floor.is_finite()
+            && self.power > 0.0
+            && self.power.is_finite()
+            && self.lowest > self.floor
+    }
+}
+
+fn root(weight: f64) -> f64 {
+    (weight.max(0.0) + RESOLUTION).sqrt()
+}
+
+/// Weights and their roots.
+fn fed(mixture: &[f64]) -> Vec<f64> {
+    let roots = mixture.iter().map(|w| root(*w));
+    mixture.iter().copied().chain(roots).collect()
+}
+
+/// One ridge for the first segment and one per stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Smooth {
+    domains: usize,
+    links: Vec<Link>,
+    /// The losses at the first stage point, mean over the proxies.
+    mean: Vec<f64>,
+    first: Ridge,
+    stages: Vec<Ridge>,
+}
+
+impl Smooth {
+    /// Fits; `like` gives links and strengths, for a bootstrap.
+    pub(crate) fn fit(rows: &Transitions, like: Option<&Self>) -> Result<Self> {
+        let domains = rows.domains.len();
+        let stages = rows.grid.stages();
+        let links = match like {
+            Some(like) => like.links.clone(),
+            None => links(rows)?,
+        };
+        let tokens = |state: &[f64]| -> Vec<f64> {
+            state
+                .iter()
+                .zip(&links)
+                .map(|(l, link)| link.tokens(*l))
+                .collect()
+        };
+        let trust = vec![1.0; 2 * domains];
+        let strength = like.map(|s| s.first.strength());
+        let x: Vec<Vec<f64>> = rows.beginnings.iter().map(|b| fed(&b.mixture)).collect();
+        let y: Vec<Vec<f64>> = rows.beginnings.iter().map(|b| tokens(&b.state)).collect();
+        let first = Ridge::fit(&x, &y, &trust, strength)?.0;
+        let stays = same_throughout(rows);
+        let fit = |stage: usize| {
+            let told = rows
+                .rows
+                .iter()
+                .filter(|r| r.stage == stage && !stays[r.run])
+                .count();
+            // Where nearly all runs stay on one mixture, state and mixture say
+            // the same.
+            let state = if told > links.len() + 2 { STATE } else { 0.0 };
+            let trust: Vec<f64> = (std::iter::repeat_n(1.0, 2 * domains))
+                .chain(std::iter::repeat_n(state, links.len()))
+                .collect();
+            let here = || rows.rows.iter().filter(move |r| r.stage == stage);
+            let inputs = |r: &Transition| -> Vec<f64> {
+                fed(&r.mixture)
+                    .into_iter()
+                    .chain(tokens(&r.state))
+                    .collect()
+            };
+            let added = |r: &Transition| -> Vec<f64> {
+                let after = tokens(&r.next).into_iter().zip(tokens(&r.state));
+                after.map(|(after, before)| after - before).collect()
+            };
+            let x: Vec<Vec<f64>> = here().map(inputs).collect();
+            let y: Vec<Vec<f64>> = here().map(added).collect();
+            let strength = like.map(|s| s.stages[stage].strength());
+            Ok(Ridge::fit(&x, &y, &trust, strength)?.0)
+        };
+        let stages = (0..stages).map(fit).collect::<Result<_>>()?;
+        Ok(Self {
+            domains,
+            links,
+            mean: mean(&rows.beginnings),
+            first,
+            stages,
+        })
+    }
+
+    fn tokens(&self, state: &[f64]) -> Vec<f64> {
+        state
+            .iter()
+            .zip(&self.links)
+            .map(|(l, link)| link.tokens(*l))
+            .collect()
+    }
+
+    /// Inputs of a stage, and the tokens after it.
+    fn after(&self, stage: usize, state: &[f64], mixture: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let before = self.tokens(state);
+        let mut inputs = fed(mixture);
+        inputs.extend_from_slice(&before);
+        let added = self.stages[stage].mean(&inputs);
+        let after = before.iter().zip(added).map(|(b, a)| b + a).collect();
+        (inputs, after)
+    }
+
+    pub(crate) fn next(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        let (_, after) = self.after(stage, state, mixture);
+        after
+            .iter()
+            .zip(&self.links)
+            .map(|(x, link)| link.loss(*x))
+            .collect()
+    }
+
+    pub(crate) fn sd(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        let (inputs, after) = self.after(stage, state, mixture);
+        let sd = self.stages[stage].sd(&inputs);
+        (after.iter().zip(&self.links).zip(sd))
+            .map(|((x, link), sd)| link.slope(*x).abs() * sd)
+            .collect()
+    }
+
+    pub(crate) fn slopes(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Slopes {
+        let (_, after) = self.after(stage, state, mixture);
+        let ridge = &self.stages[stage];
+        let d = self.domains;
+        let mut out = Slopes {
+            by_mixture: Vec::with_capacity(after.len()),
+            by_state: Vec::with_capacity(after.len()),
+        };
+        for (t, link) in self.links.iter().enumerate() {
+            let pull = link.slope(after[t]);
+            let by_weight = (mixture.iter().enumerate()).map(|(j, w)| {
+                pull * (ridge.slope(t, j) + ridge.slope(t, d + j) / (2.0 * root(*w)))
+            });
+            out.by_mixture.push(by_weight.collect());
+            let by_loss = (state.iter().zip(&self.links).enumerate()).map(|(i, (l, from))| {
+                let kept = if i == t { 1.0 } else { 0.0 };
+                pull * (kept + ridge.slope(t, 2 * d + i)) * from.back(*l)
+            });
+            out.by_state.push(by_loss.collect());
+        }
+        out
+    }
+
+    /// The losses at the first stage point by the first mixture.
+    pub(crate) fn start(&self, mixture: &[f64]) -> Vec<f64> {
+        let tokens = self.first.mean(&fed(mixture));
+        tokens
+            .iter()
+            .zip(&self.links)
+            .map(|(x, link)| link.loss(*x))
+            .collect()
+    }
+
+    /// Their derivative, `[targets][domains]`.
+    pub(crate) fn start_slopes(&self, mixture: &[f64]) -> Vec<Vec<f64>> {
+        let tokens = self.first.mean(&fed(mixture));
+        (self.links.iter().zip(tokens).enumerate())
+            .map(|(t, (link, x))| {
+                let by = |(j, w): (usize, &f64)| {
+                    let roots = self.first.slope(t, self.domains + j) / (2.0 * root(*w));
+                    link.slope(x) * (self.first.slope(t, j) + roots)
+                };
+                mixture.iter().enumerate().map(by).collect()
+            })
+            .collect()
+    }
+
+    pub(crate) fn start_sd(&self, mixture: &[f64]) -> Vec<f64> {
+        let inputs = fed(mixture);
+        let tokens = self
+            .first
+            .mean(&inputs)
+            .into_iter()
+            .zip(self.first.sd(&inputs));
+        tokens
+            .zip(&self.links)
+            .map(|((x, sd), link)| link.slope(x).abs() * sd)
+            .collect()
+    }
+
+    /// The mean over the proxies, as RegMix-D has it.
+    pub(crate) fn start_mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    pub(crate) fn is_sound(&self, domains: usize, targets: usize, stages: usize) -> bool {
+        (self.domains, self.links.len(), self.stages.len()) == (domains, targets, stages)
+            && self.mean.len() == targets
+            && self.mean.iter().all(|l| *l > 0.0 && l.is_finite())
+            && self.links.iter().all(|l| l.is_sound())
+            && self.first.is_sound(2 * domains, targets)
+            && (self.stages.iter()).all(|r| r.is_sound(2 * domains + targets, targets))
+    }
+}
+
+/// Per run whether it had one mixture in all its stages.
+fn same_throughout(rows: &Transitions) -> Vec<bool> {
+    let mut first: Vec<Option<&[f64]>> = vec![None; rows.runs.len()];
+    let mut out = vec![true; rows.runs.len()];
+    let beginnings = rows.beginnings.iter().map(|b| (b.run, &b.mixture));
+    for (run, mixture) in beginnings.chain(rows.rows.iter().map(|r| (r.run, &r.mixture))) {
+        match first[run] {
+            None => first[run] = Some(mixture),
+            Some(m) => out[run] &= m.iter().zip(mixture).all(|(a, b)| (a - b).abs() < 1e-9),
+        }
+    }
+    out
+}
+
+fn mean(rows: &[Beginning]) -> Vec<f64> {
+    let mut mean = vec![0.0; rows[0].state.len()];
+    for row in rows {
+        for (m, l) in mean.iter_mut().zip(&row.state) {
+            *m += l / rows.len() as f64;
+        }
+    }
+    mean
+}
+
+/// The floor and the power of every target: those with the lowest squared
+/// error, in nats, over all stages, of rows left out of fits on weights alone.
+/// All candidates of all targets are outputs of one ridge per stage.
+fn links(rows: &Transitions) -> Result<Vec<Link>> {
+    let targets = rows.targets.len();
+    let all = || rows.rows.iter().flat_map(|r| [&r.state, &r.next]);
+    let lowest: Vec<f64> = (0..targets)
+        .map(|t| all().map(|s| s[t]).fold(f64::INFINITY, f64::min))
+        .collect();
+    let candidates: Vec<(usize, Link)> = (0..targets)
+        .flat_map(|t| FLOORS.map(|share| (t, share * lowest[t])))
+        .flat_map(|(t, floor)| {
+            POWERS.map(|power| {
+                let lowest = lowest[t];
+                (
+                    t,
+                    Link {
+                        floor,
+                        power,
+                        lowest,
+                    },
+                )
+            })
+        })
+        .collect();
+    let trust = vec![1.0; 2 * rows.domains.len()];
+    let mut squares = vec![0.0; candidates.len()];
+    for stage in 0..rows.grid.stages() {
+        let here: Vec<&Transition> = rows.rows.iter().filter(|r| r.stage == stage).collect();
+        let x: Vec<Vec<f64>> = here.iter().map(|r| fed(&r.mixture)).collect();
+        let added = |r: &&Transition| -> Vec<f64> {
+            (candidates.iter())
+                .map(|(t, link)| link.tokens(r.next[*t]) - link.tokens(r.state[*t]))
+                .collect()
+        };
+        let y: Vec<Vec<f64>> = here.iter().map(added).collect();
+        let (_, errors) = Ridge::fit(&x, &y, &trust, None)?;
+        for (r, errors) in here.iter().zip(&errors) {
+            for ((square, (t, link)), error) in squares.iter_mut().zip(&candidates).zip(errors) {
+                let tokens = link.tokens(r.next[*t]) - error;
+                *square += (link.loss(tokens) - r.next[*t]).powi(2);
+            }
+        }
+    }
+    let each = FLOORS.len() * POWERS.len();
+    Ok((0..targets)
+        .map(|t| {
+            let mut best = t * each;
+            for i in best..(t + 1) * each {
+                if squares[i] < squares[best] {
+                    best = i;
+                }
+            }
+            candidates[best].1
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_go_there_and_back() {
+        let link = Link {
+            floor: 1.5,
+            power: 2.0,
+            lowest: 2.0,
+        };
+        for loss in [1.6, 2.0, 3.0, 7.0] {
+            let tokens = link.tokens(loss);
+            assert!((link.loss(tokens) - loss).abs() < 1e-12);
+            let step = 1e-6 * tokens;
+            let slope = (link.loss(tokens + step) - link.loss(tokens - step)) / (2.0 * step);
+            assert!((slope / link.slope(tokens) - 1.0).abs() < 1e-6);
+            let back = (link.tokens(loss + 1e-6) - link.tokens(loss - 1e-6)) / 2e-6;
+            assert!((back / link.back(loss) - 1.0).abs() < 1e-6);
+        }
+        // Below the floor there is nothing to say; a finite number is said.
+        assert!(link.tokens(1.0).is_finite() && link.back(1.0) == 0.0);
+        assert!(link.loss(-1.0).is_finite() && link.slope(-1.0) == 0.0);
+    }
+}

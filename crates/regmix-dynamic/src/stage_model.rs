@@ -1,0 +1,398 @@
+//! f_N: from a state and a mixture to the state after a stage.
+
+use serde::{Deserialize, Serialize};
+
+use rayon::prelude::*;
+use regmix_data::{DomainSet, Error, Result};
+use regmix_regress::regressor::{regressor, score};
+use regmix_regress::{Model, Samples};
+
+use crate::config::{Config, Outcome, SMOOTH, Start};
+use crate::dynamics::{Dynamics, Moment, Slopes};
+use crate::smooth::Smooth;
+use crate::stages::StageGrid;
+use crate::transitions::{Transition, Transitions};
+
+/// A fitted stage model.
+///
+/// As [`Dynamics`] it predicts the losses of all targets after a stage. How
+/// good it is on runs that it has not seen, [`StageAccuracy`](crate::StageAccuracy)
+/// says.
+///
+/// With `regressor = "smooth"`, tokens add up: each target's loss is
+/// `c + x^(-1/p)`, and a stage adds to x what a ridge regression on weights,
+/// their square roots and (less trusted) the state makes of it. It has slopes,
+/// takes milliseconds to fit, and goes on smoothly where a target's losses
+/// fall below every proxy's, which trees cannot. It fails where losses do not
+/// fall as powers, or what one mixture is worth depends much on what came
+/// before. With any
+/// other regressor of regmix-regress, inputs are the weights, the fraction of
+/// training (unless `per_stage`) and the losses; the laws, whose inputs must
+/// help, get the losses' reciprocals. Cost of a fit: targets times that of the
+/// regressor on M N rows, or N times targets on M rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageModel {
+    domains: DomainSet,
+    targets: Vec<String>,
+    grid: StageGrid,
+    /// The losses at the first stage point, and the smooth stage model.
+    smooth: Smooth,
+    fitted: Fitted,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Fitted {
+    Smooth,
+    Regressors(Regressors),
+}
+
+/// Models of regmix-regress, one per target and, if so chosen, stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Regressors {
+    outcome: Outcome,
+    per_stage: bool,
+    reciprocal: bool,
+    /// Added to what the models say, `[stages or 1][targets]`.
+    offset: Vec<Vec<f64>>,
+    models: Vec<Vec<Model>>,
+}
+
+impl StageModel {
+    /// Fits on all rows.
+    ///
+    /// # Errors
+    /// When the regressor is unknown or refuses the rows.
+    pub fn fit(rows: &Transitions, config: &Config) -> Result<Self> {
+        Self::fit_like(rows, config, None)
+    }
+
+    /// Fits to slightly changed rows (a bootstrap), with strengths of a model
+    /// fitted before.
+    pub(crate) fn fit_like(
+        rows: &Transitions,
+        config: &Config,
+        like: Option<&Self>,
+    ) -> Result<Self> {
+        let stages = rows.grid.stages();
+        let every = (0..stages).all(|s| rows.rows.iter().any(|r| r.stage == s));
+        if !every || rows.beginnings.is_empty() {
+            return Err(Error::input("a stage has no rows: expected some for each"));
+        }
+        let fitted = match config.regressor == SMOOTH {
+            true => Fitted::Smooth,
+            false => Fitted::Regressors(Regressors::fit(rows, config)?),
+        };
+        Ok(Self {
+            domains: rows.domains.clone(),
+            targets: rows.targets.clone(),
+            grid: rows.grid.clone(),
+            smooth: Smooth::fit(rows, like.map(|m| &m.smooth))?,
+            fitted,
+        })
+    }
+
+    /// The losses at the first stage point of a run whose first mixture is
+    /// `first`.
+    pub fn start(&self, start: Start, first: &[f64]) -> Vec<f64> {
+        match start {
+            Start::Mean => self.smooth.start_mean().to_vec(),
+            Start::Regression => self.smooth.start(first),
+        }
+    }
+
+    /// The standard deviation of those losses.
+    pub(crate) fn start_sd(&self, first: &[f64]) -> Vec<f64> {
+        self.smooth.start_sd(first)
+    }
+
+    /// The derivative of those losses, `[targets][domains]`.
+    pub(crate) fn start_slopes(&self, first: &[f64]) -> Vec<Vec<f64>> {
+        self.smooth.start_slopes(first)
+    }
+
+    /// Checks what a file may have got wrong.
+    ///
+    /// # Errors
+    /// When sizes do not agree or a number is not finite.
+    pub fn check(&self) -> Result<()> {
+        let (d, t, n) = (self.domains.len(), self.targets.len(), self.grid.stages());
+        let sound = t > 0
+            && self.smooth.is_sound(d, t, n)
+            && match &self.fitted {
+                Fitted::Smooth => true,
+                Fitted::Regressors(r) => r.is_sound(d, t, n),
+            };
+        if sound {
+            Ok(())
+        } else {
+            Err(
+                Error::input("damaged stage model: sizes disagree, or a number is not finite")
+                    .help("fit it again"),
+            )
+        }
+    }
+}
+
+impl Dynamics for StageModel {
+    fn domains(&self) -> &DomainSet {
+        &self.domains
+    }
+
+    fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
+    fn grid(&self) -> &StageGrid {
+        &self.grid
+    }
+
+    fn next(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        match &self.fitted {
+            Fitted::Smooth => self.smooth.next(at.stage, state, mixture),
+            Fitted::Regressors(r) => r.next(at, state, mixture),
+        }
+    }
+
+    fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
+        match &self.fitted {
+            Fitted::Smooth => (mixtures.iter())
+                .flat_map(|m| self.smooth.next(at.stage, state, m))
+                .collect(),
+            Fitted::Regressors(r) => r.next_many(at, state, mixtures),
+        }
+    }
+
+    fn next_each(&self, at: Moment, states: &[Vec<f64>], mixture: &[f64]) -> Vec<Vec<f64>> {
+        match &self.fitted {
+            Fitted::Smooth => (states.iter())
+                .map(|s| self.smooth.next(at.stage, s, mixture))
+                .collect(),
+            Fitted::Regressors(r) => r.next_each(at, states, mixture),
+        }
+    }
+
+    fn slopes(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Option<Slopes> {
+        match &self.fitted {
+            Fitted::Smooth => Some(self.smooth.slopes(at.stage, state, mixture)),
+            Fitted::Regressors(r) => r.slopes(at, state, mixture),
+        }
+    }
+
+    fn sd(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        match &self.fitted {
+            Fitted::Smooth => self.smooth.sd(at.stage, state, mixture),
+            Fitted::Regressors(r) => r.sd(at, state, mixture),
+        }
+    }
+}
+
+/// Regressors that shrink to the mean of the values by way of weights that
+/// sum to 1, which these inputs do not: they are given values of mean 0.
+const CENTRED: [&str; 3] = ["linear", "ridge", "elastic_net"];
+
+/// Laws: every input must lower the value.
+const LAWS: [&str; 5] = ["bimix", "dml", "olmix", "law1", "law2"];
+
+impl Regressors {
+    fn fit(rows: &Transitions, config: &Config) -> Result<Self> {
+        let names: Vec<&str> = config.regressor.split('+').collect();
+        let has = |known: &[&str]| names.iter().any(|n| known.contains(n));
+        let composed = ["ensemble", "stacked"];
+        let mut out = Self {
+            outcome: config.outcome,
+            per_stage: config.per_stage,
+            reciprocal: has(&LAWS) || has(&composed),
+            offset: Vec::new(),
+            models: Vec::new(),
+        };
+        let centred = has(&CENTRED);
+        let regressor = regressor(&config.regressor)?;
+        let groups = if config.per_stage {
+            rows.grid.stages()
+        } else {
+            1
+        };
+        let jobs: Vec<(usize, usize)> = (0..groups)
+            .flat_map(|g| (0..rows.targets.len()).map(move |t| (g, t)))
+            .collect();
+        let fitted = (jobs.par_iter())
+            .map(|&(group, target)| {
+                let here = || (rows.rows.iter()).filter(move |r| groups == 1 || r.stage == group);
+                let inputs: Vec<Vec<f64>> = here()
+                    .map(|r| out.inputs(rows.grid.points()[r.stage], &r.state, &r.mixture))
+                    .collect();
+                let mut values: Vec<f64> = here().map(|r| out.taught(r, target)).collect();
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                let offset = if centred { mean } else { 0.0 };
+                values.iter_mut().for_each(|v| *v -= offset);
+                let samples = Samples::new(inputs.iter().map(Vec::as_slice), values)
+                    .and_then(|s| regressor.fit(&s.with_own_domain(own(rows, target)), config.seed))
+                    .map_err(|e| e.field(&rows.targets[target]))?;
+                Ok((offset, samples))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for some in fitted.chunks(rows.targets.len()) {
+            let (offset, models) = some.iter().cloned().unzip();
+            out.offset.push(offset);
+            out.models.push(models);
+        }
+        Ok(out)
+    }
+
+    /// Weights first: what is known of a stage then is a tail.
+    fn inputs(&self, fraction: f64, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        let mut out = mixture.to_vec();
+        out.extend(self.tail(fraction, state));
+        out
+    }
+
+    fn tail(&self, fraction: f64, state: &[f64]) -> Vec<f64> {
+        let time = (!self.per_stage).then_some(fraction);
+        let losses = state
+            .iter()
+            .map(|l| if self.reciprocal { 1.0 / l } else { *l });
+        time.into_iter().chain(losses).collect()
+    }
+
+    fn taught(&self, row: &Transition, target: usize) -> f64 {
+        let (before, after) = (row.state[target], row.next[target]);
+        match self.outcome {
+            Outcome::Next => after,
+            Outcome::Difference => before - after,
+            Outcome::LogRatio => (before / after).ln(),
+        }
+    }
+
+    /// The loss after, by what the model says.
+    fn told(&self, before: f64, said: f64) -> f64 {
+        match self.outcome {
+            Outcome::Next => said,
+            Outcome::Difference => before - said,
+            Outcome::LogRatio => before * (-said).exp(),
+        }
+    }
+
+    /// How much the loss after moves with what the model says.
+    fn pull(&self, after: f64) -> f64 {
+        match self.outcome {
+            Outcome::Next => 1.0,
+            Outcome::Difference => -1.0,
+            Outcome::LogRatio => -after,
+        }
+    }
+
+    fn group(&self, stage: usize) -> (&[f64], &[Model]) {
+        let group = if self.per_stage { stage } else { 0 };
+        (&self.offset[group], &self.models[group])
+    }
+
+    fn next(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        let inputs = self.inputs(at.fraction, state, mixture);
+        let (offset, models) = self.group(at.stage);
+        (models.iter().zip(offset).zip(state))
+            .map(|((model, offset), before)| self.told(*before, offset + model.mean(&inputs)))
+            .collect()
+    }
+
+    fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
+        let (offset, models) = self.group(at.stage);
+        let tail = self.tail(at.fraction, state);
+        // Trees answer their questions about time and losses once.
+        let given: Option<Vec<Model>> = models.iter().map(|m| m.given(&tail)).collect();
+        let mut out = match &given {
+            Some(given) => score(&given.iter().collect::<Vec<_>>(), mixtures),
+            None => {
+                let rows: Vec<Vec<f64>> = (mixtures.iter())
+                    .map(|m| self.inputs(at.fraction, state, m))
+                    .collect();
+                score(&models.iter().collect::<Vec<_>>(), &rows)
+            }
+        };
+        for row in out.chunks_exact_mut(state.len()) {
+            for ((said, offset), before) in row.iter_mut().zip(offset).zip(state) {
+                *said = self.told(*before, offset + *said);
+            }
+        }
+        out
+    }
+
+    fn next_each(&self, at: Moment, states: &[Vec<f64>], mixture: &[f64]) -> Vec<Vec<f64>> {
+        let (offset, models) = self.group(at.stage);
+        let rows: Vec<Vec<f64>> = (states.iter())
+            .map(|state| self.inputs(at.fraction, state, mixture))
+            .collect();
+        let models: Vec<&Model> = models.iter().collect();
+        (score(&models, &rows).chunks_exact(models.len()).zip(states))
+            .map(|(said, state)| {
+                (said.iter().zip(offset).zip(state))
+                    .map(|((said, offset), before)| self.told(*before, offset + said))
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn slopes(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Option<Slopes> {
+        let inputs = self.inputs(at.fraction, state, mixture);
+        let after = self.next(at, state, mixture);
+        let (_, models) = self.group(at.stage);
+        let (d, skip) = (mixture.len(), usize::from(!self.per_stage));
+        let mut out = Slopes {
+            by_mixture: Vec::with_capacity(models.len()),
+            by_state: Vec::with_capacity(models.len()),
+        };
+        for (t, model) in models.iter().enumerate() {
+            let slopes = model.gradient(&inputs)?;
+            let pull = self.pull(after[t]);
+            (out.by_mixture).push(slopes[..d].iter().map(|g| pull * g).collect());
+            let by_state = (state.iter().enumerate()).map(|(i, loss)| {
+                let itself = match self.outcome {
+                    _ if i != t => 0.0,
+                    Outcome::Next => 0.0,
+                    Outcome::Difference => 1.0,
+                    Outcome::LogRatio => after[t] / loss,
+                };
+                let bent = if self.reciprocal {
+                    -1.0 / (loss * loss)
+                } else {
+                    1.0
+                };
+                itself + pull * slopes[d + skip + i] * bent
+            });
+            out.by_state.push(by_state.collect());
+        }
+        Some(out)
+    }
+
+    fn sd(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
+        let inputs = self.inputs(at.fraction, state, mixture);
+        let (offset, models) = self.group(at.stage);
+        (models.iter().zip(offset).zip(state))
+            .map(|((model, offset), before)| {
+                let said = model.predict(&inputs);
+                let after = self.told(*before, offset + said.mean);
+                self.pull(after).abs() * said.sd
+            })
+            .collect()
+    }
+
+    fn is_sound(&self, domains: usize, targets: usize, stages: usize) -> bool {
+        let groups = if self.per_stage { stages } else { 1 };
+        let inputs = domains + targets + usize::from(!self.per_stage);
+        self.offset.len() == groups
+            && self.models.len() == groups
+            && (self.offset.iter()).all(|o| o.len() == targets && o.iter().all(|o| o.is_finite()))
+            && (self.models.iter())
+                .all(|m| m.len() == targets && m.iter().all(|m| m.check(inputs).is_ok()))
+    }
+}
+
+/// The domain that a target is the loss of.
+fn own(rows: &Transitions, target: usize) -> Option<usize> {
+    rows.domains.position(&rows.targets[target])
+}
+
+#[cfg(test)]
+mod tests;
