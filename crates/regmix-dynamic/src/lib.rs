@@ -1,27 +1,77 @@
-//! Loss trajectories and mixture schedules (RegMix-D).
+//! Loss trajectories and mixture schedules: RegMix-D (arXiv 2606.18663), and
+//! what does better.
 //!
-//! [`Trajectories`] is the table of what proxies measured while they trained:
-//! run x step x domain. It is what RegMix-D (arXiv 2606.18663) learns from,
-//! where RegMix uses only the last row of each run.
+//! RegMix learns from the last losses of many proxies which single mixture is
+//! best. Here the losses along training are used: a *stage model* f says what
+//! a stage of training on a mixture does to the losses, `l_{j+1} = f(t_j, m,
+//! l_j)`, and mixtures are chosen stage by stage.
+//!
+//! - [`Trajectories`]: run x step x domain, from CSV or a study;
+//!   [`Trajectories::at_stages`] brings them to stage points ([`StageGrid`]).
+//! - [`Segments`]: which mixture a run was on, and when; designs of proxies
+//!   that switch in mid-run ([`Segments::switching`]).
+//! - [`Transitions`], [`StageModel`], [`StageAccuracy`]: rows, f, and how good
+//!   it is on runs that it has not seen.
+//! - [`Planner`]: offline, a [`Schedule`] before the target starts, with
+//!   predictions, spread and epochs; [`Schedule::export`] writes it for
+//!   trainers.
+//! - [`Controller`]: online, from the losses that the target reports;
+//!   [`protocol`] for trainers in other languages.
+//! - [`Config`]: every choice, with the paper's ([`Config::paper`]) and ours
+//!   ([`Config::improved`], the default).
+//! - [`simulator`]: made-up dynamics with known truth, to judge all this by.
 //!
 //! ```
-//! use regmix_data::DomainSet;
-//! use regmix_dynamic::{Point, Trajectories};
+//! use regmix_data::table::MixtureTable;
+//! use regmix_data::{DomainSet, Mixture};
+//! use regmix_dynamic::{
+//!     Config, Planner, Point, Request, Segments, TargetRun, Trajectories, Transitions,
+//! };
+//! use regmix_regress::Objective;
 //!
-//! let domains = DomainSet::from_names(["web", "code"])?;
-//! let point = |step, loss: [f64; 2]| Point { step, tokens: 10 * step, loss: loss.to_vec() };
-//! let mut table = Trajectories::new(domains);
-//! table.push("run-0000", vec![point(1, [5.0, 4.0]), point(2, [4.0, 3.5])])?;
-//! let last = table.final_losses()?;
-//! assert_eq!(last.rows(), [[4.0, 3.5]]);
-//! assert!(table.to_csv().starts_with("run,step,tokens,web,code\nrun-0000,1,10,5,4\n"));
+//! // Sixteen proxies; code tokens are worth more late, web tokens early.
+//! let mut design = String::from("run,web,code\n");
+//! let mut table = Trajectories::new(DomainSet::from_names(["web", "code"])?);
+//! for i in 0..16u32 {
+//!     let web = (f64::from(i) + 0.5) / 16.0;
+//!     design += &format!("r{i},{web},{}\n", 1.0 - web);
+//!     let (mut tokens, mut points) = (1.0, Vec::new());
+//!     for step in 1..=60u64 {
+//!         let late = step as f64 / 60.0;
+//!         tokens += web.sqrt() * (1.5 - late) + (1.0 - web).sqrt() * (0.5 + late);
+//!         let loss = 1.0 + 5.0 / f64::sqrt(tokens);
+//!         points.push(Point { step, tokens: 100 * step, loss: vec![loss, loss] });
+//!     }
+//!     table.push(format!("r{i}"), points)?;
+//! }
+//! let runs = Segments::fixed(&MixtureTable::parse(&design, "mixtures.csv".as_ref())?);
+//!
+//! let config = Config { stages: 3, ..Config::improved() };
+//! let losses = table.at_stages(&config.grid()?, config.resample, None)?;
+//! let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
+//!     objective: Objective::Mean,
+//!     prior: Mixture::uniform(runs.domains().clone()),
+//!     constraints: None,
+//!     budget: None,
+//!     target: TargetRun { steps: 4000, tokens: 4_000_000_000 },
+//!     config,
+//! })?;
+//! let schedule = planner.schedule()?;
+//! let code: Vec<f64> = schedule.segments.iter().map(|s| s.mixture.weights()[1]).collect();
+//! assert!(code[0] < 0.3 && code[3] > 0.7 && !schedule.fell_back);
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 //!
 //! # What it does not do
-//! It does not yet learn schedules from trajectories; it reads, checks, joins
-//! and writes them.
+//! It trains nothing and watches no trainer: losses come in as tables, or by
+//! the controller's lines. The stage model is not refitted while a target
+//! trains. Stage points are the same for all stages of a plan and are not
+//! chosen by it. Losses at target size are not predicted: what is predicted is
+//! a proxy's, and that a larger model ranks schedules alike is assumed. State
+//! is the losses: what a model has learnt beyond them is not seen. Parquet
+//! tables are not read.
 
+mod accuracy;
 mod config;
 mod dynamics;
 mod export;
@@ -41,6 +91,7 @@ mod stages;
 mod trajectories;
 mod transitions;
 
+pub use accuracy::StageAccuracy;
 pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
 pub use dynamics::{Dynamics, Moment, Slopes};
 pub use export::{ExportOptions, Trainer};

@@ -346,3 +346,29 @@ fn links(rows: &Transitions) -> Result<Vec<Link>> {
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_go_there_and_back() {
+        let link = Link {
+            floor: 1.5,
+            power: 2.0,
+            lowest: 2.0,
+        };
+        for loss in [1.6, 2.0, 3.0, 7.0] {
+            let tokens = link.tokens(loss);
+            assert!((link.loss(tokens) - loss).abs() < 1e-12);
+            let step = 1e-6 * tokens;
+            let slope = (link.loss(tokens + step) - link.loss(tokens - step)) / (2.0 * step);
+            assert!((slope / link.slope(tokens) - 1.0).abs() < 1e-6);
+            let back = (link.tokens(loss + 1e-6) - link.tokens(loss - 1e-6)) / 2e-6;
+            assert!((back / link.back(loss) - 1.0).abs() < 1e-6);
+        }
+        // Below the floor there is nothing to say; a finite number is said.
+        assert!(link.tokens(1.0).is_finite() && link.back(1.0) == 0.0);
+        assert!(link.loss(-1.0).is_finite() && link.slope(-1.0) == 0.0);
+    }
+}

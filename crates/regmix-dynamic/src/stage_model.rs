@@ -299,11 +299,18 @@ impl Regressors {
 
     fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
         let (offset, models) = self.group(at.stage);
-        let rows: Vec<Vec<f64>> = (mixtures.iter())
-            .map(|m| self.inputs(at.fraction, state, m))
-            .collect();
-        let models: Vec<&Model> = models.iter().collect();
-        let mut out = score(&models, &rows);
+        let tail = self.tail(at.fraction, state);
+        // Trees answer their questions about time and losses once.
+        let given: Option<Vec<Model>> = models.iter().map(|m| m.given(&tail)).collect();
+        let mut out = match &given {
+            Some(given) => score(&given.iter().collect::<Vec<_>>(), mixtures),
+            None => {
+                let rows: Vec<Vec<f64>> = (mixtures.iter())
+                    .map(|m| self.inputs(at.fraction, state, m))
+                    .collect();
+                score(&models.iter().collect::<Vec<_>>(), &rows)
+            }
+        };
         for row in out.chunks_exact_mut(state.len()) {
             for ((said, offset), before) in row.iter_mut().zip(offset).zip(state) {
                 *said = self.told(*before, offset + *said);
@@ -386,3 +393,6 @@ impl Regressors {
 fn own(rows: &Transitions, target: usize) -> Option<usize> {
     rows.domains.position(&rows.targets[target])
 }
+
+#[cfg(test)]
+mod tests;

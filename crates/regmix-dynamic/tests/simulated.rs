@@ -4,7 +4,7 @@ use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::{Mixture, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    Config, Dynamics, Planner, Request, Schedule, Segments, TargetRun, Transitions,
+    Config, Dynamics, Planner, Request, Schedule, Segments, StageAccuracy, TargetRun, Transitions,
 };
 use regmix_regress::{Budget, Objective};
 
@@ -82,24 +82,21 @@ fn early(schedule: &Schedule, leg: usize) -> f64 {
         .sum()
 }
 
+/// The paper's f cannot be asked for as much: with the drift it learns, by the
+/// static proxies' losses, what mixtures were, not what they do.
 #[test]
-fn both_methods_find_the_drift() {
+fn the_drift_is_found_from_proxies() {
     let world = world(|o| o.drift = 1.0);
-    for base in [Config::paper(), Config::improved()] {
-        let config = config(base);
-        let planner =
-            Planner::fit(&rows(&world, &config, 96, 0.0), request(&world, config)).unwrap();
+    for share in [0.0, 0.5] {
+        let config = config(Config::improved());
+        let rows = rows(&world, &config, 96, share);
+        let planner = Planner::fit(&rows, request(&world, config)).unwrap();
         let schedule = planner.schedule().unwrap();
-        let falls = early(&schedule, 1) - early(&schedule, 4);
-        assert!(falls > 0.2, "{falls} {:?}", planner.model().targets());
-        let stay = Schedule::of_mixtures(
-            planner.model().grid(),
-            vec![prior(&world); 5],
-            Objective::Mean,
-            schedule.target,
-        )
-        .unwrap();
-        assert!(truth(&world, &schedule) < truth(&world, &stay));
+        let falls = early(&schedule, 0) - early(&schedule, 4);
+        assert!(falls > 0.2, "{share}: {falls}");
+        let exact = Planner::fit(&rows, request(&world, self::config(Config::paper()))).unwrap();
+        let exact = truth(&world, &exact.schedule().unwrap());
+        assert!(truth(&world, &schedule) < exact - 0.02, "{share}: {exact}");
     }
 }
 
@@ -232,6 +229,7 @@ fn planning_ahead_beats_greed_where_skills_wait_for_one() {
     let ahead = run(Config::improved());
     let greedy = run(Config {
         lookahead: regmix_dynamic::Lookahead::Stage,
+        first: regmix_dynamic::First::Prior,
         ..Config::improved()
     });
     assert!(ahead < greedy - 0.002, "{ahead} {greedy}");
@@ -266,4 +264,24 @@ fn bad_requests_are_refused_before_work() {
         let error = Planner::fit(&rows, request).unwrap_err();
         assert!(error.to_string().contains(said), "{said}: {error}");
     }
+}
+
+#[test]
+fn accuracy_is_that_of_runs_held_out() {
+    let world = world(|o| o.drift = 0.5);
+    let config = config(Config::improved());
+    let good = rows(&world, &config, 64, 0.5);
+    let judged = StageAccuracy::cross_validate(&good, &config, 4).unwrap();
+    assert_eq!(judged.len(), 4 * 5);
+    for one in &judged {
+        assert_eq!(one.rows, 64);
+        assert!(one.spearman > 0.9 && one.mae < one.mae_of_mean, "{one:?}");
+        assert!(one.fall_spearman > 0.7 && one.coverage90 > 0.7, "{one:?}");
+    }
+    // Trees that see the objective only are judged in the same way.
+    let exact = self::config(Config::paper());
+    let scalar = good.scalar(&Objective::Mean).unwrap();
+    let judged = StageAccuracy::cross_validate(&scalar, &exact, 3).unwrap();
+    assert_eq!(judged.len(), 4);
+    assert!(judged.iter().all(|one| one.spearman > 0.8), "{judged:?}");
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Mixture, Result};
+use regmix_regress::search::Candidates;
 use regmix_regress::{Constraints, Objective};
 
-use crate::config::{Config, State};
+use crate::config::{Config, Search, State};
 use crate::dynamics::Dynamics;
 use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
@@ -191,15 +192,38 @@ impl Head {
     }
 
     /// What is to be planned from a position on.
-    pub(super) fn problem(&self, position: Position) -> Result<Problem<'_, StageModel>> {
-        Ok(Problem::new(
+    pub(super) fn problem<'a>(
+        &'a self,
+        position: Position,
+        ready: Option<&'a Candidates>,
+    ) -> Result<Problem<'a, StageModel>> {
+        let problem = Problem::new(
             &self.model,
             self.goal.clone(),
             &self.prior,
             self.bounds()?,
             &self.config,
             position,
-        ))
+        );
+        Ok(problem.with_draws(ready))
+    }
+
+    /// The draws of a stage, where they do not depend on what comes before it.
+    pub(super) fn draws(&self, stage: usize) -> Result<Option<Candidates>> {
+        let draws = self.config.search == Search::Simulate
+            && self.config.trust.is_none()
+            && self.limits.budget.is_none()
+            && stage < self.model.grid().stages();
+        if !draws {
+            return Ok(None);
+        }
+        let options = self.config.simulate(stage);
+        Candidates::draw(&self.prior, &self.bounds()?.constraints, &options).map(Some)
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_budget(&mut self) {
+        self.limits.budget = None;
     }
 
     /// The goal over the stage model's state.

@@ -3,12 +3,16 @@
 mod head;
 pub mod protocol;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
+use regmix_regress::search::Candidates;
 
 use crate::config::{Start, State};
 use crate::dynamics::Dynamics;
@@ -52,6 +56,18 @@ pub use self::state::{ControllerState, Decision};
 pub struct Controller {
     head: Head,
     state: ControllerState,
+    ready: Ready,
+}
+
+/// Draws for the next decision, by its stage. They are what the decision
+/// would draw itself, so that two controllers that differ in them are equal.
+#[derive(Debug, Clone, Default)]
+struct Ready(Option<(usize, Arc<Candidates>)>);
+
+impl PartialEq for Ready {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Planner {
@@ -64,7 +80,8 @@ impl Planner {
     pub fn controller(&self, schedule: &Schedule, fingerprint: &str) -> Result<Controller> {
         let head = Head::new(self, schedule, fingerprint)?;
         let state = ControllerState::new(&head);
-        Ok(Controller { head, state })
+        let ready = Ready::default();
+        Ok(Controller { head, state, ready })
     }
 }
 
@@ -124,7 +141,11 @@ impl Controller {
                         self.state = next;
                         return Ok(None);
                     }
-                    Some(stage) => self.head.decide(&mut next, stage, step, losses)?,
+                    Some(stage) => {
+                        let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
+                        let ready = ready.map(|(_, draws)| &**draws);
+                        self.head.decide(&mut next, stage, step, losses, ready)?;
+                    }
                 }
                 let changed = next.in_force != self.state.in_force;
                 self.state = next;
@@ -179,6 +200,22 @@ impl Controller {
         }
     }
 
+    /// Draws what the next decision will judge, so that it takes no time then;
+    /// to be called while the target trains. Changes no result. Does nothing
+    /// where the draws depend on what the target does until then (a budget, a
+    /// trust region), or nothing is drawn.
+    ///
+    /// # Errors
+    /// When bounds clash.
+    pub fn prepare(&mut self) -> Result<()> {
+        let stage = self.state.next_stage;
+        if !matches!(&self.ready.0, Some((s, _)) if *s == stage) {
+            let draws = self.head.draws(stage)?;
+            self.ready = Ready(draws.map(|d| (stage, Arc::new(d))));
+        }
+        Ok(())
+    }
+
     /// Goes on from a state.
     ///
     /// # Errors
@@ -208,7 +245,8 @@ impl Controller {
             .and_then(|()| head.check())
             .map_err(|e| e.in_file(path))?;
         let state = ControllerState::new(&head);
-        Ok(Self { head, state })
+        let ready = Ready::default();
+        Ok(Self { head, state, ready })
     }
 
     /// Writes the state, atomically.
@@ -273,6 +311,7 @@ impl Head {
         stage: usize,
         step: u64,
         losses: &BTreeMap<String, f64>,
+        ready: Option<&Candidates>,
     ) -> Result<()> {
         let measured = self.measured(losses)?;
         // A step that was rounded to is the point itself.
@@ -297,8 +336,8 @@ impl Head {
             used: used.clone(),
             previous: state.in_force.weights().to_vec(),
         };
-        let problem = self.problem(position)?;
-        let mut plan = problem.solve()?;
+        let problem = self.problem(position, ready)?;
+        let mut plan = problem.decide()?;
         if let (true, Some(single)) = (self.keep_single, &plan.single) {
             plan.mixtures = vec![single.clone(); problem.left()];
             plan.value = problem.plan_value(&plan.mixtures);
@@ -320,9 +359,11 @@ impl Head {
             promised: self.goal.sign() * plan.value,
             kept_plan: kept,
         });
-        state.standing = (plan.mixtures.into_iter().enumerate())
-            .map(|(i, m)| (stage + i, m))
-            .collect();
+        // What was planned for stages that this plan says nothing of stands.
+        state.standing.retain(|s, _| *s >= stage);
+        for (i, planned) in plan.mixtures.into_iter().enumerate() {
+            state.standing.insert(stage + i, planned);
+        }
         state.predicted = problem.rollout(&[mixture.weights().to_vec()]).pop();
         state.in_force = mixture;
         state.used = used;
@@ -359,7 +400,8 @@ impl Head {
         plan: Plan,
         standing: &BTreeMap<usize, Vec<f64>>,
     ) -> Result<(Plan, bool)> {
-        let stages = problem.position.stage..self.model.grid().stages();
+        let from = problem.position.stage;
+        let stages = from..from + plan.mixtures.len();
         let old: Option<Vec<Vec<f64>>> = stages.map(|s| standing.get(&s).cloned()).collect();
         if let (true, Some(old)) = (self.config.min_gain > 0.0, old) {
             let value = problem.plan_value(&old);

@@ -59,7 +59,8 @@ pub struct Decision {
     pub distance: Option<f64>,
     /// The mixture that was chosen.
     pub mixture: Mixture,
-    /// The predicted objective at the end of the run, on the proxies' scale.
+    /// The predicted objective on the proxies' scale at the end of the run, or
+    /// of the stage where no more is looked at.
     pub promised: f64,
     /// Whether the standing plan was kept, a new one promising too little
     /// more.

@@ -3,9 +3,11 @@
 pub(crate) mod bounds;
 mod joint;
 mod surface;
+#[cfg(test)]
+mod tests;
 
 use regmix_data::{Error, Mixture, Result};
-use regmix_regress::search::{DescendOptions, Surface, descend, simulate};
+use regmix_regress::search::{Candidates, DescendOptions, Surface, descend, simulate};
 use regmix_regress::{Baseline, Constraints};
 
 use self::bounds::Bounds;
@@ -43,6 +45,8 @@ pub(crate) struct Problem<'a, D: ?Sized> {
     pub(crate) position: Position,
     /// The losses at the end of every stage that a worst case is against.
     baseline: Option<Vec<Vec<f64>>>,
+    /// Draws for the first stage, made beforehand.
+    draws: Option<&'a Candidates>,
 }
 
 /// A plan.
@@ -73,6 +77,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             config,
             position,
             baseline: None,
+            draws: None,
         };
         let against = match out.goal.worst() {
             Some(Baseline::Natural) => Some(prior.weights().to_vec()),
@@ -84,6 +89,12 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         };
         out.baseline = against.map(|m| out.rollout(&vec![m; out.left()]));
         out
+    }
+
+    /// With draws for the first stage, which must be those of its bounds.
+    pub(crate) fn with_draws(mut self, draws: Option<&'a Candidates>) -> Self {
+        self.draws = draws;
+        self
     }
 
     /// How many mixtures are to be chosen.
@@ -175,7 +186,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
                 "no stage is left: expected at least one to plan",
             ));
         }
-        let greedy = self.greedy()?;
+        let greedy = self.greedy(self.left())?;
         if self.config.lookahead == Lookahead::Stage {
             return Ok(Plan {
                 value: self.plan_value(&greedy),
@@ -214,6 +225,20 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         Ok(best)
     }
 
+    /// Plans what has to be decided now: all stages that are left, or only the
+    /// next one where no more is looked at.
+    pub(crate) fn decide(&self) -> Result<Plan> {
+        if self.config.lookahead == Lookahead::Run || self.left() == 0 {
+            return self.solve();
+        }
+        let mixtures = self.greedy(1)?;
+        Ok(Plan {
+            value: self.plan_value(&mixtures),
+            mixtures,
+            single: None,
+        })
+    }
+
     /// The best mixture to keep until the end; `None` where a trust region
     /// or limits leave none.
     fn single(&self) -> Result<Option<Vec<f64>>> {
@@ -231,10 +256,10 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
 
     /// Algorithm 1 of RegMix-D: the mixture of each stage by the lowest goal
     /// at its end.
-    fn greedy(&self) -> Result<Vec<Vec<f64>>> {
+    fn greedy(&self, stages: usize) -> Result<Vec<Vec<f64>>> {
         let (mut state, mut used) = (self.position.state.clone(), self.position.used.clone());
         let mut out: Vec<Vec<f64>> = Vec::new();
-        for place in 0..self.left() {
+        for place in 0..stages {
             let before = out.last().unwrap_or(&self.position.previous);
             let bounds = self.next_bounds(place, &used, before)?;
             let surface = OneStage {
@@ -345,7 +370,10 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             descend(surface, &all, bounds, &DescendOptions::default())?.mixture
         } else {
             let options = self.config.simulate(self.position.stage + place);
-            simulate(surface, self.prior, bounds, &options)?.mixture
+            match self.draws.filter(|_| place == 0) {
+                Some(draws) => draws.search(surface)?.mixture,
+                None => simulate(surface, self.prior, bounds, &options)?.mixture,
+            }
         };
         Ok(found.weights().to_vec())
     }

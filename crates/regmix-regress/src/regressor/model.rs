@@ -256,6 +256,21 @@ impl Model {
         }
     }
 
+    /// The model over the inputs that are left when the last ones have the
+    /// values of `tail`, for models that are faster so: trees, whose questions
+    /// about those are answered beforehand. `None` for others, and where no
+    /// input would be left.
+    ///
+    /// Predictions are those of the whole model at `weights` followed by
+    /// `tail`, up to rounding. Cost O(nodes).
+    pub fn given(&self, tail: &[f64]) -> Option<Self> {
+        match self {
+            Self::Gbdt(m) => (tail.len() < m.domains()).then(|| Self::Gbdt(m.given(tail))),
+            Self::Calibrated(m) => Some(m.model.given(tail)?.calibrated(m.factor)),
+            _ => None,
+        }
+    }
+
     /// The derivative of the expected value by each weight, taken as if the
     /// weights were free (they are not: project it on the simplex); `None`
     /// where the model has no derivative.

@@ -16,7 +16,7 @@ use regmix_data::DomainSet;
 pub(crate) use anneal::{Smooth, SoftMax, anneal};
 pub use descend::{DescendOptions, Descent, Termination, descend};
 pub(crate) use simulate::best_draw;
-pub use simulate::{Infeasible, SimulateOptions, Simulation, simulate};
+pub use simulate::{Candidates, Infeasible, SimulateOptions, Simulation, simulate};
 
 /// A value over mixtures that is to be made small.
 ///

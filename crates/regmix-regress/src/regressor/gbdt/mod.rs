@@ -9,6 +9,7 @@ mod bins;
 mod blocks;
 mod boost;
 mod forest;
+mod given;
 mod grow;
 mod spread;
 
@@ -227,6 +228,14 @@ impl GbdtModel {
         (means.into_iter().zip(sds))
             .map(|(mean, sd)| Prediction { mean, sd })
             .collect()
+    }
+
+    /// The model over the inputs that are left when the last ones are known.
+    pub(crate) fn given(&self, tail: &[f64]) -> Self {
+        Self {
+            forest: self.forest.given(tail),
+            spread: self.spread.given(tail),
+        }
     }
 
     /// How many trees there are.

@@ -87,6 +87,13 @@ impl Spread {
         out
     }
 
+    pub(super) fn given(&self, tail: &[f64]) -> Self {
+        Self {
+            scale: self.scale,
+            size: self.size.given(tail),
+        }
+    }
+
     pub(super) fn is_sound(&self, domains: usize) -> bool {
         self.scale.is_finite() && self.scale >= 0.0 && self.size.domains() == domains
     }

@@ -1,0 +1,222 @@
+use super::*;
+use crate::simulator::{World, WorldOptions};
+use regmix_data::DomainSet;
+use regmix_regress::Objective;
+
+fn world(change: impl Fn(&mut WorldOptions)) -> World {
+    let mut options = WorldOptions {
+        domains: 4,
+        stages: 4,
+        ..WorldOptions::default()
+    };
+    change(&mut options);
+    World::new(options).unwrap()
+}
+
+fn position(world: &World, first: &[f64]) -> Position {
+    let at = world.grid().points()[0];
+    Position {
+        stage: 0,
+        fraction: at,
+        state: world.states(first, &[]).pop().unwrap(),
+        used: first.iter().map(|w| at * w).collect(),
+        previous: first.to_vec(),
+    }
+}
+
+fn problem<'a>(
+    world: &'a World,
+    prior: &'a Mixture,
+    config: &'a Config,
+    position: Position,
+    budget: Option<Vec<f64>>,
+) -> Problem<'a, World> {
+    let goal = Goal::new(&Objective::Mean, world.targets()).unwrap();
+    let constraints = Constraints::none(world.domains().clone());
+    let bounds = Bounds {
+        constraints,
+        budget,
+    };
+    Problem::new(world, goal, prior, bounds, config, position)
+}
+
+fn paper() -> Config {
+    Config {
+        stages: 4,
+        draws: 2000,
+        best: 16,
+        ..Config::paper()
+    }
+}
+
+fn improved() -> Config {
+    Config {
+        stages: 4,
+        ..Config::improved()
+    }
+}
+
+/// The weight of the domains that are worth more early.
+fn early(mixture: &[f64]) -> f64 {
+    mixture.iter().step_by(2).sum()
+}
+
+#[test]
+fn a_perfect_f_finds_the_switching_schedule() {
+    let world = world(|o| o.drift = 1.5);
+    let prior = Mixture::uniform(world.domains().clone());
+    let mut values = Vec::new();
+    for config in [paper(), improved()] {
+        let problem = problem(
+            &world,
+            &prior,
+            &config,
+            position(&world, prior.weights()),
+            None,
+        );
+        let plan = problem.solve().unwrap();
+        let weights: Vec<f64> = plan.mixtures.iter().map(|m| early(m)).collect();
+        assert!(weights[0] > 0.6 && weights[3] < 0.3, "{weights:?}");
+        assert!(weights.windows(2).all(|w| w[0] > w[1]), "{weights:?}");
+        values.push(plan.value);
+        if let Some(single) = plan.single {
+            let stay = problem.plan_value(&vec![single; 4]);
+            assert!(plan.value < stay - 0.01, "{} {stay}", plan.value);
+        }
+    }
+    assert!(values[1] <= values[0] + 1e-6, "{values:?}");
+}
+
+/// RegMix-D's two algorithms differ in the state only: with a perfect f and
+/// no gap of scale they choose the same mixtures.
+#[test]
+fn online_is_offline_where_f_is_perfect() {
+    for forgetting in [0.0, 2.0] {
+        let world = world(|o| (o.drift, o.forgetting) = (1.0, forgetting));
+        let prior = Mixture::uniform(world.domains().clone());
+        for config in [paper(), improved()] {
+            let start = position(&world, prior.weights());
+            let offline = problem(&world, &prior, &config, start.clone(), None)
+                .solve()
+                .unwrap();
+            let mut here = start;
+            for stage in 0..4 {
+                let now = problem(&world, &prior, &config, here.clone(), None);
+                let mixture = now.solve().unwrap().mixtures.swap_remove(0);
+                let distance: f64 = (mixture.iter().zip(&offline.mixtures[stage]))
+                    .map(|(a, b)| (a - b).abs())
+                    .sum();
+                // Descents end within their tolerance, draws to the bit.
+                let near = if config.search == Search::Simulate {
+                    1e-12
+                } else {
+                    0.05
+                };
+                assert!(distance < near, "stage {stage}: {distance}");
+                now.take(&mut here.used, 0, &mixture);
+                here.state = world.next(world.moment(stage), &here.state, &mixture);
+                here.stage = stage + 1;
+                here.fraction = world.grid().points()[stage + 1];
+                here.previous = mixture;
+            }
+        }
+    }
+}
+
+#[test]
+fn one_mixture_is_best_where_worth_does_not_change() {
+    let world = world(|_| ());
+    let prior = Mixture::uniform(world.domains().clone());
+    let config = improved();
+    let problem = problem(
+        &world,
+        &prior,
+        &config,
+        position(&world, prior.weights()),
+        None,
+    );
+    let plan = problem.solve().unwrap();
+    let stay = problem.plan_value(&vec![plan.single.unwrap(); 4]);
+    assert!(stay - plan.value < 1e-4, "{}", stay - plan.value);
+    for mixture in &plan.mixtures {
+        let moved: f64 = mixture
+            .iter()
+            .zip(&plan.mixtures[0])
+            .map(|(a, b)| (a - b).abs())
+            .sum();
+        assert!(moved < 0.15, "{:?}", plan.mixtures);
+    }
+}
+
+#[test]
+fn a_scarce_domain_is_kept_for_when_it_is_worth_most() {
+    // Domain 3 is worth more late; there is enough of it for a tenth.
+    let world = world(|o| o.drift = 1.0);
+    let prior = Mixture::uniform(world.domains().clone());
+    let budget = vec![1.0, 1.0, 1.0, 0.1];
+    let mut used = Vec::new();
+    for config in [paper(), improved()] {
+        let start = position(&world, prior.weights());
+        let problem = problem(&world, &prior, &config, start, Some(budget.clone()));
+        let plan = problem.solve().unwrap();
+        let mut taken = problem.position.used.clone();
+        for (place, mixture) in plan.mixtures.iter().enumerate() {
+            problem.take(&mut taken, place, mixture);
+        }
+        assert!(taken[3] <= 0.1 + 1e-6, "{taken:?}");
+        used.push((plan.mixtures[0][3], plan.mixtures[3][3], plan.value));
+    }
+    let (greedy, ahead) = (used[0], used[1]);
+    assert!(ahead.1 > ahead.0 + 0.05, "{used:?}");
+    assert!(ahead.2 < greedy.2, "{used:?}");
+}
+
+#[test]
+fn slopes_of_a_plan_are_those_of_differences() {
+    let world = world(|o| (o.drift, o.forgetting, o.need) = (0.7, 1.0, 3.0));
+    let prior = Mixture::uniform(world.domains().clone());
+    let config = improved();
+    let problem = problem(
+        &world,
+        &prior,
+        &config,
+        position(&world, prior.weights()),
+        None,
+    );
+    let mixtures = vec![
+        vec![0.4, 0.3, 0.2, 0.1],
+        vec![0.1, 0.2, 0.3, 0.4],
+        vec![0.25; 4],
+        vec![0.7, 0.1, 0.1, 0.1],
+    ];
+    let (_, slopes) = problem.slopes(0, &problem.position.state, &mixtures);
+    for (place, slopes) in slopes.unwrap().iter().enumerate() {
+        for d in 0..4 {
+            let moved = |by: f64| {
+                let mut m = mixtures.clone();
+                m[place][d] += by;
+                problem.plan_value(&m)
+            };
+            let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!(
+                (difference - slopes[d]).abs() < 1e-3 * difference.abs().max(0.01),
+                "{place} {d}: {difference} {}",
+                slopes[d]
+            );
+        }
+    }
+}
+
+#[test]
+fn bounds_that_leave_nothing_are_errors() {
+    let domains = DomainSet::from_names(["a", "b"]).unwrap();
+    let bounds = Bounds {
+        constraints: Constraints::none(domains).with_floor("a", 0.5).unwrap(),
+        budget: Some(vec![1.0, 0.2]),
+    };
+    // All of b is taken: a must be everything.
+    let rest = bounds.of_stage(0.5, &[0.3, 0.2], 0.0).unwrap();
+    assert!(rest.caps()[1] < 1e-9);
+    let near = bounds.near(&rest, &[&[0.2, 0.8]], Some(0.1)).unwrap_err();
+    assert_eq!(near.field_name(), Some("trust"));
+}
