@@ -108,12 +108,16 @@ fn main() -> Result<()> {
     })?;
     let memory = peak_memory();
     let tokens = (batch * config.context) as f64;
+    let best: f64 = steps
+        .iter()
+        .map(|s| tokens / s.iter().copied().fold(f64::INFINITY, f64::min))
+        .sum();
     let speed: f64 = steps.into_iter().map(|s| tokens / median(s)).sum();
     let gflops = speed * config.train_flops_per_token() * 1e-9;
     let peak = product_peak(parallel);
     println!(
         "regmix parallel={parallel} vocab={} parameters={} tokens_per_second={speed:.0} \
-         gflops={gflops:.1} product_peak_gflops={peak:.1} share_of_peak={:.2} peak_mb={:.0} \
+         best={best:.0} gflops={gflops:.1} product_peak_gflops={peak:.1} share_of_peak={:.2} peak_mb={:.0} \
          peak_mb_per_model={:.0}",
         config.vocab_size,
         config.parameters().total(),

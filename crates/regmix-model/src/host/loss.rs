@@ -1,27 +1,42 @@
 //! The output layer and its cross-entropy, in one.
 //!
-//! Logits exist for a chunk of rows at a time. Since the loss ends the forward
-//! pass, a chunk's gradient is known as soon as its logits are, `softmax -
-//! onehot`, and takes their place; both products with it are made before the
-//! next chunk. `[tokens, vocab]` is never held, and nothing is computed twice.
+//! Logits exist for a chunk of rows at a time, in panels of the vocabulary
+//! that stay in the cache from the product that makes a panel to the
+//! exponentials that replace it. Maximum and sum of a row are carried from
+//! panel to panel (Milakov and Gimelshein 2018, arXiv 1805.02867). Since the
+//! loss ends the forward pass, a chunk's gradient is known then, `softmax -
+//! onehot`; it is made in place, panel by panel, and both products with it
+//! follow at once. `[tokens, vocab]` is never held and no product made twice.
 
+use super::attention::sized;
 use super::matmul::{Matrix, MatrixMut, Write, matrix, matrix_mut, product};
-use super::vector::{Op, exponentials, greatest, widest};
+use super::vector::{Op, exp, exponentials, greatest, widest};
 
-/// Logits held at once, in numbers: 8 MiB. More rows per chunk make fewer
-/// passes over the weights' gradient, fewer rows stay nearer to the cache.
-const HELD: usize = 1 << 21;
+/// Rows of a chunk. More rows make fewer passes over the gradient of the
+/// weights, fewer rows take less memory.
+const ROWS: usize = 256;
 
-/// Rows per chunk, at least and at most.
-const ROWS: (usize, usize) = (64, 512);
+/// Columns of a panel: with [`ROWS`], 1 MiB.
+const COLUMNS: usize = 1024;
 
-fn chunk_rows(vocab: usize) -> usize {
-    (HELD / vocab).clamp(ROWS.0, ROWS.1)
+/// Buffers, reused between calls.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Panel after panel, `[panels][rows, columns]`.
+    logits: Vec<f32>,
+    /// What was taken off a row's logits in each panel, `[panels][rows]`.
+    shifts: Vec<f32>,
 }
 
-/// Size of the buffer for the logits of that many rows.
+/// Size of [`Scratch`] for that many rows.
 pub(super) fn numbers_held(vocab: usize, rows: usize) -> usize {
-    chunk_rows(vocab).min(rows) * vocab
+    ROWS.min(rows) * (vocab + vocab.div_ceil(COLUMNS))
+}
+
+fn panels(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..vocab)
+        .step_by(COLUMNS)
+        .map(move |from| (from, (from + COLUMNS).min(vocab)))
 }
 
 /// The losses of rows `h`, `[rows, d]`, under the output layer `head`,
@@ -31,28 +46,21 @@ pub(super) fn losses(
     head: Matrix<'_>,
     targets: &[u32],
     losses: &mut [f32],
-    logits: &mut Vec<f32>,
+    scratch: &mut Scratch,
 ) {
     let (d, vocab) = head.shape();
-    let n = chunk_rows(vocab);
-    let chunks = h
-        .chunks(n * d)
-        .zip(targets.chunks(n))
-        .zip(losses.chunks_mut(n));
+    let chunks = (h.chunks(ROWS * d).zip(targets.chunks(ROWS))).zip(losses.chunks_mut(ROWS));
     for ((h, targets), losses) in chunks {
-        let logits = super::attention::sized(logits, targets.len() * vocab);
-        product(
-            matrix_mut(logits, vocab),
-            Write::Replace,
-            matrix(h, d),
-            head,
-        );
-        widest(CrossEntropy::<false> {
-            logits,
-            targets,
-            losses,
-            weight: 0.0,
-        });
+        let n = targets.len();
+        let mut softmax = Softmax::new(losses);
+        for (from, to) in panels(vocab) {
+            let panel = sized(&mut scratch.logits, n * (to - from));
+            let shifts = sized(&mut scratch.shifts, n);
+            let out = matrix_mut(panel, to - from);
+            product(out, Write::Replace, matrix(h, d), head.columns(from, to));
+            softmax.take(panel, from, targets, shifts);
+        }
+        softmax.finish();
     }
 }
 
@@ -74,63 +82,153 @@ pub(super) fn backward(
     head: Matrix<'_>,
     targets: &[u32],
     losses: &mut [f32],
-    gradient: Gradient<'_>,
-    logits: &mut Vec<f32>,
+    mut gradient: Gradient<'_>,
+    scratch: &mut Scratch,
 ) {
     let (d, vocab) = head.shape();
-    let n = chunk_rows(vocab);
-    let Gradient {
-        dh,
-        mut dhead,
-        mut write,
-        weight,
-    } = gradient;
-    let chunks = h.chunks(n * d).zip(dh.chunks_mut(n * d));
-    let chunks = chunks.zip(targets.chunks(n)).zip(losses.chunks_mut(n));
+    let chunks = h.chunks(ROWS * d).zip(gradient.dh.chunks_mut(ROWS * d));
+    let chunks = (chunks.zip(targets.chunks(ROWS))).zip(losses.chunks_mut(ROWS));
     for (((h, dh), targets), losses) in chunks {
-        let logits = super::attention::sized(logits, targets.len() * vocab);
+        let n = targets.len();
         let h = matrix(h, d);
-        product(matrix_mut(logits, vocab), Write::Replace, h, head);
-        widest(CrossEntropy::<true> {
-            logits,
-            targets,
-            losses,
-            weight,
-        });
-        let logits = matrix(logits, vocab);
-        product(matrix_mut(dh, d), Write::Replace, logits, head.transpose());
-        product(dhead.reborrow(), write, h.transpose(), logits);
-        write = Write::Add;
+        let logits = sized(&mut scratch.logits, n * vocab);
+        let shifts = sized(&mut scratch.shifts, n * vocab.div_ceil(COLUMNS));
+        let mut softmax = Softmax::new(losses);
+        for ((from, to), shifts) in panels(vocab).zip(shifts.chunks_exact_mut(n)) {
+            let panel = &mut logits[from * n..to * n];
+            let out = matrix_mut(panel, to - from);
+            product(out, Write::Replace, h, head.columns(from, to));
+            softmax.take(panel, from, targets, shifts);
+        }
+        let sums = softmax.finish();
+        for ((from, to), shifts) in panels(vocab).zip(shifts.chunks_exact(n)) {
+            let panel = &mut logits[from * n..to * n];
+            widest(Normalize {
+                panel,
+                from,
+                targets,
+                shifts,
+                sums: &sums,
+                weight: gradient.weight,
+            });
+            let dlogits = matrix(panel, to - from);
+            let first = if from == 0 {
+                Write::Replace
+            } else {
+                Write::Add
+            };
+            let weights = head.columns(from, to).transpose();
+            product(matrix_mut(dh, d), first, dlogits, weights);
+            let dweights = gradient.dhead.columns(from, to);
+            product(dweights, gradient.write, h.transpose(), dlogits);
+        }
+        gradient.write = Write::Add;
     }
 }
 
-/// Losses of rows of logits; with `BACKWARD` the logits turn into
-/// `weight (softmax - onehot)`.
-struct CrossEntropy<'a, const BACKWARD: bool> {
-    logits: &'a mut [f32],
-    targets: &'a [u32],
+/// The softmax of rows that come in panels.
+struct Softmax<'a> {
+    /// Greatest logit so far of every row.
+    shift: Vec<f32>,
+    /// Sum of exponentials so far, of logits less `shift`.
+    sum: Vec<f32>,
+    /// The target's logit, where it has come; the loss in the end.
     losses: &'a mut [f32],
-    weight: f32,
 }
 
-impl<const BACKWARD: bool> Op for CrossEntropy<'_, BACKWARD> {
+impl<'a> Softmax<'a> {
+    fn new(losses: &'a mut [f32]) -> Self {
+        Self {
+            shift: vec![f32::NEG_INFINITY; losses.len()],
+            sum: vec![0.0; losses.len()],
+            losses,
+        }
+    }
+
+    /// Turns a panel of logits, whose first column is `from`, into
+    /// exponentials less the greatest so far, which goes to `shifts`.
+    fn take(&mut self, panel: &mut [f32], from: usize, targets: &[u32], shifts: &mut [f32]) {
+        widest(Take {
+            softmax: self,
+            panel,
+            from,
+            targets,
+            shifts,
+        });
+    }
+
+    /// Completes the losses; gives the logarithms of the softmax's sums.
+    fn finish(self) -> Vec<f32> {
+        let sums = self.shift.iter().zip(&self.sum).map(|(m, s)| m + s.ln());
+        let sums: Vec<f32> = sums.collect();
+        for (loss, sum) in self.losses.iter_mut().zip(&sums) {
+            *loss = sum - *loss;
+        }
+        sums
+    }
+}
+
+struct Take<'a, 'b> {
+    softmax: &'a mut Softmax<'b>,
+    panel: &'a mut [f32],
+    from: usize,
+    targets: &'a [u32],
+    shifts: &'a mut [f32],
+}
+
+impl Op for Take<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let vocab = self.logits.len() / self.targets.len();
-        let rows = self.logits.chunks_exact_mut(vocab);
-        for ((row, &target), loss) in rows.zip(self.targets).zip(self.losses) {
-            let shift = greatest(row);
-            let at_target = row[target as usize];
-            let sum = exponentials::<FMA>(row, 1.0, shift);
-            *loss = sum.ln() + shift - at_target;
-            if BACKWARD {
-                let factor = self.weight / sum;
-                for p in row.iter_mut() {
-                    *p *= factor;
-                }
-                row[target as usize] -= self.weight;
+        let Softmax { shift, sum, losses } = self.softmax;
+        let columns = self.panel.len() / self.targets.len();
+        let rows = self.panel.chunks_exact_mut(columns);
+        for (i, (row, &target)) in rows.zip(self.targets).enumerate() {
+            if let Some(&logit) = (target as usize)
+                .checked_sub(self.from)
+                .and_then(|t| row.get(t))
+            {
+                losses[i] = logit;
+            }
+            let top = greatest(row);
+            let top = if top > shift[i] { top } else { shift[i] };
+            let before = sum[i] * exp::<FMA>(shift[i] - top);
+            // Before the first panel the shift is minus infinity, the sum 0.
+            let before = if sum[i] == 0.0 { 0.0 } else { before };
+            sum[i] = before + exponentials::<FMA>(row, 1.0, top);
+            shift[i] = top;
+            self.shifts[i] = top;
+        }
+    }
+}
+
+/// Turns a panel's exponentials into `weight (softmax - onehot)`.
+struct Normalize<'a> {
+    panel: &'a mut [f32],
+    from: usize,
+    targets: &'a [u32],
+    shifts: &'a [f32],
+    /// Logarithms of the softmax's sums.
+    sums: &'a [f32],
+    weight: f32,
+}
+
+impl Op for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let columns = self.panel.len() / self.targets.len();
+        let rows = self.panel.chunks_exact_mut(columns).zip(self.targets);
+        for ((row, &target), (shift, sum)) in rows.zip(self.shifts.iter().zip(self.sums)) {
+            let factor = self.weight * exp::<FMA>(shift - sum);
+            for p in row.iter_mut() {
+                *p *= factor;
+            }
+            let at = (target as usize).checked_sub(self.from);
+            if let Some(p) = at.and_then(|t| row.get_mut(t)) {
+                *p -= self.weight;
             }
         }
     }

@@ -76,7 +76,7 @@ struct Buffers {
     normed: Vec<f32>,
     dnormed: Vec<f32>,
     dx: Vec<f32>,
-    logits: Vec<f32>,
+    output: loss::Scratch,
     losses: Vec<f32>,
 }
 
@@ -298,7 +298,7 @@ impl Engine for Host {
             &buffers.targets,
             losses,
             output,
-            &mut buffers.logits,
+            &mut buffers.output,
         );
         let dx = sized(&mut buffers.dx, n);
         dx.fill(0.0);
@@ -382,7 +382,7 @@ impl Engine for Host {
             head(config, &state.weights),
             &buffers.targets,
             losses,
-            &mut buffers.logits,
+            &mut buffers.output,
         );
         let mean = |l: &[f32]| l.iter().map(|&l| f64::from(l)).sum::<f64>() / l.len() as f64;
         losses.chunks(config.context).map(mean).collect()
