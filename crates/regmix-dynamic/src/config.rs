@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::search::SimulateOptions;
 
+use crate::resample::Resample;
 use crate::size::SizeCorrection;
-use crate::stages::{Resample, StageGrid};
+use crate::stages::StageGrid;
 
 /// A set of choices to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

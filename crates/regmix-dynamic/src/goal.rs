@@ -3,6 +3,9 @@
 use regmix_data::{Error, Result};
 use regmix_regress::{Baseline, Objective};
 
+/// How round the corners of a worst case are for searches, nats.
+const SOFT: f64 = 0.005;
+
 /// An objective bound to the targets of a state, always to be made small.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Goal {
@@ -85,21 +88,42 @@ impl Goal {
     pub(crate) fn value(&self, state: &[f64], baseline: Option<&[f64]>) -> f64 {
         match self.worst {
             None => self.terms.iter().map(|&(t, w)| w * state[t]).sum(),
-            Some(_) => self.top(state, baseline).1,
+            Some(_) => highest(&self.above(state, baseline)),
         }
     }
 
-    /// The derivative by the state; for a worst case that of the worst target.
+    /// The same for searches: a worst case has its corners rounded, `s ln Σ
+    /// exp(x / s)`, at most `s ln n` above the highest of n. A search would
+    /// not leave a corner, and where all losses are at the baseline is one.
+    pub(crate) fn smooth_value(&self, state: &[f64], baseline: Option<&[f64]>) -> f64 {
+        if self.worst.is_none() {
+            return self.value(state, baseline);
+        }
+        let above = self.above(state, baseline);
+        let top = highest(&above);
+        top + SOFT
+            * above
+                .iter()
+                .map(|x| ((x - top) / SOFT).exp())
+                .sum::<f64>()
+                .ln()
+    }
+
+    /// The derivative of [`Goal::smooth_value`] by the state.
     pub(crate) fn slopes(&self, state: &[f64], baseline: Option<&[f64]>) -> Vec<f64> {
         let mut out = vec![0.0; state.len()];
-        if self.worst.is_some() {
-            let (term, _) = self.top(state, baseline);
-            let (target, weight) = self.terms[term];
-            out[target] = weight;
-        } else {
-            for &(target, weight) in &self.terms {
-                out[target] += weight;
+        let shares = match self.worst {
+            None => vec![1.0; self.terms.len()],
+            Some(_) => {
+                let above = self.above(state, baseline);
+                let top = highest(&above);
+                let parts: Vec<f64> = above.iter().map(|x| ((x - top) / SOFT).exp()).collect();
+                let sum: f64 = parts.iter().sum();
+                parts.iter().map(|p| p / sum).collect()
             }
+        };
+        for (&(target, weight), share) in self.terms.iter().zip(shares) {
+            out[target] += share * weight;
         }
         out
     }
@@ -111,18 +135,18 @@ impl Goal {
         slopes.iter().zip(sd).map(|(g, s)| (g * s).abs()).sum()
     }
 
-    fn top(&self, state: &[f64], baseline: Option<&[f64]>) -> (usize, f64) {
-        let above = |&(t, w): &(usize, f64)| w * (state[t] - baseline.map_or(0.0, |b| b[t]));
-        let mut top = (0, f64::NEG_INFINITY);
-        for (i, term) in self.terms.iter().enumerate() {
-            let here = above(term);
-            // A missing value is not hidden by the others.
-            if here > top.1 || here.is_nan() {
-                top = (i, here);
-            }
-        }
-        top
+    /// How much every weighted loss is above its baseline.
+    fn above(&self, state: &[f64], baseline: Option<&[f64]>) -> Vec<f64> {
+        let one = |&(t, w): &(usize, f64)| w * (state[t] - baseline.map_or(0.0, |b| b[t]));
+        self.terms.iter().map(one).collect()
     }
+}
+
+/// The highest; NaN if there is one, so that it is not hidden by others.
+fn highest(above: &[f64]) -> f64 {
+    (above.iter().copied()).fold(f64::NEG_INFINITY, |top, x| {
+        if x > top || x.is_nan() { x } else { top }
+    })
 }
 
 #[cfg(test)]
@@ -155,7 +179,19 @@ mod tests {
         let goal = Goal::new(&Objective::Worst(Baseline::Natural), &names()).unwrap();
         let (state, baseline) = ([3.0, 2.0], [2.9, 1.5]);
         assert_eq!(goal.value(&state, Some(&baseline)), 0.5);
-        assert_eq!(goal.slopes(&state, Some(&baseline)), [0.0, 1.0]);
+        let slopes = goal.slopes(&state, Some(&baseline));
+        assert!(slopes[0] < 1e-9 && slopes[1] > 1.0 - 1e-9);
+        let soft = |state: &[f64]| goal.smooth_value(state, Some(&baseline));
+        let level = [2.91, 1.512];
+        for (i, slope) in goal.slopes(&level, Some(&baseline)).iter().enumerate() {
+            let moved = |by: f64| {
+                let mut state = level;
+                state[i] += by;
+                soft(&state)
+            };
+            assert!(((moved(1e-6) - moved(-1e-6)) / 2e-6 - slope).abs() < 1e-5);
+        }
+        assert!(soft(&level) - goal.value(&level, Some(&baseline)) < SOFT * 2f64.ln());
         assert!(
             goal.value(&[f64::NAN, 9.0], None).is_nan()
                 || goal.value(&[9.0, f64::NAN], None).is_nan()

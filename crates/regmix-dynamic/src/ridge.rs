@@ -222,8 +222,8 @@ fn cholesky(lower: &[f64], p: usize, penalty: f64) -> Option<Vec<f64>> {
 fn forward(l: &[f64], b: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; b.len()];
     let mut at = 0;
-    for i in 0..b.len() {
-        out[i] = (b[i] - dot(&l[at..at + i], &out[..i])) / l[at + i];
+    for (i, b) in b.iter().enumerate() {
+        out[i] = (b - dot(&l[at..at + i], &out[..i])) / l[at + i];
         at += i + 1;
     }
     out

@@ -295,8 +295,8 @@ impl Dynamics for World {
             by_mixture: vec![vec![0.0; n]; n],
             by_state: vec![vec![0.0; n]; n],
         };
-        for i in 0..n {
-            let step = 1e-4 * mixture[i].max(1e-3);
+        for (i, weight) in mixture.iter().enumerate() {
+            let step = 1e-4 * weight.max(1e-3);
             let moved = |by: f64| {
                 let mut m = mixture.to_vec();
                 m[i] = (m[i] + by).max(0.0);
@@ -310,9 +310,11 @@ impl Dynamics for World {
                 self.next(at, &s, mixture)
             };
             let (more, less) = (shifted(step), shifted(-step));
-            for t in 0..n {
-                out.by_mixture[t][i] = (up[t] - down[t]) / (high - low);
-                out.by_state[t][i] = (more[t] - less[t]) / (2.0 * step);
+            for (t, row) in out.by_mixture.iter_mut().enumerate() {
+                row[i] = (up[t] - down[t]) / (high - low);
+            }
+            for (t, row) in out.by_state.iter_mut().enumerate() {
+                row[i] = (more[t] - less[t]) / (2.0 * step);
             }
         }
         Some(out)

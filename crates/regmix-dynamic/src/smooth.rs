@@ -336,12 +336,9 @@ fn links(rows: &Transitions) -> Result<Vec<Link>> {
     let each = FLOORS.len() * POWERS.len();
     Ok((0..targets)
         .map(|t| {
-            let mut best = t * each;
-            for i in best..(t + 1) * each {
-                if squares[i] < squares[best] {
-                    best = i;
-                }
-            }
+            let best = (t * each..(t + 1) * each)
+                .min_by(|a, b| squares[*a].total_cmp(&squares[*b]))
+                .unwrap_or(t * each);
             candidates[best].1
         })
         .collect())

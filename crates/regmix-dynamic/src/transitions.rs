@@ -9,8 +9,9 @@ use regmix_data::{DomainSet, Error, Result};
 use regmix_regress::Objective;
 
 use crate::goal::Goal;
+use crate::resample::StageLosses;
 use crate::segments::Segments;
-use crate::stages::{StageGrid, StageLosses};
+use crate::stages::StageGrid;
 
 /// One stage of one run.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,8 @@
 //! The online controller: Algorithm 2 of RegMix-D.
 
 mod head;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod protocol;
 mod state;
 #[cfg(test)]

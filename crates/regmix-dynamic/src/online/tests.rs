@@ -20,7 +20,7 @@ fn world() -> World {
     .unwrap()
 }
 
-fn controller(base: Config) -> Controller {
+pub(super) fn controller(base: Config) -> Controller {
     let world = world();
     let prior = Mixture::uniform(world.domains().clone());
     let config = Config {

@@ -76,9 +76,9 @@ impl Bounds {
         let n = stage.caps().len();
         let (mut floors, mut caps) = (vec![0.0f64; n], vec![1.0f64; n]);
         for near in around {
-            for i in 0..n {
-                floors[i] = floors[i].max(near[i] - trust - SLACK);
-                caps[i] = caps[i].min(near[i] + trust + SLACK);
+            for ((floor, cap), near) in floors.iter_mut().zip(&mut caps).zip(*near) {
+                *floor = floor.max(near - trust - SLACK);
+                *cap = cap.min(near + trust + SLACK);
             }
         }
         let stage = Self {

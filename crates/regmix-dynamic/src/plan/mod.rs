@@ -123,7 +123,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     }
 
     fn value(&self, place: usize, state: &[f64]) -> f64 {
-        self.goal.value(state, self.baseline(place))
+        self.goal.smooth_value(state, self.baseline(place))
     }
 
     pub(crate) fn baseline(&self, place: usize) -> Option<&[f64]> {

@@ -171,6 +171,41 @@ fn a_scarce_domain_is_kept_for_when_it_is_worth_most() {
     assert!(ahead.2 < greedy.2, "{used:?}");
 }
 
+/// The largest loss above that of the prior is smaller than where the mean is
+/// what counts.
+#[test]
+fn a_worst_case_is_planned_for() {
+    let world = world(|o| o.drift = 0.5);
+    let prior = Mixture::uniform(world.domains().clone());
+    let config = improved();
+    let worst = |objective: &Objective| {
+        let goal = |o| Goal::new(o, world.targets()).unwrap();
+        let bounds = || Bounds {
+            constraints: Constraints::none(world.domains().clone()),
+            budget: None,
+        };
+        let start = position(&world, prior.weights());
+        let problem = Problem::new(
+            &world,
+            goal(objective),
+            &prior,
+            bounds(),
+            &config,
+            start.clone(),
+        );
+        let plan = problem.solve().unwrap();
+        let judge = Objective::Worst(Baseline::Natural);
+        let judge = Problem::new(&world, goal(&judge), &prior, bounds(), &config, start);
+        let end = judge.rollout(&plan.mixtures).pop().unwrap();
+        judge.goal.value(&end, judge.baseline(3))
+    };
+    let (asked, mean) = (
+        worst(&Objective::Worst(Baseline::Natural)),
+        worst(&Objective::Mean),
+    );
+    assert!(asked < mean - 1e-3 && asked < 0.0, "{asked} {mean}");
+}
+
 #[test]
 fn slopes_of_a_plan_are_those_of_differences() {
     let world = world(|o| (o.drift, o.forgetting, o.need) = (0.7, 1.0, 3.0));
@@ -191,7 +226,7 @@ fn slopes_of_a_plan_are_those_of_differences() {
     ];
     let (_, slopes) = problem.slopes(0, &problem.position.state, &mixtures);
     for (place, slopes) in slopes.unwrap().iter().enumerate() {
-        for d in 0..4 {
+        for (d, slope) in slopes.iter().enumerate() {
             let moved = |by: f64| {
                 let mut m = mixtures.clone();
                 m[place][d] += by;
@@ -199,9 +234,8 @@ fn slopes_of_a_plan_are_those_of_differences() {
             };
             let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!(
-                (difference - slopes[d]).abs() < 1e-3 * difference.abs().max(0.01),
-                "{place} {d}: {difference} {}",
-                slopes[d]
+                (difference - slope).abs() < 1e-3 * difference.abs().max(0.01),
+                "{place} {d}: {difference} {slope}"
             );
         }
     }

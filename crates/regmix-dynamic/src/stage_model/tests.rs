@@ -130,10 +130,12 @@ fn slopes_are_those_of_differences() {
             let down = model.next(at, &state, &moved(&mixture, -h));
             let more = model.next(at, &moved(&state, h), &mixture);
             let less = model.next(at, &moved(&state, -h), &mixture);
-            for t in 0..3 {
+            for (t, (by_mixture, by_state)) in
+                (slopes.by_mixture.iter().zip(&slopes.by_state)).enumerate()
+            {
                 for (slope, high, low) in [
-                    (slopes.by_mixture[t][i], up[t], down[t]),
-                    (slopes.by_state[t][i], more[t], less[t]),
+                    (by_mixture[i], up[t], down[t]),
+                    (by_state[i], more[t], less[t]),
                 ] {
                     let difference = (high - low) / (2.0 * h);
                     assert!(
