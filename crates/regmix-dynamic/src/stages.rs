@@ -69,7 +69,7 @@ impl StageGrid {
     /// When two points fall on one evaluation.
     pub fn on_cadence(stages: usize, total: u64, cadence: u64) -> Result<Self> {
         let even = Self::equal(stages)?;
-        if cadence == 0 || total < cadence || total % cadence != 0 {
+        if cadence == 0 || total < cadence || !total.is_multiple_of(cadence) {
             return Err(Error::input(format!(
                 "evaluations every {cadence} steps of {total}: expected a whole number of them"
             ))

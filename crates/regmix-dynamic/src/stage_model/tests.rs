@@ -165,7 +165,7 @@ fn trees_saturate_and_smooth_models_do_not() {
     let smooth = StageModel::fit(&rows, &config(SMOOTH, Outcome::LogRatio, true)).unwrap();
     let mixture = vec![1.0 / 3.0; 3];
     let spread = |model: &StageModel| {
-        let next = |share: f64| model.next(model.moment(1), &vec![share * lowest; 3], &mixture)[0];
+        let next = |share: f64| model.next(model.moment(1), &[share * lowest; 3], &mixture)[0];
         (next(0.99) - next(0.90)).abs()
     };
     assert_eq!(spread(&exact), 0.0);
