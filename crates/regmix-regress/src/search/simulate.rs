@@ -251,11 +251,9 @@ impl Source {
 }
 
 /// How many draws have a finite value, and the best of them with theirs.
-fn judge(
-    surface: &(impl Surface + ?Sized),
-    drawn: &[Vec<f64>],
-    best: usize,
-) -> (usize, Vec<(f64, Vec<f64>)>) {
+type Judged = (usize, Vec<(f64, Vec<f64>)>);
+
+fn judge(surface: &(impl Surface + ?Sized), drawn: &[Vec<f64>], best: usize) -> Judged {
     let values = surface.values(drawn);
     let mut order: Vec<(f64, &Vec<f64>)> = (values.into_iter().zip(drawn))
         .filter(|(value, _)| value.is_finite())
@@ -272,7 +270,7 @@ fn judge(
 
 fn average(
     surface: &(impl Surface + ?Sized),
-    chunks: Vec<(usize, Vec<(f64, Vec<f64>)>)>,
+    chunks: Vec<Judged>,
     options: &SimulateOptions,
 ) -> Result<Simulation> {
     let kept = chunks.iter().map(|c| c.0).sum();
