@@ -6,16 +6,16 @@ use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_f
 
 /// Preset, vocabulary, sequences per step, context. `60m` and `1b` do not fit
 /// a bench on a CPU; `1m` is taken at a short context.
-const CASES: [(&str, usize, usize, usize); 4] = [
+const CASES: [(&str, usize, usize, usize); 5] = [
     ("nano", 1024, 8, 128),
     ("nano", 8192, 8, 128),
     ("micro", 1024, 8, 128),
     ("1m", 8192, 2, 256),
+    ("1m", 50_432, 1, 512),
 ];
 
 fn train_step(c: &mut Criterion) {
     keep_freed_buffers();
-    let pool = rayon_one();
     let device = Device::open(DeviceSpec::Cpu).expect("flex is compiled in");
     let mut group = c.benchmark_group("train_step");
     group.sample_size(10);
@@ -31,21 +31,14 @@ fn train_step(c: &mut Criterion) {
             .collect();
         group.throughput(Throughput::Elements((batch * context) as u64));
         group.bench_function(format!("{preset}-vocab{vocab}-{batch}x{context}"), |b| {
-            pool.install(|| {
-                b.iter(|| {
-                    trainer
-                        .step(&tokens, batch, 1e-4)
-                        .expect("tokens are in the vocabulary")
-                });
+            b.iter(|| {
+                trainer
+                    .step(&tokens, batch, 1e-4)
+                    .expect("tokens are in the vocabulary")
             });
         });
     }
     group.finish();
-}
-
-/// As in a fleet: one thread per model.
-fn rayon_one() -> rayon::ThreadPool {
-    (rayon::ThreadPoolBuilder::new().num_threads(1).build()).expect("a thread can be started")
 }
 
 criterion_group!(benches, train_step);

@@ -1,9 +1,11 @@
-//! Tiny Llama-shaped proxy and target models on burn, and one training run, for regmix.
+//! Tiny Llama-shaped proxy and target models, and their training, for regmix.
 //!
 //! - [`ModelConfig`] is the shape of a model; presets are RegMix's `1m`, `60m`
 //!   and `1b`, and `nano` and `micro` for a CPU.
 //! - [`Device`] is where it runs, chosen at run time among the back-ends that
 //!   are compiled in.
+//! - Two engines compute the same model: one written for processors, and one on
+//!   burn for every other device.
 //! - [`Trainer`] makes single steps; [`train`] makes a whole run in its folder,
 //!   resumable and the same to the bit; [`train_all`] makes many at once.
 //!

@@ -62,6 +62,28 @@ pub(super) struct Work {
     attention: Scratch,
 }
 
+#[cfg(test)]
+impl Kept {
+    pub(super) fn held(&self) -> usize {
+        let singles = [&self.q, &self.k, &self.v, &self.attended, &self.lse];
+        let wide = [&self.gate, &self.up, &self.inner];
+        let all = singles
+            .into_iter()
+            .chain(wide)
+            .chain(&self.root)
+            .chain(&self.normed);
+        all.map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+impl Work {
+    pub(super) fn held(&self) -> usize {
+        let all = [&self.wide, &self.narrow, &self.dq, &self.dk, &self.dv];
+        all.into_iter().map(Vec::len).sum()
+    }
+}
+
 /// `x w` into a buffer, which is made to fit.
 fn project<'a>(x: &[f32], w: &[f32], inputs: usize, out: &'a mut Vec<f32>) -> &'a mut [f32] {
     let outputs = w.len() / inputs;

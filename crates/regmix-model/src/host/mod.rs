@@ -2,19 +2,19 @@
 //! backward, on plain slices.
 //!
 //! burn's CPU back-end makes one pass over memory and one allocation per
-//! operation; at the size of a proxy these, not the matrix products, were most
-//! of a step. Here every product writes where its result is needed, what lies
+//! operation; at the size of a proxy these were more than half of a step, the
+//! matrix products the rest. Here every product writes where its result is needed, what lies
 //! between two products is one pass of vector code, and all buffers live as
 //! long as the model. A step uses the calling thread alone: proxies are
 //! trained side by side, one thread each, which loses nothing to waiting.
 //!
 //! Custom operations inside burn's graph would have kept one description of
-//! the model. Measured against this, the graph around them (a node, a boxed
-//! closure and fresh tensors per operation, and no way to add into a gradient
-//! that exists) took back much of what they saved, and each would have needed
-//! the internals of one back-end. So the model is described twice, here and in
+//! the model. They were not built: each would have needed the inside of one
+//! back-end to reach its memory, and between them the graph would have stayed
+//! (a node, a closure and fresh tensors per operation, gradients that cannot
+//! be added to in place). So the model is described twice, here and in
 //! [`crate::graph`], and tests hold the two together: losses, logits, all
-//! gradients, and whole runs.
+//! gradients, and training.
 
 mod adamw;
 mod attention;
@@ -235,6 +235,31 @@ fn halves(stream: &mut [Vec<f32>], from: usize, to: usize, n: usize) -> (&[f32],
 
 #[cfg(test)]
 impl Host {
+    /// Numbers in the vectors that it holds, without small scratch.
+    pub(crate) fn held(&self) -> usize {
+        let Buffers {
+            stream,
+            blocks,
+            work,
+            root,
+            normed,
+            dnormed,
+            dx,
+            losses,
+            ..
+        } = &self.buffers;
+        let between = [root, normed, dnormed, dx, losses];
+        let moments = self.state.moments.iter().flat_map(|(m, v)| [m, v]);
+        let vectors = (self.state.weights.iter().chain(moments))
+            .chain(&self.gradient.dense)
+            .chain(stream)
+            .chain(between);
+        vectors.map(Vec::len).sum::<usize>()
+            + blocks.iter().map(block::Kept::held).sum::<usize>()
+            + work.held()
+            + self.gradient.rows.as_ref().map_or(0, |r| r.rows().len())
+    }
+
     /// The gradient so far, in the order of the parameters.
     pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
         let mut all = self.gradient.dense.clone();

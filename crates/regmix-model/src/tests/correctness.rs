@@ -307,6 +307,26 @@ fn gradient_matches_finite_differences_in_every_parameter() {
     }
 }
 
+/// The memory that is promised before a run is what the run takes.
+#[test]
+fn memory_is_foretold() {
+    for config in shapes() {
+        let (mut host, _) = engines(&config, 1);
+        host.accumulate(&tokens(&config, 4), 1.0);
+        host.update(&AdamWConfig::default(), 1e-3);
+        host.accumulate(&tokens(&config, 4), 1.0);
+        let held = host.held() as f64;
+        let promised = crate::host::numbers_held(&config, 4) as f64;
+        // Scratch of attention and output layer, and the table of places.
+        let rows = 4 * config.context;
+        let scratch = rows * (config.vocab_size + 64) + 200 * config.context + config.vocab_size;
+        assert!(
+            held <= promised && promised <= held + scratch as f64,
+            "{held} {promised} {config:?}"
+        );
+    }
+}
+
 /// What is not a number must be seen, not lost in a maximum or a clamp.
 #[test]
 fn a_broken_weight_shows_in_loss_and_norm() {
