@@ -10,6 +10,7 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod published;
+mod schedule;
 mod staleness;
 mod study;
 #[cfg(unix)]

@@ -1,0 +1,183 @@
+//! Schedules: planned, exported, followed by targets, changed online.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::fixture::{Fixture, Output};
+
+/// Proxies that are measured often enough for stages, some of which switch.
+fn study() -> Fixture {
+    let fixture = Fixture::study();
+    fixture.edit(
+        "study.toml",
+        "[design]\nruns = 10\n",
+        "[dynamic]\nstages = 2\nbootstrap = 4\n\n[design]\nruns = 16\nswitching = 0.5\n",
+    );
+    fixture.edit(
+        "study.toml",
+        "steps = 4\nbatch_size = 2\nlr = 4e-3\nevaluations = 2",
+        "steps = 12\nbatch_size = 2\nlr = 4e-3\nevaluations = 6",
+    );
+    for verb in ["tokenize", "design", "train", "fit", "optimize"] {
+        fixture.ok(&[verb]);
+    }
+    fixture
+}
+
+/// What `online` answers to lines.
+fn answers(fixture: &Fixture, lines: &str) -> Vec<serde_json::Value> {
+    let mut child = fixture
+        .regmix(&["online"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(lines.as_bytes())
+        .unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    (String::from_utf8(done.stdout).unwrap().lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_study_plans_a_schedule_and_its_targets_follow_it() {
+    let fixture = study();
+    let segments = fixture.text("design/segments.csv");
+    assert_eq!(segments.lines().count(), 1 + 16 + 8, "{segments}");
+    // Runs that switch are not regressed on the mixture that they left.
+    assert_eq!(fixture.text("fit/mixtures.csv").lines().count(), 1 + 8);
+    fixture
+        .refused(&["schedule", "--export", "nanotron"])
+        .says("no schedule was planned")
+        .says("regmix schedule");
+    let shown = fixture.ok(&["schedule"]).stdout;
+    assert!(
+        shown.contains("steps 0-2") && shown.contains("whole run"),
+        "{shown}"
+    );
+    let first = fixture.read("schedule.json");
+    fixture.ok(&["schedule"]);
+    assert_eq!(fixture.read("schedule.json"), first);
+
+    let shown = fixture.ok(&["schedule", "--export", "nanotron"]).stdout;
+    assert!(shown.contains("data_stages"), "{shown}");
+    fixture.ok(&["schedule", "--export", "levanter", "--out", "mix.yaml"]);
+    fixture
+        .refused(&["schedule", "--export", "levanter", "--out", "mix.yaml"])
+        .says("mix.yaml: it is there already");
+    fixture
+        .refused(&["schedule", "--export", "pytorch"])
+        .says("levanter, nanotron, megatron, olmo_core");
+
+    let check = fixture
+        .ok(&[
+            "target",
+            "--schedule",
+            "offline",
+            "--schedule",
+            "online",
+            "--format",
+            "json",
+        ])
+        .json();
+    let arms: Vec<&str> = (check["arms"].as_array().unwrap().iter())
+        .map(|arm| arm["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(arms, ["found", "natural", "uniform", "offline", "online"]);
+    let decisions: serde_json::Value =
+        serde_json::from_str(&fixture.text("targets/online-seed1/decisions.json")).unwrap();
+    assert_eq!(decisions["decisions"].as_array().unwrap().len(), 2);
+    let run = fixture.text("targets/offline-seed1/run.toml");
+    let schedule: serde_json::Value = serde_json::from_slice(&first).unwrap();
+    let changes = if schedule["fell_back"] == true { 0 } else { 1 };
+    assert!(run.matches("[[changes]]").count() >= changes, "{run}");
+    fixture.ok(&["report"]);
+
+    fixture.edit("study.toml", "stages = 2", "stages = 3");
+    // Stage points are where runs switch, too.
+    fixture.refused(&["schedule"]).says("stage points was");
+}
+
+#[test]
+fn a_controller_answers_lines_and_goes_on_after_a_restart() {
+    let fixture = study();
+    fixture
+        .refused(&["online"])
+        .says("controller.json: there is no controller")
+        .says("regmix schedule");
+    fixture.ok(&["schedule"]);
+    let losses = r#"{"code":5.2,"law":5.1,"web":5.0}"#;
+    let line = |step: u64| format!("{{\"step\":{step},\"losses\":{losses}}}\n");
+    let health = "{\"op\":\"health\"}\n";
+    let told = answers(&fixture, &format!("{health}{}nonsense\n", line(2)));
+    assert_eq!(told[0]["decision_steps"], serde_json::json!([2, 4]));
+    assert_eq!(told[1]["ok"], true);
+    assert_eq!(told[2]["ok"], false);
+    assert_eq!(told[2]["mixture"], told[1]["mixture"], "the last one stays");
+    // Another process goes on where this one was.
+    let told = answers(&fixture, &format!("{}{}", line(1), line(4)));
+    assert!(told[0]["error"].as_str().unwrap().contains("after step 2"));
+    assert_eq!(told[1]["last_step"], 4);
+    let sum: f64 = (told[1]["mixture"].as_object().unwrap().values())
+        .map(|w| w.as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+    // Only this machine, unless there is a token.
+    let output = Output::of(&mut fixture.regmix(&["online", "--listen", "0.0.0.0:0"]));
+    assert_eq!(output.code, 2);
+    output.says("expected a token");
+}
+
+#[test]
+fn tables_of_ones_own_give_a_schedule() {
+    let fixture = study();
+    let args = [
+        "schedule",
+        "--trajectories",
+        "trajectories.csv",
+        "--mixtures",
+        "design/segments.csv",
+        "--steps",
+        "25000",
+        "--tokens",
+        "26e9",
+        "--settings",
+        "paper.toml",
+        "--out",
+        "plan",
+    ];
+    fixture.write(
+        "paper.toml",
+        "preset = \"paper\"\nstages = 2\ndraws = 200\nbest = 8\n",
+    );
+    // Trees need more runs than these.
+    fixture.refused(&args).says("gbdt");
+    fixture.write(
+        "paper.toml",
+        "preset = \"paper\"\nstages = 2\nregressor = \"ridge\"\ndraws = 200\nbest = 8\n",
+    );
+    fixture.ok(&args);
+    let schedule: serde_json::Value =
+        serde_json::from_str(&fixture.text("plan/schedule.json")).unwrap();
+    assert_eq!(schedule["target"]["steps"], 25_000);
+    assert_eq!(schedule["segments"].as_array().unwrap().len(), 3);
+    assert_eq!(schedule["segments"][1]["from_step"], 8333);
+    fixture
+        .refused(&args)
+        .says("plan/schedule.json: it is there already");
+    fixture.write("paper.toml", "presets = \"paper\"\n");
+    fixture
+        .refused(&[&args[..], &["--redo"]].concat())
+        .says("did you mean `preset`?");
+    fixture.write("paper.toml", "stages = 0\n");
+    fixture
+        .refused(&[&args[..], &["--redo"]].concat())
+        .says("paper.toml: `stages`");
+}
