@@ -114,8 +114,8 @@ pub enum Search {
 /// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
 /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
 /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
-/// | `bootstrap` | 0 | 20 | refits on resampled runs, 0 or 2 and more |
-/// | `static_unless` | 0 | 2 | standard deviations of its gain that a schedule must show, else the best single mixture is kept |
+/// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0 or 2 and more |
+/// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept |
 /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online |
 /// | `seed` | 0 | 0 | |
 ///
@@ -225,7 +225,7 @@ impl Config {
     /// The losses of all targets as state, a smooth stage model that goes on
     /// below the proxies' losses, a plan over the whole run by descent, a
     /// scale taken from the target's first segment, and one mixture for all
-    /// stages unless a schedule shows its worth on refits.
+    /// stages unless a schedule shows its worth on runs it was not planned on.
     pub fn improved() -> Self {
         Self {
             preset: Preset::Improved,

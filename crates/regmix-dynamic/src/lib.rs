@@ -76,6 +76,7 @@ mod config;
 mod dynamics;
 mod export;
 mod first;
+mod gain;
 mod goal;
 mod online;
 mod plan;

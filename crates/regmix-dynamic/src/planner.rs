@@ -135,7 +135,7 @@ impl Planner {
             );
             early.project(request.prior.weights())?
         };
-        Ok(Self {
+        let planner = Self {
             model: StageModel::fit(&rows, &request.config)?,
             goal,
             request,
@@ -144,6 +144,32 @@ impl Planner {
             rows,
             measured,
             notes,
+        };
+        if planner.sees_no_difference() {
+            let config = &planner.request.config;
+            return Err(Error::input(format!(
+                "`{}` predicts the same for all mixtures: {} runs are too few for it",
+                config.regressor,
+                planner.rows.runs().len()
+            ))
+            .field("regressor")
+            .help("train more proxies, or choose `smooth` or `ridge`"));
+        }
+        Ok(planner)
+    }
+
+    /// Whether the stage model tells no two mixtures of the runs apart, as
+    /// trees on few rows do: any plan would be as good as any other.
+    fn sees_no_difference(&self) -> bool {
+        (0..self.model.grid().stages()).all(|stage| {
+            let mut rows = self.rows.rows().iter().filter(|r| r.stage == stage);
+            let Some(first) = rows.next() else {
+                return true;
+            };
+            let at = self.model.moment(stage);
+            let next = |mixture: &[f64]| self.model.next(at, &first.state, mixture);
+            let same = next(&first.mixture);
+            rows.all(|r| next(&r.mixture) == same)
         })
     }
 
@@ -177,7 +203,7 @@ impl Planner {
         }
     }
 
-    fn problem<'a>(
+    pub(crate) fn problem<'a>(
         &'a self,
         model: &StageModel,
         dynamics: &'a (dyn Dynamics + 'a),
@@ -195,7 +221,8 @@ impl Planner {
     /// Plans the whole run before it starts: Algorithm 1 of RegMix-D, or what
     /// the configuration has in its place.
     ///
-    /// Cost: one plan, and a refit with a plan for every bootstrap sample, in
+    /// Cost: one plan, and two refits with plans for every bootstrap sample (on
+    /// resampled runs for the spread, on halves of the runs for the gain), in
     /// parallel. The result does not depend on the number of threads.
     ///
     /// # Errors
@@ -222,7 +249,10 @@ impl Planner {
                 config.bootstrap
             ));
         }
-        let gains: Vec<f64> = refits.iter().filter_map(|r| r.gain).collect();
+        let gains = match plan.single {
+            Some(_) => self.held_out_gains(config.bootstrap / 2),
+            None => Vec::new(),
+        };
         let gain = (gains.len() > 1).then(|| spread(&gains));
         let mut fell_back = false;
         let single_value = (plan.single.as_ref())
@@ -259,8 +289,8 @@ impl Planner {
         self.fill_epochs(&mut out)?;
         if fell_back {
             notes.push(
-                "the best single mixture is kept: the gain of a schedule is within what refits on \
-                 resampled runs differ by"
+                "the best single mixture is kept: schedules planned on half of the runs do not \
+                 clearly beat it by the other half"
                     .to_owned(),
             );
         }
@@ -280,16 +310,11 @@ impl Planner {
         };
         let problem = self.problem(&model, dynamics);
         let planned = problem.solve()?;
-        let gain = plan.single.as_ref().map(|single| {
-            let stay = vec![single.clone(); problem.left()];
-            problem.plan_value(&stay) - problem.plan_value(&plan.mixtures)
-        });
         Ok(Refit {
             states: problem.rollout(&plan.mixtures),
             value: problem.plan_value(&plan.mixtures),
             single: planned.single,
             mixtures: planned.mixtures,
-            gain,
         })
     }
 
@@ -415,8 +440,6 @@ struct Refit {
     /// What it would have planned itself.
     mixtures: Vec<Vec<f64>>,
     single: Option<Vec<f64>>,
-    /// What the plan gains over the best single mixture, by this refit.
-    gain: Option<f64>,
 }
 
 fn spread(values: &[f64]) -> Spread {

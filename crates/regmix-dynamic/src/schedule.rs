@@ -99,11 +99,12 @@ pub struct Schedule {
     /// The predicted objective of the best single mixture (after the prior's
     /// segment), where it was looked for.
     pub single: Option<Spread>,
-    /// How much better the schedule is than that: mean and standard deviation
-    /// over refits.
+    /// How much better a schedule planned on half of the runs is than the best
+    /// single mixture by the other half: mean and standard deviation over
+    /// splits of the runs.
     pub gain: Option<Spread>,
     /// Whether the schedule was given up for the single mixture, since its
-    /// gain did not exceed what refits differ by.
+    /// gain was not clear on runs that it was not planned on.
     pub fell_back: bool,
     /// What a person should know.
     pub notes: Vec<String>,

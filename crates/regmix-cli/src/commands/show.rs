@@ -377,7 +377,7 @@ pub(super) fn schedule(schedule: &Schedule) -> String {
     }
     if let Some(gain) = schedule.gain {
         text.push_str(&format!(
-            "Gain over the best single mixture, over refits: {}{}\n",
+            "Gain over the best single mixture, planned on half of the runs and judged by the other: {}{}\n",
             spread(gain),
             if schedule.fell_back {
                 ": too little to tell, the single mixture is kept"

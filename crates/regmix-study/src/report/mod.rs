@@ -20,6 +20,7 @@ mod number;
 mod promise;
 mod scale;
 mod scatter;
+mod schedule;
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ mod weights;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
-use regmix_dynamic::Trajectories;
+use regmix_dynamic::{ControllerState, Schedule, Trajectories};
 use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
@@ -49,6 +50,10 @@ pub struct Report<'a> {
     pub trajectories: Option<&'a Trajectories>,
     /// Whether the promise held for targets.
     pub check: Option<&'a TargetCheck>,
+    /// A mixture per stage.
+    pub schedule: Option<&'a Schedule>,
+    /// Targets that the controller steered, by run, with what it decided.
+    pub decisions: &'a [(String, ControllerState)],
     /// Tokens, bytes and documents per domain.
     pub corpus: Option<&'a Manifest>,
     /// The mixtures of the proxies.
@@ -83,6 +88,7 @@ impl Report<'_> {
             .push(answer::headline(self))
             .push(weights::section(self))
             .push(promise::section(self))
+            .extend(schedule::section(self))
             .push(league::section(self))
             .extend(heat_map::section(self))
             .extend(curves::section(self))

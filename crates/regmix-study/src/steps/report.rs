@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use regmix_data::{Result, artefact};
-use regmix_dynamic::Trajectories;
+use regmix_dynamic::{ControllerState, Trajectories};
 
 use crate::check::TargetCheck;
+use crate::config::ScheduleMode;
 use crate::report::Report;
 use crate::study::{Study, natural_mixture};
 
@@ -30,6 +31,11 @@ impl Study {
             true => Some(artefact::read_json(check)?),
             false => None,
         };
+        let schedule = match self.path("schedule.json").exists() {
+            true => Some(self.load_schedule()?),
+            false => None,
+        };
+        let decisions = self.decisions(check.as_ref())?;
         let design = self.mixtures()?;
         let html = Report {
             name: &self.config().study.name,
@@ -38,6 +44,8 @@ impl Study {
             interactions: Some(&interactions),
             trajectories: trajectories.as_ref(),
             check: check.as_ref(),
+            schedule: schedule.as_ref(),
+            decisions: &decisions,
             corpus: Some(corpus.manifest()),
             design: Some(&design),
             proxy_epochs: &self.proxy_epochs()?,
@@ -48,6 +56,19 @@ impl Study {
         let path = self.path("report.html");
         artefact::write_atomic(&path, html.as_bytes())?;
         Ok(path)
+    }
+
+    /// What the controller decided in the targets of the check.
+    fn decisions(&self, check: Option<&TargetCheck>) -> Result<Vec<(String, ControllerState)>> {
+        let runs = check.map_or(&[][..], |check| &check.runs);
+        let mut out = Vec::new();
+        for run in runs.iter().filter(|r| r.arm == ScheduleMode::Online.name()) {
+            let path = self.path("targets").join(&run.run).join("decisions.json");
+            if path.exists() {
+                out.push((run.run.clone(), artefact::read_json(path)?));
+            }
+        }
+        Ok(out)
     }
 
     fn facts(&self, vocab: u32) -> Result<Vec<(String, String)>> {

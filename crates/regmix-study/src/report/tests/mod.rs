@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use regmix_data::manifest::{DomainEntry, Manifest, SplitEntry, TokenizerEntry};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
-use regmix_dynamic::{Point, Trajectories};
+use regmix_dynamic::{Point, Schedule, Spread, StageGrid, Trajectories};
 use regmix_regress::{
     Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions,
     Recommendation,
@@ -24,6 +24,7 @@ struct Parts {
     interactions: Interactions,
     trajectories: Trajectories,
     check: TargetCheck,
+    schedule: Schedule,
     manifest: Manifest,
     proxy_epochs: Vec<(String, f64)>,
     facts: Vec<(String, String)>,
@@ -100,6 +101,7 @@ impl Parts {
         Self {
             interactions: fit.interactions(&natural).unwrap(),
             check: check(&recommendation, &natural),
+            schedule: schedule(&recommendation, &natural),
             manifest: manifest(&set),
             proxy_epochs: vec![(names[0].clone(), 2.5)],
             facts: vec![("Proxy".into(), "tiny & <quick>".into())],
@@ -122,6 +124,8 @@ impl Parts {
             interactions: Some(&self.interactions),
             trajectories: Some(&self.trajectories),
             check: Some(&self.check),
+            schedule: Some(&self.schedule),
+            decisions: &[],
             corpus: Some(&self.manifest),
             design: Some(&self.fit.observations().mixtures),
             proxy_epochs: &self.proxy_epochs,
@@ -133,6 +137,26 @@ impl Parts {
     fn page(&self) -> String {
         checked(self.report().to_html())
     }
+}
+
+/// From the natural mixture to the one that was found.
+fn schedule(found: &Recommendation, natural: &Mixture) -> Schedule {
+    let target = regmix_dynamic::TargetRun {
+        steps: 300,
+        tokens: 300_000,
+    };
+    let mixtures = vec![natural.clone(), natural.clone(), found.mixture.clone()];
+    let grid = StageGrid::equal(2).unwrap();
+    let mut out = Schedule::of_mixtures(&grid, mixtures, Objective::Mean, target).unwrap();
+    out.gain = Some(Spread {
+        mean: 0.02,
+        sd: 0.005,
+    });
+    for weight in out.segments[2].weights.values_mut() {
+        (weight.low, weight.high) = (Some(0.5 * weight.weight), Some(1.2 * weight.weight));
+    }
+    out.notes.push("a <note>".to_owned());
+    out
 }
 
 fn check(found: &Recommendation, natural: &Mixture) -> TargetCheck {
@@ -186,9 +210,10 @@ fn manifest(domains: &DomainSet) -> Manifest {
     Manifest::new(tokenizer, domains.iter().enumerate().map(entry).collect())
 }
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "mixture",
     "promise",
+    "schedule",
     "proxies",
     "interactions",
     "curves",
@@ -213,6 +238,8 @@ fn all_sections_appear_in_order() {
         "Against UniMax",
         "The promise held: the found mixture beats natural",
         "+0.0500",
+        "a schedule gains +0.0200 ± 0.0050",
+        "a &lt;note",
         "Spearman",
         "around the natural mixture",
         "mean over 3 proxy runs",
@@ -239,6 +266,7 @@ fn missing_parts_are_left_out_or_named() {
             interactions: None,
             trajectories: None,
             check: None,
+            schedule: None,
             corpus: None,
             design: None,
             proxy_epochs: &[],
@@ -248,7 +276,7 @@ fn missing_parts_are_left_out_or_named() {
         }
         .to_html(),
     );
-    for gone in ["interactions", "curves", "epochs", "next"] {
+    for gone in ["interactions", "curves", "epochs", "next", "schedule"] {
         assert!(!page.contains(&format!("<section id=\"{gone}\"")), "{gone}");
     }
     assert!(page.contains("Not checked yet. Run <code>regmix target</code>"));

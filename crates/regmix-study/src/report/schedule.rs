@@ -1,0 +1,153 @@
+//! Mixtures along training: what was planned, and what online changed.
+
+use regmix_dynamic::{Leg, Schedule, Spread};
+
+use super::node::{self, column, multiples, number_cell, paragraph, row_head};
+use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
+use super::scale::Scale;
+use super::svg::{Frame, line, polyline, tooltip};
+use super::{Node, Report, scroll};
+
+const WIDTH: f64 = 200.0;
+const HEIGHT: f64 = 120.0;
+
+pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    let schedule = report.schedule?;
+    let domains = schedule.mean.domains();
+    let highest = (schedule.segments.iter())
+        .flat_map(|leg| leg.weights.values())
+        .map(|w| w.high.unwrap_or(w.weight).max(w.weight));
+    // One range for all, so that heights can be compared.
+    let y = Scale::from_zero(highest);
+    let figures = (report.ordered(domains.names()).into_iter())
+        .map(|(_, name)| figure(report, schedule, y, name));
+    let spreads = (schedule.segments.iter())
+        .flat_map(|leg| leg.weights.values())
+        .any(|w| w.low.is_some());
+    let band = match spreads {
+        true => " Band: 5th to 95th percentile over refits on resampled runs.",
+        false => "",
+    };
+    let mut section = node::section("schedule", "A mixture per stage")
+        .push(paragraph(verdict(schedule)).class("verdict"))
+        .push(paragraph(format!(
+            "Training across, from start to end ({} steps); share of tokens up. Line: planned \
+             share.{band} Dashes: share of the single mixture that was found. Planned from {}.",
+            count(schedule.target.steps),
+            plural(schedule.runs, "proxy run"),
+        )))
+        .push(multiples(figures));
+    if !report.decisions.is_empty() {
+        section = section
+            .push(paragraph(
+                "What the online controller decided in targets, and how far that is from the plan \
+                 (0: the same, 1: nothing in common). Losses are the mean over domains, brought to \
+                 the scale of proxies: had they been as expected, the plan would stand.",
+            ))
+            .push(scroll("Decisions of the controller", decisions(report)));
+    }
+    for note in &schedule.notes {
+        section = section.push(paragraph(note));
+    }
+    Some(section)
+}
+
+fn verdict(schedule: &Schedule) -> String {
+    let spread = |s: Spread| format!("{} ± {}", difference(s.mean), loss(s.sd));
+    match (schedule.gain, schedule.fell_back) {
+        (Some(gain), true) => format!(
+            "No schedule clearly beats one mixture: planned on half of the proxies and judged by \
+             the other half, the gain is {} {UNIT}. The best single mixture is kept.",
+            spread(gain)
+        ),
+        (Some(gain), false) => format!(
+            "Planned on half of the proxies and judged by the other half, a schedule gains {} \
+             {UNIT} over the best single mixture.",
+            spread(gain)
+        ),
+        (None, _) => "How much the schedule gains over a single mixture was not measured: only \
+                      targets can tell."
+            .to_owned(),
+    }
+}
+
+fn figure(report: &Report<'_>, schedule: &Schedule, y: Scale, name: &str) -> Node {
+    let x = Scale::tight([0.0, 1.0]);
+    let frame = Frame::new(x, y, WIDTH, HEIGHT);
+    let weight = |leg: &Leg| leg.weights.get(name).map_or(0.0, |w| w.weight);
+    let shares: Vec<String> = (schedule.segments.iter())
+        .map(|leg| percent(weight(leg)))
+        .collect();
+    let across = [0.0, 0.5, 1.0].map(|at| (at, percent(at)));
+    let up: Vec<(f64, String)> = (y.ticks(2).0.into_iter())
+        .map(|t| (t, percent(t)))
+        .collect();
+    let steps = |of: &dyn Fn(&Leg) -> f64| -> Vec<(f64, f64)> {
+        (schedule.segments.iter())
+            .flat_map(|leg| [leg.from, leg.to].map(|at| frame.at(at, of(leg))))
+            .collect()
+    };
+    let limit = |leg: &Leg, high: bool| {
+        let w = leg.weights.get(name);
+        let value = w.and_then(|w| if high { w.high } else { w.low });
+        value.unwrap_or_else(|| weight(leg))
+    };
+    let mut band = steps(&|leg| limit(leg, false));
+    band.extend(steps(&|leg| limit(leg, true)).into_iter().rev());
+    let label = format!("{name}: {}", shares.join(", "));
+    let mut picture = frame
+        .draw(&label, &across, &up)
+        .push(
+            Node::new("path")
+                .class("band")
+                .attr("d", format!("{}Z", polyline(&band))),
+        )
+        .push(
+            Node::new("path")
+                .class("curve")
+                .attr("d", polyline(&steps(&weight)))
+                .push(tooltip(&label)),
+        );
+    let found = report.recommendation.mixture.get(name);
+    if let Some(found) = found.filter(|w| *w <= y.high) {
+        picture = picture.push(line("dashes", frame.at(0.0, found), frame.at(1.0, found)));
+    }
+    let mean = schedule.mean.get(name).unwrap_or(0.0);
+    let caption = Node::new("figcaption")
+        .push(Node::new("b").text(name))
+        .push(Node::new("span").text(format!("{} of all tokens", percent(mean))));
+    Node::new("figure").push(picture).push(caption)
+}
+
+fn decisions(report: &Report<'_>) -> Node {
+    let head = Node::new("tr")
+        .push(column("Target", "name"))
+        .push(column("Step", "n"))
+        .push(column("Expected", "n"))
+        .push(column("Measured", "n"))
+        .push(column("Distance from plan", "n"))
+        .push(column("Most of", ""));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let rows = report.decisions.iter().flat_map(|(run, state)| {
+        state.decisions().iter().map(move |decision| {
+            let most = decision.mixture.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+            Node::new("tr")
+                .push(row_head(run))
+                .push(number_cell(count(decision.step)))
+                .push(number_cell(loss(mean(&decision.expected))))
+                .push(number_cell(loss(mean(&decision.corrected))))
+                .push(number_cell(
+                    (decision.distance).map_or_else(|| NONE.to_owned(), |d| format!("{d:.2}")),
+                ))
+                .push(
+                    Node::new("td").text(most.map_or_else(String::new, |(domain, weight)| {
+                        format!("{domain} {}", percent(weight))
+                    })),
+                )
+        })
+    });
+    Node::new("table")
+        .push(node::caption("Decisions of the online controller").class("hidden"))
+        .push(Node::new("thead").push(head))
+        .push(Node::new("tbody").extend(rows))
+}
