@@ -291,7 +291,7 @@ levanter, nanotron, megatron, olmo_core. A controller for `regmix online` is wri
         /// The natural mixture: a table of mixtures whose first row it is. The runs' mean without it.
         #[arg(long, requires = "trajectories", value_name = "CSV")]
         prior: Option<PathBuf>,
-        /// A .toml file with the keys of [dynamic] in study.toml.
+        /// A .toml file with the keys of section `dynamic` of study.toml.
         #[arg(long, requires = "trajectories", value_name = "FILE")]
         settings: Option<PathBuf>,
         /// Steps of a whole run of yours; those of the longest one without it.

@@ -53,7 +53,7 @@ pub fn memory_per_run(jobs: &[Job]) -> u64 {
 /// not stop the others.
 ///
 /// # Errors
-/// The first error of a run, as [`train`]; no further run is started then,
+/// The first error of a run, as [`train`](crate::train); no further run is started then,
 /// and those in progress are finished. On an interruption all runs in progress
 /// save a checkpoint.
 pub fn train_all(
