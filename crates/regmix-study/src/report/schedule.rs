@@ -78,10 +78,9 @@ fn figure(report: &Report<'_>, schedule: &Schedule, y: Scale, name: &str) -> Nod
     let shares: Vec<String> = (schedule.segments.iter())
         .map(|leg| percent(weight(leg)))
         .collect();
-    let across = [0.0, 0.5, 1.0].map(|at| (at, percent(at)));
-    let up: Vec<(f64, String)> = (y.ticks(2).0.into_iter())
-        .map(|t| (t, percent(t)))
-        .collect();
+    let whole = |share: f64| format!("{:.0}%", 100.0 * share);
+    let across = [0.0, 0.5, 1.0].map(|at| (at, whole(at)));
+    let up: Vec<(f64, String)> = y.ticks(2).0.into_iter().map(|t| (t, whole(t))).collect();
     let steps = |of: &dyn Fn(&Leg) -> f64| -> Vec<(f64, f64)> {
         (schedule.segments.iter())
             .flat_map(|leg| [leg.from, leg.to].map(|at| frame.at(at, of(leg))))
