@@ -6,8 +6,6 @@ use rayon::prelude::*;
 use regmix_data::Result;
 use regmix_regress::Folds;
 
-use crate::config::First;
-use crate::dynamics::Dynamics;
 use crate::first::FromStart;
 use crate::planner::Planner;
 use crate::stage_model::StageModel;
@@ -51,13 +49,9 @@ impl Planner {
 
     /// The gain of what one model plans, as another one sees it.
     fn judged(&self, planner: &StageModel, judge: &StageModel) -> Result<Option<f64>> {
-        let from_start = [FromStart::new(planner), FromStart::new(judge)];
-        let dynamics: [&dyn Dynamics; 2] = match self.request.config.first {
-            First::Prior => [planner, judge],
-            First::Planned => [&from_start[0], &from_start[1]],
-        };
-        let plan = self.problem(planner, dynamics[0]).solve()?;
-        let problem = self.problem(judge, dynamics[1]);
+        let plan = self.problem(planner, &FromStart::new(planner)).solve()?;
+        let from_start = FromStart::new(judge);
+        let problem = self.problem(judge, &from_start);
         Ok(plan.single.map(|single| {
             problem.plan_value(&vec![single; problem.left()]) - problem.plan_value(&plan.mixtures)
         }))

@@ -203,11 +203,17 @@ impl Planner {
         }
     }
 
+    /// What is planned by a model: from the first stage point, or from step 0
+    /// where the first mixture is planned too, by `from_start` of that model.
     pub(crate) fn problem<'a>(
         &'a self,
-        model: &StageModel,
-        dynamics: &'a (dyn Dynamics + 'a),
+        model: &'a StageModel,
+        from_start: &'a FromStart<'a>,
     ) -> Problem<'a, dyn Dynamics + 'a> {
+        let dynamics: &dyn Dynamics = match self.request.config.first {
+            First::Prior => model,
+            First::Planned => from_start,
+        };
         Problem::new(
             dynamics,
             self.goal.clone(),
@@ -230,11 +236,7 @@ impl Planner {
     pub fn schedule(&self) -> Result<Schedule> {
         let config = &self.request.config;
         let from_start = FromStart::new(&self.model);
-        let dynamics: &dyn Dynamics = match config.first {
-            First::Prior => &self.model,
-            First::Planned => &from_start,
-        };
-        let problem = self.problem(&self.model, dynamics);
+        let problem = self.problem(&self.model, &from_start);
         let mut plan = problem.solve()?;
         let refits = (0..config.bootstrap)
             .into_par_iter()
@@ -304,11 +306,7 @@ impl Planner {
         let rows = self.rows.resampled(config.seed, number);
         let model = StageModel::fit_like(&rows, config, Some(&self.model))?;
         let from_start = FromStart::new(&model);
-        let dynamics: &dyn Dynamics = match config.first {
-            First::Prior => &model,
-            First::Planned => &from_start,
-        };
-        let problem = self.problem(&model, dynamics);
+        let problem = self.problem(&model, &from_start);
         let planned = problem.solve()?;
         Ok(Refit {
             states: problem.rollout(&plan.mixtures),

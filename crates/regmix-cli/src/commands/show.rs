@@ -6,7 +6,7 @@ use regmix_dynamic::{Schedule, Spread, Weight};
 use regmix_regress::{
     AUTO, Bound, Entry, Estimate, Fit, Front, LearningCurve, NextRun, Objective, Recommendation,
 };
-use regmix_study::check::{TargetCheck, Verdict};
+use regmix_study::check::{Comparison, TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
 
 use super::Session;
@@ -408,10 +408,7 @@ pub(super) fn check(check: &TargetCheck) -> String {
         seeds.sort_by_key(|s| s.0);
         let seeds: Vec<String> = seeds.iter().map(|s| format!("{:.4}", s.1)).collect();
         let against = check.judged("found").find(|c| c.against == arm.name);
-        let gain = against.map_or_else(String::new, |c| match c.interval {
-            Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", c.gain),
-            None => format!("{:+.4}", c.gain),
-        });
+        let gain = against.map_or_else(String::new, measured_gain);
         let verdict = against.map_or("", |c| match c.verdict {
             Verdict::Better => "found is better",
             Verdict::Worse => "found is worse",
@@ -434,13 +431,7 @@ pub(super) fn check(check: &TargetCheck) -> String {
     ));
     let rows: Vec<Vec<String>> = (check.comparisons.iter())
         .filter(|c| c.of != "found")
-        .map(|c| {
-            let interval = match c.interval {
-                Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", c.gain),
-                None => format!("{:+.4}", c.gain),
-            };
-            vec![c.of.clone(), c.against.clone(), interval]
-        })
+        .map(|c| vec![c.of.clone(), c.against.clone(), measured_gain(c)])
         .collect();
     if !rows.is_empty() {
         text.push('\n');
@@ -448,6 +439,14 @@ pub(super) fn check(check: &TargetCheck) -> String {
     }
     text.push_str(&format!("{}\n", check.sentence()));
     text
+}
+
+/// A gain with its 95% interval, where seeds give one.
+fn measured_gain(comparison: &Comparison) -> String {
+    match comparison.interval {
+        Some([low, high]) => format!("{:+.4} ({low:+.4} to {high:+.4})", comparison.gain),
+        None => format!("{:+.4}", comparison.gain),
+    }
 }
 
 pub(super) fn status(study: &Study, status: &Status) -> String {
