@@ -9,6 +9,7 @@ mod fixture;
 mod help;
 #[cfg(unix)]
 mod interrupt;
+mod others;
 mod published;
 mod schedule;
 mod staleness;

@@ -117,6 +117,11 @@ pub struct RunSpec {
     /// where the choices may; absent where nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steered_by: Option<String>,
+    /// Name of the order in which text is seen, the run's own if absent. Runs
+    /// of one name and seed see the sequences of a domain in one order, so
+    /// that less than chance sets them apart where they are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_order: Option<String>,
 }
 
 impl RunSpec {

@@ -51,7 +51,8 @@ impl<'a> Session<'a> {
             true => 2048,
             false => 64,
         };
-        let config = LoaderConfig::new(context, spec.seed, &spec.run)
+        let order = spec.data_order.as_deref().unwrap_or(&spec.run);
+        let config = LoaderConfig::new(context, spec.seed, order)
             .with_block(u32::try_from(total).map_or(block, |total| total.min(block)));
         let mut loader = Loader::new(corpus.clone(), mixture, config)?;
         spec.plan_changes(&mut loader)?;

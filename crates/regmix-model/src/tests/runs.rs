@@ -63,6 +63,7 @@ fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
         changes: Vec::new(),
         steered_by: None,
+        data_order: None,
     }
 }
 

@@ -138,8 +138,8 @@ pub struct Recommendation {
     pub mixture: Mixture,
     /// The predicted objective there.
     pub predicted: Estimate,
-    /// The gap to the natural mixture, the uniform one, UniMax where there is
-    /// a budget, and the best observed one.
+    /// The gap to the natural mixture, the uniform one, UniMax where a
+    /// budget makes it another one, and the best observed one.
     pub references: Vec<Reference>,
     /// The predicted value of every target of the fit.
     pub targets: Vec<TargetEstimate>,

@@ -49,7 +49,7 @@ impl Fit {
 
     /// What the recommendation is compared with, and where searches start:
     /// the natural mixture where it is known, the uniform one, UniMax where
-    /// there is a budget, and the mixture of the best observed run.
+    /// a budget makes it another one, and the mixture of the best observed run.
     pub(crate) fn reference_mixtures(
         &self,
         objective: &Objective,
@@ -59,12 +59,14 @@ impl Fit {
         if let Some(natural) = self.natural() {
             out.push(("natural".to_owned(), natural));
         }
-        out.push((
-            "uniform".to_owned(),
-            Mixture::uniform(self.domains().clone()),
-        ));
+        let uniform = Mixture::uniform(self.domains().clone());
+        out.push(("uniform".to_owned(), uniform.clone()));
         if let Some(budget) = &options.budget {
-            out.push(("unimax".to_owned(), budget.unimax(self.domains())?));
+            let unimax = budget.unimax(self.domains())?;
+            // Where repetition limits nothing it is the uniform one.
+            if unimax.tv_distance(&uniform) > 1e-9 {
+                out.push(("unimax".to_owned(), unimax));
+            }
         }
         if let Some(best) = self.best_observed(objective)? {
             out.push(("best_observed".to_owned(), best.1.clone()));

@@ -170,6 +170,26 @@ impl Config {
                 return Err(place(e, "check", text, path));
             }
         }
+        // Names of arms are names of folders.
+        let taken = [
+            "found",
+            "natural",
+            "uniform",
+            "best_observed",
+            "offline",
+            "online",
+        ];
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        for name in config.check.others.keys() {
+            if taken.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
+                let e = Error::input(format!(
+                    "`{name}`: expected letters, digits, _ and -, and none of {}",
+                    taken.join(", ")
+                ))
+                .field(name);
+                return Err(place(e, "check.others", text, path));
+            }
+        }
         Ok(config)
     }
 

@@ -181,6 +181,10 @@ pub struct DesignSection {
     /// Greatest number of times that a proxy may see a domain's tokens; 0 for
     /// no limit.
     pub max_epochs: f64,
+    /// Whether the natural and the uniform mixture, as far as the limits allow
+    /// them, are the first proxies: what is found is compared with them, and
+    /// draws lie around them rather than on them. `false` repeats the papers.
+    pub anchors: bool,
     /// Share of the proxies that go over to another mixture in mid-run. A
     /// schedule learns from them what static proxies cannot tell: whether a
     /// loss is due to the mixture now or to the one before. The regression of
@@ -198,6 +202,7 @@ impl Default for DesignSection {
             strengths: None,
             floor: 0.0,
             max_epochs: 0.0,
+            anchors: true,
             switching: 0.0,
         }
     }
@@ -371,6 +376,12 @@ pub struct CheckSection {
     /// Schedules that targets are trained on as well: `offline`, `online`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleMode>,
+    /// Further mixtures, schedules and controllers, by a name of your own:
+    /// files that are looked for from the study's folder. A `.csv` of mixtures
+    /// (one row, or the row of that name), a `mixture.json`, `schedule.json`
+    /// or `controller.json`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, PathBuf>,
 }
 
 /// Ways to change the mixture of a target.
@@ -399,6 +410,7 @@ impl Default for CheckSection {
             seeds: 3,
             against: vec!["natural".to_owned(), "uniform".to_owned()],
             schedules: Vec::new(),
+            others: BTreeMap::new(),
         }
     }
 }

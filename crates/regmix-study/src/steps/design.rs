@@ -144,7 +144,19 @@ impl Study {
             }),
         };
         let mut rng = random::stream(self.config().study.seed, "design", sampler.name());
-        sampler.draw(&space, section.runs, &mut rng)
+        let anchors = match section.anchors {
+            true => anchors(&space),
+            false => Vec::new(),
+        };
+        // A design that holds hardly more than them would teach nothing.
+        let anchors = if section.runs > 2 * anchors.len() {
+            anchors
+        } else {
+            Vec::new()
+        };
+        let mut drawn = sampler.draw(&space, section.runs - anchors.len(), &mut rng)?;
+        drawn.mixtures.splice(0..0, anchors);
+        Ok(drawn)
     }
 
     /// Tokens that one proxy is trained on.
@@ -194,4 +206,20 @@ impl Study {
             .zip(greatest)
             .collect())
     }
+}
+
+/// The natural and the uniform mixture, where limits allow them.
+fn anchors(space: &Space) -> Vec<Mixture> {
+    let natural = space.prior().clone();
+    let uniform = Mixture::uniform(natural.domains().clone());
+    let allowed = |mixture: &Mixture| {
+        let limits = space.floor().iter().zip(space.cap());
+        (mixture.weights().iter().zip(limits)).all(|(w, (low, high))| (*low..=*high).contains(w))
+    };
+    let mut out = vec![natural];
+    if uniform.tv_distance(&out[0]) > 1e-9 {
+        out.push(uniform);
+    }
+    out.retain(allowed);
+    out
 }

@@ -5,6 +5,7 @@ mod fit;
 mod next;
 mod online;
 mod optimize;
+mod others;
 mod plan;
 mod proxies;
 mod report;

@@ -78,6 +78,7 @@ impl Study {
             mixture: mixture.reordered(corpus.domains())?,
             changes: Vec::new(),
             steered_by: None,
+            data_order: None,
         })
     }
 

@@ -76,7 +76,13 @@ impl Study {
         let check = &self.config().check;
         let others = check.against.iter().map(String::as_str);
         let schedules = check.schedules.iter().map(|mode| mode.name());
-        for name in ["found"].into_iter().chain(others).chain(schedules) {
+        let named = check.others.keys().map(String::as_str);
+        let arms = ["found"]
+            .into_iter()
+            .chain(others)
+            .chain(schedules)
+            .chain(named);
+        for name in arms {
             for k in 1..=check.seeds {
                 targets.count(&self.path("targets").join(format!("{name}-seed{k}")))?;
             }

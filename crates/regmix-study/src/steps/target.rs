@@ -16,21 +16,29 @@ use crate::config::ScheduleMode;
 use crate::study::{Context, Study, natural_mixture};
 
 /// What targets are trained on, by name.
-struct ArmPlan {
-    name: String,
-    /// The mixture, on average over the run.
-    mixture: Mixture,
+pub(super) struct ArmPlan {
+    pub(super) name: String,
+    /// The mixture, on average over the run as far as that is known.
+    pub(super) mixture: Mixture,
     /// The objective that is predicted for a proxy.
-    predicted: Option<f64>,
-    course: Course,
+    pub(super) predicted: Option<f64>,
+    pub(super) course: Course,
 }
 
 /// How the mixture of a target goes.
-enum Course {
+pub(super) enum Course {
     Fixed,
     Planned(Mixture, Vec<MixtureChange>),
     /// The first mixture, a controller at the start, and its name.
     Online(Mixture, Box<Controller>, String),
+}
+
+impl Course {
+    /// A controller, named by what its file holds.
+    pub(super) fn online(first: Mixture, controller: Controller, file: &[u8]) -> Self {
+        let name = blake3::hash(file).to_hex()[..16].to_owned();
+        Self::Online(first, Box::new(controller), name)
+    }
 }
 
 impl Study {
@@ -51,9 +59,16 @@ impl Study {
         let corpus = self.corpus()?;
         let found = self.recommendation()?;
         let mut arms = self.arms(&found)?;
+        let others = self.other_arms(corpus.domains())?;
         let wanted = self.config().check.schedules.iter().chain(schedules);
         let wanted: BTreeSet<ScheduleMode> = wanted.copied().collect();
+        let (fixed, changing): (Vec<_>, Vec<_>) =
+            (others.into_iter()).partition(|arm| matches!(arm.course, Course::Fixed));
+        arms.extend(fixed);
+        let single = arms.len();
+        arms.extend(changing);
         arms.extend(self.schedule_arms(&wanted, &found.objective, cx)?);
+        let schedules = arms.len() - single;
         let baseline = baseline_arm(&found.objective);
         if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.name != *arm)) {
             return Err(Error::input(format!(
@@ -74,6 +89,8 @@ impl Study {
                 let run = format!("{}-seed{k}", arm.name);
                 let folder = self.path("targets").join(&run);
                 let mut spec = self.spec(section, &run, seed, &arm.mixture, &corpus)?;
+                // Only mixtures set the arms of a seed apart.
+                spec.data_order = Some("target".to_owned());
                 let mut steer = None;
                 match &arm.course {
                     Course::Fixed => {}
@@ -132,7 +149,7 @@ impl Study {
             (arms.into_iter())
                 .map(|arm| (arm.name, arm.mixture, arm.predicted))
                 .collect(),
-            wanted.len(),
+            schedules,
             runs,
         )?;
         artefact::write_json(self.path("check.json"), &check)?;
@@ -191,8 +208,7 @@ impl Study {
                 ScheduleMode::Online => {
                     let path = self.path("controller.json");
                     let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-                    let name = blake3::hash(&bytes).to_hex()[..16].to_owned();
-                    Course::Online(first, Box::new(self.controller()?), name)
+                    Course::online(first, self.controller()?, &bytes)
                 }
             };
             arms.push(ArmPlan {

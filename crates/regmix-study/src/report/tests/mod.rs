@@ -235,7 +235,6 @@ fn all_sections_appear_in_order() {
         "nats per token (90% interval ",
         "Against natural",
         "Against uniform",
-        "Against UniMax",
         "The promise held: the found mixture beats natural",
         "+0.0500",
         "a schedule gains +0.0200 ± 0.0050",
