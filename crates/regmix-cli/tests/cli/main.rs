@@ -9,6 +9,7 @@ mod fixture;
 mod help;
 #[cfg(unix)]
 mod interrupt;
+mod own_schedules;
 mod published;
 mod schedule;
 mod staleness;
