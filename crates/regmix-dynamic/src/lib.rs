@@ -70,8 +70,8 @@
 //! trains. Stage points are the same for all stages of a plan and are not
 //! chosen by it. Predicted losses are a proxy's, and that a larger model ranks
 //! schedules alike is assumed; those of a target are told only where a size
-//! correction was measured before. State
-//! is the losses: what a model has learnt beyond them is not seen.
+//! correction was measured before. State is the losses: what a model has
+//! learnt beyond them is not seen.
 
 mod accuracy;
 mod calibration;
