@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use regmix_dynamic::Trainer;
+use regmix_dynamic::{SizeLaw, Trainer};
 use regmix_model::DeviceSpec;
 
 const AFTER: &str = "\
@@ -269,12 +269,12 @@ Examples:
   regmix schedule --export nanotron                  the finished schedule, as a trainer takes it
   regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan
 
-Tables: `run,step,tokens,<domain>...` with losses, and `run,<domain>...` with weights, or
+Tables: `run,step,tokens,<domain>...` with losses (CSV or .parquet), and `run,<domain>...` with weights, or
 `run,from,<domain>...` where runs change their mixture at a fraction of training. Trainers:
 levanter, nanotron, megatron, olmo_core. A controller for `regmix online` is written beside it.")]
     Schedule {
         /// Losses of your own runs along training.
-        #[arg(long, requires_all = ["mixtures", "steps", "tokens", "out"], value_name = "CSV")]
+        #[arg(long, requires_all = ["mixtures", "steps", "tokens", "out"], value_name = "CSV|PARQUET")]
         trajectories: Option<PathBuf>,
         /// Mixtures of your own runs.
         #[arg(long, requires = "trajectories", value_name = "CSV")]
@@ -297,6 +297,19 @@ levanter, nanotron, megatron, olmo_core. A controller for `regmix online` is wri
         /// Steps of a whole run of yours; those of the longest one without it.
         #[arg(long, requires = "trajectories", value_name = "N")]
         proxy_steps: Option<u64>,
+        /// Losses along training of runs of a second size, by which losses of the target are brought
+        /// to the proxies' scale. Runs with the names of proxies are on the same mixtures.
+        #[arg(long, requires_all = ["trajectories", "second_ratio"], value_name = "CSV|PARQUET")]
+        second_trajectories: Option<PathBuf>,
+        /// How the size correction goes on from there.
+        #[arg(long, requires = "second_trajectories", value_enum, default_value_t = Law::PowerLaw)]
+        second_law: Law,
+        /// Parameters of the second size by those of a proxy.
+        #[arg(long, requires = "second_trajectories", value_name = "X")]
+        second_ratio: Option<f64>,
+        /// Parameters of the target by those of a proxy; those of the second size without it.
+        #[arg(long, requires = "second_trajectories", value_name = "X")]
+        target_ratio: Option<f64>,
         /// Print the finished schedule as a trainer takes it, into `--out` if that is given.
         #[arg(long, conflicts_with = "trajectories", value_name = "TRAINER", value_parser = |s: &str| Trainer::parse(s).map_err(|e| e.to_string()))]
         export: Option<Trainer>,
@@ -374,6 +387,25 @@ pub(crate) enum Mode {
     Offline,
     /// As the controller decides from the target's losses.
     Online,
+}
+
+/// Forms of the size correction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Law {
+    /// One exponent, continued to the size of the target.
+    PowerLaw,
+    /// A line per loss, for targets of the second size.
+    Affine,
+}
+
+impl Law {
+    pub(crate) fn law(self) -> SizeLaw {
+        match self {
+            Self::PowerLaw => SizeLaw::PowerLaw,
+            Self::Affine => SizeLaw::Affine,
+        }
+    }
 }
 
 /// A count, written as 26000000000 or 26e9.

@@ -48,6 +48,7 @@ fn main() -> Result<()> {
     };
     let plain = Config {
         bootstrap: 0,
+        static_unless: 0.0,
         ..Config::improved()
     };
     for (name, config) in [

@@ -1,6 +1,7 @@
 //! How good a stage model is, on runs that it has not seen.
 
-use serde::{Deserialize, Serialize};
+use rayon::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use regmix_data::Result;
 use regmix_regress::Folds;
@@ -9,6 +10,7 @@ use regmix_regress::regressor::Prediction;
 
 use crate::config::Config;
 use crate::dynamics::Dynamics;
+use crate::fill::spread;
 use crate::stage_model::StageModel;
 use crate::transitions::Transitions;
 
@@ -27,12 +29,23 @@ pub struct StageAccuracy {
     pub target: String,
     /// Rows that were predicted.
     pub rows: usize,
-    /// Rank correlation of losses; NaN where all are the same.
+    /// Rank correlation of losses; NaN (`null` in JSON) where all are the same.
+    #[serde(deserialize_with = "number_or_nan")]
     pub spearman: f64,
+    /// Its standard deviation over folds; NaN where fewer than two tell one.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub spearman_sd: f64,
     /// Rank correlation of the falls of losses.
+    #[serde(deserialize_with = "number_or_nan")]
     pub fall_spearman: f64,
+    /// Its standard deviation over folds.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub fall_spearman_sd: f64,
     /// Mean absolute error, nats.
     pub mae: f64,
+    /// Its standard deviation over folds.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub mae_sd: f64,
     /// The mean absolute error of predicting the mean fall, nats.
     pub mae_of_mean: f64,
     /// Share of rows inside the 90 % interval.
@@ -47,51 +60,168 @@ impl StageAccuracy {
     /// When there are fewer than 2 runs or folds, or a fit fails.
     pub fn cross_validate(rows: &Transitions, config: &Config, folds: usize) -> Result<Vec<Self>> {
         let split = Folds::new(rows.runs.len(), folds, config.seed, "stages")?;
-        let mut predicted: Vec<Option<(Vec<f64>, Vec<f64>)>> = vec![None; rows.rows.len()];
-        for fold in 0..split.count() {
-            let (train, _) = split.split(fold);
-            let model = StageModel::fit(&rows.pick(&train), config)?;
-            for (row, out) in rows.rows.iter().zip(&mut predicted) {
-                if split.fold_of(row.run) == fold {
-                    let at = model.moment(row.stage);
-                    let next = model.next(at, &row.state, &row.mixture);
-                    *out = Some((next, model.sd(at, &row.state, &row.mixture)));
-                }
-            }
-        }
+        let models = (0..split.count())
+            .into_par_iter()
+            .map(|fold| StageModel::fit(&rows.pick(&split.split(fold).0), config))
+            .collect::<Result<Vec<_>>>()?;
+        let predicted: Vec<(Vec<f64>, Vec<f64>)> = (rows.rows.iter())
+            .map(|row| {
+                let model = &models[split.fold_of(row.run)];
+                let at = model.moment(row.stage);
+                let next = model.next(at, &row.state, &row.mixture);
+                (next, model.sd(at, &row.state, &row.mixture))
+            })
+            .collect();
         let mut out = Vec::new();
         for stage in 0..rows.grid.stages() {
             for (t, target) in rows.targets.iter().enumerate() {
-                let (mut measured, mut means, mut before) = (Vec::new(), Vec::new(), Vec::new());
-                let mut intervals = Vec::new();
-                for (row, predicted) in rows.rows.iter().zip(&predicted) {
-                    if let (true, Some((mean, sd))) = (row.stage == stage, predicted) {
-                        measured.push(row.next[t]);
-                        means.push(mean[t]);
-                        before.push(row.state[t]);
-                        intervals.push(Prediction {
-                            mean: mean[t],
-                            sd: sd[t],
-                        });
-                    }
-                }
-                let fall = |after: &[f64]| -> Vec<f64> {
-                    before.iter().zip(after).map(|(b, a)| b - a).collect()
-                };
-                let falls = fall(&measured);
-                let mean = falls.iter().sum::<f64>() / falls.len() as f64;
-                out.push(Self {
-                    stage,
-                    target: target.clone(),
-                    rows: measured.len(),
-                    spearman: spearman(&measured, &means),
-                    fall_spearman: spearman(&falls, &fall(&means)),
-                    mae: mae(&measured, &means),
-                    mae_of_mean: mae(&falls, &vec![mean; falls.len()]),
-                    coverage90: coverage90(&measured, &intervals),
-                });
+                let cases: Vec<Case> = (rows.rows.iter().zip(&predicted))
+                    .filter(|(row, _)| row.stage == stage)
+                    .map(|(row, (mean, sd))| Case {
+                        fold: split.fold_of(row.run),
+                        before: row.state[t],
+                        after: row.next[t],
+                        predicted: mean[t],
+                        sd: sd[t],
+                    })
+                    .collect();
+                out.push(Self::of(stage, target, &cases, split.count()));
             }
         }
         Ok(out)
+    }
+
+    fn of(stage: usize, target: &str, cases: &[Case], folds: usize) -> Self {
+        let of = |get: fn(&Case) -> f64| cases.iter().map(get).collect::<Vec<f64>>();
+        let falls = of(|c| c.before - c.after);
+        let mean = falls.iter().sum::<f64>() / falls.len() as f64;
+        let over_folds = |score: fn(&[&Case]) -> f64| {
+            let scores: Vec<f64> = (0..folds)
+                .map(|fold| score(&cases.iter().filter(|c| c.fold == fold).collect::<Vec<_>>()))
+                .filter(|score| score.is_finite())
+                .collect();
+            match scores.len() {
+                0 | 1 => f64::NAN,
+                _ => spread(&scores).sd,
+            }
+        };
+        let all: Vec<&Case> = cases.iter().collect();
+        let intervals = cases.iter().map(|c| Prediction {
+            mean: c.predicted,
+            sd: c.sd,
+        });
+        Self {
+            stage,
+            target: target.to_owned(),
+            rows: cases.len(),
+            spearman: losses_ranked(&all),
+            spearman_sd: over_folds(losses_ranked),
+            fall_spearman: falls_ranked(&all),
+            fall_spearman_sd: over_folds(falls_ranked),
+            mae: error(&all),
+            mae_sd: over_folds(error),
+            mae_of_mean: mae(&falls, &vec![mean; falls.len()]),
+            coverage90: coverage90(&of(|c| c.after), &intervals.collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// One row of one target, predicted by a model that has not seen its run.
+struct Case {
+    fold: usize,
+    before: f64,
+    after: f64,
+    predicted: f64,
+    sd: f64,
+}
+
+fn score(cases: &[&Case], by: fn(&[f64], &[f64]) -> f64, falls: bool) -> f64 {
+    let from = |c: &Case| if falls { c.before } else { 0.0 };
+    let measured: Vec<f64> = cases.iter().map(|c| c.after - from(c)).collect();
+    let predicted: Vec<f64> = cases.iter().map(|c| c.predicted - from(c)).collect();
+    by(&measured, &predicted)
+}
+
+fn losses_ranked(cases: &[&Case]) -> f64 {
+    score(cases, spearman, false)
+}
+
+fn falls_ranked(cases: &[&Case]) -> f64 {
+    score(cases, spearman, true)
+}
+
+fn error(cases: &[&Case]) -> f64 {
+    score(cases, mae, false)
+}
+
+/// JSON has no NaN: it is written as null.
+fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// A score over the targets of a stage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OverTargets {
+    /// The mean; NaN where no target has one.
+    pub mean: f64,
+    /// The lowest of a target.
+    pub low: f64,
+    /// The highest of a target.
+    pub high: f64,
+    /// The mean standard deviation over folds.
+    pub sd: f64,
+}
+
+/// The accuracy of f on one stage, over all targets: what is shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageSummary {
+    /// The stage, from 0.
+    pub stage: usize,
+    /// How many targets it is over.
+    pub targets: usize,
+    /// Rank correlation of losses.
+    pub spearman: OverTargets,
+    /// Rank correlation of the falls of losses.
+    pub fall_spearman: OverTargets,
+    /// Mean absolute error, nats.
+    pub mae: OverTargets,
+    /// Mean over targets of the mean absolute error of predicting the mean
+    /// fall, nats.
+    pub mae_of_mean: f64,
+    /// Mean over targets of the share of rows inside the 90 % interval.
+    pub coverage90: f64,
+}
+
+impl StageSummary {
+    /// One per stage, in order, of what [`StageAccuracy::cross_validate`]
+    /// gives. Scores that are NaN do not count.
+    pub fn of(accuracy: &[StageAccuracy]) -> Vec<Self> {
+        let stages = accuracy.iter().map(|a| a.stage + 1).max().unwrap_or(0);
+        (0..stages)
+            .map(|stage| {
+                let here: Vec<&StageAccuracy> =
+                    accuracy.iter().filter(|a| a.stage == stage).collect();
+                let mean = |get: fn(&StageAccuracy) -> f64| {
+                    let known: Vec<f64> =
+                        (here.iter().map(|a| get(a)).filter(|x| x.is_finite())).collect();
+                    known.iter().sum::<f64>() / known.len() as f64
+                };
+                let over = |get: fn(&StageAccuracy) -> f64, sd| OverTargets {
+                    mean: mean(get),
+                    low: here.iter().map(|a| get(a)).fold(f64::NAN, f64::min),
+                    high: here.iter().map(|a| get(a)).fold(f64::NAN, f64::max),
+                    sd: mean(sd),
+                };
+                Self {
+                    stage,
+                    targets: here.len(),
+                    spearman: over(|a| a.spearman, |a| a.spearman_sd),
+                    fall_spearman: over(|a| a.fall_spearman, |a| a.fall_spearman_sd),
+                    mae: over(|a| a.mae, |a| a.mae_sd),
+                    mae_of_mean: mean(|a| a.mae_of_mean),
+                    coverage90: mean(|a| a.coverage90),
+                }
+            })
+            .collect()
     }
 }

@@ -115,7 +115,7 @@ pub enum Search {
 /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
 /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
 /// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0 or 2 and more |
-/// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept |
+/// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
 /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online |
 /// | `seed` | 0 | 0 | |
 ///
@@ -301,6 +301,18 @@ impl Config {
         if !not_negative(self.static_unless) {
             return wrong("static_unless", self.static_unless.to_string(), "0 or more");
         }
+        // Two splits are the fewest that have a spread.
+        let splits = self.bootstrap / 2;
+        if self.static_unless > 0.0 && self.lookahead == Lookahead::Run && splits < 2 {
+            let error = Error::input(format!(
+                "{} refits do not tell how much a schedule gains, and it must gain {} standard \
+                 deviations: expected at least 4",
+                self.bootstrap, self.static_unless
+            ));
+            return Err(error
+                .field("bootstrap")
+                .help("or set `static_unless = 0`: the schedule then stands unchecked"));
+        }
         if !not_negative(self.min_gain) {
             return wrong("min_gain", self.min_gain.to_string(), "0 or more nats");
         }
@@ -415,9 +427,21 @@ mod tests {
     }
 
     #[test]
+    fn an_unchecked_schedule_has_to_be_asked_for() {
+        let error = read(r#"{"bootstrap":0}"#).unwrap().check().unwrap_err();
+        assert!(error.help_text().unwrap().contains("static_unless = 0"));
+        for asked in [
+            r#"{"bootstrap":0,"static_unless":0}"#,
+            r#"{"bootstrap":0,"lookahead":"stage","first":"prior"}"#,
+        ] {
+            read(asked).unwrap().check().unwrap();
+        }
+    }
+
+    #[test]
     fn values_out_of_range_name_their_field() {
         type Change = fn(&mut Config);
-        let changes: [(&str, Change); 10] = [
+        let changes: [(&str, Change); 11] = [
             ("stages", |c| c.stages = 0),
             ("points", |c| c.points = Some(vec![0.5])),
             ("regressor", |c| c.regressor = "magic".into()),
@@ -426,6 +450,7 @@ mod tests {
             ("trust", |c| c.trust = Some(0.0)),
             ("ramp", |c| c.ramp = 2.0),
             ("bootstrap", |c| c.bootstrap = 1),
+            ("bootstrap", |c| c.bootstrap = 3),
             ("static_unless", |c| c.static_unless = -1.0),
             ("size", |c| {
                 c.size = SizeCorrection::PowerLaw {

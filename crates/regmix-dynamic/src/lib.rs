@@ -17,6 +17,8 @@
 //!   trainers.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
+//! - [`SizeCorrection`], [`Calibration`]: from a target's losses to the proxies'
+//!   scale, by its first segment or by a second size of models.
 //! - [`Config`]: every choice, with the paper's ([`Config::paper`]) and ours
 //!   ([`Config::improved`], the default).
 //! - [`simulator`]: made-up dynamics with known truth, to judge all this by.
@@ -66,15 +68,17 @@
 //! It trains nothing and watches no trainer: losses come in as tables, or by
 //! the controller's lines. The stage model is not refitted while a target
 //! trains. Stage points are the same for all stages of a plan and are not
-//! chosen by it. Losses at target size are not predicted: what is predicted is
-//! a proxy's, and that a larger model ranks schedules alike is assumed. State
-//! is the losses: what a model has learnt beyond them is not seen. Parquet
-//! tables are not read.
+//! chosen by it. Predicted losses are a proxy's, and that a larger model ranks
+//! schedules alike is assumed; those of a target are told only where a size
+//! correction was measured before. State is the losses: what a model has
+//! learnt beyond them is not seen.
 
 mod accuracy;
+mod calibration;
 mod config;
 mod dynamics;
 mod export;
+mod fill;
 mod first;
 mod gain;
 mod goal;
@@ -93,7 +97,8 @@ mod stages;
 mod trajectories;
 mod transitions;
 
-pub use accuracy::StageAccuracy;
+pub use accuracy::{OverTargets, StageAccuracy, StageSummary};
+pub use calibration::{Calibration, SizeLaw};
 pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
 pub use dynamics::{Dynamics, Moment, Slopes};
 pub use export::{ExportOptions, Trainer};

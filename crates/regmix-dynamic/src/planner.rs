@@ -1,17 +1,18 @@
 //! From trajectories to a schedule.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Budget, Constraints, Objective};
 
-use crate::config::{Config, First, State};
+use crate::accuracy::StageAccuracy;
+use crate::config::{Config, First, Lookahead, State};
 use crate::dynamics::Dynamics;
+use crate::fill::Refit;
 use crate::first::FromStart;
+use crate::gain::HeldOut;
 use crate::goal::Goal;
-use crate::plan::bounds::{Bounds, available};
+use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
 use crate::schedule::{Schedule, Spread, TargetRun};
 use crate::stage_model::StageModel;
@@ -227,6 +228,13 @@ impl Planner {
     /// Plans the whole run before it starts: Algorithm 1 of RegMix-D, or what
     /// the configuration has in its place.
     ///
+    /// A schedule has to show its gain over the best single mixture on runs
+    /// that it was not planned on (`static_unless`). Where the gain is not
+    /// clear, or cannot be measured, the single mixture is kept and
+    /// [`Schedule::fell_back`] says so; with `static_unless = 0` a schedule
+    /// whose gain cannot be measured stands unchecked. A note says why nothing
+    /// could be measured.
+    ///
     /// Cost: one plan, and two refits with plans for every bootstrap sample (on
     /// resampled runs for the spread, on halves of the runs for the gain), in
     /// parallel. The result does not depend on the number of threads.
@@ -251,21 +259,31 @@ impl Planner {
                 config.bootstrap
             ));
         }
-        let gains = match plan.single {
+        let held_out = match plan.single {
             Some(_) => self.held_out_gains(config.bootstrap / 2),
-            None => Vec::new(),
+            None => HeldOut::default(),
         };
-        let gain = (gains.len() > 1).then(|| spread(&gains));
+        let gain = held_out.gain();
         let mut fell_back = false;
         let single_value = (plan.single.as_ref())
             .map(|single| problem.plan_value(&vec![single.clone(); problem.left()]));
-        if let (Some(single), Some(gain)) = (&plan.single, gain)
-            && gain.mean < config.static_unless * gain.sd
-        {
-            plan.mixtures = vec![single.clone(); problem.left()];
-            plan.value = single_value.unwrap_or(plan.value);
-            fell_back = true;
+        if let Some(single) = &plan.single {
+            fell_back = match gain {
+                Some(gain) => gain.mean < config.static_unless * gain.sd,
+                None => config.static_unless > 0.0,
+            };
+            if fell_back {
+                plan.mixtures = vec![single.clone(); problem.left()];
+                plan.value = single_value.unwrap_or(plan.value);
+            }
+        } else if config.lookahead == Lookahead::Run {
+            notes.push(
+                "no single mixture keeps to all limits: there is nothing to measure the gain of \
+                 the schedule against"
+                    .to_owned(),
+            );
         }
+        notes.extend(held_out.note(fell_back));
         let domains = self.model.domains();
         let before = (config.first == First::Prior).then(|| Ok(self.first.clone()));
         let planned =
@@ -289,15 +307,39 @@ impl Planner {
             sd: out.predicted.map_or(0.0, |p| p.sd),
         });
         self.fill_epochs(&mut out)?;
-        if fell_back {
-            notes.push(
-                "the best single mixture is kept: schedules planned on half of the runs do not \
-                 clearly beat it by the other half"
-                    .to_owned(),
-            );
-        }
         out.notes = notes;
         Ok(out)
+    }
+
+    /// How good the stage model is on runs that it was not fitted on.
+    ///
+    /// # Errors
+    /// As [`StageAccuracy::cross_validate`].
+    pub fn accuracy(&self, folds: usize) -> Result<Vec<StageAccuracy>> {
+        StageAccuracy::cross_validate(&self.rows, &self.request.config, folds)
+    }
+
+    /// The predicted objective at the end of a schedule on the scale of the
+    /// target, by the size correction; absent where that is not known before
+    /// training, or the objective is a worst case.
+    pub fn at_target(&self, schedule: &Schedule) -> Option<Spread> {
+        let end = &schedule.segments.last()?.predicted;
+        let of = |get: fn(&Spread) -> f64| -> Option<Vec<f64>> {
+            (self.model.targets().iter())
+                .map(|t| end.get(t).map(get))
+                .collect()
+        };
+        let size = &self.request.config.size;
+        let (mean, sd) = (of(|s| s.mean)?, of(|s| s.sd)?);
+        let here = size.at_target(&mean)?;
+        let above: Vec<f64> = mean.iter().zip(&sd).map(|(m, s)| m + s).collect();
+        let spread: Vec<f64> = (size.at_target(&above)?.iter().zip(&here))
+            .map(|(a, h)| (a - h).abs())
+            .collect();
+        (!self.goal.is_worst()).then(|| Spread {
+            mean: self.goal.sign() * self.goal.value(&here, None),
+            sd: self.goal.sd(&spread, &here, None),
+        })
     }
 
     /// Fits and plans again on resampled runs.
@@ -314,138 +356,5 @@ impl Planner {
             single: planned.single,
             mixtures: planned.mixtures,
         })
-    }
-
-    fn fill_weights(&self, out: &mut Schedule, refits: &[Refit], fell_back: bool) {
-        if refits.len() < 2 {
-            return;
-        }
-        let skip = out.segments.len() - refits[0].mixtures.len();
-        for (place, leg) in out.segments.iter_mut().skip(skip).enumerate() {
-            for (d, name) in self.model.domains().names().enumerate() {
-                let of = |r: &Refit| match (fell_back, &r.single) {
-                    (true, Some(single)) => single[d],
-                    _ => r.mixtures[place][d],
-                };
-                let mut values: Vec<f64> = refits.iter().map(of).collect();
-                values.sort_by(f64::total_cmp);
-                let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
-                if let Some(weight) = leg.weights.get_mut(name) {
-                    weight.sd = Some(spread(&values).sd);
-                    (weight.low, weight.high) = (Some(at(0.05)), Some(at(0.95)));
-                }
-            }
-        }
-    }
-
-    /// Predicted losses, with what the stage models say of themselves carried
-    /// on from stage to stage, and the spread over refits.
-    fn fill_losses(
-        &self,
-        out: &mut Schedule,
-        problem: &Problem<'_, dyn Dynamics + '_>,
-        plan: &Plan,
-        refits: &[Refit],
-    ) {
-        let targets = self.model.targets();
-        let mut state = problem.position.state.clone();
-        let mut sd = self.model.start_sd(self.first.weights());
-        let told = |state: &[f64], sd: &[f64]| {
-            (targets.iter().zip(state.iter().zip(sd)))
-                .map(|(t, (mean, sd))| {
-                    (
-                        t.clone(),
-                        Spread {
-                            mean: *mean,
-                            sd: *sd,
-                        },
-                    )
-                })
-                .collect::<BTreeMap<_, _>>()
-        };
-        let skip = out.segments.len() - plan.mixtures.len();
-        if skip > 0 {
-            out.segments[0].predicted = told(&state, &sd);
-        }
-        for (place, mixture) in plan.mixtures.iter().enumerate() {
-            let at = problem.moment(place);
-            let own = problem.dynamics.sd(at, &state, mixture);
-            let carried: Vec<f64> = match problem.dynamics.slopes(at, &state, mixture) {
-                Some(slopes) => (slopes.by_state.iter())
-                    .map(|row| {
-                        row.iter()
-                            .zip(&sd)
-                            .map(|(g, s)| (g * s).powi(2))
-                            .sum::<f64>()
-                            .sqrt()
-                    })
-                    .collect(),
-                // Trees have no slope: what was unknown stays so.
-                None => sd.clone(),
-            };
-            state = problem.dynamics.next(at, &state, mixture);
-            sd = (0..state.len())
-                .map(|t| {
-                    let over: Vec<f64> = refits.iter().map(|r| r.states[place][t]).collect();
-                    let refitted = if over.len() > 1 {
-                        spread(&over).sd
-                    } else {
-                        0.0
-                    };
-                    own[t].hypot(carried[t]).max(refitted)
-                })
-                .collect();
-            out.segments[place + skip].predicted = told(&state, &sd);
-        }
-        let baseline = problem.baseline(plan.mixtures.len() - 1);
-        let values: Vec<f64> = refits.iter().map(|r| r.value).collect();
-        let refitted = if values.len() > 1 {
-            spread(&values).sd
-        } else {
-            0.0
-        };
-        out.predicted = Some(Spread {
-            mean: self.goal.sign() * self.goal.value(&state, baseline),
-            sd: self.goal.sd(&sd, &state, baseline).max(refitted),
-        });
-    }
-
-    fn fill_epochs(&self, out: &mut Schedule) -> Result<()> {
-        let Some(budget) = &self.request.budget else {
-            return Ok(());
-        };
-        for name in self.model.domains().names() {
-            let tokens = available(budget, name)?;
-            if tokens <= 0.0 {
-                continue;
-            }
-            let of = |weight: Option<f64>, all: f64| weight.unwrap_or(0.0) * all / tokens;
-            for leg in &mut out.segments {
-                let epochs = of(leg.mixture.get(name), leg.tokens as f64);
-                leg.epochs.insert(name.to_owned(), epochs);
-            }
-            let epochs = of(out.mean.get(name), budget.target_tokens);
-            out.epochs.insert(name.to_owned(), epochs);
-        }
-        Ok(())
-    }
-}
-
-struct Refit {
-    /// The losses that this refit predicts for the plan.
-    states: Vec<Vec<f64>>,
-    value: f64,
-    /// What it would have planned itself.
-    mixtures: Vec<Vec<f64>>,
-    single: Option<Vec<f64>>,
-}
-
-fn spread(values: &[f64]) -> Spread {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Spread {
-        mean,
-        sd: (squares / (n - 1.0).max(1.0)).sqrt(),
     }
 }

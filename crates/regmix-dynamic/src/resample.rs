@@ -144,6 +144,14 @@ impl Trajectories {
             out.runs.push(run.to_owned());
             out.losses.push(losses);
         }
+        if 2 * ended < self.len() {
+            return Err(Error::input(format!(
+                "{ended} of {} runs reach step {total}: expected at least half of them",
+                self.len()
+            ))
+            .field("steps")
+            .help("say how many steps a whole run has, or leave out runs of another length"));
+        }
         let usable = |run: &Vec<Vec<f64>>| {
             let any = |row: &Vec<f64>| row.iter().any(|l| l.is_finite());
             run.windows(2).any(|pair| any(&pair[0]) && any(&pair[1]))
@@ -154,14 +162,6 @@ impl Trajectories {
                  training",
             )
             .help("evaluate proxies at least once per stage, or plan fewer stages"));
-        }
-        if 2 * ended < self.len() {
-            return Err(Error::input(format!(
-                "{ended} of {} runs reach step {total}: expected at least half of them",
-                self.len()
-            ))
-            .field("steps")
-            .help("say how many steps a whole run has, or leave out runs of another length"));
         }
         Ok(out)
     }

@@ -9,6 +9,7 @@ use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::Objective;
 
+use crate::accuracy::StageAccuracy;
 use crate::config::Config;
 use crate::stages::StageGrid;
 
@@ -104,8 +105,17 @@ pub struct Schedule {
     /// splits of the runs.
     pub gain: Option<Spread>,
     /// Whether the schedule was given up for the single mixture, since its
-    /// gain was not clear on runs that it was not planned on.
+    /// gain was not clear on runs that it was not planned on, or could not be
+    /// measured: [`gain`](Self::gain) is then absent and a note says why.
     pub fell_back: bool,
+    /// How good the stage model is on runs that it was not fitted on, by stage
+    /// and target; empty where that was not judged.
+    #[serde(default)]
+    pub accuracy: Vec<StageAccuracy>,
+    /// The predicted objective at the end on the scale of the target, where
+    /// the size correction was measured on models of a second size.
+    #[serde(default)]
+    pub predicted_target: Option<Spread>,
     /// What a person should know.
     pub notes: Vec<String>,
     /// How it was made.
@@ -182,6 +192,8 @@ impl Schedule {
             single: None,
             gain: None,
             fell_back: false,
+            accuracy: Vec::new(),
+            predicted_target: None,
             notes: Vec::new(),
             config: Config::default(),
             program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),

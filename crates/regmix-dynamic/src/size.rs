@@ -175,6 +175,25 @@ impl SizeCorrection {
     }
 }
 
+impl SizeCorrection {
+    /// The way back: losses of a target from those on the proxies' scale.
+    /// Absent where the scale is measured in training only.
+    pub(crate) fn at_target(&self, losses: &[f64]) -> Option<Vec<f64>> {
+        let of =
+            |values: &[f64], i: usize| values.get(if values.len() == 1 { 0 } else { i }).copied();
+        (losses.iter().enumerate())
+            .map(|(i, loss)| match self {
+                Self::PowerLaw { ratio, beta } => Some(loss / ratio.powf(*beta)),
+                Self::Affine { intercept, slope } => {
+                    Some((loss - of(intercept, i)?) / of(slope, i)?)
+                }
+                Self::FirstSegment => None,
+                Self::None => Some(*loss),
+            })
+            .collect()
+    }
+}
+
 fn check_pairs(target: usize, pairs: &[(f64, f64)], least: usize) -> Result<()> {
     let usable = |l: f64| l > 0.0 && l.is_finite();
     if pairs.len() < least || !pairs.iter().all(|p| usable(p.0) && usable(p.1)) {
@@ -213,6 +232,8 @@ mod tests {
         };
         assert!(line.corrected(&[2.0], None).is_err());
         assert_eq!(line.corrected(&[7.0, 8.0], None).unwrap(), [2.0, 3.0]);
+        assert_eq!(line.at_target(&[2.0, 3.0]).unwrap(), [7.0, 8.0]);
+        assert_eq!(first.at_target(&[2.0]), None);
         assert!(SizeCorrection::from_pairs(&[vec![(2.0, 4.0), (3.0, 3.0), (4.0, 1.0)]]).is_err());
         assert!(SizeCorrection::from_pairs(&[vec![(2.0, 4.0); 3]]).is_err());
         let law =

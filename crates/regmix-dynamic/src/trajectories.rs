@@ -154,8 +154,8 @@ impl Trajectories {
     ///
     /// # Errors
     /// When the file cannot be read, the header is not
-    /// `run,step,tokens,<domain>…`, a field is no number, or
-    /// [`Trajectories::push`] refuses a run.
+    /// `run,step,tokens,<domain>…`, a field is no number, a loss is infinite or
+    /// not positive, or [`Trajectories::push`] refuses a run.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_rows(RunRows::read_csv(path)?, path)
@@ -169,7 +169,12 @@ impl Trajectories {
         Self::from_rows(RunRows::parse(text, path)?, path)
     }
 
-    fn from_rows(table: RunRows, path: &Path) -> Result<Self> {
+    /// Gives the columns of a table their meaning, wherever it was read from;
+    /// `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`Trajectories::read_csv`].
+    pub fn from_rows(table: RunRows, path: &Path) -> Result<Self> {
         let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
         let ("run", ["step", "tokens", names @ ..]) = (table.key.as_str(), columns.as_slice())
         else {
@@ -195,6 +200,17 @@ impl Trajectories {
                         .field(&table.columns[i])
                 })
             };
+            let wrong = |loss: &f64| loss.is_infinite() || *loss <= 0.0;
+            if let Some(place) = row.values[2..].iter().position(wrong) {
+                return Err(Error::input(format!(
+                    "loss {}: expected a finite positive number",
+                    row.values[2 + place]
+                ))
+                .in_file(path)
+                .line(row.line)
+                .field(&table.columns[2 + place])
+                .help("leave the field empty where no loss was measured"));
+            }
             let point = Point {
                 step: whole(0)?,
                 tokens: whole(1)?,
@@ -241,6 +257,8 @@ mod tests {
             ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
+            ("run,step,tokens,a\nx,1,10,inf\n", "t.csv:2: `a`: loss inf"),
+            ("run,step,tokens,a\nx,1,10,-1\n", "t.csv:2: `a`: loss -1"),
             (
                 "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
                 "step 1 (30 tokens) follows step 2",

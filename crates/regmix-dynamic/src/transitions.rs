@@ -121,7 +121,8 @@ impl Transitions {
     /// The least number of rows per stage.
     pub const MIN_ROWS: usize = 8;
 
-    fn checked(self) -> Result<Self> {
+    /// The same if there are enough for a fit.
+    pub(crate) fn checked(self) -> Result<Self> {
         let mut rows = vec![0; self.grid.stages()];
         for row in &self.rows {
             rows[row.stage] += 1;

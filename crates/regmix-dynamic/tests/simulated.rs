@@ -24,6 +24,7 @@ fn config(base: Config) -> Config {
         draws: 4000,
         best: 32,
         bootstrap: 0,
+        static_unless: 0.0,
         ..base
     }
 }
@@ -186,6 +187,33 @@ fn epochs_are_limited_over_the_whole_schedule() {
         let sum: f64 = schedule.segments.iter().map(|s| s.epochs[&scarce]).sum();
         assert!((sum - epochs).abs() < 1e-3);
     }
+}
+
+/// Half of 12 runs is fewer than a stage model is fitted on.
+#[test]
+fn what_cannot_be_measured_is_not_believed() {
+    let world = world(|o| (o.drift, o.noise) = (1.5, 0.0));
+    let plan = |static_unless: f64| {
+        let config = Config {
+            bootstrap: 8,
+            static_unless,
+            ..config(Config::improved())
+        };
+        let rows = rows(&world, &config, 12, 0.5);
+        let planner = Planner::fit(&rows, request(&world, config)).unwrap();
+        planner.schedule().unwrap()
+    };
+    let safe = plan(2.0);
+    assert!(safe.fell_back && safe.gain.is_none(), "{:?}", safe.notes);
+    let why = |s: &Schedule| s.notes.join(" ");
+    assert!(why(&safe).contains("could not be measured, the best single"));
+    assert!(why(&safe).contains("of 4 splits of the runs in halves gave none"));
+    let legs = &safe.segments[1..];
+    assert!(legs.windows(2).all(|l| l[0].mixture == l[1].mixture));
+    let asked = plan(0.0);
+    assert!(!asked.fell_back && asked.gain.is_none());
+    assert!(why(&asked).contains("the schedule stands unchecked"));
+    assert_ne!(asked.segments[1].mixture, asked.segments[4].mixture);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod watch;
 
 pub use demo::DemoCorpus;
 pub use steps::{
-    Plan, RunCounts, Status, fit_watched, learning_watched, next_runs, optimize_file,
+    Plan, RunCounts, SecondSize, Status, fit_watched, learning_watched, next_runs, optimize_file,
     optimize_with, pareto, plan, recommend_watched,
 };
 pub use study::{Context, STUDY_FILE, Study, natural_mixture};

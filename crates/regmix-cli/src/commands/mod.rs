@@ -5,6 +5,7 @@ mod devices;
 mod regress;
 mod schedule;
 mod show;
+mod show_schedule;
 mod study;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ use regmix_data::Result;
 use regmix_dynamic::TargetRun;
 use regmix_regress::NextOptions;
 use regmix_study::config::ScheduleMode;
-use regmix_study::{Context, Plan, Study};
+use regmix_study::{Context, Plan, SecondSize, Study};
 
 use crate::args::{Args, Command, Format, Mode};
 use crate::interrupt;
@@ -158,6 +159,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             prior,
             settings,
             proxy_steps,
+            second_trajectories,
+            second_law,
+            second_ratio,
+            target_ratio,
             export,
             out,
             seed,
@@ -173,6 +178,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                         tokens: *tokens,
                     },
                     proxy_steps: *proxy_steps,
+                    second: second_trajectories.as_deref().zip(*second_ratio).map(
+                        |(trajectories, ratio)| SecondSize {
+                            trajectories,
+                            law: second_law.law(),
+                            ratio,
+                            target_ratio: target_ratio.unwrap_or(ratio),
+                        },
+                    ),
                     seed: *seed,
                 };
                 let tables = schedule::Tables {

@@ -13,7 +13,7 @@ use regmix_dynamic::protocol::{MAX_LINE, answer};
 use regmix_dynamic::{Controller, ExportOptions, Schedule, Trainer};
 use regmix_study::{Plan, plan};
 
-use super::{Session, show};
+use super::{Session, show_schedule};
 use crate::interrupt;
 use crate::output::print;
 
@@ -30,7 +30,7 @@ pub(super) struct Tables<'a> {
 pub(super) fn of_study(session: &Session<'_>, redo: bool) -> Result<ExitCode> {
     let study = session.study()?;
     let schedule = study.schedule(session.context(redo))?;
-    session.result(&schedule, || show::schedule(&schedule))?;
+    session.result(&schedule, || show_schedule::text(&schedule))?;
     session.tell(&format!(
         "next: {}",
         super::command(study.root(), "target --schedule offline --schedule online")
@@ -47,7 +47,7 @@ pub(super) fn of_tables(session: &Session<'_>, request: &Tables<'_>) -> Result<E
     std::fs::create_dir_all(request.out).map_err(|e| Error::io(request.out, e))?;
     controller.save(request.out.join("controller.json"))?;
     schedule.save(&path)?;
-    session.result(&schedule, || show::schedule(&schedule))?;
+    session.result(&schedule, || show_schedule::text(&schedule))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -107,9 +107,10 @@ pub(super) fn online(session: &Session<'_>, asked: &Asked<'_>) -> Result<ExitCod
                     Some(token.trim().to_owned())
                 }
             };
+            let due = due(&controller);
             let server = Server::bind(controller, address, token, &state)?;
             session.tell(&format!(
-                "listening on port {}; the state is kept in {}",
+                "listening on port {}; {due}; the state is kept in {}",
                 server.port()?,
                 state.display()
             ));
@@ -119,17 +120,34 @@ pub(super) fn online(session: &Session<'_>, asked: &Asked<'_>) -> Result<ExitCod
     }
 }
 
+/// When decisions are due, and what they need.
+fn due(controller: &Controller) -> String {
+    let steps: Vec<String> = (controller.decision_steps().iter())
+        .map(u64::to_string)
+        .collect();
+    format!(
+        "decisions are due at steps {}, from the losses of all {} domains",
+        steps.join(", "),
+        controller.losses().len()
+    )
+}
+
 /// One request per line of stdin, one answer per line of stdout; ends with
 /// stdin, or when the user stops it.
 fn lines(session: &Session<'_>, mut controller: Controller, state: &Path) -> Result<ExitCode> {
     controller.load_state(state)?;
     controller.prepare()?;
     session.tell(&format!(
-        "one observation per line, such as {{\"step\":500,\"losses\":{{\"{}\":3.1}}}}; the state \
-         is kept in {}",
+        "one observation per line, {{\"step\":{},\"losses\":{{\"{}\":3.1,...}}}}; {}; the state is \
+         kept in {}",
+        controller.decision_steps().first().copied().unwrap_or(1),
         controller.losses().first().map_or("web", String::as_str),
+        due(&controller),
         state.display()
     ));
+    if let Some(step) = controller.state().last_step() {
+        session.tell(&format!("goes on after step {step}"));
+    }
     // A thread of its own waits for lines, so that Ctrl-C is heard meanwhile.
     let (sender, receiver) = sync_channel(1);
     std::thread::spawn(move || {

@@ -2,7 +2,6 @@
 
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
-use regmix_dynamic::{Schedule, Spread, Weight};
 use regmix_regress::{
     AUTO, Bound, Entry, Estimate, Fit, Front, LearningCurve, NextRun, Objective, Recommendation,
 };
@@ -249,7 +248,7 @@ pub(super) fn mixture(found: &Recommendation) -> String {
 }
 
 /// What a mixture is the best for.
-fn aim(objective: &Objective) -> String {
+pub(super) fn aim(objective: &Objective) -> String {
     match objective {
         Objective::Maximize(inner) => format!("highest {inner}"),
         Objective::Worst(_) => format!("lowest {objective}"),
@@ -327,69 +326,6 @@ pub(super) fn next(session: &Session<'_>, runs: &[(String, NextRun)]) -> Result<
             rows,
         )
     })
-}
-
-/// A schedule: weights per segment, what it promises, and what was noted.
-pub(super) fn schedule(schedule: &Schedule) -> String {
-    let mut order: Vec<(&str, f64)> = (schedule.mean.iter())
-        .map(|(domain, weight)| (domain.as_str(), weight))
-        .collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let rows = order.into_iter().map(|(domain, mean)| {
-        let own = schedule
-            .segments
-            .iter()
-            .map(|leg| match leg.weights.get(domain) {
-                Some(Weight {
-                    weight,
-                    sd: Some(sd),
-                    ..
-                }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
-                Some(w) => percent(w.weight),
-                None => "-".to_owned(),
-            });
-        let epochs = schedule.epochs.get(domain);
-        std::iter::once(domain.to_owned())
-            .chain(own)
-            .chain([
-                percent(mean),
-                epochs.map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
-            ])
-            .collect()
-    });
-    let steps = (schedule.segments.iter())
-        .map(|leg| format!("steps {}-{}", leg.from_step, leg.to_step))
-        .collect::<Vec<_>>();
-    let head: Vec<&str> = std::iter::once("domain")
-        .chain(steps.iter().map(String::as_str))
-        .chain(["whole run", "epochs"])
-        .collect();
-    let mut text = format!("Schedule for the {}:\n", aim(&schedule.objective));
-    text.push_str(&table(&head, rows));
-    let spread = |s: Spread| format!("{:.4} +- {:.4}", s.mean, s.sd);
-    text.push('\n');
-    if let Some(predicted) = schedule.predicted {
-        text.push_str(&format!("Predicted for a proxy: {}", spread(predicted)));
-        if let Some(single) = schedule.single {
-            text.push_str(&format!("; the best single mixture: {}", spread(single)));
-        }
-        text.push('\n');
-    }
-    if let Some(gain) = schedule.gain {
-        text.push_str(&format!(
-            "Gain over the best single mixture, planned on half of the runs and judged by the other: {}{}\n",
-            spread(gain),
-            if schedule.fell_back {
-                ": too little to tell, the single mixture is kept"
-            } else {
-                ""
-            }
-        ));
-    }
-    for note in &schedule.notes {
-        text.push_str(&format!("note: {note}\n"));
-    }
-    text
 }
 
 pub(super) fn check(check: &TargetCheck) -> String {
@@ -479,12 +415,17 @@ pub(super) fn status(study: &Study, status: &Status) -> String {
     for (what, how) in [
         ("corpus", part("corpus", corpus)),
         ("proxies", part("design", runs(&status.proxies))),
+        ("second", runs(&status.second)),
         ("fit", part("fit", done(status.fitted))),
         ("mixture", part("mixture", done(status.optimized))),
         ("schedule", part("schedule", done(status.scheduled))),
         ("targets", runs(&status.targets)),
         ("report", done(status.reported)),
     ] {
+        // A second size is an option.
+        if what == "second" && status.second.planned == 0 {
+            continue;
+        }
         text.push_str(&format!("  {what:<9} {how}\n"));
     }
     if let Some(next) = &status.next {

@@ -10,6 +10,7 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod others;
+mod own_schedules;
 mod published;
 mod schedule;
 mod staleness;

@@ -18,6 +18,12 @@ fn study() -> Fixture {
         "steps = 4\nbatch_size = 2\nlr = 4e-3\nevaluations = 2",
         "steps = 12\nbatch_size = 2\nlr = 4e-3\nevaluations = 6",
     );
+    // Where the target's stages begin, so that what was predicted is observed.
+    fixture.edit(
+        "study.toml",
+        "steps = 6\nbatch_size = 2\nlr = 4e-3\nevaluations = 2",
+        "steps = 6\nbatch_size = 2\nlr = 4e-3\nevaluations = 3",
+    );
     for verb in ["tokenize", "design", "train", "fit", "optimize"] {
         fixture.ok(&[verb]);
     }
@@ -59,7 +65,7 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
         .says("regmix schedule");
     let shown = fixture.ok(&["schedule"]).stdout;
     assert!(
-        shown.contains("steps 0-2") && shown.contains("whole run"),
+        shown.contains("steps 0-") && shown.contains("whole run"),
         "{shown}"
     );
     let first = fixture.read("schedule.json");
@@ -98,11 +104,74 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
     let schedule: serde_json::Value = serde_json::from_slice(&first).unwrap();
     let changes = if schedule["fell_back"] == true { 0 } else { 1 };
     assert!(run.matches("[[changes]]").count() >= changes, "{run}");
+    assert!(
+        decisions["decisions"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("as expected"),
+        "{decisions}"
+    );
     fixture.ok(&["report"]);
+    let page = fixture.text("report.html");
+    for said in [
+        "How far the stage model can be trusted",
+        "Predicted and observed in targets",
+        "<b>offline-seed2</b>",
+        "What the online controller changed, and why",
+        "the scale of the target is measured here",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
 
     fixture.edit("study.toml", "stages = 2", "stages = 3");
     // Stage points are where runs switch, too.
     fixture.refused(&["schedule"]).says("stage points was");
+}
+
+#[test]
+fn a_second_size_of_proxies_is_trained_and_used() {
+    let fixture = study();
+    fixture.ok(&["schedule"]);
+    let text = fixture.text("study.toml");
+    let proxy = text.split("[proxy]").nth(1).unwrap();
+    let proxy = proxy.split("\n\n").next().unwrap();
+    let model = proxy.replace("d_model = 16", "d_model = 32");
+    let section =
+        |runs: usize| format!("{text}\n[second_size]\nruns = {runs}\n[second_size.model]{model}\n");
+    fixture.write("study.toml", section(2));
+    fixture
+        .refused(&["train"])
+        .says("study.toml:")
+        .says("at least 3");
+    fixture.write("study.toml", section(12));
+    fixture
+        .refused(&["train"])
+        .says("the design has 8 that do not switch");
+    fixture.write("study.toml", section(4));
+    fixture
+        .refused(&["schedule"])
+        .says("second_size.law was absent");
+    fixture
+        .refused(&["schedule", "--redo"])
+        .says("second: no proxy is finished")
+        .says("regmix train");
+    let status = fixture.ok(&["status"]).stdout;
+    assert!(status.contains("second    0 of 4 finished"), "{status}");
+    assert!(status.contains("next: regmix train"), "{status}");
+    fixture.ok(&["train"]);
+    let shown = fixture.ok(&["schedule", "--redo"]).stdout;
+    assert!(
+        shown.contains("measured on 4 runs of a second size"),
+        "{shown}"
+    );
+    assert!(shown.contains("Predicted for the target"), "{shown}");
+    let schedule: serde_json::Value = serde_json::from_str(&fixture.text("schedule.json")).unwrap();
+    assert!(
+        schedule["config"]["size"]["power_law"]["ratio"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
 }
 
 #[test]

@@ -248,6 +248,39 @@ fn parquet_is_read_by_row_groups() {
 }
 
 #[test]
+fn a_table_in_parquet_is_the_table_in_csv() {
+    use crate::table::RunRows;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let write = |columns: Vec<Column>| {
+        let mut frame = DataFrame::new(columns[0].len(), columns).unwrap();
+        ParquetWriter::new(std::fs::File::create(&path).unwrap())
+            .finish(&mut frame)
+            .unwrap();
+    };
+    let runs = || Column::from(Series::new("run".into(), ["a", "a", "b"]));
+    write(vec![
+        runs(),
+        Column::from(Series::new("step".into(), [1i64, 2, 1])),
+        Column::from(Series::new("web".into(), [Some(3.5f32), None, Some(0.25)])),
+    ]);
+    let table = RunRows::read_parquet(&path).unwrap();
+    assert_eq!(table.to_csv(), "run,step,web\na,1,3.5\na,2,\nb,1,0.25\n");
+    assert_eq!(table.rows[2].line, 3);
+    write(vec![
+        runs(),
+        Column::from(Series::new("step".into(), ["x", "y", "z"])),
+    ]);
+    let err = RunRows::read_parquet(&path).unwrap_err();
+    assert!(err.problem().contains("expected numbers"), "{err}");
+    assert_eq!(err.field_name(), Some("step"));
+    write(vec![runs()]);
+    assert!(RunRows::read_parquet(&path).is_err());
+    let err = RunRows::read_parquet(file(dir.path(), "no.parquet", b"run,step")).unwrap_err();
+    assert!(err.problem().contains("not readable as parquet"), "{err}");
+}
+
+#[test]
 fn a_parquet_row_without_text_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.parquet");

@@ -33,7 +33,8 @@ pub struct RunRows {
 /// One row of [`RunRows`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
-    /// The line of the file, counted from 1; 0 where there is no file.
+    /// The line of the file (of parquet the row), counted from 1; 0 where there
+    /// is no file.
     pub line: u64,
     /// The identifier.
     pub run: String,

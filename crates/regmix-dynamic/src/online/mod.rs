@@ -4,6 +4,7 @@ mod head;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod protocol;
+mod reason;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::size::SizeCorrection;
 use crate::stage_model::StageModel;
 
 use self::head::Head;
+use self::reason::Grounds;
 pub use self::state::{ControllerState, Decision};
 
 /// Chooses the mixtures of a run that goes on, from the losses it reports.
@@ -326,7 +328,9 @@ impl Head {
             *u += (fraction - state.since) * w;
         }
         let expected = self.expected(state, stage);
-        if self.config.size == SizeCorrection::FirstSegment && state.factors.is_none() {
+        let first_scale =
+            self.config.size == SizeCorrection::FirstSegment && state.factors.is_none();
+        if first_scale {
             let pairs = expected.iter().zip(&measured);
             state.factors = Some(pairs.map(|(e, m)| e / m).collect());
         }
@@ -340,26 +344,41 @@ impl Head {
         };
         let problem = self.problem(position, ready)?;
         let mut plan = problem.decide()?;
+        let mut to_the_end = false;
         if let (true, Some(single)) = (self.keep_single, &plan.single) {
             plan.mixtures = vec![single.clone(); problem.left()];
             plan.value = problem.plan_value(&plan.mixtures);
+            to_the_end = true;
         }
         let (plan, kept) = self.worth_changing(&problem, plan, &state.standing)?;
-        let mixture = Mixture::normalized(self.model.domains().clone(), plan.mixtures[0].clone())?;
-        let planned = state.standing.get(&stage).cloned();
+        let domains = self.model.domains();
+        let mixture = Mixture::normalized(domains.clone(), plan.mixtures[0].clone())?;
+        let planned = (state.standing.get(&stage))
+            .and_then(|p| Mixture::normalized(domains.clone(), p.clone()).ok());
+        let reason = Grounds {
+            names: self.model.targets(),
+            corrected: &corrected,
+            expected: &expected,
+            first_scale,
+            late: step - self.steps[stage],
+            planned: planned.as_ref(),
+            chosen: &mixture,
+            kept: kept.then_some(self.config.min_gain),
+            single: to_the_end,
+        }
+        .words();
         state.decisions.push(Decision {
             stage,
             step,
             measured: losses.clone(),
             corrected,
             expected,
-            distance: planned.and_then(|p| {
-                let planned = Mixture::normalized(self.model.domains().clone(), p).ok()?;
-                Some(mixture.tv_distance(&planned))
-            }),
+            distance: planned.as_ref().map(|p| mixture.tv_distance(p)),
             mixture: mixture.clone(),
+            planned,
             promised: self.goal.sign() * plan.value,
             kept_plan: kept,
+            reason,
         });
         // What was planned for stages that this plan says nothing of stands.
         state.standing.retain(|s, _| *s >= stage);

@@ -76,7 +76,7 @@ struct Answer<'a> {
 /// # let prior = Mixture::uniform(regmix_dynamic::Dynamics::domains(&world).clone());
 /// # let design = Maximin::default()
 /// #     .draw(&Space::new(prior.clone()), 16, &mut stream(1, "doc", "design"))?.into_table()?;
-/// # let config = Config { bootstrap: 0, ..Config::improved() };
+/// # let config = Config { bootstrap: 0, static_unless: 0.0, ..Config::improved() };
 /// # let runs = Segments::fixed(&design);
 /// # let losses = world.proxies(&runs, 600, 30)?.at_stages(&config.grid()?, config.resample, None)?;
 /// # let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {

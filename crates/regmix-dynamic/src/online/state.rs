@@ -59,12 +59,19 @@ pub struct Decision {
     pub distance: Option<f64>,
     /// The mixture that was chosen.
     pub mixture: Mixture,
+    /// The mixture that had been planned for this stage; absent where none had
+    /// been.
+    #[serde(default)]
+    pub planned: Option<Mixture>,
     /// The predicted objective on the proxies' scale at the end of the run, or
     /// of the stage where no more is looked at.
     pub promised: f64,
     /// Whether the standing plan was kept, a new one promising too little
     /// more.
     pub kept_plan: bool,
+    /// What was seen and what was made of it, for a person.
+    #[serde(default)]
+    pub reason: String,
 }
 
 impl ControllerState {
@@ -99,6 +106,18 @@ impl ControllerState {
     /// The last step that was observed.
     pub fn last_step(&self) -> Option<u64> {
         self.last_step
+    }
+
+    /// What was predicted at the end of the stage that goes on, on the scale of
+    /// the proxies; absent before the first decision.
+    pub fn predicted(&self) -> Option<&[f64]> {
+        self.predicted.as_deref()
+    }
+
+    /// The factors from the target's losses to the proxies' scale that were
+    /// measured at the first stage point, where they are.
+    pub fn factors(&self) -> Option<&[f64]> {
+        self.factors.as_deref()
     }
 
     /// How many observations were refused.

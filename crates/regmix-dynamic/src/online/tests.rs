@@ -28,6 +28,7 @@ pub(super) fn controller(base: Config) -> Controller {
         draws: 500,
         best: 8,
         bootstrap: 0,
+        static_unless: 0.0,
         ..base
     };
     let grid = config.grid().unwrap();

@@ -19,8 +19,8 @@ pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
     CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, GroupSection,
-    LayoutName, ObjectiveSection, SamplerName, ScheduleMode, StudySection, TokenizerKind,
-    TokenizerSection, hub_dataset,
+    LayoutName, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection,
+    TokenizerKind, TokenizerSection, hub_dataset,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the
@@ -54,6 +54,9 @@ pub struct Config {
     /// How schedules are planned.
     #[serde(default)]
     pub dynamic: regmix_dynamic::Config,
+    /// A second size of proxies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_size: Option<SecondSizeSection>,
     /// The larger model that the mixture is checked on.
     #[serde(default = "RunSection::target")]
     pub target: RunSection,
@@ -89,7 +92,10 @@ impl Config {
     /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| explain(&e, text, path))?;
-        for (section, run) in [("proxy", &config.proxy), ("target", &config.target)] {
+        let second = config.second_size.as_ref();
+        let runs = [("proxy", &config.proxy), ("target", &config.target)];
+        let models = second.map(|s| ("second_size.model", &s.model));
+        for (section, run) in runs.into_iter().chain(models) {
             // A vocabulary of one token is any: the true one is checked later.
             run.model(1)
                 .and_then(|_| run.training())
@@ -102,7 +108,7 @@ impl Config {
         config.objective.objective().map_err(|e| e.in_file(path))?;
         (config.dynamic.check()).map_err(|e| place(e, "dynamic", text, path))?;
         let penalty = |x: f64| x >= 0.0 && x.is_finite();
-        let rules: [(&str, &str, bool, &str); 11] = [
+        let rules: [(&str, &str, bool, &str); 12] = [
             (
                 "corpus",
                 "valid_share",
@@ -154,6 +160,12 @@ impl Config {
             ),
             ("check", "seeds", config.check.seeds > 0, "at least 1"),
             ("fit", "folds", config.fit.folds >= 2, "2 or more"),
+            (
+                "second_size",
+                "runs",
+                second.is_none_or(|s| s.runs >= 3),
+                "at least 3",
+            ),
         ];
         for (section, key, ok, expected) in rules {
             if !ok {

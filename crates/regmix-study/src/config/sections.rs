@@ -8,6 +8,8 @@ use regmix_data::{Domain, Error, Result};
 use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
+use super::RunSection;
+
 /// `[study]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -218,6 +220,25 @@ pub enum SamplerName {
     Floored,
     /// Spread out.
     Maximin,
+}
+
+/// `[second_size]`: a second size of proxies, on some of the first one's
+/// mixtures, from which the size correction of schedules is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondSizeSection {
+    /// How many of the design's mixtures, of those that do not switch.
+    #[serde(default = "default_second_runs")]
+    pub runs: usize,
+    /// The form of the correction.
+    #[serde(default)]
+    pub law: regmix_dynamic::SizeLaw,
+    /// The models and how they are trained.
+    pub model: RunSection,
+}
+
+fn default_second_runs() -> usize {
+    8
 }
 
 /// `[fit]`

@@ -13,6 +13,7 @@ mod answer;
 mod curves;
 mod epochs;
 mod facts;
+mod followed;
 mod heat_map;
 mod league;
 mod node;
@@ -21,6 +22,7 @@ mod promise;
 mod scale;
 mod scatter;
 mod schedule;
+mod stage_accuracy;
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,8 @@ pub struct Report<'a> {
     pub check: Option<&'a TargetCheck>,
     /// A mixture per stage.
     pub schedule: Option<&'a Schedule>,
+    /// Losses along training of the targets that had a schedule.
+    pub scheduled: Option<&'a Trajectories>,
     /// Targets that the controller steered, by run, with what it decided.
     pub decisions: &'a [(String, ControllerState)],
     /// Tokens, bytes and documents per domain.

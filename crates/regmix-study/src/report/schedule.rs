@@ -6,7 +6,7 @@ use super::node::{self, column, multiples, number_cell, paragraph, row_head};
 use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
 use super::scale::Scale;
 use super::svg::{Frame, line, polyline, tooltip};
-use super::{Node, Report, scroll};
+use super::{Node, Report, followed, scroll, stage_accuracy};
 
 const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 120.0;
@@ -37,14 +37,20 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
             plural(schedule.runs, "proxy run"),
         )))
         .push(multiples(figures));
+    section =
+        (section.extend(stage_accuracy::parts(schedule))).extend(followed::parts(report, schedule));
     if !report.decisions.is_empty() {
         section = section
+            .push(Node::new("h3").text("What the online controller changed, and why"))
             .push(paragraph(
-                "What the online controller decided in targets, and how far that is from the plan \
-                 (0: the same, 1: nothing in common). Losses are the mean over domains, brought to \
-                 the scale of proxies: had they been as expected, the plan would stand.",
+                "Losses are the mean over domains, brought to the scale of proxies: had they been \
+                 as expected, the plan would stand. Distance: how far the mixture is from the \
+                 plan (0: the same, 1: nothing in common).",
             ))
             .push(scroll("Decisions of the controller", decisions(report)));
+    }
+    if !schedule.notes.is_empty() {
+        section = section.push(Node::new("h3").text("Notes"));
     }
     for note in &schedule.notes {
         section = section.push(paragraph(note));
@@ -65,9 +71,16 @@ fn verdict(schedule: &Schedule) -> String {
              {UNIT} over the best single mixture.",
             spread(gain)
         ),
-        (None, _) => "How much the schedule gains over a single mixture was not measured: only \
+        (None, true) => {
+            "The best single mixture is kept: whether a schedule would be better could \
+                         not be measured on proxies that it was not planned on."
+                .to_owned()
+        }
+        (None, false) => {
+            "How much the schedule gains over a single mixture was not measured: only \
                       targets can tell."
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
@@ -124,12 +137,11 @@ fn decisions(report: &Report<'_>) -> Node {
         .push(column("Step", "n"))
         .push(column("Expected", "n"))
         .push(column("Measured", "n"))
-        .push(column("Distance from plan", "n"))
-        .push(column("Most of", ""));
+        .push(column("Distance", "n"))
+        .push(column("Why", "why"));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     let rows = report.decisions.iter().flat_map(|(run, state)| {
         state.decisions().iter().map(move |decision| {
-            let most = decision.mixture.iter().max_by(|a, b| a.1.total_cmp(&b.1));
             Node::new("tr")
                 .push(row_head(run))
                 .push(number_cell(count(decision.step)))
@@ -138,14 +150,11 @@ fn decisions(report: &Report<'_>) -> Node {
                 .push(number_cell(
                     (decision.distance).map_or_else(|| NONE.to_owned(), |d| format!("{d:.2}")),
                 ))
-                .push(
-                    Node::new("td").text(most.map_or_else(String::new, |(domain, weight)| {
-                        format!("{domain} {}", percent(weight))
-                    })),
-                )
+                .push(Node::new("td").class("why").text(&decision.reason))
         })
     });
     Node::new("table")
+        .class("plain")
         .push(node::caption("Decisions of the online controller").class("hidden"))
         .push(Node::new("thead").push(head))
         .push(Node::new("tbody").extend(rows))

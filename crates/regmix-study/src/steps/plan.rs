@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use regmix_data::table::MixtureTable;
+use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
-    Config, Controller, Planner, Request, Schedule, Segments, TargetRun, Trajectories, Transitions,
+    Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, TargetRun, Trajectories,
+    Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
 use super::optimize::bounded;
+use super::schedule::judged;
+use super::second_size::measured;
 use crate::config::{ObjectiveFile, stage_settings};
 
 /// What is wanted of a schedule apart from a study.
@@ -27,11 +30,39 @@ pub struct Plan<'a> {
     pub target: TargetRun,
     /// Steps of a whole proxy; those of the longest one if left out.
     pub proxy_steps: Option<u64>,
+    /// Runs of a second size of models, to measure the size correction by.
+    pub second: Option<SecondSize<'a>>,
     /// Seed, added to that of the settings.
     pub seed: u64,
 }
 
-/// Plans a schedule from a table of trajectories (`run,step,tokens,<domain>…`)
+/// Runs of a second size.
+#[derive(Debug, Clone, Copy)]
+pub struct SecondSize<'a> {
+    /// Their trajectories; runs with the names of proxies are on the same
+    /// mixtures.
+    pub trajectories: &'a Path,
+    /// The form of the correction.
+    pub law: SizeLaw,
+    /// Parameters of the second size by those of a proxy.
+    pub ratio: f64,
+    /// Parameters of the target by those of a proxy.
+    pub target_ratio: f64,
+}
+
+/// Reads trajectories, of parquet or of CSV by the name of the file.
+fn trajectories_of(path: &Path) -> Result<Trajectories> {
+    let parquet = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
+    match parquet {
+        true => Trajectories::from_rows(RunRows::read_parquet(path)?, path),
+        false => Trajectories::read_csv(path),
+    }
+}
+
+/// Plans a schedule from a table of trajectories (`run,step,tokens,<domain>…`,
+/// CSV or, by its name, parquet)
 /// and one of mixtures (`run,<domain>…`, or `run,from,<domain>…` where runs
 /// switch), and a controller that goes on from it.
 ///
@@ -48,7 +79,7 @@ pub fn plan(
         None => Config::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
-    let table = Trajectories::read_csv(trajectories)?;
+    let table = trajectories_of(trajectories)?;
     let runs = segments(mixtures)?;
     let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| in_file(e, trajectories))?;
@@ -74,6 +105,21 @@ pub fn plan(
             (objective, constraints, budget)
         }
     };
+    let calibration = match &plan.second {
+        None => None,
+        Some(second) => {
+            let path = second.trajectories;
+            let large = trajectories_of(path)?;
+            let ratios = [second.ratio, second.target_ratio];
+            // Their own length: stage points are shares of a run.
+            let measured = (large.at_stages(&config.grid()?, config.resample, None))
+                .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
+            Some(measured.map_err(|e| in_file(e, path))?)
+        }
+    };
+    if let Some(calibration) = &calibration {
+        config.size = calibration.correction.clone();
+    }
     let request = Request {
         objective,
         prior,
@@ -83,7 +129,7 @@ pub fn plan(
         config,
     };
     let planner = Planner::fit(&rows, request)?;
-    let schedule = planner.schedule()?;
+    let schedule = judged(&planner, calibration.as_ref())?;
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
     let fingerprint = blake3::hash(&bytes).to_hex()[..32].to_owned();
     let controller = planner.controller(&schedule, &fingerprint)?;

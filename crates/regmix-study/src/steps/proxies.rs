@@ -17,7 +17,8 @@ use crate::watch::{Unit, Watch};
 
 impl Study {
     /// Trains every proxy of the design that is not finished, `parallel` at a
-    /// time (0: as many as suits the device), and writes `trajectories.csv`.
+    /// time (0: as many as suits the device), then those of the second size if
+    /// there is one, and writes `trajectories.csv`.
     ///
     /// # Errors
     /// When the design is missing, runs were made with another configuration
@@ -57,6 +58,7 @@ impl Study {
         ));
         let statuses = run_jobs("train proxies", &jobs, &corpus, device, parallel, cx)?;
         report_failures(&jobs, &statuses, cx.watch);
+        self.train_second(&mixtures, &corpus, device, parallel, cx)?;
         self.collect_trajectories()
     }
 
@@ -114,16 +116,26 @@ impl Study {
 
     /// The metrics of all finished proxies.
     pub(crate) fn read_trajectories(&self, corpus: &TokenCorpus) -> Result<Trajectories> {
+        self.read_runs("runs", self.mixtures()?.runs(), corpus)
+    }
+
+    /// The metrics of those runs in a folder that are finished.
+    pub(crate) fn read_runs(
+        &self,
+        folder: &str,
+        runs: &[String],
+        corpus: &TokenCorpus,
+    ) -> Result<Trajectories> {
         let mut table = Trajectories::new(corpus.domains().clone());
-        for run in self.mixtures()?.runs() {
-            let folder = self.path("runs").join(run);
+        for run in runs {
+            let folder = self.path(folder).join(run);
             if matches!(RunStatus::read(&folder)?, RunStatus::Done(_)) {
                 table.push(run.clone(), points(&folder, corpus)?)?;
             }
         }
         if table.is_empty() {
             return Err(Error::input("no proxy is finished")
-                .in_file(self.path("runs"))
+                .in_file(self.path(folder))
                 .help("run `regmix train` first"));
         }
         Ok(table)

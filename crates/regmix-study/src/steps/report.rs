@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use regmix_data::{Result, artefact};
+use regmix_data::{Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
 
 use crate::check::TargetCheck;
@@ -36,6 +36,7 @@ impl Study {
             false => None,
         };
         let decisions = self.decisions(check.as_ref())?;
+        let scheduled = self.scheduled(check.as_ref(), &corpus)?;
         let design = self.mixtures()?;
         let html = Report {
             name: &self.config().study.name,
@@ -45,6 +46,7 @@ impl Study {
             trajectories: trajectories.as_ref(),
             check: check.as_ref(),
             schedule: schedule.as_ref(),
+            scheduled: scheduled.as_ref(),
             decisions: &decisions,
             corpus: Some(corpus.manifest()),
             design: Some(&design),
@@ -56,6 +58,25 @@ impl Study {
         let path = self.path("report.html");
         artefact::write_atomic(&path, html.as_bytes())?;
         Ok(path)
+    }
+
+    /// Losses along training of the targets of the check that had a schedule.
+    fn scheduled(
+        &self,
+        check: Option<&TargetCheck>,
+        corpus: &TokenCorpus,
+    ) -> Result<Option<Trajectories>> {
+        let modes = [ScheduleMode::Offline, ScheduleMode::Online].map(ScheduleMode::name);
+        let all = check.map_or(&[][..], |check| &check.runs);
+        let runs: Vec<String> = (modes.iter())
+            .flat_map(|mode| all.iter().filter(move |r| r.arm == *mode))
+            .filter(|r| self.path("targets").join(&r.run).exists())
+            .map(|r| r.run.clone())
+            .collect();
+        match runs.is_empty() {
+            true => Ok(None),
+            false => self.read_runs("targets", &runs, corpus).map(Some),
+        }
     }
 
     /// What the controller decided in the targets of the check.

@@ -3,7 +3,8 @@
 use regmix_data::table::MixtureTable;
 use regmix_data::{Mixture, Result, TokenCorpus};
 use regmix_dynamic::{
-    Controller, Planner, Request, Schedule, Segment, Segments, TargetRun, Trajectories, Transitions,
+    Calibration, Controller, Planner, Request, Schedule, Segment, Segments, TargetRun,
+    Trajectories, Transitions,
 };
 use regmix_model::MixtureChange;
 use regmix_regress::Constraints;
@@ -61,8 +62,8 @@ impl Study {
             "planning a schedule from {} trajectories",
             trajectories.len()
         ));
-        let planner = self.planner(&corpus, &trajectories)?;
-        let schedule = planner.schedule()?;
+        let (planner, calibration) = self.planner(&corpus, &trajectories)?;
+        let schedule = judged(&planner, calibration.as_ref())?;
         planner
             .controller(&schedule, corpus.fingerprint())?
             .save(self.path("controller.json"))?;
@@ -91,12 +92,26 @@ impl Study {
         Controller::load(path)
     }
 
-    fn planner(&self, corpus: &TokenCorpus, trajectories: &Trajectories) -> Result<Planner> {
+    fn planner(
+        &self,
+        corpus: &TokenCorpus,
+        trajectories: &Trajectories,
+    ) -> Result<(Planner, Option<Calibration>)> {
         let config = self.config();
-        let dynamic = config.stage_config();
+        let mut dynamic = config.stage_config();
         let runs = self.segments()?;
         let losses =
             trajectories.at_stages(&dynamic.grid()?, dynamic.resample, Some(config.proxy.steps))?;
+        let second = self.second_trajectories(corpus)?;
+        let calibration = match (&config.second_size, &second) {
+            (Some(section), Some(second)) => {
+                Some(self.calibration(section, &losses, second, corpus)?)
+            }
+            _ => None,
+        };
+        if let Some(calibration) = &calibration {
+            dynamic.size = calibration.correction.clone();
+        }
         let target = self.target_run(corpus)?;
         let request = Request {
             objective: config.objective.objective()?,
@@ -116,7 +131,8 @@ impl Study {
             target,
             config: dynamic,
         };
-        Planner::fit(&Transitions::new(&losses, &runs)?, request)
+        let planner = Planner::fit(&Transitions::new(&losses, &runs)?, request)?;
+        Ok((planner, calibration))
     }
 
     /// The run that a schedule is for: the target, or one of as many tokens
@@ -135,7 +151,14 @@ impl Study {
         let config = self.config();
         let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
         let target = self.target_run(corpus)?;
-        Stamp::new(self.path("schedule.inputs.json"))
+        let mut stamp = Stamp::new(self.path("schedule.inputs.json"));
+        if let Some(section) = &self.config().second_size {
+            // Runs that are missing are said when they are needed.
+            let second = self.second_trajectories(corpus).ok().flatten();
+            let second = second.map(|t| digest(t.to_csv()));
+            stamp = (stamp.with("second_size", section)?).with("second_trajectories", &second)?;
+        }
+        stamp
             .with("corpus", &corpus.fingerprint())?
             .with("trajectories", &digest(losses.to_csv()))?
             .with("mixtures", &digest(self.segments()?.to_csv()))?
@@ -154,6 +177,24 @@ impl Study {
         let trajectories = self.read_trajectories(corpus)?;
         self.schedule_stamp(corpus, &trajectories)?.staleness(&path)
     }
+}
+
+/// Folds of the runs by which a stage model is judged.
+const FOLDS: usize = 5;
+
+/// A schedule with how far its stage model can be trusted, and what the size
+/// correction rests on.
+pub(super) fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedule> {
+    let mut schedule = planner.schedule()?;
+    match planner.accuracy(FOLDS) {
+        Ok(accuracy) => schedule.accuracy = accuracy,
+        Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
+    }
+    if let Some(calibration) = calibration {
+        schedule.predicted_target = planner.at_target(&schedule);
+        schedule.notes.push(calibration.words());
+    }
+    Ok(schedule)
 }
 
 /// The first mixture of a schedule and the changes after it; a ramp is climbed

@@ -33,6 +33,8 @@ pub struct Status {
     pub tokens: Option<u64>,
     /// The proxies.
     pub proxies: RunCounts,
+    /// Proxies of the second size.
+    pub second: RunCounts,
     /// Whether there is a fit.
     pub fitted: bool,
     /// Whether there is a mixture.
@@ -66,10 +68,14 @@ impl Study {
             false => None,
         };
         let design = self.path("design/mixtures.csv");
-        let mut proxies = RunCounts::default();
+        let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
         if design.exists() {
-            for run in MixtureTable::read_csv(design)?.runs() {
+            let mixtures = MixtureTable::read_csv(design)?;
+            for run in mixtures.runs() {
                 proxies.count(&self.path("runs").join(run))?;
+            }
+            for run in self.second_runs(&mixtures)? {
+                second.count(&self.path("second").join(run))?;
             }
         }
         let mut targets = RunCounts::default();
@@ -91,6 +97,7 @@ impl Study {
             domains: manifest.as_ref().map(|m| m.domains.len()),
             tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
             proxies,
+            second,
             fitted: self.path("fit/fit.json").exists(),
             optimized: self.path("mixture.json").exists(),
             scheduled: self.path("schedule.json").exists(),
@@ -138,14 +145,14 @@ impl Study {
 
 impl Status {
     fn next_step(&self) -> Option<&'static str> {
-        let p = self.proxies;
+        let (p, s) = (self.proxies, self.second);
         let stale = |part| self.stale.contains_key(part);
         Some(match () {
             () if stale("corpus") => "tokenize --redo",
             () if stale("design") => "design --redo",
             () if self.domains.is_none() => "tokenize",
             () if p.planned == 0 => "design",
-            () if p.done + p.failed < p.planned => "train",
+            () if p.done + p.failed < p.planned || s.done + s.failed < s.planned => "train",
             () if stale("fit") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use regmix_data::manifest::{DomainEntry, Manifest, SplitEntry, TokenizerEntry};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
-use regmix_dynamic::{Point, Schedule, Spread, StageGrid, Trajectories};
+use regmix_dynamic::{Point, Schedule, Spread, StageAccuracy, StageGrid, Trajectories};
 use regmix_regress::{
     Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions,
     Recommendation,
@@ -125,6 +125,7 @@ impl Parts {
             trajectories: Some(&self.trajectories),
             check: Some(&self.check),
             schedule: Some(&self.schedule),
+            scheduled: None,
             decisions: &[],
             corpus: Some(&self.manifest),
             design: Some(&self.fit.observations().mixtures),
@@ -155,6 +156,25 @@ fn schedule(found: &Recommendation, natural: &Mixture) -> Schedule {
     for weight in out.segments[2].weights.values_mut() {
         (weight.low, weight.high) = (Some(0.5 * weight.weight), Some(1.2 * weight.weight));
     }
+    let accuracy = |stage, target: &str, spearman| StageAccuracy {
+        stage,
+        target: target.to_owned(),
+        rows: 12,
+        spearman,
+        spearman_sd: 0.03,
+        fall_spearman: f64::NAN,
+        fall_spearman_sd: f64::NAN,
+        mae: 0.0123,
+        mae_sd: 0.001,
+        mae_of_mean: 0.0456,
+        coverage90: 0.875,
+    };
+    out.accuracy = vec![
+        accuracy(0, "domain_0", 0.75),
+        accuracy(0, "domain_1", 0.95),
+        accuracy(1, "domain_0", 0.5),
+        accuracy(1, "domain_1", 0.75),
+    ];
     out.notes.push("a <note>".to_owned());
     out
 }
@@ -239,6 +259,9 @@ fn all_sections_appear_in_order() {
         "+0.0500",
         "a schedule gains +0.0200 ± 0.0050",
         "a &lt;note",
+        "0.850 (0.750 to 0.950)",
+        "100 to 200",
+        "<td class=\"n\">–</td>",
         "Spearman",
         "around the natural mixture",
         "mean over 3 proxy runs",

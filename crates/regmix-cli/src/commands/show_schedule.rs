@@ -1,0 +1,135 @@
+//! A schedule in words and tables.
+
+use regmix_dynamic::{Leg, OverTargets, Schedule, Spread, StageSummary, Weight};
+
+use super::show::{aim, percent};
+use crate::output::table::table;
+
+/// A schedule: weights per segment, what it promises, and what was noted.
+pub(super) fn text(schedule: &Schedule) -> String {
+    let mut order: Vec<(&str, f64)> = (schedule.mean.iter())
+        .map(|(domain, weight)| (domain.as_str(), weight))
+        .collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Neighbours on the same mixture are one column: a single mixture is.
+    let mut legs: Vec<(&Leg, u64)> = Vec::new();
+    for leg in &schedule.segments {
+        match legs.last_mut() {
+            Some((first, to)) if first.mixture == leg.mixture => *to = leg.to_step,
+            _ => legs.push((leg, leg.to_step)),
+        }
+    }
+    let rows = order.into_iter().map(|(domain, mean)| {
+        let own = legs.iter().map(|(leg, _)| match leg.weights.get(domain) {
+            Some(Weight {
+                weight,
+                sd: Some(sd),
+                ..
+            }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
+            Some(w) => percent(w.weight),
+            None => "-".to_owned(),
+        });
+        let epochs = schedule.epochs.get(domain);
+        std::iter::once(domain.to_owned())
+            .chain(own)
+            .chain([
+                percent(mean),
+                epochs.map_or_else(|| "-".to_owned(), |e| format!("{e:.2}")),
+            ])
+            .collect()
+    });
+    let steps = (legs.iter())
+        .map(|(leg, to)| format!("steps {}-{to}", leg.from_step))
+        .collect::<Vec<_>>();
+    let head: Vec<&str> = std::iter::once("domain")
+        .chain(steps.iter().map(String::as_str))
+        .chain(["whole run", "epochs"])
+        .collect();
+    let mut text = format!("Schedule for the {}:\n", aim(&schedule.objective));
+    text.push_str(&table(&head, rows));
+    let spread = |s: Spread| format!("{:.4} +- {:.4}", s.mean, s.sd);
+    text.push('\n');
+    if let Some(predicted) = schedule.predicted {
+        text.push_str(&format!("Predicted for a proxy: {}", spread(predicted)));
+        if let Some(single) = schedule.single {
+            text.push_str(&format!("; the best single mixture: {}", spread(single)));
+        }
+        text.push('\n');
+    }
+    if let Some(predicted) = schedule.predicted_target {
+        text.push_str(&format!(
+            "Predicted for the target: {}\n",
+            spread(predicted)
+        ));
+    }
+    if let Some(gain) = schedule.gain {
+        text.push_str(&format!(
+            "Gain over the best single mixture, planned on half of the runs and judged by the other: {}{}\n",
+            spread(gain),
+            if schedule.fell_back {
+                ": too little to tell, the single mixture is kept"
+            } else {
+                ""
+            }
+        ));
+    } else if schedule.fell_back {
+        text.push_str("The best single mixture is kept: no gain could be measured\n");
+    }
+    text.push_str(&accuracy(schedule));
+    for note in &schedule.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text
+}
+
+/// How good the stage model is, in one line per stage.
+fn accuracy(schedule: &Schedule) -> String {
+    let stages = StageSummary::of(&schedule.accuracy);
+    let Some(targets) = stages.first().map(|s| s.targets) else {
+        return String::new();
+    };
+    let rows = stages.iter().map(|stage| {
+        let cell = |score: OverTargets, places: usize| {
+            let text = |x: f64| format!("{x:.places$}");
+            match targets {
+                _ if !score.mean.is_finite() => "-".to_owned(),
+                1 if score.sd.is_finite() => {
+                    format!("{} +- {}", text(score.mean), text(score.sd))
+                }
+                1 => text(score.mean),
+                _ => format!(
+                    "{} ({}-{})",
+                    text(score.mean),
+                    text(score.low),
+                    text(score.high)
+                ),
+            }
+        };
+        // The first segment of a schedule is no stage.
+        let leg = schedule.segments.get(stage.stage + 1);
+        vec![
+            leg.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
+            cell(stage.spearman, 2),
+            cell(stage.fall_spearman, 2),
+            cell(stage.mae, 3),
+            format!("{:.3}", stage.mae_of_mean),
+            format!("{:.0}", 100.0 * stage.coverage90),
+        ]
+    });
+    let spread = match targets {
+        1 => "with the spread over folds".to_owned(),
+        n => format!("mean over {n} losses (lowest-highest)"),
+    };
+    let head = [
+        "steps",
+        "Spearman",
+        "of falls",
+        "MAE",
+        "of mean fall",
+        "in 90% (%)",
+    ];
+    format!(
+        "\nThe stage model on runs that it was not fitted on, {spread}:\n{}",
+        table(&head, rows)
+    )
+}
