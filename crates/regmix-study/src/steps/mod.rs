@@ -6,6 +6,7 @@ mod next;
 mod online;
 mod optimize;
 mod plan;
+mod predict;
 mod proxies;
 mod report;
 mod schedule;
@@ -13,8 +14,9 @@ mod status;
 mod target;
 mod tokenize;
 
-pub use fit::{fit_watched, learning_watched};
+pub use fit::{earlier_runs, fit_watched, learning_watched};
 pub use next::next_runs;
 pub use optimize::{optimize_file, optimize_with, pareto, recommend_watched};
 pub use plan::{Plan, plan};
+pub use predict::predict_file;
 pub use status::{RunCounts, Status};
