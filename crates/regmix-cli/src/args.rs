@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -167,6 +168,13 @@ Examples:
   regmix fit                                             the proxies of the study
   regmix fit --mixtures m.csv --losses l.csv --out fit   runs that you have
   regmix fit --learning-curve                            how many proxies are enough?
+  regmix fit --mixtures new.csv --losses new-losses.csv --out fit \
+    --earlier-mixtures old.csv --earlier-losses old-losses.csv --split code=rust:0.3,c:0.7
+                                                         runs from before a domain was added
+
+Earlier runs are fitted with the new ones, with weight 0 on domains they did not know, and are
+never judged. They must have been trained like the new ones: same model, tokens, tokenizer and
+validation text. In a study: [fit.earlier] in study.toml.
 
 Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published RegMix tables are read as they are.")]
     Fit {
@@ -187,8 +195,25 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
             value_name = "NAMES"
         )]
         regressors: Option<Vec<String>>,
+        /// Folds of the cross-validation.
+        #[arg(long, requires = "mixtures", default_value_t = 5, value_name = "N")]
+        folds: usize,
+        /// Repeats of the cross-validation, each with folds of its own.
+        #[arg(long, requires = "mixtures", default_value_t = 1, value_name = "N")]
+        repeats: usize,
+        /// Mixtures of runs from before a domain was added, split or removed.
+        #[arg(long, requires_all = ["mixtures", "earlier_losses"], value_name = "CSV")]
+        earlier_mixtures: Option<PathBuf>,
+        /// Losses of those runs.
+        #[arg(long, requires = "earlier_mixtures", value_name = "CSV")]
+        earlier_losses: Option<PathBuf>,
+        /// A domain of the earlier runs that was split since, with its parts and their shares of
+        /// its tokens, such as `code=rust:0.3,c:0.7`; may be repeated.
+        #[arg(long, requires = "earlier_mixtures", value_name = "DOMAIN=PARTS", value_parser = split)]
+        split: Vec<(String, BTreeMap<String, f64>)>,
         /// Also measure how accuracy grows with the number of runs, and what twice as many would
-        /// bring: `learning.csv`. Takes about as long as the fit itself.
+        /// bring: `learning.csv`. For `ensemble` and `law1`, or the regressors asked for; takes
+        /// about as long as the fit itself.
         #[arg(long)]
         learning_curve: bool,
         /// Seed of folds and fits.
@@ -200,9 +225,10 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
     },
 
     /// Predict the losses of mixtures.
-    #[command(
-        after_help = "Example:\n  regmix predict --fit fit --mixtures candidates.csv --out predicted.csv"
-    )]
+    #[command(after_help = "\
+Examples:
+  regmix predict --fit fit --mixtures candidates.csv --out predicted.csv
+  regmix predict --fit fit --mixtures million.csv --means-only --out predicted.csv")]
     Predict {
         /// Folder of a fit; the study's by default.
         #[arg(long, value_name = "DIR")]
@@ -213,6 +239,9 @@ Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published Re
         /// File for the predictions; stdout by default.
         #[arg(long, value_name = "CSV")]
         out: Option<PathBuf>,
+        /// No standard deviations: many times faster where Gaussian processes take part.
+        #[arg(long, requires = "out")]
+        means_only: bool,
         /// Overwrite the file.
         #[arg(long)]
         redo: bool,
@@ -229,7 +258,8 @@ Examples:
 An objective file holds `loss` (mean, worst or a target) or `[weights]`, and optionally
 `maximize = true` for scores that are better when higher, `relative_to` for worst (natural,
 uniform, none), `kl` (cost of a nat of divergence from the natural mixture), `caution` (standard
-deviations added), `[constraints]` (floor, cap, group.<name>, max_epochs, target_tokens) and
+deviations added while searching), `distance` (cost of a unit of total variation beyond what the
+proxies covered; both are 0 by default), `[constraints]` (floor, cap, group.<name>, max_epochs, target_tokens) and
 `[available]` (tokens per domain).")]
     Optimize {
         /// Folder of a fit of your own runs.
@@ -427,6 +457,20 @@ pub(crate) enum Search {
     Descend,
     /// RegMix's own: the mean of the best of many random mixtures.
     Simulate,
+}
+
+/// A domain with its parts, `code=rust:0.3,c:0.7`.
+fn split(text: &str) -> Result<(String, BTreeMap<String, f64>), String> {
+    let wrong = || "expected a domain and its parts with shares, such as code=rust:0.3,c:0.7";
+    let (domain, parts) = text.split_once('=').ok_or_else(wrong)?;
+    let parts = (parts.split(','))
+        .map(|part| {
+            let (name, share) = part.split_once(':')?;
+            Some((name.to_owned(), share.parse().ok()?))
+        })
+        .collect::<Option<BTreeMap<String, f64>>>()
+        .ok_or_else(wrong)?;
+    Ok((domain.to_owned(), parts))
 }
 
 /// Two names with a comma between them.

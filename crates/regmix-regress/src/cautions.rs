@@ -20,7 +20,11 @@ pub(crate) fn about(observations: &Observations) -> Vec<String> {
              that uses it is a guess"
         ));
     }
-    for j in (0..names.len()).filter(|j| !unused(*j)) {
+    // One mixture throughout is told apart, target by target.
+    let varies = mixtures
+        .iter()
+        .any(|m| m.weights() != mixtures[0].weights());
+    for j in (0..names.len()).filter(|j| varies && !unused(*j)) {
         if let Some(i) = (0..j).find(|&i| proportional(column(i), column(j))) {
             out.push(format!(
                 "domains `{}` and `{}` keep the same ratio in every run: their effects cannot be \
@@ -83,5 +87,19 @@ mod tests {
         assert!(told[1].contains("`b` and `c` keep the same ratio"));
         assert!(told[2].contains("3 runs for 4 domains"));
         assert!(told[3].contains("differ by 0.1414"), "{}", told[3]);
+    }
+
+    #[test]
+    fn one_mixture_throughout_has_no_ratios_to_tell() {
+        let mixtures = "run,a,b\nr0,0.5,0.5\nr1,0.5,0.5\nr2,0.5,0.5\n";
+        let losses = "run,a\nr0,2.0\nr1,2.2\nr2,3.0\n";
+        let told = about(
+            &Observations::join(
+                MixtureTable::parse(mixtures, "m.csv".as_ref()).unwrap(),
+                ValueTable::parse(losses, "l.csv".as_ref()).unwrap(),
+            )
+            .unwrap(),
+        );
+        assert!(told.iter().all(|t| !t.contains("ratio")), "{told:?}");
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use regmix_data::Result;
 
-use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
+use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::regressor::{Ensemble, EnsembleModel, Model, Regressor, regressor};
 use crate::samples::Samples;
 
@@ -56,10 +56,17 @@ impl Contestants {
         Ok(Self { asked, singles })
     }
 
-    /// Cross-validates everything that was asked for on every target.
+    /// How many cross-validations [`judge`](Self::judge) makes.
+    pub(crate) fn jobs(&self, targets: usize) -> usize {
+        targets * self.singles.len()
+    }
+
+    /// Cross-validates everything that was asked for on every target. What
+    /// stands `beside` a target's samples is fitted with them, never judged.
     pub(crate) fn judge(
         &self,
         targets: &[&Samples<'_>],
+        beside: &[Option<&Samples<'_>>],
         cv: &CvOptions,
         watch: &(dyn Fn(usize, usize) + Sync),
     ) -> Vec<Judged> {
@@ -70,7 +77,8 @@ impl Contestants {
         let mut judged = jobs
             .par_iter()
             .map(|&(t, r)| {
-                let out = cross_validate(&*self.singles[r], targets[t], cv);
+                let beside = beside.get(t).copied().flatten();
+                let out = cross_validate_beside(&*self.singles[r], targets[t], beside, cv);
                 watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
                 out.map(Arc::new)
             })
@@ -93,21 +101,23 @@ impl Contestants {
             .collect()
     }
 
-    /// Fits one of those asked for to all rows of a target.
+    /// Fits one of those asked for to all rows of a target, `all`; `samples`
+    /// are those it was judged on.
     pub(crate) fn fit(
         &self,
         r: usize,
         samples: &Samples<'_>,
+        all: &Samples<'_>,
         judged: &Judged,
         seed: u64,
     ) -> Result<Model> {
         let Some(ensemble) = self.asked[r].ensemble() else {
-            return self.asked[r].fit(samples, seed);
+            return self.asked[r].fit(all, seed);
         };
         let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
         let weights = Ensemble::weights_of(samples.values(), &members)?;
         let models = (members.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
+            .map(|(m, weight)| Ok((weight, m.member.fit(all, seed)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
     }

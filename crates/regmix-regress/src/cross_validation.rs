@@ -141,6 +141,17 @@ pub fn cross_validate(
     samples: &Samples<'_>,
     options: &CvOptions,
 ) -> Result<CrossValidation> {
+    cross_validate_beside(regressor, samples, None, options)
+}
+
+/// As [`cross_validate`], with further samples that are fitted in every fold
+/// and never judged; but for those of a mixture that is held out.
+pub(crate) fn cross_validate_beside(
+    regressor: &dyn Regressor,
+    samples: &Samples<'_>,
+    beside: Option<&Samples<'_>>,
+    options: &CvOptions,
+) -> Result<CrossValidation> {
     if options.repeats == 0 {
         return Err(Error::input("0 repeats: expected at least 1"));
     }
@@ -159,9 +170,13 @@ pub fn cross_validate(
         .par_iter()
         .map(|(repeat, train, held)| {
             let started = Instant::now();
-            let model = regressor.fit(&samples.pick(train)?, options.seed)?;
-            let fitted = Instant::now();
             let rows: Vec<&[f64]> = held.iter().map(|&i| samples.rows()[i]).collect();
+            let mut seen = samples.pick(train)?;
+            if let Some(beside) = beside.and_then(|beside| beside.apart_from(&rows)) {
+                seen = seen.and(&beside)?;
+            }
+            let model = regressor.fit(&seen, options.seed)?;
+            let fitted = Instant::now();
             let predictions = model.predict_batch(&rows);
             let times = (
                 (fitted - started).as_secs_f64(),
@@ -227,6 +242,27 @@ mod tests {
             }
         }
         assert_ne!(cv.predictions[0], cv.predictions[1]);
+    }
+
+    #[test]
+    fn what_stands_beside_is_always_fitted_but_for_mixtures_held_out() {
+        let rows: Vec<Vec<f64>> = (0..16).map(|i| vec![f64::from(i), 0.5]).collect();
+        let values: Vec<f64> = (0..16).map(|i| f64::from(1u32 << i)).collect();
+        let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
+        // One of a mixture of its own, one of that of row 3.
+        let others = [vec![40.0, 0.5], rows[3].clone()];
+        let bits = vec![f64::from(1u32 << 20), f64::from(1u32 << 21)];
+        let beside = Samples::new(others.iter().map(Vec::as_slice), bits).unwrap();
+        let options = CvOptions::default();
+        let cv = cross_validate_beside(&Spy, &samples, Some(&beside), &options).unwrap();
+        assert_eq!(cv.predictions[0].len(), 16);
+        for (i, p) in cv.predictions[0].iter().enumerate() {
+            let seen = p.mean as u32;
+            assert_eq!(seen >> i & 1, 0, "row {i} leaked");
+            assert_eq!(seen >> 20 & 1, 1, "row {i}: not beside");
+            let with_3 = cv.folds[0].fold_of(i) == cv.folds[0].fold_of(3);
+            assert_eq!(seen >> 21 & 1, u32::from(!with_3), "row {i}");
+        }
     }
 
     #[test]

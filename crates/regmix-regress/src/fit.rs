@@ -28,6 +28,7 @@ const VERSION: u32 = 2;
 /// | `repeats` | 1 | 1 or more |
 /// | `seed` | 0 | any |
 /// | `natural` | none | a mixture over the same domains |
+/// | `earlier` | none | runs over the same domains and targets, see [`Earlier`](crate::Earlier) |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Names of the regressors to judge.
@@ -42,6 +43,9 @@ pub struct FitOptions {
     pub seed: u64,
     /// The corpus' own mixture, if known: a start and a reference for search.
     pub natural: Option<Mixture>,
+    /// Runs from before the domains changed: they are fitted beside the
+    /// others, but nothing is judged, chosen or calibrated on them.
+    pub earlier: Option<Observations>,
 }
 
 impl Default for FitOptions {
@@ -53,6 +57,7 @@ impl Default for FitOptions {
             repeats: 1,
             seed: 0,
             natural: None,
+            earlier: None,
         }
     }
 }
@@ -86,8 +91,15 @@ pub struct TargetFit {
     pub regressor: String,
     /// Its model, fitted on all rows with a measurement.
     pub model: Model,
-    /// Rows with a measurement.
+    /// Rows with a measurement, earlier runs included.
     pub rows: usize,
+    /// How many of them are earlier runs ([`FitOptions::earlier`]).
+    #[serde(default)]
+    pub earlier: usize,
+    /// The cross-validated mean absolute error of the same regressor without
+    /// the earlier runs, where there are some and it can be fitted.
+    #[serde(default)]
+    pub alone: Option<f64>,
     /// The noise of one run: root mean squared out-of-fold error, unit of the
     /// target. It holds what the model misses, too.
     pub noise: f64,
@@ -164,6 +176,9 @@ pub(crate) struct Head {
     pub(crate) version: u32,
     pub(crate) domains: DomainSet,
     pub(crate) rows: usize,
+    /// How many of the rows are earlier runs; they come last.
+    #[serde(default)]
+    pub(crate) earlier: usize,
     pub(crate) seed: u64,
     pub(crate) folds: usize,
     pub(crate) repeats: usize,
@@ -184,6 +199,7 @@ impl Head {
             version: VERSION,
             domains,
             rows,
+            earlier: options.earlier.as_ref().map_or(0, |e| e.mixtures.len()),
             seed: options.seed,
             folds: options.folds,
             repeats: options.repeats,
@@ -218,7 +234,7 @@ impl Fit {
 
     /// As [`Fit::train`], telling how far it is: `watch(done, all)` is called
     /// from several threads after every cross-validation of one regressor on
-    /// one target.
+    /// one target, and after every target's last fit.
     ///
     /// # Errors
     /// As [`Fit::train`].
@@ -275,6 +291,15 @@ impl Fit {
             checked.map_err(|e| e.in_file(&path).field(&target.target))?;
         }
         let mixtures = MixtureTable::read_csv(dir.join("mixtures.csv"))?;
+        if head.earlier > mixtures.len() {
+            return Err(Error::input(format!(
+                "{} earlier runs, but mixtures.csv has {}",
+                head.earlier,
+                mixtures.len()
+            ))
+            .in_file(&path)
+            .help("run the fit again"));
+        }
         let values = ValueTable::read_csv(dir.join("values.csv"))?;
         let fitted: Vec<&String> = head.targets.iter().map(|t| &t.target).collect();
         if values.targets().iter().ne(fitted.iter().copied()) {
@@ -340,14 +365,20 @@ impl Fit {
         &self.predictions
     }
 
-    /// The mixtures and values that were fitted.
+    /// The mixtures and values that were fitted: earlier runs, if there are
+    /// any, after the others.
     pub fn observations(&self) -> &Observations {
         &self.observations
     }
 
-    /// How many runs there are.
+    /// How many runs there are, earlier ones included.
     pub fn rows(&self) -> usize {
         self.observations.mixtures.len()
+    }
+
+    /// How many of them are earlier runs, fitted but never judged.
+    pub fn earlier(&self) -> usize {
+        self.head.earlier
     }
 
     /// Measurements that were left out, and why.

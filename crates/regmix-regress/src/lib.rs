@@ -16,7 +16,8 @@
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
-//! - [`recast`], [`Frozen`]: use of earlier runs when the domains change.
+//! - [`Earlier`], [`recast`], [`Frozen`]: use of earlier runs when the domains
+//!   change.
 //! - [`unimax`], [`effective_tokens`]: what repetition alone says.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
 //!   pieces.
@@ -98,11 +99,11 @@ pub use learning::{LearningCurve, LearningOptions, LearningPoint};
 pub use objective::{Baseline, Objective, Scorer};
 pub use pareto::{Front, ParetoPoint};
 pub use recommend::{
-    Budget, Estimate, Gap, Method, Provenance, Pull, RecommendOptions, Recommendation, Reference,
-    TargetEstimate, WeightSpread,
+    Budget, Estimate, Gap, Method, Penalties, Provenance, Pull, RecommendOptions, Recommendation,
+    Reference, TargetEstimate, WeightSpread,
 };
 pub use regressor::{Auto, Model, Prediction, Regressor};
 pub use repetition::effective_tokens;
-pub use reuse::{Frozen, Recast, recast};
+pub use reuse::{Earlier, Frozen, Recast, recast};
 pub use samples::Samples;
 pub use support::Support;

@@ -186,6 +186,24 @@ impl<'a> Samples<'a> {
         Ok(())
     }
 
+    /// These and others of the same target, after them.
+    ///
+    /// # Errors
+    /// When the others are over another number of domains.
+    pub(crate) fn and(&self, others: &Self) -> Result<Self> {
+        let values = [&self.values[..], &others.values].concat();
+        let rows = self.rows.iter().chain(&others.rows).copied();
+        Ok(Self::new(rows, values)?.with_own_domain(self.own))
+    }
+
+    /// Those that share no mixture with `others`; none where all do.
+    pub(crate) fn apart_from(&self, others: &[&[f64]]) -> Option<Self> {
+        let kept: Vec<usize> = (0..self.len())
+            .filter(|&i| others.iter().all(|other| *other != self.rows[i]))
+            .collect();
+        self.pick(&kept).ok()
+    }
+
     /// The samples at some places, which may repeat (a bootstrap).
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use regmix_data::{Mixture, Result};
 
 use crate::fit::Fit;
 use crate::metrics::quantile;
-use crate::objective::{Objective, Scorer};
+use crate::objective::{Objective, Reach, Scorer};
 
 /// Whether a prediction at a mixture rests on proxies or is extrapolation.
 ///
@@ -25,9 +25,10 @@ use crate::objective::{Objective, Scorer};
 /// optimum there may be made by the model. Nothing is changed by the flag. A
 /// search can be kept away from such places beforehand, by penalties that are
 /// part of the stated objective: [`RecommendOptions::caution`] adds standard
-/// deviations to the value, [`RecommendOptions::kl`] divergence from the
-/// natural mixture.
+/// deviations to the value, [`RecommendOptions::distance`] a cost of what is
+/// far, [`RecommendOptions::kl`] divergence from the natural mixture.
 ///
+/// [`RecommendOptions::distance`]: crate::RecommendOptions::distance
 /// [`RecommendOptions::caution`]: crate::RecommendOptions::caution
 /// [`RecommendOptions::kl`]: crate::RecommendOptions::kl
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,28 @@ pub struct Support {
 }
 
 impl Fit {
+    /// The distance of every proxy to its nearest neighbour.
+    fn neighbours(&self) -> Vec<f64> {
+        let all = self.observations().mixtures.mixtures();
+        (0..all.len())
+            .map(|i| {
+                let others = (0..all.len()).filter(|&j| j != i);
+                others
+                    .map(|j| all[i].tv_distance(&all[j]))
+                    .fold(f64::INFINITY, f64::min)
+            })
+            .collect()
+    }
+
+    /// What the proxies covered, by the rule of [`Support`].
+    pub(crate) fn reach(&self) -> Reach {
+        let proxies = self.observations().mixtures.mixtures().iter();
+        Reach::new(
+            proxies.map(|m| m.weights().to_vec()).collect(),
+            quantile(&self.neighbours(), 0.95),
+        )
+    }
+
     /// How well the proxies support a prediction of an objective at a
     /// mixture. Cost O(n² D) for n runs.
     ///
@@ -74,15 +97,7 @@ impl Fit {
                 nearest = (run, distance);
             }
         }
-        let all = proxies.mixtures();
-        let neighbours: Vec<f64> = (0..all.len())
-            .map(|i| {
-                let others = (0..all.len()).filter(|&j| j != i);
-                others
-                    .map(|j| all[i].tv_distance(&all[j]))
-                    .fold(f64::INFINITY, f64::min)
-            })
-            .collect();
+        let neighbours = self.neighbours();
         let limit = quantile(&neighbours, 0.95);
         let sd = scorer.predict(mixture.weights()).sd;
         let sd_limit = scorer.usual_sd(self);

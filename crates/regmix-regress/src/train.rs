@@ -1,5 +1,8 @@
 //! Training a [`Fit`]: judge, choose, fit.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use regmix_data::table::Observations;
@@ -12,6 +15,7 @@ use crate::fit::{Choice, Dropped, Fit, FitOptions, Head, OutOfFold, TargetFit, m
 use crate::league::{AUTO, Entry, League};
 use crate::metrics::{mse, variance};
 use crate::regressor::{ConstantModel, Model};
+use crate::reuse::together;
 use crate::samples::Samples;
 
 pub(crate) fn train(
@@ -25,7 +29,11 @@ pub(crate) fn train(
     });
     let contestants = Contestants::new(wanted.map(String::as_str))?;
     let domains = observations.mixtures.domains().clone();
-    let mut head = Head::new(domains, observations.mixtures.len(), options)?;
+    let all = match &options.earlier {
+        Some(earlier) => together(observations, earlier).map_err(|e| e.field("earlier"))?,
+        None => observations.clone(),
+    };
+    let mut head = Head::new(domains, all.mixtures.len(), options)?;
     let names = observations.values.targets();
     if names.is_empty() {
         return Err(Error::input(
@@ -43,17 +51,27 @@ pub(crate) fn train(
         note_dropped(observations, t, &mut head.dropped);
         usable.push(enough(observations, t, target)?);
     }
-    head.warnings = crate::cautions::about(observations);
+    head.warnings = crate::cautions::about(&all);
     let samples: Vec<&Samples<'_>> = usable.iter().map(|(_, samples)| samples).collect();
+    // Earlier runs have no value of a target that came with the new ones.
+    let before: Vec<Option<Samples<'_>>> = (0..names.len())
+        .map(|t| measured(options.earlier.as_ref()?, t).ok().map(|(_, s)| s))
+        .collect();
+    let beside: Vec<Option<&Samples<'_>>> = before.iter().map(Option::as_ref).collect();
     let cv = CvOptions {
         folds: options.folds,
         repeats: options.repeats,
         seed: options.seed,
     };
-    let judged = contestants.judge(&samples, &cv, watch);
+    let (judging, fits) = (contestants.jobs(names.len()), names.len());
+    let judged = contestants.judge(&samples, &beside, &cv, &|done, _| {
+        watch(done, judging + fits);
+    });
     let mut entries = Vec::new();
     let mut predictions = Vec::new();
     let mut winners = Vec::new();
+    // By regressor: the targets it does not fit, and why not the first.
+    let mut unfit: BTreeMap<usize, (Vec<String>, &Error)> = BTreeMap::new();
     for ((target, (places, samples)), judged) in names.iter().zip(&usable).zip(&judged) {
         let mut table: Vec<(usize, &CrossValidation)> = Vec::new();
         for (r, (regressor, result)) in contestants.asked.iter().zip(&judged.asked).enumerate() {
@@ -61,9 +79,8 @@ pub(crate) fn train(
                 Ok(cv) => table.push((r, cv)),
                 Err(e) if contestants.asked.len() > 1 && !named(options, regressor.name()) => {
                     if !samples.same_value() {
-                        let name = regressor.name();
-                        head.warnings
-                            .push(format!("`{name}` does not fit `{target}`: {e}"));
+                        let (targets, _) = (unfit.entry(r)).or_insert_with(|| (Vec::new(), e));
+                        targets.push(format!("`{target}`"));
                     }
                 }
                 Err(e) => return Err(e.clone().field(target)),
@@ -104,35 +121,89 @@ pub(crate) fn train(
         let means: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
         winners.push((r, mse(samples.values(), &means).sqrt(), factor));
     }
+    for (r, (targets, e)) in &unfit {
+        let name = contestants.asked[*r].name();
+        let targets = targets.join(", ");
+        head.warnings
+            .push(format!("`{name}` does not fit {targets}: {e}"));
+    }
+    let with: Vec<f64> = entries.iter().filter(|e| e.chosen).map(|e| e.mae).collect();
+    let done = AtomicUsize::new(judging);
     head.targets = (0..names.len())
         .into_par_iter()
         .map(|t| {
             let (r, noise, factor) = winners[t];
             let samples = &usable[t].1;
+            let all = match &before[t] {
+                Some(before) => samples.and(before)?,
+                None => samples.clone(),
+            };
             let model = if samples.same_mixture() {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
             } else if !samples.same_value() {
-                let model = contestants.fit(r, samples, &judged[t], options.seed);
+                let model = contestants.fit(r, samples, &all, &judged[t], options.seed);
                 model.map(|m| m.calibrated(factor))
             } else {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
             };
+            let regressor = contestants.asked[r].name().to_owned();
+            let alone = (before[t].as_ref()).and_then(|_| alone(&regressor, samples, &cv));
+            watch(done.fetch_add(1, Ordering::Relaxed) + 1, judging + fits);
             Ok(TargetFit {
                 target: names[t].clone(),
-                regressor: contestants.asked[r].name().to_owned(),
+                regressor,
                 model: model.map_err(|e| e.field(&names[t]))?,
-                rows: samples.len(),
+                rows: all.len(),
+                earlier: all.len() - samples.len(),
+                alone,
                 noise,
-                repeat_noise: samples.repeat_noise(),
+                repeat_noise: all.repeat_noise(),
             })
         })
         .collect::<Result<_>>()?;
+    warn_of_harm(&mut head, &with);
     Ok(Fit {
         head,
         league: League::new(entries),
         predictions,
-        observations: observations.clone(),
+        observations: all,
     })
+}
+
+/// The mean absolute error of a regressor fitted to new runs alone, over the
+/// same folds; none where those are too few for it.
+fn alone(name: &str, samples: &Samples<'_>, cv: &CvOptions) -> Option<f64> {
+    let contestants = Contestants::new([name]).ok()?;
+    let judged = contestants.judge(&[samples], &[], cv, &|_, _| ());
+    let place = contestants.asked.iter().position(|r| r.name() == name)?;
+    let cv = judged[0].asked[place].as_ref().ok()?;
+    let entry = Entry::new(name, "", samples.values(), cv);
+    entry.mae.is_finite().then_some(entry.mae)
+}
+
+/// How much larger an error must be to count as larger.
+const HARM: f64 = 1.05;
+
+/// Warns where earlier runs make errors larger; `with` are the errors that
+/// were made with them.
+fn warn_of_harm(head: &mut Head, with: &[f64]) {
+    let harmed: Vec<String> = (head.targets.iter().zip(with))
+        .filter_map(|(t, with)| Some((t, t.alone?, *with)))
+        .filter(|(_, alone, with)| *with > HARM * alone)
+        .map(|(t, alone, with)| {
+            format!(
+                "`{}` (mean absolute error {with:.4} with them, {alone:.4} without)",
+                t.target
+            )
+        })
+        .collect();
+    if !harmed.is_empty() {
+        head.warnings.push(format!(
+            "the earlier runs make these worse: {}; were they trained like the new ones, with the \
+             same tokenizer and validation text?",
+            harmed.join(", ")
+        ));
+    }
 }
 
 fn named(options: &FitOptions, name: &str) -> bool {

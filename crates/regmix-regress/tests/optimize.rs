@@ -9,7 +9,8 @@ use regmix_data::table::{Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_regress::search::Surface;
 use regmix_regress::{
-    Baseline, Bound, Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
+    Baseline, Bound, Budget, Constraints, Fit, Front, Method, Objective, RecommendOptions,
+    Recommendation,
 };
 
 fn options() -> RecommendOptions {
@@ -117,6 +118,49 @@ fn divergence_pulls_towards_the_natural_mixture() {
 }
 
 #[test]
+fn distance_keeps_a_search_where_proxies_were() {
+    let fit = fit();
+    // The best for code alone is nearly all code, where no proxy is.
+    let at = |distance: f64, method: Method| {
+        fit.recommend(&RecommendOptions {
+            objective: Objective::parse("code"),
+            distance,
+            method,
+            ..options()
+        })
+        .unwrap()
+    };
+    let free = at(0.0, Method::Descend);
+    assert!(free.penalties.is_none());
+    assert!(free.support.far, "{:?}", free.support);
+    let found = [0.05, 0.5, 20.0].map(|k| at(k, Method::Descend));
+    let distances: Vec<f64> = found.iter().map(|r| r.support.distance).collect();
+    assert!(distances[0] <= free.support.distance + 1e-6);
+    assert!(
+        distances.is_sorted_by(|a, b| *a >= *b - 1e-6),
+        "{distances:?}"
+    );
+    // Dear enough, it holds, but for the rounded corners.
+    assert!(distances[2] < free.support.limit + 0.01, "{distances:?}");
+    // The objective is reported without the penalty, which is told beside it.
+    assert!(found[2].predicted.mean >= free.predicted.mean - 1e-9);
+    let told = found[1].penalties.as_ref().unwrap();
+    assert_eq!((told.distance, told.caution), (0.5, 0.0));
+    assert!((told.cost - 0.5 * told.beyond).abs() < 1e-12);
+
+    // A penalised search beats all others on the penalised value.
+    let scorer = fit.scorer(&Objective::parse("code")).unwrap();
+    let scorer = scorer.with_distance(0.5, &fit).unwrap();
+    let value = |r: &Recommendation| scorer.value(r.mixture.weights());
+    let drawn = at(0.5, Method::Simulate);
+    for other in [&free, &found[0], &found[2], &drawn] {
+        assert!(value(&found[1]) <= value(other) + 1e-4, "{found:?}");
+    }
+    assert!(drawn.penalties.is_some());
+    assert!(scorer.clone().with_distance(-1.0, &fit).is_err());
+}
+
+#[test]
 fn derivatives_of_penalised_objectives_match_differences() {
     let fit = fit();
     let natural = fit.natural().unwrap();
@@ -127,10 +171,16 @@ fn derivatives_of_penalised_objectives_match_differences() {
         Objective::Mean.maximize(),
         Objective::Worst(Baseline::None),
     ];
-    let w = [0.2, 0.3, 0.1, 0.4];
-    for objective in objectives {
+    let inside = [0.2, 0.3, 0.1, 0.4];
+    let beyond = [0.02, 0.93, 0.03, 0.02];
+    let all = objectives
+        .into_iter()
+        .flat_map(|o| [(o.clone(), inside), (o, beyond)]);
+    for (objective, w) in all {
         let scorer = fit.scorer(&objective).unwrap();
-        let scorer = scorer.with_caution(1.5).with_kl(0.3, &natural).unwrap();
+        let scorer = (scorer.with_caution(1.5).with_kl(0.3, &natural))
+            .and_then(|scorer| scorer.with_distance(0.7, &fit))
+            .unwrap();
         let (value, gradient) = scorer.value_and_gradient(&w);
         assert_eq!(value, scorer.value(&w));
         let gradient = gradient.unwrap();

@@ -12,8 +12,8 @@ mod watch;
 
 pub use demo::DemoCorpus;
 pub use steps::{
-    Plan, RunCounts, SecondSize, Status, fit_watched, learning_watched, next_runs, optimize_file,
-    optimize_with, pareto, plan, recommend_watched,
+    Plan, RunCounts, SecondSize, Status, earlier_runs, fit_watched, learning_watched, next_runs,
+    optimize_file, optimize_with, pareto, plan, predict_file, recommend_watched,
 };
 pub use study::{Context, STUDY_FILE, Study, natural_mixture};
 pub use watch::{Silent, Unit, Watch};

@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use regmix_data::Result;
 use regmix_dynamic::TargetRun;
 use regmix_regress::NextOptions;
-use regmix_study::config::ScheduleMode;
+use regmix_study::config::{EarlierSection, ScheduleMode};
 use regmix_study::{Context, Plan, SecondSize, Study};
 
 use crate::args::{Args, Command, Format, Mode};
@@ -100,6 +100,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             losses,
             out,
             regressors,
+            folds,
+            repeats,
+            earlier_mixtures,
+            earlier_losses,
+            split,
             learning_curve,
             seed,
             redo,
@@ -111,6 +116,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                     losses,
                     out,
                     regressors: regressors.clone(),
+                    folds: *folds,
+                    repeats: *repeats,
+                    earlier: (earlier_mixtures.as_ref().zip(earlier_losses.as_ref())).map(
+                        |(mixtures, losses)| EarlierSection {
+                            mixtures: mixtures.clone(),
+                            losses: losses.clone(),
+                            split: split.iter().cloned().collect(),
+                        },
+                    ),
                     learning_curve: *learning_curve,
                     seed: *seed,
                     redo: *redo,
@@ -122,8 +136,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             fit,
             mixtures,
             out,
+            means_only,
             redo,
-        } => regress::predict(&session, fit.as_deref(), mixtures, out.as_deref(), *redo),
+        } => match out {
+            Some(out) => {
+                regress::predict_into(&session, fit.as_deref(), mixtures, out, *means_only, *redo)
+            }
+            None => regress::predict(&session, fit.as_deref(), mixtures),
+        },
         Command::Optimize {
             fit,
             objective,

@@ -11,9 +11,10 @@ use regmix_regress::search::SimulateOptions;
 use regmix_regress::{
     Fit, FitOptions, LearningOptions, Method, NextOptions, Objective, RecommendOptions,
 };
-use regmix_study::config::ObjectiveFile;
+use regmix_study::config::{EarlierSection, ObjectiveFile};
 use regmix_study::{
-    fit_watched, learning_watched, next_runs, optimize_file, pareto, recommend_watched,
+    earlier_runs, fit_watched, learning_watched, next_runs, optimize_file, pareto, predict_file,
+    recommend_watched,
 };
 
 use super::{Session, show};
@@ -25,6 +26,9 @@ pub(super) struct Tables<'a> {
     pub(super) losses: &'a Path,
     pub(super) out: &'a Path,
     pub(super) regressors: Option<Vec<String>>,
+    pub(super) folds: usize,
+    pub(super) repeats: usize,
+    pub(super) earlier: Option<EarlierSection>,
     pub(super) learning_curve: bool,
     pub(super) seed: u64,
     pub(super) redo: bool,
@@ -38,25 +42,34 @@ pub(super) fn fit_tables(session: &Session<'_>, tables: Tables<'_>) -> Result<Ex
     .map_err(|e| e.in_file(tables.losses))?;
     unclaimed(&tables.out.join("fit.json"), tables.redo)?;
     let mut options = FitOptions {
+        folds: tables.folds,
+        repeats: tables.repeats,
         seed: tables.seed,
         ..FitOptions::default()
     };
-    if let Some(regressors) = tables.regressors {
-        options.regressors = regressors;
+    let asked = tables.regressors;
+    if let Some(regressors) = &asked {
+        options.regressors.clone_from(regressors);
     }
     session.tell(&format!(
         "fitting {} runs, {} targets",
         observations.mixtures.len(),
         observations.values.targets().len()
     ));
+    options.earlier = (tables.earlier.as_ref())
+        .map(|earlier| earlier_runs(earlier, &observations, &session.display))
+        .transpose()?;
     let fit = fit_watched(&observations, &options, &session.display)?;
     fit.save(tables.out)?;
     let curve = match tables.learning_curve {
         true => {
-            let options = LearningOptions {
+            let mut options = LearningOptions {
                 seed: tables.seed,
                 ..LearningOptions::default()
             };
+            if let Some(regressors) = asked {
+                options.regressors = regressors;
+            }
             let curve = learning_watched(&fit, &options, &session.display)?;
             curve.write_csv(tables.out.join("learning.csv"))?;
             Some(curve)
@@ -67,39 +80,47 @@ pub(super) fn fit_tables(session: &Session<'_>, tables: Tables<'_>) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
+fn given_fit(session: &Session<'_>, fit: Option<&Path>) -> Result<Fit> {
+    match fit {
+        Some(folder) => Fit::load(folder),
+        None => session.study()?.load_fit(),
+    }
+}
+
+pub(super) fn predict_into(
+    session: &Session<'_>,
+    fit: Option<&Path>,
+    mixtures: &Path,
+    out: &Path,
+    means_only: bool,
+    redo: bool,
+) -> Result<ExitCode> {
+    unclaimed(out, redo)?;
+    let fit = given_fit(session, fit)?;
+    predict_file(&fit, mixtures, out, means_only, &session.display)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) fn predict(
     session: &Session<'_>,
     fit: Option<&Path>,
     mixtures: &Path,
-    out: Option<&Path>,
-    redo: bool,
 ) -> Result<ExitCode> {
-    if let Some(path) = out {
-        unclaimed(path, redo)?;
-    }
-    let fit = match fit {
-        Some(folder) => Fit::load(folder)?,
-        None => session.study()?.load_fit()?,
-    };
+    let fit = given_fit(session, fit)?;
     let table = MixtureTable::read_csv(mixtures)?;
     let predicted = fit
         .predict_table(&table)
         .map_err(|e| in_file_if_none(e, mixtures))?;
-    match out {
-        Some(path) => predicted.write_csv(path)?,
-        None => {
-            let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
-                .zip(predicted.rows())
-                .map(|(run, row)| {
-                    let values = predicted.targets().iter().zip(row);
-                    std::iter::once(("run", run.as_str().into()))
-                        .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
-                        .collect()
-                })
-                .collect();
-            session.result(&rows, || predicted.to_csv())?;
-        }
-    }
+    let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
+        .zip(predicted.rows())
+        .map(|(run, row)| {
+            let values = predicted.targets().iter().zip(row);
+            std::iter::once(("run", run.as_str().into()))
+                .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
+                .collect()
+        })
+        .collect();
+    session.result(&rows, || predicted.to_csv())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,10 +1,10 @@
 //! Results in words and tables.
 
+mod fitted;
+
 use regmix_data::Result;
 use regmix_data::tokenize::Summary;
-use regmix_regress::{
-    AUTO, Bound, Entry, Estimate, Fit, Front, LearningCurve, NextRun, Objective, Recommendation,
-};
+use regmix_regress::{Bound, Estimate, Front, NextRun, Objective, Recommendation};
 use regmix_study::check::{Comparison, TargetCheck, Verdict};
 use regmix_study::{RunCounts, Status, Study};
 
@@ -12,6 +12,8 @@ use super::Session;
 use crate::args::Format;
 use crate::output::print;
 use crate::output::table::table;
+
+pub(super) use fitted::{fitted, league_text};
 
 /// Domains of a front in a table for people.
 const SHOWN: usize = 8;
@@ -48,117 +50,6 @@ pub(super) fn tokenized(session: &Session<'_>, summary: &Summary) -> Result<()> 
         summary.duplicates,
     ));
     Ok(())
-}
-
-/// The league, and the learning curve if it was asked for.
-pub(super) fn fitted(
-    session: &Session<'_>,
-    fit: &Fit,
-    curve: Option<&LearningCurve>,
-) -> Result<()> {
-    let Some(curve) = curve else {
-        return session.result(&fit.league().entries(), || league_text(fit));
-    };
-    let both = serde_json::json!({
-        "league": fit.league().entries(),
-        "learning": curve.points(),
-    });
-    session.result(&both, || league_text(fit) + "\n" + &learning_text(curve))
-}
-
-/// Means over targets by the number of runs.
-fn learning_text(curve: &LearningCurve) -> String {
-    let rows = curve.means().map(|p| {
-        let spread = |mean: f64, sd: f64| match mean.is_nan() {
-            true => "-".to_owned(),
-            false => format!("{mean:.4} ± {sd:.4}"),
-        };
-        vec![
-            p.regressor.clone(),
-            p.runs.to_string(),
-            if p.extrapolated { "law" } else { "measured" }.to_owned(),
-            spread(p.spearman, p.spearman_sd),
-            spread(p.mae, p.mae_sd),
-        ]
-    });
-    let mut text = String::from("By number of runs, judged on runs that were not fitted:\n");
-    text.push_str(&table(
-        &["regressor", "runs", "by", "Spearman", "MAE"],
-        rows,
-    ));
-    for note in curve.notes() {
-        text.push_str(&format!("note: {note}\n"));
-    }
-    text + &curve.summary() + "\n"
-}
-
-/// Means over targets per regressor, and who was chosen where.
-pub(super) fn league_text(fit: &Fit) -> String {
-    let league = fit.league();
-    let mut names = league.regressors();
-    names.sort_by(|a, b| {
-        league
-            .average(a, |e| e.mae)
-            .total_cmp(&league.average(b, |e| e.mae))
-    });
-    let rows = names.into_iter().map(|name| {
-        let mean = |get: fn(&Entry) -> f64, digits: usize| {
-            let x = league.average(name, get);
-            if x.is_nan() {
-                "-".to_owned()
-            } else {
-                format!("{x:.digits$}")
-            }
-        };
-        let own = league.entries().iter().filter(|e| e.regressor == name);
-        let chosen = own.filter(|e| e.chosen).count();
-        vec![
-            name.to_owned(),
-            mean(|e| e.spearman, 4),
-            mean(|e| e.mae, 4),
-            mean(|e| e.r2, 4),
-            mean(|e| e.regret, 4),
-            mean(|e| e.optimism, 4),
-            mean(|e| 100.0 * e.coverage90, 0),
-            mean(|e| e.sd_rank, 2),
-            mean(|e| e.fit_seconds, 3),
-            if name == AUTO {
-                "-".to_owned()
-            } else {
-                format!("{chosen}/{}", fit.targets().len())
-            },
-        ]
-    });
-    let mut text = format!(
-        "Cross-validated on {} runs, means over {} targets:\n",
-        fit.rows(),
-        fit.targets().len()
-    );
-    text.push_str(&table(
-        &[
-            "regressor",
-            "Spearman",
-            "MAE",
-            "R2",
-            "regret",
-            "optimism",
-            "in 90% (%)",
-            "sd~error",
-            "fit (s)",
-            "chosen",
-        ],
-        rows,
-    ));
-    for dropped in fit.dropped() {
-        text.push_str(&format!(
-            "left out: run {} for {}: {}\n",
-            dropped.run, dropped.target, dropped.reason
-        ));
-    }
-    for warning in fit.warnings() {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    text
 }
 
 pub(super) fn mixture(found: &Recommendation) -> String {
@@ -217,6 +108,12 @@ pub(super) fn mixture(found: &Recommendation) -> String {
         text.push_str(&format!(
             "pulled towards the {} mixture ({} per nat): {:.4} nats from it\n",
             pull.towards, pull.strength, pull.divergence
+        ));
+    }
+    if let Some(p) = &found.penalties {
+        text.push_str(&format!(
+            "searched with {} standard deviations and {} per unit of distance beyond the proxies ({:.3} beyond) added: {:.4} at the found mixture\n",
+            p.caution, p.distance, p.beyond, p.cost
         ));
     }
     for w in &found.weights {

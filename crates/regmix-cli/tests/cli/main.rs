@@ -2,9 +2,11 @@
 //! and exit code out.
 
 mod bad_corpus;
+mod bad_runs;
 mod bad_shards;
 mod bad_study;
 mod bad_tables;
+mod earlier;
 mod fixture;
 mod help;
 #[cfg(unix)]

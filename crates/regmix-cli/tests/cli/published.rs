@@ -77,6 +77,29 @@ fn the_published_tables_are_fitted_predicted_and_searched() {
         .count();
     assert_eq!(predicted.lines().count(), rows);
 
+    // Means alone are the same, without the other columns.
+    let means = [
+        "--mixtures",
+        &mixtures,
+        "--means-only",
+        "--out",
+        "means.csv",
+    ];
+    fixture.ok(&[&["predict", "--fit", "fit"][..], &means].concat());
+    let first = |text: &str, column: usize| {
+        let row = text.lines().nth(7).unwrap();
+        row.split(',').nth(column).unwrap().parse::<f64>().unwrap()
+    };
+    let means = fixture.text("means.csv");
+    assert_eq!(means.lines().count(), rows);
+    assert_eq!(
+        means.lines().next().unwrap().split(',').count(),
+        1 + targets
+    );
+    for t in 0..targets {
+        assert!((first(&means, 1 + t) - first(&predicted, 1 + 2 * t)).abs() < 1e-6);
+    }
+
     let search = [
         "--format",
         "json",

@@ -24,7 +24,7 @@ mod raw;
 mod tests;
 
 pub use raw::{RunRow, RunRows};
-use raw::{read_text, render, strip_all, unique};
+use raw::{once, read_text, render, strip_all, unique};
 
 /// How far from 1 a row of weights may sum: published tables are rounded to
 /// three decimals, so their rows sum to 0.996 to 1.003.
@@ -47,6 +47,33 @@ pub struct MixtureTable {
     domains: DomainSet,
     runs: Vec<String>,
     mixtures: Vec<Mixture>,
+}
+
+/// The domains that columns name, in the plain or the published layout.
+fn domains_of(columns: &[String], path: &Path) -> Result<DomainSet> {
+    let names = strip_all(columns, "train_the_pile_", "");
+    let names = strip_all(&names, "train_", "");
+    (names.iter().map(Domain::new))
+        .collect::<Result<Vec<_>>>()
+        .and_then(DomainSet::new)
+        .map_err(|e| e.in_file(path).line(1))
+}
+
+/// A row of weights, scaled to sum 1.
+fn mixture_of(row: &RunRow, domains: &DomainSet, path: &Path) -> Result<Mixture> {
+    let sum: f64 = row.values.iter().sum();
+    let mixture = Mixture::normalized(domains.clone(), row.values.clone())
+        .map_err(|e| e.in_file(path).line(row.line))?;
+    if (sum - 1.0).abs() > ROW_TOLERANCE {
+        return Err(Error::input(format!(
+            "weights of run `{}` sum to {sum:.4}, expected 1 (within {ROW_TOLERANCE})",
+            row.run
+        ))
+        .in_file(path)
+        .line(row.line)
+        .help("weights are shares of tokens: rescale the row, or remove it"));
+    }
+    Ok(mixture)
 }
 
 impl MixtureTable {
@@ -89,35 +116,68 @@ impl MixtureTable {
     /// As [`MixtureTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let raw = RunRows::parse_unique(text, path)?;
-        let names = strip_all(&raw.columns, "train_the_pile_", "");
-        let names = strip_all(&names, "train_", "");
-        let domains = names
-            .iter()
-            .map(Domain::new)
-            .collect::<Result<Vec<_>>>()
-            .and_then(DomainSet::new)
-            .map_err(|e| e.in_file(path).line(1))?;
-        let mut mixtures = Vec::with_capacity(raw.rows.len());
-        for row in &raw.rows {
-            let sum: f64 = row.values.iter().sum();
-            let mixture = Mixture::normalized(domains.clone(), row.values.clone())
-                .map_err(|e| e.in_file(path).line(row.line))?;
-            if (sum - 1.0).abs() > ROW_TOLERANCE {
-                return Err(Error::input(format!(
-                    "weights of run `{}` sum to {sum:.4}, expected 1 (within {ROW_TOLERANCE})",
-                    row.run
-                ))
-                .in_file(path)
-                .line(row.line)
-                .help("weights are shares of tokens: rescale the row, or remove it"));
-            }
-            mixtures.push(mixture);
-        }
+        let domains = domains_of(&raw.columns, path)?;
+        let mixtures = (raw.rows.iter())
+            .map(|row| mixture_of(row, &domains, path))
+            .collect::<Result<_>>()?;
         Ok(Self {
             domains,
             runs: raw.rows.into_iter().map(|r| r.run).collect(),
             mixtures,
         })
+    }
+
+    /// Reads a CSV file a part at a time, for tables that are too large to
+    /// hold: `each` is given up to `rows` mixtures, in order. Returns how many
+    /// there were in all.
+    ///
+    /// # Errors
+    /// As [`MixtureTable::read_csv`], where parts before the error were given
+    /// to `each` already; and those of `each`.
+    pub fn read_parts(
+        path: impl AsRef<Path>,
+        rows: usize,
+        mut each: impl FnMut(Self) -> Result<()>,
+    ) -> Result<usize> {
+        let path = path.as_ref();
+        let text = read_text(path)?;
+        let mut count = 0;
+        let mut part: Vec<(String, Mixture)> = Vec::new();
+        let mut seen = BTreeMap::new();
+        let table = |part: Vec<(String, Mixture)>, domains: &DomainSet| {
+            let (runs, mixtures) = part.into_iter().unzip();
+            Self {
+                domains: domains.clone(),
+                runs,
+                mixtures,
+            }
+        };
+        let known = std::cell::OnceCell::new();
+        RunRows::visit(
+            &text,
+            path,
+            |_, columns| {
+                let _ = known.set(domains_of(columns, path)?);
+                Ok(())
+            },
+            |row| {
+                // The header comes first.
+                let Some(known) = known.get() else {
+                    return Ok(());
+                };
+                once(&mut seen, &row, path)?;
+                part.push((row.run.clone(), mixture_of(&row, known, path)?));
+                count += 1;
+                match part.len() == rows.max(1) {
+                    true => each(table(std::mem::take(&mut part), known)),
+                    false => Ok(()),
+                }
+            },
+        )?;
+        if let (false, Some(domains)) = (part.is_empty(), known.get()) {
+            each(table(part, domains))?;
+        }
+        Ok(count)
     }
 
     /// The table as CSV text, `run,<domain>…`.

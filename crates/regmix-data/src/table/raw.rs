@@ -59,6 +59,34 @@ impl RunRows {
     /// # Errors
     /// As [`RunRows::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let (mut key, mut columns, mut rows) = (String::new(), Vec::new(), Vec::new());
+        Self::visit(
+            text,
+            path,
+            |name, names| {
+                key = name.to_owned();
+                columns = names.to_vec();
+                Ok(())
+            },
+            |row| {
+                rows.push(row);
+                Ok(())
+            },
+        )?;
+        Ok(Self { key, columns, rows })
+    }
+
+    /// Reads CSV text row by row: `header` is given the names of the first
+    /// column and of the others, `row` every row.
+    ///
+    /// # Errors
+    /// As [`RunRows::read_csv`], and those of the two.
+    pub(super) fn visit(
+        text: &str,
+        path: &Path,
+        header: impl FnOnce(&str, &[String]) -> Result<()>,
+        mut each: impl FnMut(RunRow) -> Result<()>,
+    ) -> Result<()> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
@@ -73,8 +101,8 @@ impl RunRows {
             };
             Error::input(problem).in_file(path).line(line)
         };
-        let header = reader.headers().map_err(bad)?.clone();
-        if header.len() < 2 {
+        let names = reader.headers().map_err(bad)?.clone();
+        if names.len() < 2 {
             return Err(Error::input(
                 "expected a header with a run column and at least one further column",
             )
@@ -82,9 +110,10 @@ impl RunRows {
             .line(1)
             .help("the layout is `run,<domain>,<domain>…`, separated by commas"));
         }
-        let columns: Vec<String> = header.iter().skip(1).map(str::to_owned).collect();
+        let columns: Vec<String> = names.iter().skip(1).map(str::to_owned).collect();
         unique(&columns).map_err(|e| e.in_file(path).line(1))?;
-        let mut rows: Vec<RunRow> = Vec::new();
+        header(&names[0], &columns)?;
+        let mut empty = true;
         for record in reader.records() {
             let record = record.map_err(bad)?;
             let line = record.position().map_or(0, csv::Position::line);
@@ -101,34 +130,25 @@ impl RunRows {
                 });
             }
             let run = record[0].to_owned();
-            rows.push(RunRow { line, run, values });
+            each(RunRow { line, run, values })?;
+            empty = false;
         }
-        if rows.is_empty() {
+        if empty {
             return Err(
                 Error::input("no rows below the header: expected one per run")
                     .in_file(path)
                     .line(1),
             );
         }
-        Ok(Self {
-            key: header[0].to_owned(),
-            columns,
-            rows,
-        })
+        Ok(())
     }
 
     /// As [`RunRows::parse`], for tables with one row per run.
     pub(super) fn parse_unique(text: &str, path: &Path) -> Result<Self> {
         let table = Self::parse(text, path)?;
-        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-        for RunRow { line, run, .. } in &table.rows {
-            if let Some(first) = seen.insert(run, *line) {
-                return Err(Error::input(format!(
-                    "run `{run}` is already on line {first}: expected every run once"
-                ))
-                .in_file(path)
-                .line(*line));
-            }
+        let mut seen = BTreeMap::new();
+        for row in &table.rows {
+            once(&mut seen, row, path)?;
         }
         Ok(table)
     }
@@ -151,6 +171,19 @@ impl RunRows {
                 .expect(ok);
         }
         String::from_utf8(writer.into_inner().expect(ok)).expect("CSV of strings is UTF-8")
+    }
+}
+
+/// Refuses a run that was there before.
+pub(super) fn once(seen: &mut BTreeMap<String, u64>, row: &RunRow, path: &Path) -> Result<()> {
+    match seen.insert(row.run.clone(), row.line) {
+        None => Ok(()),
+        Some(first) => Err(Error::input(format!(
+            "run `{}` is already on line {first}: expected every run once",
+            row.run
+        ))
+        .in_file(path)
+        .line(row.line)),
     }
 }
 

@@ -94,3 +94,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_table_in_parts_is_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.csv");
+    let mut text = "run,a,b\n".to_owned();
+    for i in 0..10 {
+        text += &format!(
+            "r{i},{},{}\n",
+            0.05 * f64::from(i),
+            1.0 - 0.05 * f64::from(i)
+        );
+    }
+    std::fs::write(&path, &text).unwrap();
+    let whole = MixtureTable::read_csv(&path).unwrap();
+    for rows in [1, 3, 5, 10, 99] {
+        let mut all = Vec::new();
+        let count = MixtureTable::read_parts(&path, rows, |part| {
+            assert!(part.len() <= rows);
+            assert_eq!(part.domains(), whole.domains());
+            all.extend(part.iter().map(|(run, m)| (run.to_owned(), m.clone())));
+            Ok(())
+        });
+        assert_eq!(count.unwrap(), 10);
+        let joined = MixtureTable::new(whole.domains().clone(), all).unwrap();
+        assert_eq!(joined, whole);
+    }
+    std::fs::write(&path, text + "r3,0.5,0.5\n").unwrap();
+    let err = MixtureTable::read_parts(&path, 2, |_| Ok(())).unwrap_err();
+    assert_eq!(err.line_number(), Some(12), "{err}");
+}

@@ -56,6 +56,8 @@ struct Column<'a> {
     samples: Samples<'a>,
     /// The place in `samples` of every run that has a value.
     place: Vec<Option<usize>>,
+    /// Places in `samples` of earlier runs: fitted always, judged never.
+    earlier: Vec<usize>,
 }
 
 impl Column<'_> {
@@ -66,12 +68,14 @@ impl Column<'_> {
 
 pub(super) fn measure(
     observations: &Observations,
+    earlier: usize,
     regressors: &[Box<dyn Regressor>],
     options: &LearningOptions,
     watch: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Measurements> {
-    let splits = splits(observations, options)?;
-    let columns = columns(observations)?;
+    let new = observations.mixtures.len() - earlier;
+    let splits = splits(observations, new, options)?;
+    let columns = columns(observations, new)?;
     let mut notes = Vec::new();
     let mut sizes = Vec::new();
     for size in 0..=PARTS.len() {
@@ -119,7 +123,7 @@ pub(super) fn measure(
     if out.iter().all(|(_, sizes)| sizes.is_empty()) {
         return Err(Error::input(format!(
             "no learning curve of {} runs: {}",
-            observations.mixtures.len(),
+            new,
             notes.join("; ")
         ))
         .help("train more proxies"));
@@ -131,8 +135,12 @@ pub(super) fn measure(
     })
 }
 
-fn splits(observations: &Observations, options: &LearningOptions) -> Result<Vec<Split>> {
-    let mixtures = observations.mixtures.mixtures();
+fn splits(
+    observations: &Observations,
+    new: usize,
+    options: &LearningOptions,
+) -> Result<Vec<Split>> {
+    let mixtures = &observations.mixtures.mixtures()[..new];
     let all = Samples::new(
         mixtures.iter().map(regmix_data::Mixture::weights),
         vec![0.0; mixtures.len()],
@@ -172,21 +180,26 @@ fn splits(observations: &Observations, options: &LearningOptions) -> Result<Vec<
 }
 
 /// The targets that vary.
-fn columns(observations: &Observations) -> Result<Vec<Column<'_>>> {
+fn columns(observations: &Observations, new: usize) -> Result<Vec<Column<'_>>> {
     let mut out = Vec::new();
     for (t, name) in observations.values.targets().iter().enumerate() {
         let (places, samples) = measured(observations, t)?;
         if samples.same_value() {
             continue;
         }
-        let mut place = vec![None; observations.mixtures.len()];
+        let mut place = vec![None; new];
+        let mut earlier = Vec::new();
         for (i, run) in places.into_iter().enumerate() {
-            place[run] = Some(i);
+            match place.get_mut(run) {
+                Some(place) => *place = Some(i),
+                None => earlier.push(i),
+            }
         }
         out.push(Column {
             name,
             samples,
             place,
+            earlier,
         });
     }
     if out.is_empty() {
@@ -235,8 +248,13 @@ fn judge(
     seed: u64,
 ) -> Result<Judged> {
     let fitted = column.places(&split.rest[..split.sizes[size]]);
-    let model = regressor.fit(&column.samples.pick(&fitted)?, seed)?;
     let held = column.samples.pick(&column.places(&split.held))?;
+    let mut seen = column.samples.pick(&fitted)?;
+    let earlier = column.samples.pick(&column.earlier);
+    if let Some(earlier) = earlier.ok().and_then(|e| e.apart_from(held.rows())) {
+        seen = seen.and(&earlier)?;
+    }
+    let model = regressor.fit(&seen, seed)?;
     let predicted: Vec<f64> = held.rows().iter().map(|w| model.mean(w)).collect();
     Ok(Judged {
         spearman: spearman(held.values(), &predicted),

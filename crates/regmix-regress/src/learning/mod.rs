@@ -186,7 +186,8 @@ impl LearningCurve {
 impl Fit {
     /// Measures how accuracy grows with the number of runs, on the runs of
     /// this fit; `watch(done, all)` is called from several threads after
-    /// every fit.
+    /// every fit. Earlier runs ([`FitOptions::earlier`](crate::FitOptions::earlier))
+    /// are fitted in every subset and counted in none.
     ///
     /// The result does not depend on the number of threads. Cost: per target
     /// and regressor `folds · repeats` fits of each size, which together cost
@@ -234,7 +235,13 @@ impl Fit {
         watch: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<LearningCurve> {
         let regressors = options.check()?;
-        let measured = measure::measure(self.observations(), &regressors, options, watch)?;
-        Ok(outlook::curve(measured, self.rows()))
+        let measured = measure::measure(
+            self.observations(),
+            self.earlier(),
+            &regressors,
+            options,
+            watch,
+        )?;
+        Ok(outlook::curve(measured, self.rows() - self.earlier()))
     }
 }

@@ -61,7 +61,14 @@ impl Regressor for Spy {
 fn subsets_hold_whole_mixtures_and_no_more_than_they_say() {
     let observations = table(40, 3);
     let regressors: Vec<Box<dyn Regressor>> = vec![Box::new(Spy)];
-    let out = measure(&observations, &regressors, &options(&["mean"]), &|_, _| ()).unwrap();
+    let out = measure(
+        &observations,
+        0,
+        &regressors,
+        &options(&["mean"]),
+        &|_, _| (),
+    )
+    .unwrap();
     assert_eq!(out.targets, ["moves"]);
     let sizes = &out.regressors[0].1;
     assert_eq!(
@@ -79,6 +86,31 @@ fn subsets_hold_whole_mixtures_and_no_more_than_they_say() {
 }
 
 #[test]
+fn earlier_runs_are_fitted_always_and_counted_never() {
+    let observations = table(60, 1);
+    let regressors: Vec<Box<dyn Regressor>> = vec![Box::new(Spy)];
+    let out = measure(
+        &observations,
+        20,
+        &regressors,
+        &options(&["mean"]),
+        &|_, _| (),
+    )
+    .unwrap();
+    let sizes = &out.regressors[0].1;
+    assert_eq!(
+        sizes.iter().map(|s| s.runs).collect::<Vec<_>>(),
+        [10, 20, 32]
+    );
+    for size in sizes {
+        for subset in &size.judged {
+            let fitted = subset[0].mae + 2.5;
+            assert!((fitted - 20.0 - size.runs as f64).abs() < 1.0, "{fitted}");
+        }
+    }
+}
+
+#[test]
 fn a_mixture_that_is_held_out_was_never_fitted() {
     // Values are noise shared by the runs of a mixture: only who has seen the
     // mixture can rank them.
@@ -91,7 +123,14 @@ fn a_mixture_that_is_held_out_was_never_fitted() {
         .collect();
     observations.values = ValueTable::new(observations.values.targets().to_vec(), rows).unwrap();
     let regressors = [regressor("gp").unwrap()];
-    let out = measure(&observations, &regressors, &options(&["mean"]), &|_, _| ()).unwrap();
+    let out = measure(
+        &observations,
+        0,
+        &regressors,
+        &options(&["mean"]),
+        &|_, _| (),
+    )
+    .unwrap();
     for (name, sizes) in &out.regressors {
         let last = sizes.last().unwrap();
         let mean = last.judged.iter().map(|s| s[0].mae).sum::<f64>() / 5.0;

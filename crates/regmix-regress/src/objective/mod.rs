@@ -1,6 +1,7 @@
 //! What is minimised: one target, a sum, or the worst of all.
 
 mod kl;
+mod reach;
 mod scorer;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use regmix_data::{Error, Result};
 use crate::fit::Fit;
 
 pub(crate) use kl::divergence;
+pub(crate) use reach::Reach;
 pub use scorer::Scorer;
 
 /// What is minimised.

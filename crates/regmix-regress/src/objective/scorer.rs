@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
 use super::kl::{add_slopes, divergence};
-use super::{Baseline, Objective};
+use super::{Baseline, Objective, Reach};
 use crate::fit::Fit;
 use crate::metrics::{mean, pearson, quantile};
 use crate::regressor::law::ln_weights;
@@ -29,7 +29,8 @@ const LEVEL: f64 = 0.01;
 /// values count as known.
 ///
 /// What is searched on is the value plus the penalties that were asked for:
-/// [`with_caution`](Self::with_caution), [`with_kl`](Self::with_kl).
+/// [`with_caution`](Self::with_caution), [`with_distance`](Self::with_distance),
+/// [`with_kl`](Self::with_kl).
 #[derive(Debug, Clone)]
 pub struct Scorer {
     domains: DomainSet,
@@ -39,6 +40,7 @@ pub struct Scorer {
     correlation: Vec<Vec<f64>>,
     worst: Option<Worst>,
     caution: f64,
+    distance: Option<(f64, Reach)>,
     kl: Option<(f64, Vec<f64>)>,
 }
 
@@ -121,6 +123,7 @@ impl Fit {
             correlation,
             worst,
             caution: 0.0,
+            distance: None,
             kl: None,
         })
     }
@@ -171,6 +174,49 @@ impl Scorer {
         self
     }
 
+    /// Adds `weight · max(0, d(w) - d95)` to the value that is searched on,
+    /// with `d(w) = min_i ½ Σ_j |w_j - w_ij|` the total variation to the
+    /// nearest proxy, and d95 the distance that 95 % of the proxies are from
+    /// theirs, as in [`Support`](crate::Support): where proxies were trained
+    /// it costs nothing, beyond it `weight` for every unit. Corners are
+    /// rounded (over 0.001 in a weight, 0.01 in the distance), so that descent
+    /// does not halt at them. 0 is off. Cost O(runs · D).
+    ///
+    /// Caution asks the models where they are unsure, this asks nobody: it is
+    /// for regressors that are as sure beyond the proxies as among them. A
+    /// weight above the steepest slope of the objective, in its unit per unit
+    /// of weight moved, keeps the search within the limit.
+    ///
+    /// # Errors
+    /// When the weight is negative or not finite.
+    pub fn with_distance(mut self, weight: f64, fit: &Fit) -> Result<Self> {
+        if !(weight >= 0.0 && weight.is_finite()) {
+            return Err(Error::input(format!(
+                "{weight}, expected a finite number that is not negative"
+            ))
+            .field("distance"));
+        }
+        self.distance = (weight > 0.0).then(|| (weight, fit.reach()));
+        Ok(self)
+    }
+
+    /// How far a mixture is beyond the proxies' reach, and what all penalties
+    /// but the divergence add there.
+    pub(crate) fn beyond(&self, weights: &[f64]) -> (f64, f64) {
+        let (beyond, cost) = match &self.distance {
+            Some((strength, reach)) => {
+                let beyond = reach.beyond(weights);
+                (beyond, strength * beyond)
+            }
+            None => (0.0, 0.0),
+        };
+        let sd = match self.caution > 0.0 {
+            true => self.predict(weights).sd,
+            false => 0.0,
+        };
+        (beyond, cost + self.caution * sd)
+    }
+
     /// Adds `weight · KL(w || reference)` to the value that is searched on,
     /// with `KL = Σ_j w_j ln (w_j / q_j)` in nats: a search then stays near
     /// the reference unless leaving it pays, and gives no domain up
@@ -219,6 +265,7 @@ impl Scorer {
             terms,
             correlation: self.correlation.clone(),
             caution: self.caution,
+            distance: self.distance.clone(),
             kl: self.kl.clone(),
         }
     }
@@ -328,12 +375,9 @@ impl Scorer {
         }
     }
 
-    /// What caution and divergence add to the value.
+    /// What caution, distance and divergence add to the value.
     fn penalty(&self, weights: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        if self.caution > 0.0 {
-            sum += self.caution * self.predict(weights).sd;
-        }
+        let mut sum = self.beyond(weights).1;
         if let Some((strength, reference)) = &self.kl {
             sum += strength * divergence(weights, reference);
         }
@@ -404,6 +448,9 @@ impl Smooth for Scorer {
             for (s, d) in sum.iter_mut().zip(by_weight) {
                 *s += self.caution * d;
             }
+        }
+        if let Some((strength, reach)) = &self.distance {
+            reach.add_slopes(*strength, weights, &mut sum);
         }
         if let Some((strength, reference)) = &self.kl {
             add_slopes(*strength, weights, reference, &mut sum);

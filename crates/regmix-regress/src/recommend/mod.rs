@@ -19,7 +19,9 @@ use crate::objective::{Objective, divergence};
 use crate::search::{DescendOptions, SimulateOptions, Termination};
 use crate::support::Support;
 
-pub use parts::{Budget, Estimate, Gap, Provenance, Pull, Reference, TargetEstimate, WeightSpread};
+pub use parts::{
+    Budget, Estimate, Gap, Penalties, Provenance, Pull, Reference, TargetEstimate, WeightSpread,
+};
 
 /// The layout of `mixture.json`.
 const VERSION: u32 = 2;
@@ -46,6 +48,7 @@ pub enum Method {
 /// | `budget` | none | adds caps and implied epochs |
 /// | `method` | descend | |
 /// | `caution` | 0 | standard deviations added to the value while searching, see [`Scorer::with_caution`](crate::Scorer::with_caution) |
+/// | `distance` | 0 | objective per unit of total variation beyond the proxies' reach, see [`Scorer::with_distance`](crate::Scorer::with_distance) |
 /// | `kl` | 0 | objective per nat of divergence from the natural mixture (the uniform one where that is not known), see [`Scorer::with_kl`](crate::Scorer::with_kl) |
 /// | `bootstrap` | 20 | 0 (off) or 2 and more |
 /// | `seed` | 0 | any; draws and resampling |
@@ -62,6 +65,9 @@ pub struct RecommendOptions {
     pub method: Method,
     /// Standard deviations added to the value while searching.
     pub caution: f64,
+    /// What a unit of total variation beyond the proxies' reach costs while
+    /// searching.
+    pub distance: f64,
     /// What a nat of divergence from the natural mixture costs while
     /// searching.
     pub kl: f64,
@@ -83,6 +89,7 @@ impl Default for RecommendOptions {
             budget: None,
             method: Method::Descend,
             caution: 0.0,
+            distance: 0.0,
             kl: 0.0,
             bootstrap: 20,
             seed: 0,
@@ -94,15 +101,24 @@ impl Default for RecommendOptions {
 
 impl RecommendOptions {
     pub(crate) fn check(&self) -> Result<()> {
-        let (bootstrap, caution, kl) = (self.bootstrap, self.caution, self.kl);
-        let usable = |x: f64| x >= 0.0 && x.is_finite();
-        if bootstrap == 1 || !usable(caution) || !usable(kl) {
-            return Err(Error::input(format!(
-                "bootstrap {bootstrap}, caution {caution} and kl {kl}: expected 0 or at least 2 \
-                 refits, and finite penalties that are not negative"
-            )));
+        if self.bootstrap == 1 {
+            return Err(Error::input("1 refit: expected 0 or at least 2").field("bootstrap"));
         }
-        Ok(())
+        let penalties = [
+            ("caution", self.caution),
+            ("distance", self.distance),
+            ("kl", self.kl),
+        ];
+        match penalties
+            .iter()
+            .find(|(_, x)| !(*x >= 0.0 && x.is_finite()))
+        {
+            Some((name, x)) => Err(Error::input(format!(
+                "{x}, expected a finite number that is not negative"
+            ))
+            .field(*name)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -150,6 +166,9 @@ pub struct Recommendation {
     pub binding: Vec<Binding>,
     /// The pull towards the natural mixture, where one was asked for.
     pub pull: Option<Pull>,
+    /// The penalties for leaving what proxies covered, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalties: Option<Penalties>,
     /// Whether proxies were trained near the mixture.
     pub support: Support,
     /// How much a refit flatters its own optimum: the mean over the bootstrap
@@ -268,6 +287,15 @@ impl Fit {
                 },
                 strength: options.kl,
                 divergence: divergence(mixture.weights(), self.prior().weights()),
+            }),
+            penalties: (options.caution > 0.0 || options.distance > 0.0).then(|| {
+                let (beyond, cost) = scorer.beyond(mixture.weights());
+                Penalties {
+                    caution: options.caution,
+                    distance: options.distance,
+                    beyond,
+                    cost,
+                }
             }),
             support: self.supported(&mixture, &scorer)?,
             optimism: spread.optimism(),

@@ -189,6 +189,22 @@ pub struct Pull {
     pub divergence: f64,
 }
 
+/// Penalties for leaving what proxies covered while searching: what was made
+/// small is the objective plus `caution` standard deviations plus `distance`
+/// times the distance beyond the limit of [`Support`](crate::Support).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Penalties {
+    /// Standard deviations added to the objective.
+    pub caution: f64,
+    /// Cost of a unit of total variation beyond the limit, in the unit of the
+    /// objective.
+    pub distance: f64,
+    /// How far the recommendation is beyond the limit, corners rounded.
+    pub beyond: f64,
+    /// What both add at the recommendation, in the unit of the objective.
+    pub cost: f64,
+}
+
 /// One target at the recommended mixture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetEstimate {

@@ -29,7 +29,9 @@ impl Fit {
         objective: &Objective,
         options: &RecommendOptions,
     ) -> Result<Scorer> {
-        let scorer = self.scorer(objective)?.with_caution(options.caution);
+        let scorer = (self.scorer(objective)?)
+            .with_caution(options.caution)
+            .with_distance(options.distance, self)?;
         match options.kl {
             0.0 => Ok(scorer),
             kl => scorer.with_kl(kl, &self.prior()),

@@ -64,7 +64,7 @@ impl Regressor for Auto {
             repeats: 1,
             seed,
         };
-        let judged = contestants.judge(&[samples], &options, &|_, _| ());
+        let judged = contestants.judge(&[samples], &[], &options, &|_, _| ());
         let table: Vec<(usize, &CrossValidation)> = (judged[0].asked.iter().enumerate())
             .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
             .collect();
@@ -78,7 +78,7 @@ impl Regressor for Auto {
                 },
             )?;
         let factor = calibration(samples.values(), cv, |_, _| true);
-        let model = contestants.fit(r, samples, &judged[0], seed)?;
+        let model = contestants.fit(r, samples, samples, &judged[0], seed)?;
         Ok(model.calibrated(factor))
     }
 }

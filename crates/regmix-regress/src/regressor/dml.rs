@@ -35,6 +35,18 @@ use crate::samples::Samples;
 /// percent: losses there fall like a power of the weight, which a constant
 /// rate cannot follow ([`Law`](super::Law) can). Far outside its rows an
 /// exponential can be wrong by orders of magnitude.
+///
+/// ```
+/// use regmix_regress::{Samples, regressor::{Dml, Regressor}};
+///
+/// let rows: Vec<Vec<f64>> = (0..24).map(|i| f64::from(i) / 23.0).map(|w| vec![w, 1.0 - w]).collect();
+/// let law = |w: f64| 2.0 + (-1.5 * w).exp();
+/// let losses = rows.iter().map(|w| law(w[0])).collect();
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?.with_own_domain(Some(0));
+/// let model = Dml::default().fit(&samples, 0)?;
+/// assert!((model.mean(&[0.4, 0.6]) - law(0.4)).abs() < 0.01);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Dml {
     /// Where Huber's loss turns from squares to absolute values, in the unit

@@ -132,7 +132,24 @@ pub(crate) fn pooled(parts: &[(f64, Prediction)]) -> Prediction {
 /// Cost: the sum of the members'; six times that when stacked.
 ///
 /// Given weights win with few runs, where weights learnt are noise. Neither
-/// helps when all members are wrong in the same way.
+/// helps when all members are wrong in the same way. Learning weights for
+/// held-out predictions is stacking (Wolpert 1992,
+/// doi 10.1016/S0893-6080(05)80023-1); minimised is
+/// `Σ_i (y_i - Σ_k w_k m_k(i))² / sd_i²` over w ≥ 0, Σ w = 1.
+///
+/// ```
+/// use regmix_regress::{Samples, regressor::{Ensemble, Law, Linear, Model, Regressor}};
+///
+/// let rows: Vec<Vec<f64>> = (0..24).map(|i| f64::from(i) / 23.0).map(|w| vec![w, 1.0 - w]).collect();
+/// let losses = rows.iter().map(|w| 2.0 + (0.02 + w[0]).powf(-0.3)).collect();
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?.with_own_domain(Some(0));
+/// let both = Ensemble::stacked("both", vec![Box::new(Linear), Box::new(Law::one())])?;
+/// let Model::Ensemble(model) = both.fit(&samples, 0)? else { unreachable!() };
+/// // The law has the right form, the line has not.
+/// let weights: Vec<f64> = model.members().map(|(weight, _)| weight).collect();
+/// assert!(weights[1] > weights[0]);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
 pub struct Ensemble {
     name: String,
     members: Vec<Box<dyn Regressor>>,

@@ -37,6 +37,19 @@ use crate::vector::{self, Op, dot};
 /// Wins with few rows, and at the edge of what the proxies covered, where
 /// its form still holds; scores faster than anything else. Fails where a
 /// target is no loss, or a domain hurts: transfers cannot be negative.
+///
+/// ```
+/// use regmix_regress::{Samples, regressor::{Law, Regressor}};
+///
+/// let rows: Vec<Vec<f64>> = (0..24).map(|i| f64::from(i) / 23.0).map(|w| vec![w, 1.0 - w]).collect();
+/// // The second domain is worth a tenth of the first.
+/// let law = |w: f64| 2.0 + (0.02 + w + 0.1 * (1.0 - w)).powf(-0.3);
+/// let losses = rows.iter().map(|w| law(w[0])).collect();
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?.with_own_domain(Some(0));
+/// let model = Law::one().fit(&samples, 0)?;
+/// assert!((model.mean(&[0.4, 0.6]) - law(0.4)).abs() < 0.01);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Law {
     /// Terms of the law.

@@ -18,9 +18,9 @@ pub(crate) use explain::place;
 pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
-    CheckSection, ConstraintSection, CorpusSection, DesignSection, FitSection, GroupSection,
-    LayoutName, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection,
-    TokenizerKind, TokenizerSection, hub_dataset,
+    CheckSection, ConstraintSection, CorpusSection, DesignSection, EarlierSection, FitSection,
+    GroupSection, LayoutName, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection,
+    StudySection, TokenizerKind, TokenizerSection, hub_dataset,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the
@@ -108,7 +108,7 @@ impl Config {
         config.objective.objective().map_err(|e| e.in_file(path))?;
         (config.dynamic.check()).map_err(|e| place(e, "dynamic", text, path))?;
         let penalty = |x: f64| x >= 0.0 && x.is_finite();
-        let rules: [(&str, &str, bool, &str); 12] = [
+        let rules: [(&str, &str, bool, &str); 13] = [
             (
                 "corpus",
                 "valid_share",
@@ -156,6 +156,12 @@ impl Config {
                 "objective",
                 "caution",
                 penalty(config.objective.caution),
+                "0 (off) or more",
+            ),
+            (
+                "objective",
+                "distance",
+                penalty(config.objective.distance),
                 "0 (off) or more",
             ),
             ("check", "seeds", config.check.seeds > 0, "at least 1"),

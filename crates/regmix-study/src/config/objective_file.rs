@@ -63,6 +63,9 @@ pub struct ObjectiveFile {
     pub kl: f64,
     /// Standard deviations added to the objective while searching.
     pub caution: f64,
+    /// What a unit of total variation beyond what the proxies covered costs,
+    /// in the unit of the objective.
+    pub distance: f64,
     /// Floors, caps, limits of groups, repetition.
     pub constraints: ConstraintSection,
     /// Tokens there are, per domain; with `constraints.target_tokens` they set

@@ -251,6 +251,26 @@ pub struct FitSection {
     pub folds: usize,
     /// Repeats of the cross-validation.
     pub repeats: usize,
+    /// Runs from before a domain was added, split or removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<EarlierSection>,
+}
+
+/// `[fit.earlier]`: runs from before the domains changed, trained as the
+/// study's proxies are. They are fitted beside the proxies and never judged.
+/// Domains they did not know have weight 0 in them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierSection {
+    /// Their mixtures, a table; relative to the study. The `fit/mixtures.csv`
+    /// of an earlier study is one.
+    pub mixtures: PathBuf,
+    /// Their losses, a table; `fit/values.csv` of an earlier study.
+    pub losses: PathBuf,
+    /// Domains that were split since: their parts, with shares of the tokens
+    /// that sum to 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 impl Default for FitSection {
@@ -263,6 +283,7 @@ impl Default for FitSection {
                 .collect(),
             folds: options.folds,
             repeats: options.repeats,
+            earlier: None,
         }
     }
 }
@@ -286,6 +307,10 @@ pub struct ObjectiveSection {
     /// Standard deviations added to the loss while searching.
     #[serde(skip_serializing_if = "is_zero")]
     pub caution: f64,
+    /// Nats of loss that a unit of total variation costs beyond what the
+    /// proxies covered.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub distance: f64,
 }
 
 // Serde hands over a reference.
@@ -302,6 +327,7 @@ impl Default for ObjectiveSection {
             relative_to: None,
             kl: 0.0,
             caution: 0.0,
+            distance: 0.0,
         }
     }
 }

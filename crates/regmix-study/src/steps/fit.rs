@@ -3,8 +3,9 @@
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
-use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
+use regmix_regress::{Earlier, Fit, FitOptions, LearningCurve, LearningOptions};
 
+use crate::config::EarlierSection;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study, natural_mixture};
 use crate::watch::{Watch, counted};
@@ -35,6 +36,61 @@ pub fn learning_watched(
     counted(watch, "learning curve", |told| {
         fit.learning_curve(options, told)
     })
+}
+
+/// Reads runs from before the domains changed, writes them over the domains
+/// and targets of new ones, and says what became of them.
+///
+/// # Errors
+/// When a table cannot be read, and as [`Earlier::new`]; the error names the
+/// table.
+pub fn earlier_runs(
+    section: &EarlierSection,
+    new: &Observations,
+    watch: &dyn Watch,
+) -> Result<Observations> {
+    let old = Observations::join(
+        MixtureTable::read_csv(&section.mixtures)?,
+        ValueTable::read_csv(&section.losses)?,
+    )
+    .map_err(|e| e.in_file(&section.losses))?;
+    let splits = (section.split.iter())
+        .map(|(domain, parts)| (domain.clone(), parts.clone().into_iter().collect()))
+        .collect();
+    let found = Earlier::new(&old, new, &splits).map_err(|e| {
+        let of_losses = e.field_name().is_none() && e.to_string().contains("target");
+        e.in_file(if of_losses {
+            &section.losses
+        } else {
+            &section.mixtures
+        })
+    })?;
+    let runs = found.observations.mixtures.len();
+    watch.say(&format!(
+        "{runs} earlier runs are fitted with them, and never judged"
+    ));
+    let tell = |names: &[String], what: &str| {
+        if !names.is_empty() {
+            const SHOWN: usize = 8;
+            let more = match names.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let names = names[..names.len().min(SHOWN)].join(", ");
+            watch.say(&format!("{what}: {names}{more}"));
+        }
+    };
+    tell(&found.new_domains, "domains that are new since then");
+    tell(
+        &found.dropped,
+        "earlier runs left out for using a domain that is gone",
+    );
+    tell(&found.unmeasured, "targets that only new runs have");
+    tell(
+        &found.ignored,
+        "targets of earlier runs that new ones do not have, not used",
+    );
+    Ok(found.observations)
 }
 
 impl Study {
@@ -72,7 +128,12 @@ impl Study {
             return Fit::load(folder);
         }
         cx.watch.say(&format!("fitting {} runs", mixtures.len()));
+        let observations = Observations::join(mixtures, losses)?;
+        let earlier = (self.earlier_section())
+            .map(|section| earlier_runs(&section, &observations, cx.watch))
+            .transpose()?;
         let options = FitOptions {
+            earlier,
             regressors: config.fit.regressors.clone(),
             folds: config.fit.folds,
             repeats: config.fit.repeats,
@@ -80,7 +141,7 @@ impl Study {
             natural: Some(natural_mixture(corpus.manifest())?),
             ..FitOptions::default()
         };
-        let fit = fit_watched(&Observations::join(mixtures, losses)?, &options, cx.watch)?;
+        let fit = fit_watched(&observations, &options, cx.watch)?;
         fit.save(&folder)?;
         stamp.write()?;
         Ok(fit)
@@ -114,11 +175,31 @@ impl Study {
     /// What a fit of these runs would be made from.
     fn fit_stamp(&self, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
         let digest = |text: String| blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
-        Stamp::new(self.path("fit/inputs.json"))
+        let stamp = Stamp::new(self.path("fit/inputs.json"))
             .with("mixtures", &digest(mixtures.to_csv()))?
             .with("losses", &digest(losses.to_csv()))?
             .with("seed", &self.config().study.seed)?
-            .with("fit", &self.config().fit)
+            .with("fit", &self.config().fit)?;
+        let Some(earlier) = self.earlier_section() else {
+            return Ok(stamp);
+        };
+        let read = |path| {
+            let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+            Ok::<_, Error>(digest(text))
+        };
+        stamp
+            .with("earlier mixtures", &read(&earlier.mixtures)?)?
+            .with("earlier losses", &read(&earlier.losses)?)
+    }
+
+    /// `[fit.earlier]`, with paths that hold from anywhere.
+    fn earlier_section(&self) -> Option<EarlierSection> {
+        let section = self.config().fit.earlier.as_ref()?;
+        Some(EarlierSection {
+            mixtures: self.root().join(&section.mixtures),
+            losses: self.root().join(&section.losses),
+            split: section.split.clone(),
+        })
     }
 
     /// What changed since the fit was made, if anything did.

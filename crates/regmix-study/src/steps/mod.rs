@@ -7,6 +7,7 @@ mod online;
 mod optimize;
 mod others;
 mod plan;
+mod predict;
 mod proxies;
 mod report;
 mod schedule;
@@ -15,8 +16,9 @@ mod status;
 mod target;
 mod tokenize;
 
-pub use fit::{fit_watched, learning_watched};
+pub use fit::{earlier_runs, fit_watched, learning_watched};
 pub use next::next_runs;
 pub use optimize::{optimize_file, optimize_with, pareto, recommend_watched};
 pub use plan::{Plan, SecondSize, plan};
+pub use predict::predict_file;
 pub use status::{RunCounts, Status};

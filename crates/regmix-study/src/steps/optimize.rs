@@ -39,6 +39,7 @@ impl Study {
             )),
             kl: config.objective.kl,
             caution: config.objective.caution,
+            distance: config.objective.distance,
             seed: config.study.seed,
             ..RecommendOptions::default()
         };
@@ -173,6 +174,7 @@ pub(super) fn limited_by_file(
 ) -> Result<RecommendOptions> {
     options.kl = file.kl;
     options.caution = file.caution;
+    options.distance = file.distance;
     options.budget =
         match (file.constraints.target_tokens, file.available.is_empty()) {
             (Some(target_tokens), false) => Some(Budget {

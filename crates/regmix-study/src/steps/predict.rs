@@ -1,0 +1,71 @@
+//! Predicting large tables of mixtures.
+
+use std::io::Write;
+use std::path::Path;
+
+use regmix_data::artefact::write_atomic_with;
+use regmix_data::table::{MixtureTable, ValueTable};
+use regmix_data::{Error, Result};
+use regmix_regress::Fit;
+
+use crate::watch::{Unit, Watch};
+
+/// Mixtures that are predicted together.
+const PART: usize = 8192;
+
+/// Predicts a table of mixtures into a file: a column per target and, unless
+/// `means_only`, one with its standard deviation. Returns how many mixtures
+/// there were.
+///
+/// Tables may be larger than memory would hold as mixtures: they are read and
+/// written a part at a time, after a look at every row.
+///
+/// # Errors
+/// When the table cannot be read or is over other domains, or the file cannot
+/// be written; it is then not there.
+pub fn predict_file(
+    fit: &Fit,
+    mixtures: &Path,
+    out: &Path,
+    means_only: bool,
+    watch: &dyn Watch,
+) -> Result<usize> {
+    let named = |e: Error| match e.path() {
+        Some(_) => e,
+        None => e.in_file(mixtures),
+    };
+    let check = |part: MixtureTable| part.reordered(fit.domains()).map(drop).map_err(named);
+    let rows = MixtureTable::read_parts(mixtures, PART, check)?;
+    watch.begin("predicting", rows as u64, Unit::Items);
+    let written = write_atomic_with(out, |writer| {
+        let mut first = true;
+        MixtureTable::read_parts(mixtures, PART, |part| {
+            let predicted = match means_only {
+                true => means(fit, &part)?,
+                false => fit.predict_table(&part)?,
+            };
+            let text = predicted.to_csv();
+            let text = match std::mem::take(&mut first) {
+                true => &text[..],
+                false => text.split_once('\n').map_or("", |(_, rows)| rows),
+            };
+            writer
+                .write_all(text.as_bytes())
+                .map_err(|e| Error::io(out, e))?;
+            watch.advance(part.len() as u64);
+            Ok(())
+        })
+    });
+    watch.end();
+    written
+}
+
+/// Expected values alone: many times faster than with standard deviations.
+fn means(fit: &Fit, part: &MixtureTable) -> Result<ValueTable> {
+    let part = part.reordered(fit.domains())?;
+    let weights: Vec<&[f64]> = part.mixtures().iter().map(|m| m.weights()).collect();
+    let names: Vec<String> = fit.targets().iter().map(|t| t.target.clone()).collect();
+    let values = fit.score(&weights);
+    let rows = values.chunks_exact(names.len()).map(<[f64]>::to_vec);
+    ValueTable::new(names, part.runs().iter().cloned().zip(rows))
+}
