@@ -39,8 +39,7 @@ fn targets_are_trained_on_mixtures_of_ones_own() {
     bad("two.csv", "run,code,law,web\na,1,0,0\nb,0,1,0\n")
         .says("two.csv: 2 mixtures, none of them called `bad`");
     bad("wiki.csv", "run,code,law,wiki\nbad,0.5,0.25,0.25\n")
-        .says("wiki.csv")
-        .says("`web`");
+        .says("wiki.csv: unknown domain `wiki`");
     bad("note.json", "{\"text\": 1}").says("neither a mixture, a schedule nor a controller");
     bad("note.json", "{\n\"text\": ").says("note.json:2: not JSON");
     bad("schedule.json", "{\"segments\": 3}").says("schedule.json");
