@@ -5,6 +5,7 @@ mod bad_corpus;
 mod bad_shards;
 mod bad_study;
 mod bad_tables;
+mod devices;
 mod fixture;
 mod help;
 #[cfg(unix)]
