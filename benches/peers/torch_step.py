@@ -1,10 +1,12 @@
-"""Training speed of the same model in PyTorch, on processor cores.
+"""Training speed of the same model in PyTorch, on processor cores or a GPU.
 
 One line per run: tokens per second of all processes together (median over
 steps), and the peak memory of one process. Needs torch; `--mode compile` needs
 a C++ compiler. The model and its step are those of `regmix-model`: RMSNorm,
 rotary positions, grouped causal attention, SwiGLU, untied output layer, f32,
 forward, backward, AdamW. Gradients are not clipped, which regmix does.
+`--precision bf16` is autocast; `--micro` sequences go through at once and their
+gradients are added up. On a GPU the memory is that of the device.
 """
 
 import argparse
@@ -87,7 +89,12 @@ def worker(o, barrier, results):
 
     torch.set_num_threads(o.threads)
     torch.manual_seed(0)
-    model = build(o)
+    gpu = o.device != "cpu"
+    model = build(o).to(o.device)
+    micro = o.micro or o.batch
+    autocast = torch.autocast(
+        torch.device(o.device).type, dtype=torch.bfloat16, enabled=o.precision == "bf16"
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=True)
     loss = torch.compile(model) if o.mode == "compile" else model
 
@@ -95,8 +102,10 @@ def worker(o, barrier, results):
         tokens = torch.randint(0, o.vocab, (o.batch, o.ctx + 1))
         begun = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        value = loss(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
-        value.backward()
+        for part in tokens.to(o.device).split(micro):
+            with autocast:
+                value = loss(part[:, :-1].contiguous(), part[:, 1:].contiguous())
+            (value * (len(part) / o.batch)).backward()
         optimizer.step()
         value.item()
         return time.perf_counter() - begun
@@ -105,7 +114,10 @@ def worker(o, barrier, results):
         step()
     barrier.wait()
     seconds = [step() for _ in range(o.steps)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if gpu:
+        peak = torch.cuda.max_memory_reserved(o.device) / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results.put((o.batch * o.ctx / statistics.median(seconds), peak))
 
 
@@ -114,8 +126,10 @@ def main():
     parser.add_argument("--mode", default="eager", choices=["eager", "compile"])
     parser.add_argument("--procs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
     for name, value in [
-        ("layers", 2), ("d", 256), ("heads", 8), ("kv", 4), ("ff", 512), ("ctx", 256),
+        ("micro", 0), ("layers", 2), ("d", 256), ("heads", 8), ("kv", 4), ("ff", 512), ("ctx", 256),
         ("vocab", 8192), ("batch", 8), ("steps", 10), ("warm", 3),
     ]:
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -129,7 +143,7 @@ def main():
     for process in processes:
         process.join()
     print(
-        f"torch mode={o.mode} procs={o.procs} threads={o.threads} vocab={o.vocab} "
+        f"torch device={o.device} precision={o.precision} mode={o.mode} procs={o.procs} threads={o.threads} vocab={o.vocab} "
         f"tokens_per_second={sum(f[0] for f in found):.0f} "
         f"peak_mb_per_model={max(f[1] for f in found):.0f}",
         flush=True,

@@ -1,4 +1,4 @@
-//! Training speed of a model on this machine's processor, beside the speed of
+//! Training speed of a model on a device, on a processor beside the speed of
 //! its matrix products.
 //!
 //! ```sh
@@ -7,7 +7,9 @@
 //!
 //! Prints one line of `key=value` pairs: tokens per second of all models
 //! together (median over steps), GFLOP/s, the same as a share of the fastest
-//! measured matrix product, and the peak memory of the process.
+//! measured matrix product, the time of an evaluation as a share of that of a
+//! training step on the same tokens, and the peak memory of the process. With `--losses N`
+//! also the losses of the first N steps, which a second device should repeat.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -17,7 +19,9 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use regmix_data::{Error, Result};
-use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_freed_buffers};
+use regmix_model::{
+    AdamWConfig, Device, DeviceSpec, ModelConfig, Precision, Trainer, keep_freed_buffers,
+};
 
 fn main() -> Result<()> {
     keep_freed_buffers();
@@ -34,9 +38,24 @@ fn main() -> Result<()> {
         ("steps", 10),
         ("warm", 2),
         ("parallel", 1),
+        ("losses", 0),
     ]);
+    let mut spec = DeviceSpec::Cpu;
+    let mut precision = Precision::F32;
     let args: Vec<String> = std::env::args().skip(1).collect();
     for pair in args.chunks(2) {
+        match (pair[0].as_str(), pair.get(1).map(String::as_str)) {
+            ("--device", Some(name)) => {
+                spec = name.parse()?;
+                continue;
+            }
+            ("--precision", Some("bf16")) => {
+                precision = Precision::Bf16;
+                continue;
+            }
+            ("--precision", Some("f32")) => continue,
+            _ => {}
+        }
         let known = (pair[0].strip_prefix("--")).and_then(|name| options.get_mut(name));
         let value = pair.get(1).and_then(|v| v.parse().ok());
         match (known, value) {
@@ -44,7 +63,8 @@ fn main() -> Result<()> {
             _ => {
                 let names: Vec<&str> = options.into_keys().collect();
                 return Err(Error::input(format!(
-                    "`{}`: expected --NAME NUMBER with a name of {}",
+                    "`{}`: expected --device DEVICE, --precision f32|bf16, or --NAME NUMBER with a name \
+                     of {}",
                     pair.join(" "),
                     names.join(", ")
                 )));
@@ -70,14 +90,17 @@ fn main() -> Result<()> {
     } else {
         options["micro"]
     };
+    let device = Device::open(spec)?;
     let start = Barrier::new(parallel);
-    // Seconds of every step of every model.
-    let steps = std::thread::scope(|scope| -> Result<Vec<Vec<f64>>> {
-        let one = |seed: usize| -> Result<Vec<f64>> {
-            let device = Device::open(DeviceSpec::Cpu)?;
-            let mut trainer = Trainer::new(&config, AdamWConfig::default(), seed as u64, &device)?;
+    // Seconds of every step of every model, and of one evaluation.
+    let steps = std::thread::scope(|scope| -> Result<Vec<(Vec<f64>, f64)>> {
+        let one = |seed: usize| -> Result<(Vec<f64>, f64)> {
+            let optimizer = AdamWConfig::default();
+            let mut trainer =
+                Trainer::with_precision(&config, optimizer, seed as u64, &device, precision)?;
             let mut state = seed as u64 + 1;
             let mut seconds = Vec::new();
+            let mut last = Vec::new();
             for step in 0..options["warm"] + options["steps"] {
                 let tokens: Vec<u32> = (0..batch * (config.context + 1))
                     .map(|_| {
@@ -91,12 +114,18 @@ fn main() -> Result<()> {
                     start.wait();
                 }
                 let begun = Instant::now();
-                trainer.step(&tokens, micro, 1e-3)?;
+                let outcome = trainer.step(&tokens, micro, 1e-3)?;
+                if seed == 0 && step < options["losses"] {
+                    println!("loss step={} nats={:.6}", step + 1, outcome.loss);
+                }
                 if step >= options["warm"] {
                     seconds.push(begun.elapsed().as_secs_f64());
                 }
+                last = tokens;
             }
-            Ok(seconds)
+            let begun = Instant::now();
+            trainer.evaluate(&last, micro)?;
+            Ok((seconds, begun.elapsed().as_secs_f64()))
         };
         let threads: Vec<_> = (0..parallel).map(|i| scope.spawn(move || one(i))).collect();
         (threads.into_iter())
@@ -108,21 +137,29 @@ fn main() -> Result<()> {
     })?;
     let memory = peak_memory();
     let tokens = (batch * config.context) as f64;
+    let evaluation = steps.iter().map(|(_, seconds)| seconds).sum::<f64>()
+        / steps.iter().map(|(s, _)| median(s.clone())).sum::<f64>();
     let best: f64 = steps
         .iter()
-        .map(|s| tokens / s.iter().copied().fold(f64::INFINITY, f64::min))
+        .map(|(s, _)| tokens / s.iter().copied().fold(f64::INFINITY, f64::min))
         .sum();
-    let speed: f64 = steps.into_iter().map(|s| tokens / median(s)).sum();
+    let speed: f64 = steps.into_iter().map(|(s, _)| tokens / median(s)).sum();
     let gflops = speed * config.train_flops_per_token() * 1e-9;
-    let peak = product_peak(parallel);
+    let of_peak = match spec {
+        DeviceSpec::Cpu => {
+            let peak = product_peak(parallel);
+            let share = gflops / peak;
+            format!("product_peak_gflops={peak:.1} share_of_peak={share:.2} ")
+        }
+        _ => String::new(),
+    };
     println!(
-        "regmix parallel={parallel} vocab={} parameters={} tokens_per_second={speed:.0} \
-         best={best:.0} gflops={gflops:.1} product_peak_gflops={peak:.1} share_of_peak={:.2} peak_mb={:.0} \
+        "regmix device={spec} precision={precision} parallel={parallel} vocab={} parameters={} \
+         tokens_per_second={speed:.0} best={best:.0} gflops={gflops:.1} {of_peak}\
+         evaluation_to_step={evaluation:.2} peak_mb={memory:.0} \
          peak_mb_per_model={:.0}",
         config.vocab_size,
         config.parameters().total(),
-        gflops / peak,
-        memory,
         memory / parallel as f64,
     );
     Ok(())

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use regmix_data::{Error, Result, TokenCorpus};
 
 use crate::device::Device;
-use crate::memory::{available_memory, training_memory};
+use crate::memory::training_memory;
 use crate::run::{Control, RunSpec, RunStatus, SharedValidation, Steer, train_sharing};
 
 /// A run and its folder.
@@ -24,20 +24,6 @@ pub struct Job {
     pub folder: PathBuf,
     /// What chooses its mixtures while it trains, if anything does.
     pub steer: Option<Arc<dyn Steer>>,
-}
-
-/// How many runs are trained at once when the user does not say: on a CPU one
-/// per core, or fewer where the largest would not fit that often into the
-/// memory that is free; one on a GPU.
-pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
-    if !device.is_cpu() {
-        return 1;
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    match (available_memory(), memory_per_run(jobs)) {
-        (Some(free), need @ 1..) => cores.min((free / need).max(1) as usize),
-        _ => cores,
-    }
 }
 
 /// Bytes that the largest of these runs needs on a CPU: [`training_memory`].
@@ -131,6 +117,6 @@ fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    Error::failed(format!("the back-end failed: {text}"))
-        .help("try `--device cpu`; finished runs are kept")
+    Error::failed(format!("a run's thread failed: {text}"))
+        .help("this is a mistake in regmix; finished runs and checkpoints are kept")
 }

@@ -9,20 +9,22 @@
 //! - [`Trainer`] makes single steps; [`train`] makes a whole run in its folder,
 //!   resumable and the same to the bit; [`train_all`] makes many at once.
 //!
-//! What it does not do: distributed training of one model, mixed precision,
-//! text generation.
+//! What it does not do: distributed training of one model, text generation.
 
 mod checkpoint;
 mod config;
 mod device;
 mod engine;
+mod failure;
 mod fleet;
 mod graph;
 mod host;
 mod memory;
 pub mod metrics;
 mod optimizer;
+mod parallel;
 mod parameters;
+mod precision;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -30,11 +32,13 @@ mod trainer;
 
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
-pub use fleet::{Job, default_parallel, memory_per_run, train_all};
+pub use fleet::{Job, memory_per_run, train_all};
 pub use memory::{keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, Schedule, learning_rate};
+pub use parallel::{Calibration, default_parallel};
+pub use precision::Precision;
 pub use run::{
-    Control, MixtureChange, Progress, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
+    Control, Fallback, MixtureChange, Progress, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
     stored_fingerprint, train,
 };
 pub use trainer::{StepOutcome, Trainer};

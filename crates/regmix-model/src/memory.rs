@@ -22,8 +22,17 @@ pub fn training_memory(model: &ModelConfig, micro_batch: usize) -> u64 {
 
 /// Bytes of memory that are free for programs, where the system says.
 pub(crate) fn available_memory() -> Option<u64> {
+    system_memory("MemAvailable:")
+}
+
+/// Bytes of memory that the machine has, where the system says.
+pub(crate) fn total_memory() -> Option<u64> {
+    system_memory("MemTotal:")
+}
+
+fn system_memory(what: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix(what))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes << 10)
 }

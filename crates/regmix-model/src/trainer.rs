@@ -1,14 +1,18 @@
 //! A model with its optimizer: one step, one evaluation.
 
+use std::borrow::Cow;
+
 use regmix_data::{Error, Result, random};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::engine::Engine;
+use crate::engine::{Engine, State};
+use crate::failure::caught;
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
+use crate::precision::Precision;
 
 /// A model in training on one device.
 ///
@@ -27,7 +31,9 @@ use crate::parameters;
 /// ```
 #[derive(Debug)]
 pub struct Trainer {
-    pub(crate) engine: Box<dyn Engine>,
+    /// None once the device failed.
+    engine: Option<Box<dyn Engine>>,
+    device: Device,
     optimizer: AdamWConfig,
     context: usize,
     vocab_size: usize,
@@ -55,22 +61,44 @@ impl Trainer {
     /// differs between them is the mixture.
     ///
     /// # Errors
-    /// When the model's or the optimizer's configuration is out of range.
+    /// When the model's or the optimizer's configuration is out of range, or
+    /// the device fails.
     pub fn new(
         model: &ModelConfig,
         optimizer: AdamWConfig,
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
+        Self::with_precision(model, optimizer, seed, device, Precision::F32)
+    }
+
+    /// As [`Trainer::new`], in a precision of choice.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], and when the device does not have the precision
+    /// ([`Device::check_precision`]).
+    pub fn with_precision(
+        model: &ModelConfig,
+        optimizer: AdamWConfig,
+        seed: u64,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self> {
         optimizer.check()?;
+        device.check_precision(precision)?;
         let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
         let engine: Box<dyn Engine> = if device.is_host() {
             Box::new(Host::new(model, values))
         } else {
-            Box::new(Graph::new(model, values, device.burn()))
+            let graph = caught(|| Graph::new(model, values, precision, device.burn()))
+                .map_err(|failure| failure.error(device.spec()))?;
+            Box::new(graph)
         };
+        #[cfg(test)]
+        let engine = device.faulty(engine, precision);
         Ok(Self {
-            engine,
+            engine: Some(engine),
+            device: device.clone(),
             optimizer,
             context: model.context,
             vocab_size: model.vocab_size,
@@ -82,18 +110,22 @@ impl Trainer {
     ///
     /// # Errors
     /// When `tokens` is not a whole number of sequences, or holds an id that
-    /// the model does not know.
+    /// the model does not know. When the device fails: its memory is out, it
+    /// was lost, its back-end panicked. Such a trainer cannot be used any more.
     pub fn step(&mut self, tokens: &[u32], micro_batch: usize, lr: f64) -> Result<StepOutcome> {
         let row = self.context + 1;
         self.check(tokens)?;
-        let mut loss = 0.0;
-        for chunk in tokens.chunks(micro_batch.max(1) * row) {
-            let share = chunk.len() as f64 / tokens.len() as f64;
-            loss += share * self.engine.accumulate(chunk, share);
-        }
-        Ok(StepOutcome {
-            loss,
-            gradient_norm: self.engine.update(&self.optimizer, lr),
+        let optimizer = self.optimizer.clone();
+        self.compute(|engine| {
+            let mut loss = 0.0;
+            for chunk in tokens.chunks(micro_batch.max(1) * row) {
+                let share = chunk.len() as f64 / tokens.len() as f64;
+                loss += share * engine.accumulate(chunk, share);
+            }
+            StepOutcome {
+                loss,
+                gradient_norm: engine.update(&optimizer, lr),
+            }
         })
     }
 
@@ -105,8 +137,10 @@ impl Trainer {
     pub fn evaluate(&mut self, tokens: &[u32], micro_batch: usize) -> Result<Vec<f64>> {
         let row = self.context + 1;
         self.check(tokens)?;
-        let chunks = tokens.chunks(micro_batch.max(1) * row);
-        Ok(chunks.flat_map(|chunk| self.engine.losses(chunk)).collect())
+        self.compute(|engine| {
+            let chunks = tokens.chunks(micro_batch.max(1) * row);
+            chunks.flat_map(|chunk| engine.losses(chunk)).collect()
+        })
     }
 
     /// Logits of one sequence of at most `context` tokens, `[tokens][vocab]`.
@@ -122,8 +156,52 @@ impl Trainer {
             )));
         }
         self.check_ids(tokens)?;
-        let flat = self.engine.logits(tokens);
+        let flat = self.compute(|engine| engine.logits(tokens))?;
         Ok(flat.chunks(self.vocab_size).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Everything that training goes on from.
+    pub(crate) fn state(&mut self) -> Result<Cow<'_, State>> {
+        if self.device.is_host() {
+            return Ok(self.engine()?.state());
+        }
+        self.compute(|engine| engine.state().into_owned())
+            .map(Cow::Owned)
+    }
+
+    /// Goes on from a state of the same shapes.
+    pub(crate) fn restore(&mut self, state: State) -> Result<()> {
+        self.compute(|engine| engine.restore(state))
+    }
+
+    fn engine(&mut self) -> Result<&mut dyn Engine> {
+        match &mut self.engine {
+            Some(engine) => Ok(engine.as_mut()),
+            None => Err(Error::failed(format!(
+                "device `{}` failed in an earlier step",
+                self.device.spec()
+            ))
+            .help("make a new trainer, on another device if need be")),
+        }
+    }
+
+    /// Lets the engine do something. What back-ends of burn panic with becomes
+    /// an error; a panic on the CPU is a mistake of this crate and stays one.
+    fn compute<T>(&mut self, work: impl FnOnce(&mut dyn Engine) -> T) -> Result<T> {
+        let host = self.device.is_host();
+        let engine = self.engine()?;
+        if host {
+            return Ok(work(engine));
+        }
+        match caught(|| work(engine)) {
+            Ok(done) => Ok(done),
+            Err(failure) => {
+                // Tensors of a device that failed may panic as they go.
+                let engine = self.engine.take();
+                caught(|| drop(engine)).ok();
+                Err(failure.error(self.device.spec()))
+            }
+        }
     }
 
     fn check(&self, tokens: &[u32]) -> Result<()> {

@@ -249,7 +249,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             study::target(&session, compute, &schedules, *redo, *gate)
         }
         Command::Report => study::report(&session),
-        Command::Devices => devices::devices(&session),
+        Command::Devices { no_measure } => devices::devices(&session, !no_measure),
         Command::Completions { shell } => {
             let mut command = Args::command();
             let mut text = Vec::new();

@@ -45,16 +45,3 @@ fn completions_are_printed() {
     let script = Fixture::empty().ok(&["completions", "bash"]).stdout;
     assert!(script.contains("complete -F _regmix"), "{script}");
 }
-
-#[test]
-fn devices_are_listed_as_json() {
-    let rows = Fixture::empty().ok(&["devices", "--format", "json"]).json();
-    let rows = rows.as_array().unwrap();
-    let cpu = rows.iter().find(|row| row["device"] == "cpu").unwrap();
-    assert_eq!(cpu["compiled"], cfg!(feature = "flex"));
-    if cfg!(feature = "flex") {
-        assert!(cpu["tokens_per_second"].as_f64().unwrap() > 0.0);
-    }
-    let cuda = rows.iter().find(|row| row["device"] == "cuda:0").unwrap();
-    assert_eq!(cuda["compiled"], cfg!(feature = "cuda"));
-}

@@ -5,10 +5,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{silu, softmax};
-use burn::tensor::{Bool, Device as BurnDevice, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device as BurnDevice, FloatDType, Int, Tensor, TensorData};
 
 use crate::config::ModelConfig;
 use crate::parameters;
+use crate::precision::Precision;
 
 /// Stands for minus infinity in masked scores: its exponential is zero, and
 /// the difference of two of them is not NaN.
@@ -48,6 +49,7 @@ struct Shape {
     kv_heads: usize,
     head_dim: usize,
     norm_eps: f32,
+    precision: Precision,
 }
 
 /// Per-length tables of the forward pass, made once and reused.
@@ -96,7 +98,12 @@ impl Tables {
 impl Llama {
     /// A model with the weights of `values`, in the order of
     /// [`parameters::list`].
-    pub(super) fn new(config: &ModelConfig, values: Vec<Vec<f32>>, device: &BurnDevice) -> Self {
+    pub(super) fn new(
+        config: &ModelConfig,
+        values: Vec<Vec<f32>>,
+        precision: Precision,
+        device: &BurnDevice,
+    ) -> Self {
         let shapes = parameters::list(config).into_iter().map(|p| p.shape);
         let mut values = Values {
             rest: shapes.zip(values).collect::<Vec<_>>().into_iter(),
@@ -125,6 +132,7 @@ impl Llama {
                 kv_heads: config.kv_heads,
                 head_dim: config.head_dim(),
                 norm_eps: config.norm_eps,
+                precision,
             },
         }
     }
@@ -139,8 +147,8 @@ impl Llama {
         }
         let x = rms_norm(x, self.norm.val(), self.config.norm_eps);
         match &self.head {
-            Some(head) => x.matmul(head.val()),
-            None => x.matmul(embedding.transpose()),
+            Some(head) => self.config.product(x, head.val()),
+            None => self.config.product(x, embedding.transpose()),
         }
     }
 }
@@ -165,8 +173,8 @@ impl Block {
         let h = rms_norm(x.clone(), self.attention_norm.val(), shape.norm_eps);
         let x = x + self.attend(h, batch, shape, tables);
         let h = rms_norm(x.clone(), self.feed_norm.val(), shape.norm_eps);
-        let inner = silu(h.clone().matmul(self.gate.val())) * h.matmul(self.up.val());
-        x + inner.matmul(self.down.val())
+        let [gate, up] = [&self.gate, &self.up].map(|w| shape.product(h.clone(), w.val()));
+        x + shape.product(silu(gate) * up, self.down.val())
     }
 
     fn attend(&self, h: Tensor<2>, batch: usize, shape: &Shape, tables: &Tables) -> Tensor<2> {
@@ -177,24 +185,36 @@ impl Block {
             |t: Tensor<2>, heads: usize| t.reshape([batch, tokens, heads, dim]).swap_dims(1, 2);
         // The scale goes to the queries, which are fewer than the scores.
         let scale = 1.0 / (dim as f32).sqrt();
-        let q = split(h.clone().matmul(self.query.val()), shape.heads);
-        let k = split(h.clone().matmul(self.key.val()), shape.kv_heads);
-        let v = split(h.matmul(self.value.val()), shape.kv_heads);
+        let [q, k, v] =
+            [&self.query, &self.key, &self.value].map(|w| shape.product(h.clone(), w.val()));
+        let q = split(q, shape.heads);
+        let k = split(k, shape.kv_heads);
+        let v = split(v, shape.kv_heads);
         let q = rotate(q.mul_scalar(scale), tables);
         let k = shape.repeat_groups(rotate(k, tables));
         let v = shape.repeat_groups(v);
-        let scores = q
-            .matmul(k.swap_dims(2, 3))
+        let scores = shape
+            .product(q, k.swap_dims(2, 3))
             .mask_fill(tables.future.clone(), MASKED);
-        softmax(scores, 3)
-            .matmul(v)
-            .swap_dims(1, 2)
-            .reshape([rows, width])
-            .matmul(self.output.val())
+        let mixed = shape.product(softmax(scores, 3), v);
+        let mixed = mixed.swap_dims(1, 2).reshape([rows, width]);
+        shape.product(mixed, self.output.val())
     }
 }
 
 impl Shape {
+    /// A product of f32 tensors, in f32 again; its operands are rounded first
+    /// if the precision says so. Autodiff rounds the gradients alike.
+    fn product<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        match self.precision {
+            Precision::F32 => a.matmul(b),
+            Precision::Bf16 => a
+                .cast(FloatDType::BF16)
+                .matmul(b.cast(FloatDType::BF16))
+                .cast(FloatDType::F32),
+        }
+    }
+
     /// Gives every query head its own copy of its group's keys or values:
     /// `[batch, kv_heads, tokens, dim]` to `[batch, heads, tokens, dim]`.
     fn repeat_groups(&self, t: Tensor<4>) -> Tensor<4> {

@@ -13,6 +13,7 @@ use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 use crate::config::ModelConfig;
 use crate::engine::{Engine, State, split};
 use crate::optimizer::AdamWConfig;
+use crate::precision::Precision;
 use adamw::AdamW;
 use llama::{Llama, Tables};
 use loss::{cross_entropy, cross_entropy_rows};
@@ -20,6 +21,7 @@ use loss::{cross_entropy, cross_entropy_rows};
 /// A model on a burn device.
 pub(crate) struct Graph {
     config: ModelConfig,
+    precision: Precision,
     model: Llama,
     adam: AdamW,
     gradients: GradientsAccumulator<Llama>,
@@ -40,15 +42,21 @@ impl std::fmt::Debug for Graph {
 impl Graph {
     /// A model with the weights of `values`, in the order of
     /// [`crate::parameters::list`].
-    pub(crate) fn new(config: &ModelConfig, values: Vec<Vec<f32>>, device: &BurnDevice) -> Self {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        values: Vec<Vec<f32>>,
+        precision: Precision,
+        device: &BurnDevice,
+    ) -> Self {
         let plain = device.clone().inner();
         let autodiff = plain.clone().autodiff();
         Self {
-            model: Llama::new(config, values, &autodiff),
+            model: Llama::new(config, values, precision, &autodiff),
             adam: AdamW::default(),
             gradients: GradientsAccumulator::new(),
             tables: Tables::new(config, config.context, &plain),
             config: config.clone(),
+            precision,
             autodiff,
             plain,
         }
@@ -151,7 +159,7 @@ impl Engine for Graph {
     }
 
     fn restore(&mut self, state: State) {
-        self.model = Llama::new(&self.config, state.weights, &self.autodiff);
+        self.model = Llama::new(&self.config, state.weights, self.precision, &self.autodiff);
         let tensor = |values: Vec<f32>| {
             let count = values.len();
             Tensor::from_data(TensorData::new(values, [count]), &self.plain)

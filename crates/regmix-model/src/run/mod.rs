@@ -6,6 +6,7 @@
 //! runs/<run>/checkpoint/     state.safetensors while training; model.safetensors at the end
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
+//! runs/<run>/fallback.json   from where on a run in bf16 is trained in f32, and why
 //! ```
 
 mod session;
@@ -24,7 +25,8 @@ use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::fleet::Job;
 use crate::optimizer::{AdamWConfig, Schedule};
-use session::Session;
+use crate::precision::Precision;
+use session::{Ended, Session};
 pub use steer::{MixtureChange, Steer};
 pub(crate) use validation::SharedValidation;
 
@@ -57,6 +59,9 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Whether the weights are kept when the run is done.
     pub keep_weights: bool,
+    /// What matrix products are computed in.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl TrainConfig {
@@ -162,6 +167,18 @@ pub struct RunSummary {
     pub bits_per_byte: BTreeMap<String, f64>,
     /// Device it was finished on.
     pub device: String,
+    /// Whether it gave up its precision on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// Where a run in reduced precision went over to f32.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Steps of which the checkpoint was taken that it went on from.
+    pub step: u64,
+    /// What was seen, and at which step.
+    pub reason: String,
 }
 
 /// Where a run stands.
@@ -240,6 +257,9 @@ impl std::fmt::Debug for Control<'_> {
 /// - `Stale`: the folder holds another configuration.
 /// - `Interrupted`: `control.cancel` was set; a checkpoint is saved.
 /// - `Io`: the folder cannot be written, or another process trains this run.
+/// - `Device`: the device does not have the run's precision.
+/// - `Failed`: the device failed. The last checkpoint is there, and the run can
+///   be gone on with, on another device if need be.
 pub fn train(
     spec: &RunSpec,
     corpus: &TokenCorpus,
@@ -267,6 +287,7 @@ pub(crate) fn train_sharing(
     spec.train.check()?;
     spec.model.check()?;
     spec.check_changes()?;
+    device.check_precision(spec.train.precision)?;
     if spec.steered_by.is_some() != job.steer.is_some() {
         return Err(Error::input(format!(
             "run `{}`: expected a steering and its name, or neither",
@@ -282,7 +303,13 @@ pub(crate) fn train_sharing(
         ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
         RunStatus::New | RunStatus::Started => {}
     }
-    Session::open(job, corpus, device, validation)?.run(control)
+    loop {
+        match Session::open(job, corpus, device, validation)?.run(control)? {
+            Ended::Finally(status) => return Ok(status),
+            // On from the last checkpoint, in f32.
+            Ended::Unsound => {}
+        }
+    }
 }
 
 fn check_corpus(spec: &RunSpec, corpus: &TokenCorpus) -> Result<()> {

@@ -10,14 +10,25 @@ use regmix_data::{Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, a
 
 use super::steer::{Steer, steer};
 use super::validation::{SharedValidation, Validation};
-use super::{Control, Progress, RunSpec, RunStatus, RunSummary};
+use super::{Control, Fallback, Progress, RunSpec, RunStatus, RunSummary};
 use crate::checkpoint;
 use crate::device::Device;
 use crate::fleet::Job;
 use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
+use crate::precision::{Precision, SpikeWatch};
 use crate::trainer::Trainer;
+
+const FALLBACK: &str = "fallback.json";
+
+/// How a run in progress ended.
+pub(super) enum Ended {
+    /// It is finished, or failed.
+    Finally(RunStatus),
+    /// Its precision does not do; it is noted, and the run can be opened again.
+    Unsound,
+}
 
 /// A run in progress.
 pub(super) struct Session<'a> {
@@ -30,7 +41,12 @@ pub(super) struct Session<'a> {
     validation: Arc<Validation>,
     metrics: Metrics,
     device: &'a Device,
+    /// Of the checkpoint that it was opened with or that it saved last.
+    saved: u64,
     step: u64,
+    fallback: Option<Fallback>,
+    /// In reduced precision only.
+    spikes: Option<SpikeWatch>,
 }
 
 impl<'a> Session<'a> {
@@ -57,21 +73,34 @@ impl<'a> Session<'a> {
         let mut loader = Loader::new(corpus.clone(), mixture, config)?;
         spec.plan_changes(&mut loader)?;
         let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
+        let fallback: Option<Fallback> = match folder.join(FALLBACK) {
+            path if path.exists() => Some(artefact::read_json(path)?),
+            _ => None,
+        };
+        let precision = match fallback {
+            Some(_) => Precision::F32,
+            None => spec.train.precision,
+        };
         let optimizer = spec.train.optimizer.clone();
-        let mut trainer = Trainer::new(&spec.model, optimizer, spec.seed, device)?;
+        let mut trainer =
+            Trainer::with_precision(&spec.model, optimizer, spec.seed, device, precision)?;
         let state = folder.join("checkpoint/state.safetensors");
         let mut step = 0;
         if state.exists() {
             let parameters = parameters::list(&spec.model);
             let (saved, at) = checkpoint::load(&state, &parameters, &spec.fingerprint())?;
-            trainer.engine.restore(saved);
+            trainer.restore(saved)?;
             step = at;
         }
         let (metrics, told) = Metrics::resume(folder.join("metrics.jsonl"), step)?;
         if let Some(steering) = steering {
+            steering.reset();
             steer(steering, &told, spec, &mut loader)?;
         }
         Ok(Self {
+            saved: step,
+            fallback,
+            spikes: (precision != Precision::F32).then(SpikeWatch::default),
             metrics,
             steering,
             state,
@@ -85,7 +114,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(super) fn run(mut self, control: Control<'_>) -> Result<RunStatus> {
+    pub(super) fn run(mut self, control: Control<'_>) -> Result<Ended> {
         let t = &self.spec.train;
         let context = self.spec.model.context;
         let mut tokens = vec![0; t.batch_size * (context + 1)];
@@ -109,6 +138,11 @@ impl<'a> Session<'a> {
             self.loader.fill(first, &mut tokens, &mut domains)?;
             let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
             let outcome = self.trainer.step(&tokens, t.micro_batch, lr)?;
+            if let Some(why) = (self.spikes.as_mut())
+                .and_then(|watch| watch.observe(outcome.loss, outcome.gradient_norm))
+            {
+                return self.fall_back(self.step + 1, &why);
+            }
             if !outcome.is_finite() {
                 return self.fail(&format!(
                     "diverged at step {}: loss {}, gradient norm {}; lower `lr` or lengthen \
@@ -148,10 +182,11 @@ impl<'a> Session<'a> {
                     eval_share: eval_seconds / train_seconds,
                 };
                 if let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) {
-                    return self.fail(&format!(
-                        "diverged at step {}: validation loss of `{domain}` is {loss}",
-                        self.step
-                    ));
+                    let why = format!("validation loss of `{domain}` is {loss}");
+                    return match self.spikes {
+                        Some(_) => self.fall_back(self.step, &why),
+                        None => self.fail(&format!("diverged at step {}: {why}", self.step)),
+                    };
                 }
                 self.metrics.append(&line)?;
                 if let Some(steering) = self.steering {
@@ -175,7 +210,6 @@ impl<'a> Session<'a> {
         self.finish(line)
     }
 
-    /// Mean loss per domain, in nats per token and in bits per byte.
     /// Whether losses are measured after a step.
     fn measures_at(&self, step: u64) -> bool {
         let train = &self.spec.train;
@@ -185,6 +219,7 @@ impl<'a> Session<'a> {
             || self.steering.is_some_and(due)
     }
 
+    /// Mean loss per domain, in nats per token and in bits per byte.
     fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
         let tokens = &self.validation.tokens;
         let losses = self.trainer.evaluate(tokens, self.spec.train.micro_batch)?;
@@ -202,26 +237,38 @@ impl<'a> Session<'a> {
         Ok(found)
     }
 
-    fn save(&self) -> Result<()> {
+    fn save(&mut self) -> Result<()> {
         let fingerprint = self.spec.fingerprint();
         if self.step == 0 {
             return Ok(()); // Nothing learnt yet, and AdamW has no moments.
         }
-        let state = self.trainer.engine.state();
+        let state = self.trainer.state()?;
         let parameters = parameters::list(&self.spec.model);
-        checkpoint::save(&self.state, &parameters, &state, self.step, &fingerprint)
+        checkpoint::save(&self.state, &parameters, &state, self.step, &fingerprint)?;
+        self.saved = self.step;
+        Ok(())
     }
 
-    fn fail(&self, reason: &str) -> Result<RunStatus> {
+    fn fail(&self, reason: &str) -> Result<Ended> {
         artefact::write_atomic(self.folder.join("FAILED"), format!("{reason}\n").as_bytes())?;
-        Ok(RunStatus::Failed(reason.to_owned()))
+        Ok(Ended::Finally(RunStatus::Failed(reason.to_owned())))
     }
 
-    fn finish(self, line: metrics::Line) -> Result<RunStatus> {
+    /// Notes that the run goes on in f32.
+    fn fall_back(&self, step: u64, why: &str) -> Result<Ended> {
+        let note = Fallback {
+            step: self.saved,
+            reason: format!("step {step} in {}: {why}", self.spec.train.precision),
+        };
+        artefact::write_json(self.folder.join(FALLBACK), &note)?;
+        Ok(Ended::Unsound)
+    }
+
+    fn finish(mut self, line: metrics::Line) -> Result<Ended> {
         if self.spec.train.keep_weights {
             let path = self.folder.join("checkpoint/model.safetensors");
             let parameters = parameters::list(&self.spec.model);
-            checkpoint::save_weights(&path, &parameters, &self.trainer.engine.state().weights)?;
+            checkpoint::save_weights(&path, &parameters, &self.trainer.state()?.weights)?;
         }
         let summary = RunSummary {
             run: self.spec.run.clone(),
@@ -231,6 +278,7 @@ impl<'a> Session<'a> {
             loss: line.loss,
             bits_per_byte: line.bits_per_byte,
             device: self.device.spec().to_string(),
+            fallback: self.fallback,
         };
         artefact::write_json(self.folder.join("DONE"), &summary)?;
         // The state only serves resuming; a finished run needs none.
@@ -243,6 +291,6 @@ impl<'a> Session<'a> {
             // Empty now, or never made; either way not worth an error.
             std::fs::remove_dir(self.folder.join("checkpoint")).ok();
         }
-        Ok(RunStatus::Done(summary))
+        Ok(Ended::Finally(RunStatus::Done(summary)))
     }
 }

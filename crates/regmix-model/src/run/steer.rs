@@ -27,6 +27,10 @@ pub trait Steer: std::fmt::Debug + Send + Sync {
     /// Steps at which losses are measured besides every `eval_every`.
     fn steps(&self) -> &[u64];
 
+    /// Forgets all losses: they are told again from the first. Called whenever
+    /// a run is opened.
+    fn reset(&self);
+
     /// Takes the losses after `step` steps, by domain in nats per token; the
     /// mixture to go over to, or none to stay.
     ///

@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::host::Host;
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
+use crate::precision::Precision;
 use crate::trainer::Trainer;
 
 type Matrix = Vec<Vec<f64>>;
@@ -115,13 +116,13 @@ fn reference(c: &ModelConfig, weights: &BTreeMap<String, Matrix>, ids: &[u32]) -
 }
 
 /// Weights as a reader of the exported file would see them.
-fn exported(config: &ModelConfig, trainer: &Trainer) -> BTreeMap<String, Matrix> {
+fn exported(config: &ModelConfig, trainer: &mut Trainer) -> BTreeMap<String, Matrix> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
     checkpoint::save_weights(
         &path,
         &parameters::list(config),
-        &trainer.engine.state().weights,
+        &trainer.state().unwrap().weights,
     )
     .unwrap();
     let bytes = std::fs::read(path).unwrap();
@@ -152,7 +153,7 @@ fn forward_pass_matches_the_equations() {
             trainer.step(&batch, 3, 1e-2).unwrap();
         }
         let ids = [1, 7, 12, 0, 7, 3];
-        let want = reference(&config, &exported(&config, &trainer), &ids);
+        let want = reference(&config, &exported(&config, &mut trainer), &ids);
         let got = trainer.logits(&ids).unwrap();
         for (t, (w, g)) in want.iter().zip(&got).enumerate() {
             for (i, (w, g)) in w.iter().zip(g).enumerate() {
@@ -176,7 +177,7 @@ fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
     let values = parameters::init(config, &mut random::stream(seed, "test", "init")).unwrap();
     (
         Host::new(config, values.clone()),
-        Graph::new(config, values, cpu().burn()),
+        Graph::new(config, values, Precision::F32, cpu().burn()),
     )
 }
 
@@ -413,10 +414,10 @@ fn micro_batches_change_nothing_but_rounding() {
 fn first_update_is_bounded_by_the_learning_rate() {
     let config = tiny();
     let mut trainer = trainer(&config, 4);
-    let before = exported(&config, &trainer);
+    let before = exported(&config, &mut trainer);
     let batch: Vec<u32> = (0..28).map(|i| (i * 3) % 13).collect();
     trainer.step(&batch, 4, 1e-3).unwrap();
-    let after = exported(&config, &trainer);
+    let after = exported(&config, &mut trainer);
     let mut moved = 0;
     for (name, old) in &before {
         for (old, new) in old.iter().flatten().zip(after[name].iter().flatten()) {

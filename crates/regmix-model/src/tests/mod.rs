@@ -1,12 +1,14 @@
 //! Tests that need the inside of the crate.
 
 mod correctness;
+mod faults;
 mod runs;
 
 use crate::config::ModelConfig;
 use crate::device::{Device, DeviceSpec};
 use crate::optimizer::AdamWConfig;
 use crate::trainer::Trainer;
+pub(crate) use faults::Fault;
 
 fn cpu() -> Device {
     Device::open(DeviceSpec::Cpu).unwrap()

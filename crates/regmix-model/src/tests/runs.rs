@@ -14,10 +14,11 @@ use super::{cpu, tiny};
 use crate::fleet::{Job, train_all};
 use crate::metrics;
 use crate::optimizer::{AdamWConfig, Schedule};
+use crate::precision::Precision;
 use crate::run::{Control, MixtureChange, Progress, RunSpec, RunStatus, Steer, TrainConfig, train};
 
 /// Two domains with different statistics.
-fn corpus(folder: &Path) -> TokenCorpus {
+pub(super) fn corpus(folder: &Path) -> TokenCorpus {
     let tokenizer = TokenizerEntry {
         kind: "none".into(),
         hash: "none".into(),
@@ -40,7 +41,7 @@ fn corpus(folder: &Path) -> TokenCorpus {
     TokenCorpus::open(folder).unwrap()
 }
 
-fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
+pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
     RunSpec {
         run: run.into(),
         seed: 11,
@@ -58,6 +59,7 @@ fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
             eval_sequences: 8,
             checkpoint_every: 3,
             keep_weights: false,
+            precision: Precision::F32,
         },
         model: tiny(),
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
@@ -69,14 +71,14 @@ fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
 
 fn quiet(_: &RunSpec, _: Progress) {}
 
-fn control(cancel: &AtomicBool) -> Control<'_> {
+pub(super) fn control(cancel: &AtomicBool) -> Control<'_> {
     Control {
         cancel,
         progress: &quiet,
     }
 }
 
-fn losses(folder: &Path) -> Vec<(u64, Vec<u64>)> {
+pub(super) fn losses(folder: &Path) -> Vec<(u64, Vec<u64>)> {
     let lines = metrics::read(folder.join("metrics.jsonl")).unwrap();
     (lines.iter())
         .map(|l| (l.step, l.loss.values().map(|v| v.to_bits()).collect()))
@@ -294,6 +296,10 @@ struct Threshold {
 impl Steer for Threshold {
     fn steps(&self) -> &[u64] {
         &[5]
+    }
+
+    fn reset(&self) {
+        self.heard.lock().unwrap().clear();
     }
 
     fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {

@@ -12,6 +12,7 @@ use regmix_model::Steer;
 #[derive(Debug)]
 pub(super) struct Online {
     steps: Vec<u64>,
+    fresh: Controller,
     controller: Mutex<Controller>,
 }
 
@@ -19,6 +20,7 @@ impl Online {
     pub(super) fn new(controller: Controller) -> Self {
         Self {
             steps: controller.decision_steps().to_vec(),
+            fresh: controller.clone(),
             controller: Mutex::new(controller),
         }
     }
@@ -41,6 +43,10 @@ impl Online {
 impl Steer for Online {
     fn steps(&self) -> &[u64] {
         &self.steps
+    }
+
+    fn reset(&self) {
+        self.lock().clone_from(&self.fresh);
     }
 
     fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {

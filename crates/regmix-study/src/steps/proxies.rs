@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
-    Control, Device, Job, MixtureChange, Progress, RunSpec, RunStatus, default_parallel,
-    memory_per_run, metrics, train_all,
+    Calibration, Control, Device, Job, MixtureChange, Progress, RunSpec, RunStatus,
+    default_parallel, memory_per_run, metrics, train_all,
 };
 
 use crate::config::RunSection;
@@ -25,6 +25,7 @@ impl Study {
     /// or corpus, the disk refuses, or the user stops it: finished steps are
     /// kept and the same call goes on.
     pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
+        self.check_precision(device, "proxy", &self.config().proxy)?;
         let corpus = self.corpus()?;
         let mixtures = self.design(Context { redo: false, ..cx })?;
         let seed = self.config().study.seed;
@@ -60,6 +61,16 @@ impl Study {
         report_failures(&jobs, &statuses, cx.watch);
         self.train_second(&mixtures, &corpus, device, parallel, cx)?;
         self.collect_trajectories()
+    }
+
+    /// Whether a device has the precision of a section.
+    pub(crate) fn check_precision(
+        &self,
+        device: &Device,
+        name: &str,
+        section: &RunSection,
+    ) -> Result<()> {
+        (device.check_precision(section.precision)).map_err(|e| self.place(e, name))
     }
 
     /// A run of a section on a mixture.
@@ -198,10 +209,10 @@ pub(crate) fn run_jobs(
         // Still goes through every run: a changed configuration must be said.
         return train_all(jobs, corpus, device, 1, quiet(cx.cancel));
     }
-    let parallel = if parallel == 0 {
-        default_parallel(device, jobs)
-    } else {
-        parallel
+    let parallel = match parallel {
+        0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
+        0 => calibrated(jobs, device, open, cx)?,
+        given => given,
     };
     if device.is_cpu() {
         let at_once = parallel.min(open);
@@ -249,6 +260,32 @@ pub(crate) fn run_jobs(
     })
 }
 
+/// How many models a GPU trains at once, by measurement.
+fn calibrated(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Result<usize> {
+    cx.watch.say(&format!(
+        "measuring how many models `{}` trains at once (`--parallel N` skips this)",
+        device.spec()
+    ));
+    let found =
+        Calibration::measure(device, jobs, open, cx.cancel).map_err(|e| match e.kind() {
+            ErrorKind::Interrupted => crate::study::interrupted(),
+            _ => e,
+        })?;
+    let speeds = found.speeds.iter();
+    let speeds: Vec<String> = speeds
+        .map(|(n, speed)| format!("{n}: {speed:.0}"))
+        .collect();
+    cx.watch.say(&format!(
+        "{} at a time; tokens/s by models at once: {}",
+        found.best(),
+        speeds.join(", ")
+    ));
+    if let Some(why) = &found.refused {
+        cx.watch.say(&format!("more do not fit: {why}"));
+    }
+    Ok(found.best())
+}
+
 fn quiet(cancel: &AtomicBool) -> Control<'_> {
     fn nothing(_: &RunSpec, _: Progress) {}
     Control {
@@ -259,11 +296,20 @@ fn quiet(cancel: &AtomicBool) -> Control<'_> {
 
 pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], watch: &dyn Watch) {
     for (job, status) in jobs.iter().zip(statuses) {
-        if let RunStatus::Failed(reason) = status {
-            watch.say(&format!(
+        match status {
+            RunStatus::Failed(reason) => watch.say(&format!(
                 "run {} failed and is left out: {reason}",
                 job.spec.run
-            ));
+            )),
+            RunStatus::Done(summary) => {
+                if let Some(fallback) = &summary.fallback {
+                    watch.say(&format!(
+                        "run {} was trained in f32 from step {} on: {}",
+                        job.spec.run, fallback.step, fallback.reason
+                    ));
+                }
+            }
+            RunStatus::New | RunStatus::Started => {}
         }
     }
 }

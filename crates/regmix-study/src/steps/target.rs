@@ -56,6 +56,7 @@ impl Study {
         schedules: &[ScheduleMode],
         cx: Context<'_>,
     ) -> Result<TargetCheck> {
+        self.check_precision(device, "target", &self.config().target)?;
         let corpus = self.corpus()?;
         let found = self.recommendation()?;
         let mut arms = self.arms(&found)?;

@@ -1,0 +1,90 @@
+//! What the machine can run on, and precisions that it cannot.
+
+use crate::fixture::Fixture;
+
+/// Whether stderr is free of what a back-end panics with.
+#[track_caller]
+fn calm(stderr: &str) {
+    for word in ["panicked", "RUST_BACKTRACE", "stack backtrace"] {
+        assert!(!stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
+fn devices_are_measured_and_listed_as_json() {
+    let output = Fixture::empty().ok(&["devices", "--format", "json"]);
+    calm(&output.stderr);
+    let rows = output.json();
+    let row = |name: &str| {
+        let rows = rows.as_array().unwrap();
+        rows.iter()
+            .find(|row| row["device"] == name)
+            .unwrap()
+            .clone()
+    };
+    let cpu = row("cpu");
+    assert_eq!(cpu["compiled"], cfg!(feature = "flex"));
+    if cfg!(feature = "flex") {
+        assert!(cpu["tokens_per_second"].as_f64().unwrap() > 0.0);
+        assert!(output.stderr.contains("measuring cpu"), "{output:?}");
+    }
+    for (name, feature, compiled) in [
+        ("cuda:0", "cuda", cfg!(feature = "cuda")),
+        ("vulkan:0", "vulkan", cfg!(feature = "vulkan")),
+        ("wgpu:0", "wgpu", cfg!(feature = "wgpu")),
+        ("tch", "tch", cfg!(feature = "tch")),
+    ] {
+        let row = row(name);
+        assert_eq!(row["compiled"], compiled, "{name}");
+        let note = row["note"].as_str().unwrap();
+        if !compiled {
+            assert_eq!(note, format!("build with --features {feature}"));
+        } else if row["present"] == false {
+            // A missing driver is a line that says what to do.
+            assert!(note.contains("install") || note.contains("check"), "{note}");
+        } else {
+            assert!(row["tokens_per_second"].as_f64().unwrap() > 0.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn devices_are_listed_for_people_without_being_measured() {
+    let output = Fixture::empty().ok(&["devices", "--no-measure"]);
+    calm(&output.stderr);
+    assert!(!output.stderr.contains("measuring"), "{output:?}");
+    assert!(!output.stdout.contains("tokens/s"), "{output:?}");
+    for device in ["cuda:0", "vulkan:0", "wgpu:0", "cpu", "tch"] {
+        let line = output.stdout.lines().find(|l| l.starts_with(device));
+        assert!(line.is_some(), "{device} is not in\n{}", output.stdout);
+    }
+    if cfg!(target_os = "linux") && cfg!(feature = "flex") {
+        assert!(output.stdout.contains("GiB"), "{output:?}");
+        assert!(output.stdout.contains("threads"), "{output:?}");
+    }
+}
+
+#[test]
+fn bf16_on_a_processor_is_refused_at_its_line() {
+    let fixture = Fixture::study_after("design");
+    let study = fixture.text("study.toml");
+    let line = 1 + study
+        .lines()
+        .position(|l| l.starts_with("batch_size"))
+        .unwrap();
+    fixture.edit(
+        "study.toml",
+        "batch_size",
+        "precision = \"bf16\"\nbatch_size",
+    );
+    fixture
+        .refused(&["train", "--device", "cpu"])
+        .says(&format!(
+            "study.toml:{line}: `proxy.precision`: precision `bf16` on device `cpu`"
+        ))
+        .says("help: set precision = \"f32\", or train on a GPU with `--device`");
+    fixture.edit("study.toml", "\"bf16\"", "\"fp8\"");
+    fixture
+        .refused(&["train"])
+        .says(&format!("study.toml:{line}: unknown variant `fp8`"));
+}

@@ -1,0 +1,153 @@
+//! Names and memory of processors and cards, and whether a driver is there.
+
+use std::process::Command;
+
+use burn::tensor::Device as BurnDevice;
+
+use super::DeviceSpec;
+
+/// What is known of the hardware behind a device.
+#[derive(Debug, Default)]
+pub(super) struct Hardware {
+    pub(super) name: Option<String>,
+    pub(super) memory: Option<u64>,
+    pub(super) software: bool,
+}
+
+pub(super) fn of(spec: DeviceSpec, device: &BurnDevice) -> Hardware {
+    if matches!(spec, DeviceSpec::Cpu | DeviceSpec::Tch) {
+        return Hardware {
+            name: processor(),
+            memory: crate::memory::total_memory(),
+            software: false,
+        };
+    }
+    card(device)
+}
+
+/// The card as its back-end sees it.
+#[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+fn card(device: &BurnDevice) -> Hardware {
+    let Some(identity) = device.identity() else {
+        return Hardware::default();
+    };
+    // A software renderer sits on no bus.
+    let Some(physical) = identity.physical else {
+        return Hardware {
+            name: Some(identity.name),
+            memory: crate::memory::total_memory(),
+            software: true,
+        };
+    };
+    let bus = physical.pci_address.map(|a| a.to_string());
+    Hardware {
+        name: Some(identity.name),
+        memory: bus.and_then(|bus| card_memory(&bus)),
+        software: false,
+    }
+}
+
+#[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
+fn card(_: &BurnDevice) -> Hardware {
+    Hardware::default()
+}
+
+/// Bytes of a card's memory, by its address on the bus: AMD's driver says it in
+/// a file, NVIDIA's through its tool.
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")),
+    allow(dead_code)
+)]
+fn card_memory(bus: &str) -> Option<u64> {
+    let file = format!("/sys/bus/pci/devices/{bus}/mem_info_vram_total");
+    if let Ok(text) = std::fs::read_to_string(file) {
+        return text.trim().parse().ok();
+    }
+    let output = Command::new("nvidia-smi")
+        .args([
+            "--query-gpu=pci.bus_id,memory.total",
+            "--format=csv,noheader,nounits",
+        ])
+        .output()
+        .ok()?;
+    megabytes_of(&String::from_utf8_lossy(&output.stdout), bus).map(|mb| mb << 20)
+}
+
+/// The memory of a card in lines of `bus, MiB`. Domains of the bus are written
+/// with four digits in one place and with eight in another.
+fn megabytes_of(lines: &str, bus: &str) -> Option<u64> {
+    let short = |address: &str| {
+        address
+            .trim()
+            .to_lowercase()
+            .trim_start_matches('0')
+            .to_owned()
+    };
+    lines.lines().find_map(|line| {
+        let (address, memory) = line.split_once(',')?;
+        (short(address) == short(bus)).then(|| memory.trim().parse().ok())?
+    })
+}
+
+fn processor() -> Option<String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|l| l.starts_with("model name"));
+    let name = line.and_then(|l| Some(l.split_once(':')?.1.trim()));
+    Some(format!(
+        "{}, {threads} threads",
+        name.unwrap_or(std::env::consts::ARCH)
+    ))
+}
+
+/// Whether the library of a driver can be loaded; true where this cannot be
+/// told beforehand.
+#[cfg(target_os = "linux")]
+pub(super) fn driver_installed(spec: DeviceSpec) -> bool {
+    match spec {
+        DeviceSpec::Cuda(_) | DeviceSpec::TchCuda(_) => loads(c"libcuda.so.1"),
+        DeviceSpec::Vulkan(_) => loads(c"libvulkan.so.1"),
+        _ => true,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn driver_installed(_: DeviceSpec) -> bool {
+    true
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn loads(library: &std::ffi::CStr) -> bool {
+    // SAFETY: the name ends with a zero. Loading runs the library's
+    // constructors: it is a driver that the back-end is about to load anyway,
+    // and it is never unloaded.
+    #[allow(unsafe_code)]
+    unsafe {
+        !libc::dlopen(library.as_ptr(), libc::RTLD_LAZY).is_null()
+    }
+}
+
+#[cfg(all(target_os = "linux", not(target_env = "gnu")))]
+fn loads(_: &std::ffi::CStr) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_found_by_their_address() {
+        let lines = "00000000:17:00.0, 24564\n00000000:CA:00.0, 81559\n";
+        assert_eq!(megabytes_of(lines, "0000:ca:00.0"), Some(81_559));
+        assert_eq!(megabytes_of(lines, "0000:17:00.0"), Some(24_564));
+        assert_eq!(megabytes_of(lines, "0000:18:00.0"), None);
+        assert_eq!(megabytes_of("no devices were found", "0000:18:00.0"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_processor_has_a_name() {
+        assert!(processor().unwrap().contains("threads"));
+    }
+}

@@ -1,0 +1,187 @@
+//! How many models are trained at once when the user does not say.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use regmix_data::{Error, ErrorKind, Result};
+
+use crate::device::Device;
+use crate::fleet::{Job, memory_per_run};
+use crate::memory::available_memory;
+use crate::trainer::Trainer;
+
+/// How many runs are trained at once on a processor: one per core, or fewer
+/// where the largest would not fit that often into the memory that is free.
+/// Elsewhere one, where [`Calibration::measure`] tells more.
+pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
+    if !device.is_cpu() {
+        return 1;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (available_memory(), memory_per_run(jobs)) {
+        (Some(free), need @ 1..) => cores.min((free / need).max(1) as usize),
+        _ => cores,
+    }
+}
+
+/// How fast a device trains several models at once.
+///
+/// A small model does not fill a GPU: most of its step is waiting for one
+/// kernel to start after the other. Several models, each on a thread and a
+/// stream of its own, fill each other's gaps until the device is full or its
+/// memory is out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Models at once, and the tokens per second of all of them together.
+    pub speeds: Vec<(usize, f64)>,
+    /// Why more were not tried, if the device refused them.
+    pub refused: Option<String>,
+}
+
+impl Calibration {
+    /// The most that are tried.
+    const MOST: usize = 32;
+    /// Twice as many must bring so much more.
+    const GAIN: f64 = 1.1;
+    /// Seconds that are measured for each number, and steps if these take
+    /// longer.
+    const SECONDS: f64 = if cfg!(test) { 0.05 } else { 1.0 };
+    const STEPS: u32 = 2;
+
+    /// Trains 1, 2, 4, ... copies of the largest of some models at once, each
+    /// on a micro-batch of made-up tokens, up to `most` and until twice as many
+    /// bring less than 10 % more tokens per second, or the device fails under
+    /// them. Takes a second or two for each number, the first one longer:
+    /// kernels are compiled then. Nothing of it is kept.
+    ///
+    /// # Errors
+    /// When not even one model can be trained, or `cancel` becomes true.
+    pub fn measure(
+        device: &Device,
+        jobs: &[Job],
+        most: usize,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
+        let mut found = Self {
+            speeds: Vec::new(),
+            refused: None,
+        };
+        let largest = jobs
+            .iter()
+            .max_by_key(|j| j.spec.model.parameters().total() + j.spec.train.micro_batch);
+        let Some(job) = largest else {
+            return Ok(found);
+        };
+        let mut models = 1;
+        loop {
+            match together(device, job, models, cancel) {
+                Ok(speed) => found.speeds.push((models, speed)),
+                Err(e) if models > 1 && !e.is_interrupted() => {
+                    found.refused = Some(e.problem().to_owned());
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+            device.release_unused();
+            models *= 2;
+            let gained = match found.speeds.as_slice() {
+                [.., (_, before), (_, now)] => *now >= Self::GAIN * before,
+                _ => true,
+            };
+            if !gained || models > most.min(Self::MOST) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The number that is worth it.
+    pub fn best(&self) -> usize {
+        let mut best = (1, 0.0);
+        for &(models, speed) in &self.speeds {
+            if speed >= Self::GAIN * best.1 {
+                best = (models, speed);
+            }
+        }
+        best.0
+    }
+}
+
+/// Tokens per second of several copies of a job's model, each in a thread.
+fn together(device: &Device, job: &Job, models: usize, cancel: &AtomicBool) -> Result<f64> {
+    let start = Barrier::new(models);
+    let one = || -> Result<f64> {
+        let begin = || -> Result<(Trainer, Vec<u32>)> {
+            let (model, train) = (&job.spec.model, &job.spec.train);
+            let mut trainer = Trainer::with_precision(
+                model,
+                train.optimizer.clone(),
+                job.spec.seed,
+                device,
+                train.precision,
+            )?;
+            let vocab = model.vocab_size as u32;
+            let tokens: Vec<u32> = (0..(train.micro_batch * (model.context + 1)) as u32)
+                .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
+                .collect();
+            for _ in 0..2 {
+                trainer.step(&tokens, train.micro_batch, 1e-4)?;
+            }
+            Ok((trainer, tokens))
+        };
+        let begun = begin();
+        // All of them wait here, also one that failed: the others would wait
+        // for it for ever.
+        start.wait();
+        let (mut trainer, tokens) = begun?;
+        let clock = Instant::now();
+        let mut steps = 0;
+        while steps < Calibration::STEPS || clock.elapsed().as_secs_f64() < Calibration::SECONDS {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    "stopped before training",
+                ));
+            }
+            trainer.step(&tokens, job.spec.train.micro_batch, 1e-4)?;
+            steps += 1;
+        }
+        let per_step = job.spec.train.micro_batch * job.spec.model.context;
+        Ok(f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..models).map(|_| scope.spawn(one)).collect();
+        let mut total = Ok(0.0);
+        for thread in threads {
+            let speed = (thread.join())
+                .unwrap_or_else(|_| Err(Error::failed("a thread of the measurement failed")));
+            total = match (total, speed) {
+                (Ok(sum), Ok(speed)) => Ok(sum + speed),
+                (Err(e), _) | (_, Err(e)) => Err(e),
+            };
+        }
+        total
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_models_are_worth_it_while_they_bring_a_tenth_more() {
+        let best = |speeds: &[(usize, f64)]| {
+            let speeds = speeds.to_vec();
+            Calibration {
+                speeds,
+                refused: None,
+            }
+            .best()
+        };
+        assert_eq!(best(&[(1, 100.0), (2, 190.0), (4, 195.0)]), 2);
+        assert_eq!(best(&[(1, 100.0), (2, 105.0)]), 1);
+        assert_eq!(best(&[(1, 100.0), (2, 200.0), (4, 390.0)]), 4);
+        assert_eq!(best(&[]), 1);
+    }
+}

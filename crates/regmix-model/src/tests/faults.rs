@@ -1,0 +1,314 @@
+//! Devices that fail on purpose, and what becomes of their runs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use regmix_data::ErrorKind;
+
+use super::runs::{control, corpus, losses, spec};
+use super::{cpu, tiny};
+use crate::device::{Device, DeviceSpec};
+use crate::engine::{Engine, State};
+use crate::fleet::{Job, train_all};
+use crate::optimizer::AdamWConfig;
+use crate::parallel::Calibration;
+use crate::precision::Precision;
+use crate::run::{RunStatus, train};
+use crate::trainer::Trainer;
+
+/// What a device does wrong.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// It panics with these words at the n-th update of all its engines
+    /// together, and ever after.
+    Panics(u64, &'static str, Arc<AtomicU64>),
+    /// It panics with these words when it holds more engines than this.
+    Crowded(u64, &'static str, Arc<AtomicU64>),
+    /// In bf16, the loss of the n-th update of an engine gets so much higher.
+    Spikes(u64, f64),
+}
+
+impl Device {
+    pub(crate) fn with(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
+    pub(crate) fn faulty(&self, engine: Box<dyn Engine>, precision: Precision) -> Box<dyn Engine> {
+        match self.fault.clone() {
+            None => engine,
+            Some(fault) => {
+                if let Fault::Crowded(_, _, engines) = &fault {
+                    engines.fetch_add(1, Ordering::SeqCst);
+                }
+                Box::new(Faulty {
+                    engine,
+                    fault,
+                    precision,
+                    updates: 0,
+                })
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Faulty {
+    engine: Box<dyn Engine>,
+    fault: Fault,
+    precision: Precision,
+    updates: u64,
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        if let Fault::Crowded(_, _, engines) = &self.fault {
+            engines.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Engine for Faulty {
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+        let loss = self.engine.accumulate(tokens, share);
+        match self.fault {
+            Fault::Spikes(at, by)
+                if self.updates + 1 == at && self.precision == Precision::Bf16 =>
+            {
+                loss + by
+            }
+            _ => loss,
+        }
+    }
+
+    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
+        self.updates += 1;
+        match &self.fault {
+            Fault::Panics(at, says, updates) => {
+                let made = updates.fetch_add(1, Ordering::SeqCst) + 1;
+                assert!(made < *at, "{says}");
+            }
+            Fault::Crowded(most, says, engines) => {
+                assert!(engines.load(Ordering::SeqCst) <= *most, "{says}");
+            }
+            Fault::Spikes(..) => {}
+        }
+        self.engine.update(config, lr)
+    }
+
+    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
+        self.engine.losses(tokens)
+    }
+
+    fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
+        self.engine.logits(tokens)
+    }
+
+    fn state(&self) -> Cow<'_, State> {
+        self.engine.state()
+    }
+
+    fn restore(&mut self, state: State) {
+        self.engine.restore(state);
+    }
+}
+
+/// burn's back-end for processors as if it were a GPU's.
+fn flex() -> Device {
+    cpu().disguised(DeviceSpec::Wgpu(99))
+}
+
+#[test]
+fn a_device_that_fails_in_mid_run_is_an_error_and_the_run_goes_on_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let spec = spec(&corpus, "run", 0.5);
+    let go = AtomicBool::new(false);
+    let whole = dir.path().join("whole");
+    train(&spec, &corpus, &whole, &cpu(), control(&go)).unwrap();
+    let expected = losses(&whole);
+
+    for (words, problem, help) in [
+        (
+            "wgpu error: Parent device is lost",
+            "device `wgpu:99` was lost: wgpu error: Parent device is lost",
+            "--device cpu",
+        ),
+        (
+            "An IO error happened\nCaused by:\n  out of device memory allocating 12 bytes",
+            "the memory of device `wgpu:99` is out",
+            "--parallel 1",
+        ),
+        (
+            "index out of bounds",
+            "the back-end of device `wgpu:99` failed: index out of bounds",
+            "goes on from the last checkpoints",
+        ),
+    ] {
+        let folder = dir.path().join(words.len().to_string());
+        // Three updates are in the checkpoint, one more is lost.
+        let device = flex().with(Fault::Panics(5, words, Arc::default()));
+        let err = train(&spec, &corpus, &folder, &device, control(&go)).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Failed);
+        assert!(err.to_string().contains(problem), "{err}");
+        assert!(err.help_text().unwrap().contains(help), "{err:?}");
+        assert_eq!(RunStatus::read(&folder).unwrap(), RunStatus::Started);
+        let status = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+        assert!(matches!(status, RunStatus::Done(_)));
+        let found = losses(&folder);
+        for (a, b) in found.iter().zip(&expected) {
+            assert_eq!(a.0, b.0);
+            for (x, y) in a.1.iter().zip(&b.1) {
+                assert!((f64::from_bits(*x) - f64::from_bits(*y)).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fleet_stops_when_its_device_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let jobs: Vec<Job> = (0..4)
+        .map(|i| Job {
+            spec: spec(&corpus, &format!("run-{i}"), 0.5),
+            folder: dir.path().join(format!("run-{i}")),
+            steer: None,
+        })
+        .collect();
+    let go = AtomicBool::new(false);
+    // The first run and a half are made before it fails.
+    let device = flex().with(Fault::Panics(18, "device lost", Arc::default()));
+    let err = train_all(&jobs, &corpus, &device, 1, control(&go)).unwrap_err();
+    assert!(
+        err.to_string().contains("device `wgpu:99` was lost"),
+        "{err}"
+    );
+    let status = |i: usize| RunStatus::read(&jobs[i].folder).unwrap();
+    assert!(matches!(status(0), RunStatus::Done(_)));
+    assert_eq!(status(1), RunStatus::Started);
+    assert_eq!(status(2), RunStatus::New);
+    let statuses = train_all(&jobs, &corpus, &flex(), 2, control(&go)).unwrap();
+    assert!(statuses.iter().all(|s| matches!(s, RunStatus::Done(_))));
+}
+
+#[test]
+fn a_trainer_whose_device_failed_says_so_again() {
+    let device = flex().with(Fault::Panics(1, "gone", Arc::default()));
+    let mut trainer = Trainer::new(&tiny(), AdamWConfig::default(), 1, &device).unwrap();
+    let batch = [1; 7];
+    assert!(
+        trainer
+            .step(&batch, 1, 1e-3)
+            .unwrap_err()
+            .to_string()
+            .contains("gone")
+    );
+    let err = trainer.step(&batch, 1, 1e-3).unwrap_err();
+    assert!(
+        err.to_string().contains("failed in an earlier step"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_calibration_stops_where_memory_is_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let jobs = [Job {
+        spec: spec(&corpus, "run", 0.5),
+        folder: dir.path().join("run"),
+        steer: None,
+    }];
+    let go = AtomicBool::new(false);
+    let device = flex().with(Fault::Crowded(1, "out of memory", Arc::default()));
+    let found = Calibration::measure(&device, &jobs, 8, &go).unwrap();
+    assert_eq!((found.best(), found.speeds.len()), (1, 1));
+    assert!(found.refused.unwrap().contains("out of memory"));
+    let device = flex().with(Fault::Crowded(0, "out of memory", Arc::default()));
+    let err = Calibration::measure(&device, &jobs, 8, &go).unwrap_err();
+    assert!(err.to_string().contains("memory of device"), "{err}");
+    // Nothing is written by it.
+    assert!(!jobs[0].folder.exists());
+    go.store(true, Ordering::Relaxed);
+    let err = Calibration::measure(&flex(), &jobs, 8, &go).unwrap_err();
+    assert!(err.is_interrupted());
+}
+
+#[test]
+fn bf16_trains_as_f32_within_its_rounding() {
+    let corpus_folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(&corpus_folder.path().join("corpus"));
+    let go = AtomicBool::new(false);
+    let run = |precision: Precision| {
+        let mut spec = spec(&corpus, "run", 0.5);
+        spec.train.precision = precision;
+        let folder = corpus_folder.path().join(precision.to_string());
+        let status = train(&spec, &corpus, &folder, &flex(), control(&go)).unwrap();
+        let RunStatus::Done(summary) = status else {
+            panic!("{status:?}")
+        };
+        assert_eq!(summary.fallback, None);
+        (spec.fingerprint(), losses(&folder))
+    };
+    let [(plain, exact), (mixed, rounded)] = [Precision::F32, Precision::Bf16].map(run);
+    assert_ne!(plain, mixed);
+    assert_ne!(exact, rounded, "nothing was rounded");
+    for (a, b) in exact.iter().zip(&rounded) {
+        for (x, y) in a.1.iter().zip(&b.1) {
+            let gap = (f64::from_bits(*x) - f64::from_bits(*y)).abs();
+            assert!(gap < 0.02, "step {}: {gap}", a.0);
+        }
+    }
+}
+
+#[test]
+fn a_run_in_bf16_goes_back_to_f32_when_its_loss_is_no_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let go = AtomicBool::new(false);
+    let mut spec = spec(&corpus, "run", 0.5);
+    spec.train.precision = Precision::Bf16;
+    let finished = |at: u64, by: f64| {
+        let folder = dir.path().join(format!("{at}"));
+        let device = flex().with(Fault::Spikes(at, by));
+        let status = train(&spec, &corpus, &folder, &device, control(&go)).unwrap();
+        let RunStatus::Done(summary) = status else {
+            panic!("{status:?}")
+        };
+        let steps: Vec<u64> = losses(&folder).iter().map(|l| l.0).collect();
+        assert_eq!(steps, [4, 8, 12]);
+        assert!(summary.loss.values().all(|l| *l < 2.6), "{summary:?}");
+        summary.fallback
+    };
+    let fallback = finished(8, f64::NAN).unwrap();
+    // Checkpoints are made every third step.
+    assert_eq!(fallback.step, 6);
+    assert!(
+        fallback.reason.contains("step 8 in bf16: loss NaN"),
+        "{fallback:?}"
+    );
+    assert_eq!(finished(2, f64::NAN).unwrap().step, 0);
+    assert_eq!(finished(99, f64::NAN), None);
+}
+
+#[test]
+fn bf16_is_refused_where_it_does_not_pay() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let mut spec = spec(&corpus, "run", 0.5);
+    spec.train.precision = Precision::Bf16;
+    let go = AtomicBool::new(false);
+    let folder = dir.path().join("run");
+    let err = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    assert_eq!(
+        (err.kind(), err.field_name()),
+        (ErrorKind::Device, Some("precision"))
+    );
+    assert!(
+        err.help_text().unwrap().contains("precision = \"f32\""),
+        "{err:?}"
+    );
+    assert!(!folder.exists());
+}
