@@ -122,6 +122,15 @@ impl Error {
         self
     }
 
+    /// Names the file, unless one is named already.
+    #[must_use]
+    pub fn in_file_if_none(self, path: impl AsRef<Path>) -> Self {
+        match self.path() {
+            Some(_) => self,
+            None => self.in_file(path),
+        }
+    }
+
     /// Names the line, counted from 1.
     #[must_use]
     pub fn line(mut self, line: u64) -> Self {

@@ -110,7 +110,7 @@ pub(super) fn predict(
     let table = MixtureTable::read_csv(mixtures)?;
     let predicted = fit
         .predict_table(&table)
-        .map_err(|e| in_file_if_none(e, mixtures))?;
+        .map_err(|e| e.in_file_if_none(mixtures))?;
     let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
         .zip(predicted.rows())
         .map(|(run, row)| {
@@ -160,7 +160,7 @@ pub(super) fn optimize(session: &Session<'_>, request: &Request<'_>) -> Result<E
     }
     let found = match Goal::read(request.objective.unwrap_or("mean"))? {
         Goal::File(path, file) => optimize_file(&fit, &file, options, &session.display)
-            .map_err(|e| in_file_if_none(e, path))?,
+            .map_err(|e| e.in_file_if_none(path))?,
         Goal::Named(objective) => {
             let options = RecommendOptions {
                 objective,
@@ -196,12 +196,12 @@ fn front(
     };
     let objective = |text: &str| match Goal::read(text)? {
         Goal::Named(objective) => Ok(objective),
-        Goal::File(path, file) => file.objective().map_err(|e| in_file_if_none(e, path)),
+        Goal::File(path, file) => file.objective().map_err(|e| e.in_file_if_none(path)),
     };
     let [a, b] = [objective(&ends[0])?, objective(&ends[1])?];
     let file = limits.as_ref().map(|(_, file)| file);
     let found = pareto(fit, [&a, &b], points, file, options).map_err(|e| match &limits {
-        Some((path, _)) if e.field_name().is_some() => in_file_if_none(e, path),
+        Some((path, _)) if e.field_name().is_some() => e.in_file_if_none(path),
         _ => field_if_none(e, "--pareto"),
     })?;
     write_atomic(request.out, found.to_csv()?.as_bytes())?;
@@ -222,7 +222,7 @@ pub(super) fn next(
     let found = match Goal::read(objective.unwrap_or("mean"))? {
         Goal::File(path, file) => (file.objective())
             .and_then(|objective| next_runs(&fit, &objective, Some(&file), options))
-            .map_err(|e| in_file_if_none(e, path))?,
+            .map_err(|e| e.in_file_if_none(path))?,
         Goal::Named(objective) => next_runs(&fit, &objective, None, options)
             .map_err(|e| field_if_none(e, "--objective"))?,
     };
@@ -247,13 +247,6 @@ impl<'a> Goal<'a> {
             return Ok(Self::File(path, ObjectiveFile::load(path)?));
         }
         Ok(Self::Named(Objective::parse(text)))
-    }
-}
-
-fn in_file_if_none(e: Error, path: &Path) -> Error {
-    match e.path() {
-        Some(_) => e,
-        None => e.in_file(path),
     }
 }
 

@@ -19,10 +19,8 @@ impl Study {
         let mut arms = Vec::new();
         for (name, file) in &self.config().check.others {
             let path = self.resolve(file);
-            let (mixture, course) = read(name, domains, &path).map_err(|e| match e.path() {
-                Some(_) => e,
-                None => e.in_file(&path),
-            })?;
+            let (mixture, course) =
+                read(name, domains, &path).map_err(|e| e.in_file_if_none(&path))?;
             arms.push(ArmPlan {
                 name: name.clone(),
                 mixture,

@@ -82,8 +82,8 @@ pub fn plan(
     let table = trajectories_of(trajectories)?;
     let runs = segments(mixtures)?;
     let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
-        .map_err(|e| in_file(e, trajectories))?;
-    let rows = Transitions::new(&losses, &runs).map_err(|e| in_file(e, mixtures))?;
+        .map_err(|e| e.in_file_if_none(trajectories))?;
+    let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
     let prior = match plan.prior {
         Some(path) => MixtureTable::read_csv(path)?.mixtures()[0].clone(),
         None => mean_of(&runs)?,
@@ -94,14 +94,14 @@ pub fn plan(
         Some(path) => {
             let file = ObjectiveFile::load(path)?;
             let constraints =
-                bounded(unlimited, &file.constraints).map_err(|e| in_file(e, path))?;
+                bounded(unlimited, &file.constraints).map_err(|e| e.in_file_if_none(path))?;
             // Repetition is that of the target which is planned for.
             let budget = (!file.available.is_empty()).then(|| Budget {
                 available: file.available.clone(),
                 target_tokens: plan.target.tokens as f64,
                 max_epochs: file.constraints.max_epochs,
             });
-            let objective = file.objective().map_err(|e| in_file(e, path))?;
+            let objective = file.objective().map_err(|e| e.in_file_if_none(path))?;
             (objective, constraints, budget)
         }
     };
@@ -114,7 +114,7 @@ pub fn plan(
             // Their own length: stage points are shares of a run.
             let measured = (large.at_stages(&config.grid()?, config.resample, None))
                 .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
-            Some(measured.map_err(|e| in_file(e, path))?)
+            Some(measured.map_err(|e| e.in_file_if_none(path))?)
         }
     };
     if let Some(calibration) = &calibration {
@@ -154,11 +154,4 @@ fn mean_of(runs: &Segments) -> Result<Mixture> {
         }
     }
     Mixture::normalized(runs.domains().clone(), mean)
-}
-
-fn in_file(e: Error, path: &Path) -> Error {
-    match e.path() {
-        Some(_) => e,
-        None => e.in_file(path),
-    }
 }

@@ -30,10 +30,7 @@ pub fn predict_file(
     means_only: bool,
     watch: &dyn Watch,
 ) -> Result<usize> {
-    let named = |e: Error| match e.path() {
-        Some(_) => e,
-        None => e.in_file(mixtures),
-    };
+    let named = |e: Error| e.in_file_if_none(mixtures);
     let check = |part: MixtureTable| part.reordered(fit.domains()).map(drop).map_err(named);
     let rows = MixtureTable::read_parts(mixtures, PART, check)?;
     watch.begin("predicting", rows as u64, Unit::Items);
