@@ -116,7 +116,7 @@ pub enum Search {
 /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
 /// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0 or 2 and more |
 /// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
-/// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online |
+/// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online; where the schedule fell back to one mixture, at least `static_unless` standard deviations of its measured gain, and no change where nothing could be measured |
 /// | `seed` | 0 | 0 | |
 ///
 /// What the paper leaves open, and the reading that is the default:

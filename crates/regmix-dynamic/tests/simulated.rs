@@ -216,6 +216,64 @@ fn what_cannot_be_measured_is_not_believed() {
     assert_ne!(asked.segments[1].mixture, asked.segments[4].mixture);
 }
 
+/// The mixtures online of a target whose losses differ from what proxies let
+/// expect, and whether each decision kept the plan.
+fn online(planner: &Planner, schedule: &Schedule) -> Vec<(Mixture, bool)> {
+    let mut controller = planner.controller(schedule, "test").unwrap();
+    let steps = controller.decision_steps().to_vec();
+    let names = controller.losses().to_vec();
+    for (i, step) in steps.iter().enumerate() {
+        let loss = |(d, name): (usize, &String)| {
+            let spread = 1.0 + 0.1 * ((d + i) % 3) as f64;
+            (name.clone(), (4.0 - 0.3 * i as f64) * spread)
+        };
+        let losses = names.iter().enumerate().map(loss).collect();
+        controller.observe(*step, &losses).unwrap();
+    }
+    (controller.state().decisions().iter())
+        .map(|d| (d.mixture.clone(), d.kept_plan))
+        .collect()
+}
+
+#[test]
+fn one_mixture_is_left_online_only_for_a_clear_promise() {
+    let world = world(|o| o.noise = 0.02);
+    let config = Config {
+        bootstrap: 12,
+        ..config(Config::improved())
+    };
+    let rows = rows(&world, &config, 64, 0.5);
+    let plan = |config: Config| {
+        let planner = Planner::fit(&rows, request(&world, config)).unwrap();
+        let schedule = planner.schedule().unwrap();
+        (online(&planner, &schedule), schedule)
+    };
+    // So much is asked of a gain that none is clear.
+    let (strict, schedule) = plan(Config {
+        static_unless: 1e3,
+        ..config.clone()
+    });
+    assert!(schedule.fell_back && schedule.gain.is_some());
+    let single = &schedule.segments[1].mixture;
+    assert!(strict.iter().all(|(m, kept)| *kept && m == single));
+    // Nothing is asked, and the same losses move the mixture.
+    let (free, _) = plan(config.clone());
+    assert!(free.iter().all(|(_, kept)| !kept));
+    assert!(free.iter().any(|(m, _)| m.tv_distance(single) > 0.01));
+    // Nothing can be measured: the mixture stays.
+    let rows = self::rows(&world, &config, 12, 0.5);
+    let config = Config {
+        static_unless: 2.0,
+        ..config
+    };
+    let planner = Planner::fit(&rows, request(&world, config)).unwrap();
+    let schedule = planner.schedule().unwrap();
+    assert!(schedule.fell_back && schedule.gain.is_none());
+    let decisions = online(&planner, &schedule);
+    let single = &schedule.segments[1].mixture;
+    assert!(decisions.iter().all(|(m, kept)| *kept && m == single));
+}
+
 #[test]
 fn a_trust_region_bounds_every_step() {
     let world = world(|o| o.drift = 1.5);

@@ -16,7 +16,7 @@ use crate::schedule::{Schedule, TargetRun};
 use crate::stage_model::StageModel;
 
 /// The layout of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +38,9 @@ pub(super) struct Head {
     pub(super) schedule: Vec<Vec<f64>>,
     /// Whether one mixture is to be kept, since a schedule was not worth it.
     pub(super) keep_single: bool,
+    /// Nats that a plan must promise over the standing one to take its place;
+    /// none where no promise can be trusted.
+    pub(super) least_gain: Option<f64>,
     /// Made from the rest.
     #[serde(skip, default = "nothing")]
     pub(super) goal: Goal,
@@ -85,6 +88,14 @@ impl Head {
             ))
             .help("make the schedule with this planner"));
         }
+        let config = &planner.request.config;
+        // A schedule that was not worth it: a later change must promise what
+        // the schedule would have had to show.
+        let least_gain = match (schedule.fell_back, schedule.gain) {
+            (false, _) => Some(config.min_gain),
+            (true, Some(gain)) => Some(config.min_gain.max(config.static_unless * gain.sd)),
+            (true, None) => None,
+        };
         let c = &planner.bounds.constraints;
         let total = |g: &regmix_regress::Group| Total {
             name: g.name().to_owned(),
@@ -107,10 +118,11 @@ impl Head {
             prior: planner.request.prior.clone(),
             first: schedule.segments[0].mixture.reordered(domains)?,
             limits,
-            config: planner.request.config.clone(),
+            config: config.clone(),
             losses: planner.measured_targets().to_vec(),
             schedule: mixtures[1..].to_vec(),
             keep_single: schedule.fell_back,
+            least_gain,
             goal: planner.goal.clone(),
             model,
         })
@@ -146,6 +158,9 @@ impl Head {
         let weights = |m: &Vec<f64>| Mixture::normalized(domains.clone(), m.clone()).is_ok();
         if self.schedule.len() != self.model.grid().stages() || !self.schedule.iter().all(weights) {
             return damaged("a schedule that is none");
+        }
+        if self.least_gain.is_some_and(|g| !(g.is_finite() && g >= 0.0)) {
+            return damaged("a least gain that is none");
         }
         let known = match self.config.state {
             State::Losses => self.losses == self.model.targets(),

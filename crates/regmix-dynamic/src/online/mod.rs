@@ -38,6 +38,12 @@ pub use self::state::{ControllerState, Decision};
 /// the proxies made it, and a loss matters as the state that a plan starts
 /// from, brought to the proxies' scale ([`SizeCorrection`]).
 ///
+/// A new plan takes the place of the standing one if it promises `min_gain`
+/// nats more. Where the schedule fell back to one mixture
+/// ([`Schedule::fell_back`]), plans are of one mixture, too, and must promise
+/// `static_unless` standard deviations of the gain that the schedule did not
+/// show; if that could not be measured, the mixture stays to the end.
+///
 /// What it does with observations that are not as they should be. None of
 /// them panics, changes the state, or takes the mixture in force away:
 ///
@@ -343,13 +349,15 @@ impl Head {
             previous: state.in_force.weights().to_vec(),
         };
         let problem = self.problem(position, ready)?;
-        let mut plan = problem.decide()?;
-        let mut to_the_end = false;
-        if let (true, Some(single)) = (self.keep_single, &plan.single) {
-            plan.mixtures = vec![single.clone(); problem.left()];
-            plan.value = problem.plan_value(&plan.mixtures);
-            to_the_end = true;
-        }
+        let single = match self.keep_single {
+            true => problem.one_mixture()?,
+            false => None,
+        };
+        let to_the_end = single.is_some();
+        let plan = match single {
+            Some(plan) => plan,
+            None => problem.decide()?,
+        };
         let (plan, kept) = self.worth_changing(&problem, plan, &state.standing)?;
         let domains = self.model.domains();
         let mixture = Mixture::normalized(domains.clone(), plan.mixtures[0].clone())?;
@@ -363,7 +371,7 @@ impl Head {
             late: step - self.steps[stage],
             planned: planned.as_ref(),
             chosen: &mixture,
-            kept: kept.then_some(self.config.min_gain),
+            kept: kept.then_some(self.least_gain),
             single: to_the_end,
         }
         .words();
@@ -424,9 +432,10 @@ impl Head {
         let from = problem.position.stage;
         let stages = from..from + plan.mixtures.len();
         let old: Option<Vec<Vec<f64>>> = stages.map(|s| standing.get(&s).cloned()).collect();
-        if let (true, Some(old)) = (self.config.min_gain > 0.0, old) {
+        let least = self.least_gain.unwrap_or(f64::INFINITY);
+        if let (true, Some(old)) = (least > 0.0, old) {
             let value = problem.plan_value(&old);
-            if value.is_finite() && value - plan.value < self.config.min_gain {
+            if value.is_finite() && value - plan.value < least {
                 let kept = Plan {
                     mixtures: old,
                     value,

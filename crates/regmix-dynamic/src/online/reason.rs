@@ -19,9 +19,9 @@ pub(super) struct Grounds<'a> {
     pub(super) late: u64,
     pub(super) planned: Option<&'a Mixture>,
     pub(super) chosen: &'a Mixture,
-    /// The gain that a change must promise, where the standing plan was kept
-    /// for want of it.
-    pub(super) kept: Option<f64>,
+    /// The gain that a change must promise, if any is enough, where the
+    /// standing plan was kept for want of it.
+    pub(super) kept: Option<Option<f64>>,
     /// Whether one mixture is kept to the end.
     pub(super) single: bool,
 }
@@ -61,13 +61,23 @@ impl Grounds<'_> {
     }
 
     fn made(&self) -> String {
-        if let Some(gain) = self.kept {
-            return format!("a new plan promises less than {gain} nats more, so the plan stands");
-        }
         let single = match self.single {
             true => "one mixture to the end: ",
             false => "",
         };
+        match self.kept {
+            Some(Some(gain)) => {
+                return format!(
+                    "{single}a new plan promises less than {gain:.3} nats more, so the plan stands"
+                );
+            }
+            Some(None) => {
+                return format!(
+                    "{single}what a new plan gains cannot be measured, so the plan stands"
+                );
+            }
+            None => {}
+        }
         let Some(planned) = self.planned else {
             return format!("{single}nothing was planned for this stage");
         };
@@ -129,13 +139,13 @@ mod tests {
             first_scale: false,
             late: 1,
             corrected: &[3.0, 2.1],
-            kept: Some(0.01),
+            kept: Some(Some(0.01)),
             planned: None,
             ..other
         };
         assert!(
             kept.words()
-                .ends_with("less than 0.01 nats more, so the plan stands")
+                .ends_with("less than 0.010 nats more, so the plan stands")
         );
         assert!(
             kept.words()

@@ -189,7 +189,8 @@ fn files_of_another_study_or_damaged_ones_are_refused() {
     c.save(&path).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to) in [
-        ("\"version\": 1", "\"version\": 7"),
+        ("\"version\": 2", "\"version\": 7"),
+        ("\"least_gain\": 0.0", "\"least_gain\": -1.0"),
         ("\"stages\": 3", "\"stages\": 4"),
         ("\"power\": ", "\"power\": -"),
         ("250,", "251,"),

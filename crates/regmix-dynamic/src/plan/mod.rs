@@ -239,6 +239,19 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         })
     }
 
+    /// The best plan of one mixture to the end, where limits leave one.
+    pub(crate) fn one_mixture(&self) -> Result<Option<Plan>> {
+        let Some(single) = self.single()? else {
+            return Ok(None);
+        };
+        let mixtures = vec![single.clone(); self.left()];
+        Ok(Some(Plan {
+            value: self.plan_value(&mixtures),
+            mixtures,
+            single: Some(single),
+        }))
+    }
+
     /// The best mixture to keep until the end; `None` where a trust region
     /// or limits leave none.
     fn single(&self) -> Result<Option<Vec<f64>>> {
