@@ -6,6 +6,9 @@
 //! pass. Unoptimised builds look at a part of the rows and targets only.
 #![allow(clippy::print_stderr)] // Says why a test did nothing, and what was measured.
 
+#[cfg(feature = "lightgbm")]
+mod lightgbm;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
