@@ -30,7 +30,7 @@ variant() {
 study all 96
 study few 24
 for n in all few; do
-    variant $n $n-unchecked 'preset = "improved"\nbootstrap = 0'
+    variant $n $n-unchecked 'preset = "improved"\nbootstrap = 0\nstatic_unless = 0'
     variant $n $n-paper 'preset = "paper"'
 done
 {
