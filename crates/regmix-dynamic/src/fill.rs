@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regmix_data::Result;
+use regmix_regress::metrics::mean_and_sd;
 
 use crate::dynamics::Dynamics;
 use crate::plan::bounds::available;
@@ -137,11 +138,7 @@ pub(crate) struct Refit {
 }
 
 pub(crate) fn spread(values: &[f64]) -> Spread {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Spread {
-        mean,
-        sd: (squares / (n - 1.0).max(1.0)).sqrt(),
-    }
+    let (mean, sd) = mean_and_sd(values);
+    let sd = if values.len() > 1 { sd } else { 0.0 };
+    Spread { mean, sd }
 }

@@ -36,10 +36,27 @@ struct World {
 }
 
 impl World {
+    fn new(table: &Observations, truth: &str, noise: f64) -> Result<Self> {
+        let truth = Fit::train(table, &options(truth, None))?;
+        let domains = truth.domains();
+        let mut sum = vec![0.0; domains.len()];
+        for mixture in table.mixtures.mixtures() {
+            for (sum, w) in sum.iter_mut().zip(mixture.reordered(domains)?.weights()) {
+                *sum += w;
+            }
+        }
+        let best = truth.recommend(&search())?.mixture;
+        Ok(Self {
+            natural: Mixture::normalized(domains.clone(), sum)?,
+            best: mean(&truth, &best)?,
+            truth,
+            noise,
+        })
+    }
+
     /// The mean over targets, without noise.
     fn value(&self, mixture: &Mixture) -> Result<f64> {
-        let all = self.truth.predict(mixture)?;
-        Ok(average(&all.iter().map(|p| p.mean).collect::<Vec<_>>()))
+        mean(&self.truth, mixture)
     }
 
     /// Measures mixtures as runs `first..`.
@@ -84,6 +101,19 @@ impl World {
     }
 }
 
+/// The mean over targets that a fit predicts.
+fn mean(fit: &Fit, mixture: &Mixture) -> Result<f64> {
+    let all = fit.predict(mixture)?;
+    Ok(average(&all.iter().map(|p| p.mean).collect::<Vec<_>>()))
+}
+
+fn search() -> RecommendOptions {
+    RecommendOptions {
+        bootstrap: 0,
+        ..RecommendOptions::default()
+    }
+}
+
 fn options(name: &str, natural: Option<Mixture>) -> FitOptions {
     let auto = name == "auto";
     FitOptions {
@@ -114,59 +144,108 @@ fn maximin(low: f64, high: f64) -> Maximin {
     }
 }
 
-/// One design: parts that are drawn, whether the natural and the uniform
-/// mixture are among them, and proxies that are chosen later, by rounds.
+/// One design: parts that are drawn, with their shares; whether the natural
+/// and the uniform mixture are among them; and a share of proxies that is
+/// chosen later, in rounds.
 struct Design {
-    name: String,
+    name: &'static str,
     parts: Vec<(f64, Box<dyn Sampler>)>,
     anchors: bool,
-    rounds: usize,
     later: f64,
+    rounds: usize,
 }
 
-fn designs() -> Vec<Design> {
-    let plain = |name: &str, parts: Vec<(f64, Box<dyn Sampler>)>| Design {
-        name: name.to_owned(),
-        parts,
-        anchors: false,
-        rounds: 0,
-        later: 0.0,
-    };
-    let mut out = vec![
-        plain("regmix", vec![(1.0, Box::new(RegMix::default()))]),
-        plain("floored 0.5-10", vec![(1.0, Box::new(floored(0.5, 10.0)))]),
-        plain("floored 2-40", vec![(1.0, Box::new(floored(2.0, 40.0)))]),
-        plain("maximin 2-20", vec![(1.0, Box::new(maximin(2.0, 20.0)))]),
-        plain("maximin 5-50", vec![(1.0, Box::new(maximin(5.0, 50.0)))]),
-        plain(
-            "maximin 2-20, 8-80",
-            vec![
-                (0.5, Box::new(maximin(2.0, 20.0))),
-                (0.5, Box::new(maximin(8.0, 80.0))),
-            ],
-        ),
-    ];
-    let with = |base: &str, low: f64, high: f64, anchors, rounds, later| Design {
-        name: format!(
-            "{base}{}{}",
-            if anchors { ", anchors" } else { "" },
-            if rounds > 0 {
-                format!(", {:.0} % in {rounds}", 100.0 * later)
-            } else {
-                String::new()
-            }
-        ),
-        parts: vec![(1.0, Box::new(maximin(low, high)))],
-        anchors,
-        rounds,
-        later,
-    };
-    out.push(with("maximin 2-20", 2.0, 20.0, true, 0, 0.0));
-    out.push(with("maximin 2-20", 2.0, 20.0, true, 1, 0.25));
-    out.push(with("maximin 2-20", 2.0, 20.0, true, 2, 0.34));
-    out.push(with("maximin 5-50", 5.0, 50.0, true, 1, 0.25));
-    out.push(with("maximin 5-50", 5.0, 50.0, true, 2, 0.34));
-    out
+impl Design {
+    fn drawn(name: &'static str, sampler: impl Sampler + 'static) -> Self {
+        Self {
+            name,
+            parts: vec![(1.0, Box::new(sampler))],
+            anchors: false,
+            later: 0.0,
+            rounds: 0,
+        }
+    }
+
+    fn anchored(self) -> Self {
+        Self {
+            anchors: true,
+            ..self
+        }
+    }
+
+    fn later(self, share: f64, rounds: usize) -> Self {
+        Self {
+            later: share,
+            rounds,
+            ..self
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let two = [maximin(2.0, 20.0), maximin(8.0, 80.0)];
+        vec![
+            Self::drawn("regmix", RegMix::default()),
+            Self::drawn("floored 0.5-10", floored(0.5, 10.0)),
+            Self::drawn("floored 2-40", floored(2.0, 40.0)),
+            Self::drawn("maximin 2-20", maximin(2.0, 20.0)),
+            Self::drawn("maximin 5-50", maximin(5.0, 50.0)),
+            Self {
+                parts: two.map(|m| (0.5, Box::new(m) as Box<dyn Sampler>)).into(),
+                ..Self::drawn("maximin 2-20, 8-80", maximin(2.0, 20.0))
+            },
+            Self::drawn("maximin 2-20, anchors", maximin(2.0, 20.0)).anchored(),
+            Self::drawn("maximin 2-20, anchors, 25 % in 1", maximin(2.0, 20.0))
+                .anchored()
+                .later(0.25, 1),
+            Self::drawn("maximin 2-20, anchors, 34 % in 2", maximin(2.0, 20.0))
+                .anchored()
+                .later(0.34, 2),
+            Self::drawn("maximin 5-50, anchors, 25 % in 1", maximin(5.0, 50.0))
+                .anchored()
+                .later(0.25, 1),
+            Self::drawn("maximin 5-50, anchors, 34 % in 2", maximin(5.0, 50.0))
+                .anchored()
+                .later(0.34, 2),
+        ]
+    }
+
+    /// The mixtures that are measured before anything is known.
+    fn draw(&self, natural: &Mixture, runs: usize, seed: u64) -> Result<Vec<Mixture>> {
+        let space = Space::new(natural.clone());
+        let mut out = match self.anchors {
+            true => vec![natural.clone(), Mixture::uniform(natural.domains().clone())],
+            false => Vec::new(),
+        };
+        let first = runs - out.len();
+        for (i, (share, sampler)) in self.parts.iter().enumerate() {
+            let n = match i + 1 == self.parts.len() {
+                true => runs - out.len(),
+                false => (share * first as f64).round() as usize,
+            };
+            let mut rng = random::stream(seed, self.name, &format!("draw {i}"));
+            out.extend(sampler.draw(&space, n, &mut rng)?.mixtures);
+        }
+        Ok(out)
+    }
+
+    /// Measures the design in a world, and fits what was measured.
+    fn fitted(&self, world: &World, runs: usize, name: &str, seed: u64) -> Result<Fit> {
+        let later = (self.later * runs as f64).round() as usize;
+        let drawn = self.draw(&world.natural, runs - later, seed)?;
+        let mut rows = world.measure(&drawn, 0, seed)?;
+        for round in 0..self.rounds {
+            let options = NextOptions {
+                runs: later / self.rounds + usize::from(round < later % self.rounds),
+                seed,
+                ..NextOptions::default()
+            };
+            let next = world.fit(&rows, name)?.next_runs(&options)?;
+            let next: Vec<Mixture> = next.into_iter().map(|n| n.mixture).collect();
+            let more = world.measure(&next, rows.len(), seed)?;
+            rows.extend(more);
+        }
+        world.fit(&rows, name)
+    }
 }
 
 fn main() -> Result<()> {
@@ -185,31 +264,11 @@ fn main() -> Result<()> {
     let runs: usize = words.number("--runs", 48)?;
     let seeds: u64 = words.number("--seeds", 8)?;
     let name = words.text("--fit").unwrap_or("ensemble");
+    let noise = words.number("--noise", 0.05)?;
     with_threads(words.number("--threads", 2)?, || {
-        let truth = Fit::train(
-            &table,
-            &options(words.text("--truth").unwrap_or("ensemble"), None),
-        )?;
-        let domains = truth.domains().clone();
-        let mut mean = vec![0.0; domains.len()];
-        for m in table.mixtures.mixtures() {
-            for (sum, w) in mean.iter_mut().zip(m.reordered(&domains)?.weights()) {
-                *sum += w;
-            }
-        }
-        let natural = Mixture::normalized(domains.clone(), mean)?;
-        let search = RecommendOptions {
-            bootstrap: 0,
-            ..RecommendOptions::default()
-        };
-        let mut world = World {
-            truth,
-            natural,
-            best: 0.0,
-            noise: words.number("--noise", 0.05)?,
-        };
-        world.best = world.value(&world.truth.recommend(&search)?.mixture)?;
-        let uniform = Mixture::uniform(domains.clone());
+        let truth = words.text("--truth").unwrap_or("ensemble");
+        let world = World::new(&table, truth, noise)?;
+        let uniform = Mixture::uniform(world.natural.domains().clone());
         println!(
             "best {:.4}, natural {:.4}, uniform {:.4}",
             world.best,
@@ -219,57 +278,17 @@ fn main() -> Result<()> {
         println!(
             "| design | regret | flattery | error at natural | error at uniform |\n|---|---|---|---|---|"
         );
-        for design in designs() {
+        for design in Design::all() {
             let mut figures: [Vec<f64>; 4] = Default::default();
             for seed in 1..=seeds {
-                let space = Space::new(world.natural.clone());
-                let later = (design.later * runs as f64).round() as usize;
-                let anchors = if design.anchors { 2 } else { 0 };
-                let mut drawn = match design.anchors {
-                    true => vec![world.natural.clone(), uniform.clone()],
-                    false => Vec::new(),
-                };
-                let first = runs - later - anchors;
-                for (i, (share, sampler)) in design.parts.iter().enumerate() {
-                    let n = match i + 1 == design.parts.len() {
-                        true => first + anchors - drawn.len(),
-                        false => (share * first as f64).round() as usize,
-                    };
-                    drawn.extend(
-                        sampler
-                            .draw(
-                                &space,
-                                n,
-                                &mut random::stream(seed, &design.name, &format!("draw {i}")),
-                            )?
-                            .mixtures,
-                    );
-                }
-                let mut rows = world.measure(&drawn, 0, seed)?;
-                for round in 0..design.rounds {
-                    let m = later / design.rounds + usize::from(round < later % design.rounds);
-                    let fit = world.fit(&rows, name)?;
-                    let next = fit.next_runs(&NextOptions {
-                        runs: m,
-                        seed,
-                        ..NextOptions::default()
-                    })?;
-                    let next: Vec<Mixture> = next.into_iter().map(|n| n.mixture).collect();
-                    let more = world.measure(&next, rows.len(), seed)?;
-                    rows.extend(more);
-                }
-                let fit = world.fit(&rows, name)?;
-                let found = fit.recommend(&search)?;
+                let fit = design.fitted(&world, runs, name, seed)?;
+                let found = fit.recommend(&search())?;
                 let value = world.value(&found.mixture)?;
-                let predicted = |m: &Mixture| -> Result<f64> {
-                    Ok(average(
-                        &fit.predict(m)?.iter().map(|p| p.mean).collect::<Vec<_>>(),
-                    ))
-                };
+                let error = |m: &Mixture| -> Result<f64> { Ok(mean(&fit, m)? - world.value(m)?) };
                 figures[0].push(value - world.best);
                 figures[1].push(value - found.predicted.mean);
-                figures[2].push(predicted(&world.natural)? - world.value(&world.natural)?);
-                figures[3].push(predicted(&uniform)? - world.value(&uniform)?);
+                figures[2].push(error(&world.natural)?);
+                figures[3].push(error(&uniform)?);
             }
             let cells: Vec<String> = (figures.iter())
                 .map(|f| format!("{:.4} ± {:.4}", average(f), spread(f)))

@@ -44,6 +44,21 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     }
 }
 
+/// Mean and sample standard deviation (divisor n - 1), in the unit of the
+/// values; the latter is NaN of fewer than two values.
+///
+/// ```
+/// use regmix_regress::metrics::mean_and_sd;
+///
+/// assert_eq!(mean_and_sd(&[1.0, 3.0]), (2.0, 2.0_f64.sqrt()));
+/// assert!(mean_and_sd(&[1.0]).1.is_nan());
+/// ```
+pub fn mean_and_sd(values: &[f64]) -> (f64, f64) {
+    let mean = mean(values);
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, (squares / (values.len() as f64 - 1.0)).sqrt())
+}
+
 /// Mean absolute error, in the unit of the values.
 pub fn mae(measured: &[f64], predicted: &[f64]) -> f64 {
     let errors: Vec<f64> = pairs(measured, predicted)

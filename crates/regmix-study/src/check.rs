@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::Objective;
+use regmix_regress::metrics::mean_and_sd;
 use serde::{Deserialize, Serialize};
 
 /// One finished target run.
@@ -240,13 +241,8 @@ fn compare(of: &str, against: &str, differences: &[f64]) -> Result<Comparison> {
 
 /// Mean and, for two values and more, sample standard deviation.
 fn moments(values: &[f64]) -> (f64, Option<f64>) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (
-        mean,
-        (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
-    )
+    let (mean, sd) = mean_and_sd(values);
+    (mean, (values.len() > 1).then_some(sd))
 }
 
 /// 97.5% point of Student's t distribution.

@@ -159,7 +159,10 @@ impl Head {
         if self.schedule.len() != self.model.grid().stages() || !self.schedule.iter().all(weights) {
             return damaged("a schedule that is none");
         }
-        if self.least_gain.is_some_and(|g| !(g.is_finite() && g >= 0.0)) {
+        if self
+            .least_gain
+            .is_some_and(|g| !(g.is_finite() && g >= 0.0))
+        {
             return damaged("a least gain that is none");
         }
         let known = match self.config.state {

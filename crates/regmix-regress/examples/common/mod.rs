@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Result};
+use regmix_regress::metrics::mean_and_sd;
 
 /// Words of the command line: plain ones, and values of options.
 pub(crate) struct Arguments {
@@ -101,7 +102,6 @@ pub(crate) fn average(values: &[f64]) -> f64 {
 
 /// Standard deviation with divisor n - 1; 0 of one value.
 pub(crate) fn spread(values: &[f64]) -> f64 {
-    let m = average(values);
-    let squares: f64 = values.iter().map(|v| (v - m) * (v - m)).sum();
-    (squares / (values.len() as f64 - 1.0).max(1.0)).sqrt()
+    let sd = mean_and_sd(values).1;
+    if values.len() > 1 { sd } else { 0.0 }
 }

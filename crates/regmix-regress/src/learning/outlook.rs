@@ -3,7 +3,7 @@
 use super::decay::{Decay, Measured};
 use super::measure::{Judged, Measurements, Size};
 use super::{LearningCurve, LearningPoint};
-use crate::metrics::{mean, variance};
+use crate::metrics::{mean, mean_and_sd, variance};
 
 /// The most that a law may miss measured errors by, as a part of them.
 const MISS: f64 = 0.05;
@@ -44,8 +44,8 @@ pub(super) fn curve(measured: Measurements, all: usize) -> LearningCurve {
             let of = |value: fn(&Judged) -> f64| Errors::of(sizes, place, value);
             let (rho, mae) = (of(|j| j.spearman), of(|j| j.mae));
             for (i, size) in sizes.iter().enumerate() {
-                let (spearman, spearman_sd) = spread(&rho.by_size[i]);
-                let (mae, mae_sd) = spread(&mae.by_size[i]);
+                let (spearman, spearman_sd) = mean_and_sd(&rho.by_size[i]);
+                let (mae, mae_sd) = mean_and_sd(&mae.by_size[i]);
                 points.push(LearningPoint {
                     runs: size.runs,
                     subsets: size.judged.len(),
@@ -160,7 +160,7 @@ impl Errors {
                     .filter(|(i, _)| Some(*i) != without)
                     .map(|(_, e)| *e)
                     .collect();
-                let (error, sd) = spread(&some);
+                let (error, sd) = mean_and_sd(&some);
                 Measured {
                     runs,
                     error,
@@ -216,10 +216,4 @@ impl Errors {
 
 fn finite_mean(values: &[f64]) -> f64 {
     mean(&(values.iter().copied().filter(|v| v.is_finite())).collect::<Vec<_>>())
-}
-
-/// Mean and standard deviation (divisor n - 1).
-fn spread(values: &[f64]) -> Spread {
-    let n = values.len() as f64;
-    (mean(values), (variance(values) * n / (n - 1.0)).sqrt())
 }

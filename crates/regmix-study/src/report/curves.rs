@@ -5,7 +5,7 @@ use regmix_dynamic::Trajectories;
 use super::node::{self, multiples, paragraph};
 use super::number::{self, loss, mean, plural, quantile, short};
 use super::scale::Scale;
-use super::svg::{Frame, polyline, tooltip};
+use super::svg::{Frame, banded, tooltip};
 use super::{Node, Report};
 
 const WIDTH: f64 = 200.0;
@@ -133,19 +133,7 @@ fn figure(name: &str, curve: &Curve) -> Option<Node> {
                 .attr("r", 2.5),
         );
     } else {
-        let mut band = at(&curve.low);
-        band.extend(at(&curve.high).into_iter().rev());
-        picture = picture
-            .push(
-                Node::new("path")
-                    .class("band")
-                    .attr("d", format!("{}Z", polyline(&band))),
-            )
-            .push(
-                Node::new("path")
-                    .class("curve")
-                    .attr("d", polyline(&at(&curve.mean))),
-            );
+        picture = picture.extend(banded(&at(&curve.low), &at(&curve.high), &at(&curve.mean)));
     }
     let caption = Node::new("figcaption")
         .push(Node::new("b").text(name))

@@ -5,7 +5,7 @@ use regmix_dynamic::{Leg, Schedule, Spread};
 use super::node::{self, column, multiples, number_cell, paragraph, row_head};
 use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
 use super::scale::Scale;
-use super::svg::{Frame, line, polyline, tooltip};
+use super::svg::{Frame, banded, line, tooltip};
 use super::{Node, Report, followed, scroll, stage_accuracy};
 
 const WIDTH: f64 = 200.0;
@@ -104,22 +104,16 @@ fn figure(report: &Report<'_>, schedule: &Schedule, y: Scale, name: &str) -> Nod
         let value = w.and_then(|w| if high { w.high } else { w.low });
         value.unwrap_or_else(|| weight(leg))
     };
-    let mut band = steps(&|leg| limit(leg, false));
-    band.extend(steps(&|leg| limit(leg, true)).into_iter().rev());
+    let [band, curve] = banded(
+        &steps(&|leg| limit(leg, false)),
+        &steps(&|leg| limit(leg, true)),
+        &steps(&weight),
+    );
     let label = format!("{name}: {}", shares.join(", "));
     let mut picture = frame
         .draw(&label, &across, &up)
-        .push(
-            Node::new("path")
-                .class("band")
-                .attr("d", format!("{}Z", polyline(&band))),
-        )
-        .push(
-            Node::new("path")
-                .class("curve")
-                .attr("d", polyline(&steps(&weight)))
-                .push(tooltip(&label)),
-        );
+        .push(band)
+        .push(curve.push(tooltip(&label)));
     let found = report.recommendation.mixture.get(name);
     if let Some(found) = found.filter(|w| *w <= y.high) {
         picture = picture.push(line("dashes", frame.at(0.0, found), frame.at(1.0, found)));

@@ -50,6 +50,17 @@ pub(super) fn polyline(points: &[(f64, f64)]) -> String {
     path
 }
 
+/// A curve, and the band between a lower and an upper one behind it.
+pub(super) fn banded(low: &[(f64, f64)], high: &[(f64, f64)], curve: &[(f64, f64)]) -> [Node; 2] {
+    let around: Vec<(f64, f64)> = low.iter().chain(high.iter().rev()).copied().collect();
+    [
+        Node::new("path")
+            .class("band")
+            .attr("d", format!("{}Z", polyline(&around))),
+        Node::new("path").class("curve").attr("d", polyline(curve)),
+    ]
+}
+
 /// Many dots in one path: lines of no length with round ends. An element per
 /// dot would make a page of many runs slow.
 pub(super) fn dots(points: &[(f64, f64)]) -> String {
