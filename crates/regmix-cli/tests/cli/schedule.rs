@@ -69,8 +69,13 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
         "{shown}"
     );
     let first = fixture.read("schedule.json");
-    fixture.ok(&["schedule"]);
+    let controller = fixture.read("controller.json");
+    fixture.edit("controller.json", "\"version\": 2", "\"version\": 1");
+    let again = fixture.ok(&["schedule"]).stderr;
+    assert!(again.contains("made again") && again.contains("version 1, expected 2"));
     assert_eq!(fixture.read("schedule.json"), first);
+    assert_eq!(fixture.read("controller.json"), controller);
+    assert!(!fixture.ok(&["schedule"]).stderr.contains("planning"));
 
     let shown = fixture.ok(&["schedule", "--export", "nanotron"]).stdout;
     assert!(shown.contains("data_stages"), "{shown}");

@@ -141,7 +141,7 @@ impl Head {
         if self.version != VERSION {
             return Err(
                 Error::input(format!("version {}, expected {VERSION}", self.version))
-                    .help("make the controller again"),
+                    .help("make the controller again, with `regmix schedule`"),
             );
         }
         self.config.check()?;

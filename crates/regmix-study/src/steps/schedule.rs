@@ -56,7 +56,12 @@ impl Study {
         let trajectories = self.collect_trajectories()?;
         let stamp = self.schedule_stamp(&corpus, &trajectories)?;
         if stamp.is_fresh(&path, "schedule", cx.redo)? {
-            return Schedule::load(path);
+            let schedule = Schedule::load(&path)?;
+            match Controller::load(self.path("controller.json")) {
+                Ok(_) => return Ok(schedule),
+                // From the same inputs the same schedule comes.
+                Err(e) => cx.watch.say(&format!("the controller is made again: {e}")),
+            }
         }
         cx.watch.say(&format!(
             "planning a schedule from {} trajectories",
