@@ -13,7 +13,7 @@ use regmix_data::{Error, Result, TokenCorpus};
 
 use crate::device::Device;
 use crate::memory::training_memory;
-use crate::run::{Control, RunSpec, RunStatus, SharedValidation, Steer, train_sharing};
+use crate::run::{Control, RunSpec, RunStatus, SharedValidation, Steer, is_claimed, train_sharing};
 
 /// A run and its folder.
 #[derive(Debug, Clone)]
@@ -39,8 +39,9 @@ pub fn memory_per_run(jobs: &[Job]) -> u64 {
 /// not stop the others.
 ///
 /// # Errors
-/// The first error of a run, as [`train`](crate::train); no further run is started then,
-/// and those in progress are finished. On an interruption all runs in progress
+/// When one of the folders holds a run of another configuration: before any
+/// run is started. Else the first error of a run, as [`train`](crate::train);
+/// no further run is started then, and those in progress are finished. On an interruption all runs in progress
 /// save a checkpoint.
 pub fn train_all(
     jobs: &[Job],
@@ -49,6 +50,9 @@ pub fn train_all(
     parallel: usize,
     control: Control<'_>,
 ) -> Result<Vec<RunStatus>> {
+    for job in jobs {
+        is_claimed(&job.spec, &job.folder)?;
+    }
     let next = AtomicUsize::new(0);
     let validation = SharedValidation::default();
     let results: Mutex<Vec<Option<Result<RunStatus>>>> =

@@ -352,38 +352,42 @@ fn lock(folder: &Path) -> Result<File> {
 
 /// Writes `run.toml`, or checks that what is there says the same.
 fn claim(spec: &RunSpec, folder: &Path) -> Result<()> {
-    let path = folder.join("run.toml");
-    let fingerprint = spec.fingerprint();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let old: RunFile = toml::from_str(&text)
-                .map_err(|e| Error::input(e.message().to_owned()).in_file(&path))?;
-            if old.fingerprint == fingerprint {
-                return Ok(());
-            }
-            Err(Error::new(
-                ErrorKind::Stale,
-                format!(
-                    "run `{}` was started with another configuration ({})",
-                    spec.run,
-                    changes(&old.spec, spec)
-                ),
-            )
-            .in_file(&path)
-            .help("put the configuration back, or redo the run with `--redo`"))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let file = RunFile {
-                regmix_version: env!("CARGO_PKG_VERSION").to_owned(),
-                fingerprint,
-                spec: spec.clone(),
-            };
-            let text = toml::to_string_pretty(&file)
-                .map_err(|e| Error::failed(e.to_string()).in_file(&path))?;
-            artefact::write_atomic(&path, text.as_bytes())
-        }
-        Err(e) => Err(Error::io(path, e)),
+    if is_claimed(spec, folder)? {
+        return Ok(());
     }
+    let path = folder.join("run.toml");
+    let file = RunFile {
+        regmix_version: env!("CARGO_PKG_VERSION").to_owned(),
+        fingerprint: spec.fingerprint(),
+        spec: spec.clone(),
+    };
+    let text =
+        toml::to_string_pretty(&file).map_err(|e| Error::failed(e.to_string()).in_file(&path))?;
+    artefact::write_atomic(&path, text.as_bytes())
+}
+
+/// Whether a run was started in a folder.
+///
+/// # Errors
+/// When it was started with another configuration, or its `run.toml` is there
+/// but cannot be read.
+pub(crate) fn is_claimed(spec: &RunSpec, folder: &Path) -> Result<bool> {
+    let Some(old) = stored(folder)? else {
+        return Ok(false);
+    };
+    if old.fingerprint == spec.fingerprint() {
+        return Ok(true);
+    }
+    Err(Error::new(
+        ErrorKind::Stale,
+        format!(
+            "run `{}` was started with another configuration ({})",
+            spec.run,
+            changes(&old.spec, spec)
+        ),
+    )
+    .in_file(folder.join("run.toml"))
+    .help("put the configuration back, or redo the run with `--redo`"))
 }
 
 /// The fingerprint in a run's folder, if a run was started there.
@@ -391,10 +395,14 @@ fn claim(spec: &RunSpec, folder: &Path) -> Result<()> {
 /// # Errors
 /// When its `run.toml` is there but cannot be read.
 pub fn stored_fingerprint(folder: &Path) -> Result<Option<String>> {
+    Ok(stored(folder)?.map(|file| file.fingerprint))
+}
+
+fn stored(folder: &Path) -> Result<Option<RunFile>> {
     let path = folder.join("run.toml");
     match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str::<RunFile>(&text)
-            .map(|file| Some(file.fingerprint))
+        Ok(text) => toml::from_str(&text)
+            .map(Some)
             .map_err(|e| Error::input(e.message().to_owned()).in_file(path)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io(path, e)),

@@ -217,6 +217,25 @@ fn divergence_ends_the_run_and_not_the_fleet() {
 }
 
 #[test]
+fn a_run_of_another_configuration_is_noticed_before_any_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let go = AtomicBool::new(false);
+    let jobs = ["first", "last"].map(|name| Job {
+        spec: spec(&corpus, name, 0.5),
+        folder: dir.path().join(name),
+        steer: None,
+    });
+    train_all(&jobs[1..], &corpus, &cpu(), 1, control(&go)).unwrap();
+    let [first, mut last] = jobs;
+    last.spec.train.lr *= 2.0;
+    let err = train_all(&[first, last], &corpus, &cpu(), 1, control(&go)).unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Stale);
+    assert!(err.to_string().contains("train.lr"), "{err}");
+    assert!(!dir.path().join("first").exists());
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
