@@ -1,4 +1,6 @@
-//! Planners in worlds whose truth is known: the loss above the best possible.
+//! Planners in worlds whose truth is known: the loss above the best possible,
+//! of schedules and of targets that the controller steers. What targets report
+//! is by `SCALE` below what a proxy would.
 //!
 //! `cargo run --release -p regmix-dynamic --example worlds -- [SEEDS] [PROXIES] [DOMAINS]`
 
@@ -12,6 +14,7 @@ use regmix_dynamic::{
     Config, Dynamics, First, Lookahead, Planner, Request, Schedule, Segments, TargetRun,
     Transitions,
 };
+use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::regressor::regressor;
 use regmix_regress::search::{SimulateOptions, Surface, simulate};
 use regmix_regress::{Constraints, Model, Objective, Samples};
@@ -20,6 +23,10 @@ const TARGET: TargetRun = TargetRun {
     steps: 6_000,
     tokens: 6_000_000,
 };
+
+/// The factor by which RegMix-D's size correction brings a target's losses up,
+/// the other way round.
+const SCALE: f64 = 0.707_945_784_384_138;
 
 fn main() -> Result<()> {
     let numbers: Vec<usize> = (std::env::args().skip(1))
@@ -80,6 +87,7 @@ fn main() -> Result<()> {
             },
         ),
     ];
+    let online = [1, 3].map(|m| methods[m].0);
     println!(
         "mean loss at the end of training above the best plan's, nats: mean (sd over {seeds} worlds)"
     );
@@ -88,6 +96,10 @@ fn main() -> Result<()> {
     let names: Vec<&str> = ["prior", "RegMix (gbdt)", "best single, truth"]
         .into_iter()
         .chain(names)
+        .collect();
+    let online: Vec<String> = online.iter().map(|n| format!("{n}, online")).collect();
+    let names: Vec<&str> = (names.into_iter())
+        .chain(online.iter().map(String::as_str))
         .collect();
     println!("| world | {} |", names.join(" | "));
     println!("|---|{}", "---|".repeat(names.len()));
@@ -110,14 +122,20 @@ fn main() -> Result<()> {
                 end(&world, &vec![regmix(&world, &design, &prior)?; 6]) - best,
                 single - best,
             ];
+            let mut steered = Vec::new();
             for (m, (_, share, config)) in methods.iter().enumerate() {
-                let schedule = plan(&world, &design, &prior, *share, config)?;
+                let planner = planner(&world, &design, &prior, *share, config)?;
+                let schedule = planner.schedule()?;
+                if [1, 3].contains(&m) {
+                    steered.push(end(&world, &followed(&world, &planner, &schedule)?) - best);
+                }
                 fell[m] += usize::from(schedule.fell_back);
                 let mixtures: Vec<Vec<f64>> = (schedule.segments.iter())
                     .map(|s| s.mixture.weights().to_vec())
                     .collect();
                 above.push(end(&world, &mixtures) - best);
             }
+            above.extend(steered);
             for (column, value) in columns.iter_mut().zip(above) {
                 column.push(value);
             }
@@ -131,10 +149,25 @@ fn main() -> Result<()> {
 
 /// Mean and standard deviation.
 fn cell(values: &[f64]) -> String {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+    let (mean, sd) = mean_and_sd(values);
     format!("{mean:.4} ({sd:.4})")
+}
+
+/// The mixtures of a target that tells the controller its losses.
+fn followed(world: &World, planner: &Planner, schedule: &Schedule) -> Result<Vec<Vec<f64>>> {
+    let mut controller = planner.controller(schedule, "worlds")?;
+    let mut noise = world.noise("target");
+    let names = controller.losses().to_vec();
+    let mut mixtures = vec![controller.mixture().weights().to_vec()];
+    for step in controller.decision_steps().to_vec() {
+        let here = world.states(&mixtures[0], &mixtures[1..]).pop();
+        let losses = (names.iter().zip(here.unwrap_or_default()))
+            .map(|(name, loss)| (name.clone(), SCALE * loss * noise()))
+            .collect();
+        controller.observe(step, &losses)?;
+        mixtures.push(controller.mixture().weights().to_vec());
+    }
+    Ok(mixtures)
 }
 
 fn end(world: &World, mixtures: &[Vec<f64>]) -> f64 {
@@ -190,13 +223,13 @@ fn truth(world: &World, prior: &Mixture) -> (f64, f64) {
     (free.min(tied), tied)
 }
 
-fn plan(
+fn planner(
     world: &World,
     design: &MixtureTable,
     prior: &Mixture,
     share: f64,
     config: &Config,
-) -> Result<Schedule> {
+) -> Result<Planner> {
     let grid = config.grid()?;
     let runs = Segments::switching(design, share, &grid, 1)?;
     let table = world.proxies(&runs, 600, 30)?;
@@ -209,7 +242,7 @@ fn plan(
         target: TARGET,
         config: config.clone(),
     };
-    Planner::fit(&Transitions::new(&losses, &runs)?, request)?.schedule()
+    Planner::fit(&Transitions::new(&losses, &runs)?, request)
 }
 
 struct Trees(DomainSet, Model);
