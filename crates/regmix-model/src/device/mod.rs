@@ -300,6 +300,8 @@ enum Connected {
 }
 
 /// burn's device.
+// burn means to drop libtorch in a later line; 0.22 has it.
+#[cfg_attr(feature = "tch", expect(deprecated))]
 fn connect(spec: DeviceSpec) -> Connected {
     #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
     fn listed(kind: burn::tensor::DeviceType, index: usize) -> Connected {
