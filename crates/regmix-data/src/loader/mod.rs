@@ -37,18 +37,19 @@ pub struct LoaderConfig {
     /// The name of the run: each run sees its own order.
     pub run: String,
     /// Sequences per block, at least 1. Shares are met block by block, and
-    /// the order is random within a block. Default 2048.
+    /// the order is random within a block. Default 64: a mixture that is in
+    /// force for a short part of a run is met, too.
     pub block: u32,
 }
 
 impl LoaderConfig {
-    /// Sequences of `seq_len` predicted tokens in blocks of 2048.
+    /// Sequences of `seq_len` predicted tokens in blocks of 64.
     pub fn new(seq_len: usize, seed: u64, run: impl Into<String>) -> Self {
         Self {
             seq_len,
             seed,
             run: run.into(),
-            block: 2048,
+            block: 64,
         }
     }
 

@@ -61,16 +61,10 @@ impl<'a> Session<'a> {
         let context = spec.model.context;
         let mixture = spec.mixture.reordered(corpus.domains())?;
         let total = spec.train.steps * spec.train.batch_size as u64;
-        // Shares are met block by block: a mixture that is in force for part
-        // of a run wants shorter blocks.
-        let block = match spec.changes.is_empty() && steering.is_none() {
-            true => 2048,
-            false => 64,
-        };
         let order = spec.data_order.as_deref().unwrap_or(&spec.run);
-        let config = LoaderConfig::new(context, spec.seed, order)
-            .with_block(u32::try_from(total).map_or(block, |total| total.min(block)));
-        let mut loader = Loader::new(corpus.clone(), mixture, config)?;
+        let config = LoaderConfig::new(context, spec.seed, order);
+        let block = u32::try_from(total).map_or(config.block, |total| total.min(config.block));
+        let mut loader = Loader::new(corpus.clone(), mixture, config.with_block(block))?;
         spec.plan_changes(&mut loader)?;
         let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
         let fallback: Option<Fallback> = match folder.join(FALLBACK) {

@@ -1,36 +1,29 @@
 //! The online controller at the wheel of our own training.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use regmix_data::{Mixture, Result};
 use regmix_dynamic::Controller;
 use regmix_model::Steer;
 
-/// Steers one run.
+/// Steers one run, and keeps a record of what it decided, and why.
 #[derive(Debug)]
 pub(super) struct Online {
+    record: PathBuf,
     steps: Vec<u64>,
     fresh: Controller,
     controller: Mutex<Controller>,
 }
 
 impl Online {
-    pub(super) fn new(controller: Controller) -> Self {
+    pub(super) fn new(controller: Controller, record: PathBuf) -> Self {
         Self {
+            record,
             steps: controller.decision_steps().to_vec(),
             fresh: controller.clone(),
             controller: Mutex::new(controller),
-        }
-    }
-
-    /// Writes what it decided, and why; nothing where it has not run.
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let controller = self.lock();
-        match controller.state().last_step() {
-            Some(_) => controller.save_state(path),
-            None => Ok(()),
         }
     }
 
@@ -50,6 +43,9 @@ impl Steer for Online {
     }
 
     fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {
-        self.lock().observe(step, losses)
+        let mut controller = self.lock();
+        let mixture = controller.observe(step, losses)?;
+        controller.save_state(&self.record)?;
+        Ok(mixture)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regmix_data::{Error, Mixture, Result, artefact};
 use regmix_dynamic::Controller;
-use regmix_model::{Device, Job, MixtureChange, RunStatus, Steer};
+use regmix_model::{Device, Job, MixtureChange, RunStatus};
 use regmix_regress::{Baseline, Objective, Recommendation};
 
 use super::online::Online;
@@ -83,7 +83,6 @@ impl Study {
         let section = &self.config().target;
         let mut jobs = Vec::new();
         let mut labels = Vec::new();
-        let mut online = Vec::new();
         for k in 1..=self.config().check.seeds {
             let seed = self.config().study.seed + k;
             for arm in &arms {
@@ -102,9 +101,8 @@ impl Study {
                     Course::Online(first, controller, name) => {
                         spec.mixture = first.reordered(corpus.domains())?;
                         spec.steered_by = Some(name.clone());
-                        let own = Arc::new(Online::new((**controller).clone()));
-                        online.push((folder.join("decisions.json"), Arc::clone(&own)));
-                        steer = Some(own as Arc<dyn Steer>);
+                        let record = folder.join("decisions.json");
+                        steer = Some(Arc::new(Online::new((**controller).clone(), record)) as _);
                     }
                 }
                 jobs.push(Job {
@@ -122,9 +120,6 @@ impl Study {
         cx.watch.say(&format!("{}: {parameters}", section.preset));
         let statuses = run_jobs("train targets", &jobs, &corpus, device, parallel, cx)?;
         report_failures(&jobs, &statuses, cx.watch);
-        for (path, steering) in online {
-            steering.save(&path)?;
-        }
         let mut runs = Vec::new();
         for ((job, (arm, seed)), status) in jobs.iter().zip(labels).zip(&statuses) {
             if let RunStatus::Done(summary) = status {
