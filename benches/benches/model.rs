@@ -1,12 +1,16 @@
-//! One training step per preset, on one thread of the CPU.
+//! One training step per preset, on every device that is compiled in and
+//! present; on the CPU, on one thread.
 #![allow(missing_docs)] // criterion's macros make a public function without.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_freed_buffers};
 
-/// Preset, vocabulary, sequences per step, context. `60m` and `1b` do not fit
-/// a bench on a CPU; `1m` is taken at a short context.
-const CASES: [(&str, usize, usize, usize); 5] = [
+/// Preset, vocabulary, sequences per step, context.
+type Case = (&'static str, usize, usize, usize);
+
+/// `60m` and `1b` do not fit a bench on a CPU; `1m` is taken at a short
+/// context.
+const SMALL: [Case; 5] = [
     ("nano", 1024, 8, 128),
     ("nano", 8192, 8, 128),
     ("micro", 1024, 8, 128),
@@ -14,29 +18,42 @@ const CASES: [(&str, usize, usize, usize); 5] = [
     ("1m", 50_432, 1, 512),
 ];
 
+/// As the papers train them, a micro-batch at a time.
+const LARGE: [Case; 2] = [("1m", 50_432, 8, 2048), ("60m", 50_432, 8, 2048)];
+
 fn train_step(c: &mut Criterion) {
     keep_freed_buffers();
-    let device = Device::open(DeviceSpec::Cpu).expect("flex is compiled in");
     let mut group = c.benchmark_group("train_step");
     group.sample_size(10);
-    for (preset, vocab, batch, context) in CASES {
-        let config = ModelConfig {
-            context,
-            ..ModelConfig::preset(preset, vocab).expect("the preset exists")
+    for found in Device::survey().into_iter().filter(|d| d.present) {
+        let device = Device::open(found.spec).expect("it was there a moment ago");
+        let gpu = !matches!(found.spec, DeviceSpec::Cpu | DeviceSpec::Tch);
+        let cases = match (found.software, gpu) {
+            // A second or so per step.
+            (true, _) => SMALL[..1].to_vec(),
+            (false, true) => [&SMALL[..], &LARGE].concat(),
+            (false, false) => SMALL.to_vec(),
         };
-        let mut trainer =
-            Trainer::new(&config, AdamWConfig::default(), 1, &device).expect("the preset is sound");
-        let tokens: Vec<u32> = (0..(batch * (context + 1)) as u32)
-            .map(|i| i.wrapping_mul(2_654_435_761) % vocab as u32)
-            .collect();
-        group.throughput(Throughput::Elements((batch * context) as u64));
-        group.bench_function(format!("{preset}-vocab{vocab}-{batch}x{context}"), |b| {
-            b.iter(|| {
-                trainer
-                    .step(&tokens, batch, 1e-4)
-                    .expect("tokens are in the vocabulary")
+        for (preset, vocab, batch, context) in cases {
+            let config = ModelConfig {
+                context,
+                ..ModelConfig::preset(preset, vocab).expect("the preset exists")
+            };
+            let mut trainer = Trainer::new(&config, AdamWConfig::default(), 1, &device)
+                .expect("the preset is sound");
+            let tokens: Vec<u32> = (0..(batch * (context + 1)) as u32)
+                .map(|i| i.wrapping_mul(2_654_435_761) % vocab as u32)
+                .collect();
+            group.throughput(Throughput::Elements((batch * context) as u64));
+            let name = format!("{}/{preset}-vocab{vocab}-{batch}x{context}", found.spec);
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    trainer
+                        .step(&tokens, batch, 1e-4)
+                        .expect("tokens are in the vocabulary")
+                });
             });
-        });
+        }
     }
     group.finish();
 }
