@@ -2,9 +2,7 @@
 //! one ends it at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-
-static STOP: AtomicBool = AtomicBool::new(false);
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Exit code of the signal that came first, 0 before any.
 static FIRST: AtomicU8 = AtomicU8::new(0);
@@ -36,11 +34,6 @@ impl Signal {
     }
 }
 
-/// Becomes true with the first signal.
-pub(crate) fn stop_flag() -> &'static AtomicBool {
-    &STOP
-}
-
 /// The signal that came first, if any.
 pub(crate) fn received() -> Option<Signal> {
     let code = FIRST.load(Ordering::Relaxed);
@@ -56,9 +49,7 @@ pub(crate) fn install(on_first: impl Fn(Signal) + Send + Sync + 'static) {
     // Without a handler Ctrl-C still ends the program, as the system does it.
     ctrlc::set_handler(move || receive(Signal::Interrupt, &*on_interrupt)).ok();
     #[cfg(unix)]
-    if let Ok(mut signals) =
-        signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])
-    {
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]) {
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 receive(Signal::Terminate, &*on_first);
@@ -74,6 +65,5 @@ fn receive(signal: Signal, on_first: &dyn Fn(Signal)) {
         #[allow(clippy::exit)] // The user insists; files are written whole or not at all.
         std::process::exit(i32::from(code));
     }
-    STOP.store(true, Ordering::Relaxed);
     on_first(signal);
 }

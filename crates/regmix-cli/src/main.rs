@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         Err(e) => {
             display.clear();
             match interrupt::received() {
-                Some(signal) if e.is_interrupted() => error::show_interrupted(&e, signal, &args.command),
+                Some(signal) if e.is_interrupted() => {
+                    error::show_interrupted(&e, signal, &args.command)
+                }
                 _ => error::show(&e),
             }
         }

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result};
 use regmix_study::{Context, Study};
 use serde::Serialize;
 
 use crate::args::{Args, Format};
-use crate::interrupt;
 use crate::output::progress::Display;
 use crate::output::{command_line, print, print_json};
 
@@ -30,8 +29,7 @@ impl<'a> Session<'a> {
 
     pub(crate) fn context(&self, redo: bool) -> Context<'_> {
         Context {
-            watch: self.display,
-            cancel: interrupt::stop_flag(),
+            monitor: self.display,
             redo,
         }
     }
@@ -42,7 +40,7 @@ impl<'a> Session<'a> {
 
     /// A line on stderr, unless `--quiet` was given.
     pub(crate) fn message(&self, line: &str) {
-        regmix_study::Watch::say(self.display, line);
+        self.display.message(line);
     }
 
     /// Prints a result as JSON or as text.
@@ -63,7 +61,10 @@ impl<'a> Session<'a> {
     /// A line on stderr with the command that comes next in a study.
     pub(crate) fn message_next(&self, study: &Study) -> Result<()> {
         if let Some(step) = study.status()?.next {
-            self.message(&format!("next: {}", command_line::in_study(study.root(), &step)));
+            self.message(&format!(
+                "next: {}",
+                command_line::in_study(study.root(), &step)
+            ));
         }
         Ok(())
     }

@@ -26,10 +26,10 @@ pub(crate) use devices::DevicesArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use online::OnlineArgs;
-pub(crate) use optimize::{OptimizeArgs, SearchMethod};
+pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
 pub(crate) use schedule::ScheduleArgs;
-pub(crate) use target::{ScheduleMode, TargetArgs};
+pub(crate) use target::TargetArgs;
 pub(crate) use tokenize::TokenizeArgs;
 pub(crate) use train::TrainArgs;
 

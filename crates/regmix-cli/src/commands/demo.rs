@@ -62,9 +62,7 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
 
 /// What the corpus of the demo consists of.
 fn message_corpus(session: &Session<'_>, corpus: &DemoCorpus) {
-    session.message(
-        "corpus: sources of regmix's own dependencies, from cargo's registry folder",
-    );
+    session.message("corpus: sources of regmix's own dependencies, from cargo's registry folder");
     session.message(&show::demo_corpus(corpus));
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result};
 use regmix_model::{AdamWConfig, Device, DeviceSpec, DeviceStatus, ModelConfig, Trainer};
 
 use crate::args::DevicesArgs;
@@ -14,7 +14,7 @@ pub(super) fn run(session: &Session<'_>, args: &DevicesArgs) -> Result<ExitCode>
     let measure = !args.no_measure;
     let mut rows = Vec::new();
     for status in Device::survey() {
-        session.check()?;
+        session.display.check()?;
         let mut row = row_of(&status);
         if measure && status.present {
             session.message(&format!("measuring {} ...", row.device));
@@ -57,13 +57,13 @@ fn training_speed(session: &Session<'_>, spec: DeviceSpec) -> Result<f64> {
         .map(|i| i * 31 % 1024)
         .collect();
     for _ in 0..2 {
-        session.check()?;
+        session.display.check()?;
         trainer.step(&batch, 8, 1e-3)?;
     }
     let begun = Instant::now();
     let mut steps = 0;
     while begun.elapsed().as_secs_f64() < 1.0 {
-        session.check()?;
+        session.display.check()?;
         trainer.step(&batch, 8, 1e-3)?;
         steps += 1;
     }

@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use regmix_data::{Error, ErrorKind, Result};
+use regmix_data::{Error, ErrorKind, Monitor, Result};
 use regmix_dynamic::Controller;
 use regmix_dynamic::http::Server;
 use regmix_dynamic::protocol::{MAX_LINE, answer};
 
 use crate::args::OnlineArgs;
-use crate::interrupt;
 use crate::output::print;
 use crate::session::Session;
 
@@ -58,7 +57,7 @@ fn serve(
         server.port()?,
         state.display()
     ));
-    server.serve(interrupt::stop_flag())?;
+    server.serve(session.display)?;
     Err(stopped(state))
 }
 
@@ -105,10 +104,10 @@ fn answer_lines(
     loop {
         let line = match lines.recv_timeout(Duration::from_millis(100)) {
             Ok(line) => line.map_err(|e| Error::io("stdin", e))?,
-            Err(RecvTimeoutError::Timeout) => match interrupt::received() {
-                Some(_) => return Err(stopped(state)),
-                None => continue,
-            },
+            Err(RecvTimeoutError::Timeout) if session.display.stop_requested() => {
+                return Err(stopped(state));
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
         };
         if line.is_empty() {

@@ -24,7 +24,9 @@ pub(crate) fn show_interrupted(error: &Error, signal: Signal, command: &Command)
         Signal::Terminate => "stopped by SIGTERM",
     });
     let kept = match command {
-        Command::Demo(_) | Command::Train(_) | Command::Target(_) => "what was finished is kept; continue with",
+        Command::Demo(_) | Command::Train(_) | Command::Target(_) => {
+            "what was finished is kept; continue with"
+        }
         _ => "no result was written; start again with",
     };
     // An error with a remedy of its own knows better what is kept.

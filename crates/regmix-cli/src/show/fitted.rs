@@ -54,9 +54,8 @@ pub(crate) fn league(fit: &Fit) -> String {
             .total_cmp(&league.average(b, |e| e.mae))
     });
     let rows = names.into_iter().map(|name| {
-        let mean = |get: fn(&Entry) -> f64, digits: usize| {
-            or_dash(league.average(name, get), digits)
-        };
+        let mean =
+            |get: fn(&Entry) -> f64, digits: usize| or_dash(league.average(name, get), digits);
         let own = league.entries().iter().filter(|e| e.regressor == name);
         let chosen = own.filter(|e| e.chosen).count();
         vec![

@@ -34,15 +34,17 @@ fn weights(schedule: &Schedule) -> String {
         }
     }
     let rows = order.into_iter().map(|(domain, mean)| {
-        let own = columns.iter().map(|(leg, _)| match leg.weights.get(domain) {
-            Some(Weight {
-                weight,
-                sd: Some(sd),
-                ..
-            }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
-            Some(w) => percent(w.weight),
-            None => "-".to_owned(),
-        });
+        let own = columns
+            .iter()
+            .map(|(leg, _)| match leg.weights.get(domain) {
+                Some(Weight {
+                    weight,
+                    sd: Some(sd),
+                    ..
+                }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
+                Some(w) => percent(w.weight),
+                None => "-".to_owned(),
+            });
         let epochs = schedule.epochs.get(domain);
         std::iter::once(domain.to_owned())
             .chain(own)
@@ -74,10 +76,7 @@ fn predictions(schedule: &Schedule) -> String {
         text.push('\n');
     }
     if let Some(predicted) = schedule.predicted_target {
-        text.push_str(&format!(
-            "Predicted for the target: {}\n",
-            value(predicted)
-        ));
+        text.push_str(&format!("Predicted for the target: {}\n", value(predicted)));
     }
     if let Some(gain) = schedule.gain {
         text.push_str(&format!(

@@ -43,7 +43,7 @@ fn an_interrupted_training_goes_on_to_the_same_losses() {
     assert_eq!(ended.status.code(), Some(130), "{stderr}");
     assert!(stderr.contains("interrupted"), "{stderr}");
     assert!(
-        stderr.contains("go on with: regmix train --parallel 1"),
+        stderr.contains("continue with: regmix train --parallel 1"),
         "{stderr}"
     );
     assert!(ended.stdout.is_empty());

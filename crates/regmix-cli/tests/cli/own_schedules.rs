@@ -98,7 +98,7 @@ fn parquet_is_read_as_csv_is() {
     assert_eq!(csv["accuracy"].as_array().unwrap().len(), 2 * 3);
     assert!(csv["accuracy"][0]["mae"].as_f64().unwrap() < 0.2);
     assert!(
-        shown.contains("The stage model on runs that it was not fitted on, mean over 3 losses"),
+        shown.contains("The stage model on held-out runs, mean over 3 losses"),
         "{shown}"
     );
     fixture.write("cut.parquet", &fixture.read("t.parquet")[..100]);
