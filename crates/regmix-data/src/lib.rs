@@ -22,6 +22,8 @@ pub mod loader;
 #[cfg(feature = "shards")]
 pub mod manifest;
 mod mixture;
+#[cfg(feature = "corpus")]
+mod parquet;
 pub mod random;
 #[cfg(feature = "shards")]
 pub mod shard;
