@@ -2,7 +2,10 @@
 //! one ends it at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// Whether a signal came.
+static ANY: AtomicBool = AtomicBool::new(false);
 
 /// Exit code of the signal that came first, 0 before any.
 static FIRST: AtomicU8 = AtomicU8::new(0);
@@ -60,10 +63,11 @@ pub(crate) fn install(on_first: impl Fn(Signal) + Send + Sync + 'static) {
 
 /// Runs in an ordinary thread, so it may lock and print.
 fn receive(signal: Signal, on_first: &dyn Fn(Signal)) {
-    let code = signal.exit_code();
-    if (FIRST.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed)).is_err() {
+    if ANY.swap(true, Ordering::Relaxed) {
         #[allow(clippy::exit)] // The user insists; files are written whole or not at all.
-        std::process::exit(i32::from(code));
+        std::process::exit(i32::from(signal.exit_code()));
     }
+    // Before anything stops, so that this line comes first.
     on_first(signal);
+    FIRST.store(signal.exit_code(), Ordering::Relaxed);
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::Objective;
 
-use crate::goal::Goal;
+use crate::goal::evaluator;
 use crate::resample::StageLosses;
 use crate::size::SizeCorrection;
 
@@ -67,7 +67,7 @@ impl Calibration {
         }
         let goal = match objective {
             Some(objective) => {
-                let goal = Goal::new(objective, &small.targets)?;
+                let goal = evaluator(objective, &small.targets)?;
                 if goal.is_worst() {
                     return Err(Error::input(
                         "a worst case needs the losses of all targets as state",
@@ -79,7 +79,7 @@ impl Calibration {
             None => None,
         };
         let state = |losses: &[f64]| match &goal {
-            Some(goal) => vec![goal.needed_sum(losses)],
+            Some(goal) => vec![goal.sum(losses)],
             None => losses.to_vec(),
         };
         // `[runs][points]`, a state of the large and one of the small model.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
-use regmix_regress::{Budget, Constraints, Objective};
+use regmix_regress::{Budget, Constraints, Evaluator, Objective};
 
 use crate::accuracy::StageAccuracy;
 use crate::config::{Config, First, Lookahead, State};
@@ -11,7 +11,7 @@ use crate::dynamics::Dynamics;
 use crate::fill::Refit;
 use crate::first::FromStart;
 use crate::gain::HeldOut;
-use crate::goal::Goal;
+use crate::goal::evaluator;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
 use crate::schedule::{Schedule, Spread, TargetRun};
@@ -77,7 +77,7 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Planner {
     pub(crate) model: StageModel,
-    pub(crate) goal: Goal,
+    pub(crate) goal: Evaluator,
     pub(crate) request: Request,
     pub(crate) first: Mixture,
     pub(crate) bounds: Bounds,
@@ -116,10 +116,10 @@ impl Planner {
             budget.target_tokens = request.target.tokens as f64;
         }
         let bounds = Bounds::new(constraints, request.budget.as_ref())?;
-        let full = Goal::new(&request.objective, rows.targets())?;
+        let full = evaluator(&request.objective, rows.targets())?;
         let measured = rows.targets().to_vec();
         let (rows, goal) = match request.config.state {
-            State::Objective => (rows.scalar(&request.objective)?, Goal::itself(full.sign())),
+            State::Objective => (rows.scalar(&request.objective)?, Evaluator::of_value(full.sign())),
             State::Losses => (rows.clone(), full),
         };
         let mut notes = rows.notes().to_vec();
@@ -337,7 +337,7 @@ impl Planner {
             .map(|(a, h)| (a - h).abs())
             .collect();
         (!self.goal.is_worst()).then(|| Spread {
-            mean: self.goal.sign() * self.goal.value(&here, None),
+            mean: self.goal.value(&here, None),
             sd: self.goal.sd(&spread, &here, None),
         })
     }

@@ -8,7 +8,7 @@ use regmix_data::random::stream;
 use regmix_data::{DomainSet, Error, Result};
 use regmix_regress::Objective;
 
-use crate::goal::Goal;
+use crate::goal::evaluator;
 use crate::resample::StageLosses;
 use crate::segments::Segments;
 use crate::stages::StageGrid;
@@ -149,7 +149,7 @@ impl Transitions {
     /// When the objective names an unknown target, or is a worst case, which
     /// needs all losses.
     pub fn scalar(&self, objective: &Objective) -> Result<Self> {
-        let goal = Goal::new(objective, &self.targets)?;
+        let goal = evaluator(objective, &self.targets)?;
         if goal.is_worst() {
             return Err(
                 Error::input("a worst case needs the losses of all targets as state")

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
-use regmix_regress::{Constraints, Objective};
+use regmix_regress::{Constraints, Evaluator, Objective};
 
 use crate::config::{Config, Search, State};
 use crate::dynamics::Dynamics;
-use crate::goal::Goal;
+use crate::goal::evaluator;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
 use crate::planner::Planner;
@@ -43,11 +43,11 @@ pub(super) struct Head {
     pub(super) least_gain: Option<f64>,
     /// Made from the rest.
     #[serde(skip, default = "nothing")]
-    pub(super) goal: Goal,
+    pub(super) goal: Evaluator,
 }
 
-fn nothing() -> Goal {
-    Goal::itself(1.0)
+fn nothing() -> Evaluator {
+    Evaluator::of_value(1.0)
 }
 
 /// Constraints in a file.
@@ -129,8 +129,8 @@ impl Head {
     }
 
     /// The objective over the losses that are reported.
-    pub(super) fn full_goal(&self) -> Result<Goal> {
-        Goal::new(&self.objective, &self.losses)
+    pub(super) fn full_goal(&self) -> Result<Evaluator> {
+        evaluator(&self.objective, &self.losses)
     }
 
     /// Checks a file, and makes what is not in it.
@@ -249,7 +249,7 @@ impl Head {
         let full = self.full_goal()?;
         self.goal = match self.config.state {
             State::Losses => full,
-            State::Objective => Goal::itself(full.sign()),
+            State::Objective => Evaluator::of_value(full.sign()),
         };
         Ok(())
     }

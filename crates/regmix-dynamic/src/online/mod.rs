@@ -298,7 +298,7 @@ impl Head {
         }
         let state = match self.config.state {
             State::Losses => all,
-            State::Objective => vec![self.full_goal()?.needed_sum(&all)],
+            State::Objective => vec![self.full_goal()?.sum(&all)],
         };
         if state.iter().all(|l| l.is_finite()) {
             return Ok(state);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::goal::evaluator;
 use crate::simulator::{World, WorldOptions};
 use regmix_data::DomainSet;
 use regmix_regress::Objective;
@@ -31,7 +32,7 @@ fn problem<'a>(
     position: Position,
     budget: Option<Vec<f64>>,
 ) -> Problem<'a, World> {
-    let goal = Goal::new(&Objective::Mean, world.targets()).unwrap();
+    let goal = evaluator(&Objective::Mean, world.targets()).unwrap();
     let constraints = Constraints::none(world.domains().clone());
     let bounds = Bounds {
         constraints,
@@ -179,7 +180,7 @@ fn a_worst_case_is_planned_for() {
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
     let worst = |objective: &Objective| {
-        let goal = |o| Goal::new(o, world.targets()).unwrap();
+        let goal = |o| evaluator(o, world.targets()).unwrap();
         let bounds = || Bounds {
             constraints: Constraints::none(world.domains().clone()),
             budget: None,
@@ -197,7 +198,7 @@ fn a_worst_case_is_planned_for() {
         let judge = Objective::Worst(Baseline::Natural);
         let judge = Problem::new(&world, goal(&judge), &prior, bounds(), &config, start);
         let end = judge.rollout(&plan.mixtures).pop().unwrap();
-        judge.goal.value(&end, judge.baseline(3))
+        judge.goal.cost(&end, judge.baseline(3))
     };
     let (asked, mean) = (
         worst(&Objective::Worst(Baseline::Natural)),
