@@ -16,7 +16,7 @@ pub enum Preset {
     /// RegMix-D to the letter (arXiv 2606.18663).
     Paper,
     /// What did better on made-up dynamics with known truth, see
-    /// [`Config::improved`].
+    /// [`DynamicConfig::improved`].
     #[default]
     Improved,
 }
@@ -94,7 +94,7 @@ pub enum Search {
 ///
 /// In TOML or JSON every field may be left out and then has the value of
 /// `preset`; unknown fields are errors. The column "paper" is
-/// [`Config::paper`], "improved" is [`Config::improved`], the default.
+/// [`DynamicConfig::paper`], "improved" is [`DynamicConfig::improved`], the default.
 ///
 /// | field | paper | improved | range |
 /// |---|---|---|---|
@@ -137,7 +137,7 @@ pub enum Search {
 /// - *Choice of 128 of 512 proxies*: give the runs that are to be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Section")]
-pub struct Config {
+pub struct DynamicConfig {
     /// The set of choices that fields left out have.
     pub preset: Preset,
     /// How many stages there are after the first segment.
@@ -186,13 +186,13 @@ pub struct Config {
     pub seed: u64,
 }
 
-impl Default for Config {
+impl Default for DynamicConfig {
     fn default() -> Self {
         Self::improved()
     }
 }
 
-impl Config {
+impl DynamicConfig {
     /// RegMix-D to the letter.
     pub fn paper() -> Self {
         Self {
@@ -368,7 +368,7 @@ struct Section {
     seed: Option<u64>,
 }
 
-impl From<Section> for Config {
+impl From<Section> for DynamicConfig {
     fn from(s: Section) -> Self {
         let base = match s.preset {
             Preset::Paper => Self::paper(),
@@ -406,20 +406,23 @@ impl From<Section> for Config {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> std::result::Result<Config, serde_json::Error> {
+    fn read(json: &str) -> std::result::Result<DynamicConfig, serde_json::Error> {
         serde_json::from_str(json)
     }
 
     #[test]
     fn fields_left_out_are_the_presets() {
-        assert_eq!(read("{}").unwrap(), Config::improved());
-        assert_eq!(read(r#"{"preset":"paper"}"#).unwrap(), Config::paper());
+        assert_eq!(read("{}").unwrap(), DynamicConfig::improved());
+        assert_eq!(
+            read(r#"{"preset":"paper"}"#).unwrap(),
+            DynamicConfig::paper()
+        );
         let some =
             read(r#"{"preset":"paper","stages":7,"size":{"power_law":{"ratio":60,"beta":0.1}}}"#)
                 .unwrap();
         assert_eq!((some.stages, some.draws), (7, 100_000));
         assert!(read(r#"{"stage":7}"#).is_err());
-        for config in [Config::paper(), Config::improved(), some] {
+        for config in [DynamicConfig::paper(), DynamicConfig::improved(), some] {
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(read(&text).unwrap(), config);
             config.check().unwrap();
@@ -440,7 +443,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_name_their_field() {
-        type Change = fn(&mut Config);
+        type Change = fn(&mut DynamicConfig);
         let changes: [(&str, Change); 11] = [
             ("stages", |c| c.stages = 0),
             ("points", |c| c.points = Some(vec![0.5])),
@@ -460,7 +463,7 @@ mod tests {
             }),
         ];
         for (field, change) in changes {
-            let mut config = Config::improved();
+            let mut config = DynamicConfig::improved();
             change(&mut config);
             let error = config.check().unwrap_err();
             assert!(

@@ -17,17 +17,17 @@
 //!   trainers.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
-//! - [`SizeCorrection`], [`Calibration`]: from a target's losses to the proxies'
+//! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the proxies'
 //!   scale, by its first segment or by a second size of models.
-//! - [`Config`]: every choice, with the paper's ([`Config::paper`]) and ours
-//!   ([`Config::improved`], the default).
+//! - [`DynamicConfig`]: every choice, with the paper's ([`DynamicConfig::paper`]) and ours
+//!   ([`DynamicConfig::improved`], the default).
 //! - [`simulator`]: made-up dynamics with known truth, to judge all this by.
 //!
 //! ```
 //! use regmix_data::table::MixtureTable;
 //! use regmix_data::{DomainSet, Mixture};
 //! use regmix_dynamic::{
-//!     Config, Planner, Point, Request, Segments, TargetRun, Trajectories, Transitions,
+//!     DynamicConfig, Planner, Point, Request, Segments, RunLength, Trajectories, Transitions,
 //! };
 //! use regmix_regress::Objective;
 //!
@@ -48,14 +48,14 @@
 //! }
 //! let runs = Segments::fixed(&MixtureTable::parse(&design, "mixtures.csv".as_ref())?);
 //!
-//! let config = Config { stages: 3, ..Config::improved() };
+//! let config = DynamicConfig { stages: 3, ..DynamicConfig::improved() };
 //! let losses = table.at_stages(&config.grid()?, config.resample, None)?;
 //! let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 //!     objective: Objective::Mean,
 //!     prior: Mixture::uniform(runs.domains().clone()),
 //!     constraints: None,
 //!     budget: None,
-//!     target: TargetRun { steps: 4000, tokens: 4_000_000_000 },
+//!     target: RunLength { steps: 4000, tokens: 4_000_000_000 },
 //!     config,
 //! })?;
 //! let schedule = planner.schedule()?;
@@ -98,8 +98,8 @@ mod trajectories;
 mod transitions;
 
 pub use accuracy::{OverTargets, StageAccuracy, StageSummary};
-pub use calibration::{Calibration, SizeLaw};
-pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
+pub use calibration::{SizeCalibration, SizeLaw};
+pub use config::{DynamicConfig, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
 pub use dynamics::{Dynamics, Moment, Slopes};
 pub use export::{ExportOptions, Trainer};
 #[cfg(feature = "http")]
@@ -107,7 +107,7 @@ pub use online::http;
 pub use online::{Controller, ControllerState, Decision, protocol};
 pub use planner::{Planner, Request};
 pub use resample::{Resample, StageLosses};
-pub use schedule::{Leg, Schedule, Spread, TargetRun, Weight};
+pub use schedule::{PlannedSegment, RunLength, Schedule, Weight};
 pub use segments::{Segment, Segments};
 pub use size::SizeCorrection;
 pub use stage_model::StageModel;

@@ -7,7 +7,7 @@ use regmix_data::{DomainSet, Error, Result};
 use regmix_regress::regressor::{regressor, score};
 use regmix_regress::{Model, Samples};
 
-use crate::config::{Config, Outcome, SMOOTH, Start};
+use crate::config::{DynamicConfig, Outcome, SMOOTH, Start};
 use crate::dynamics::{Dynamics, Moment, Slopes};
 use crate::smooth::Smooth;
 use crate::stages::StageGrid;
@@ -65,7 +65,7 @@ impl StageModel {
     ///
     /// # Errors
     /// When the regressor is unknown or refuses the rows.
-    pub fn fit(rows: &Transitions, config: &Config) -> Result<Self> {
+    pub fn fit(rows: &Transitions, config: &DynamicConfig) -> Result<Self> {
         Self::fit_like(rows, config, None)
     }
 
@@ -73,7 +73,7 @@ impl StageModel {
     /// fitted before.
     pub(crate) fn fit_like(
         rows: &Transitions,
-        config: &Config,
+        config: &DynamicConfig,
         like: Option<&Self>,
     ) -> Result<Self> {
         let stages = rows.grid.stages();
@@ -197,7 +197,7 @@ const CENTRED: [&str; 3] = ["linear", "ridge", "elastic_net"];
 const LAWS: [&str; 5] = ["bimix", "dml", "olmix", "law1", "law2"];
 
 impl Regressors {
-    fn fit(rows: &Transitions, config: &Config) -> Result<Self> {
+    fn fit(rows: &Transitions, config: &DynamicConfig) -> Result<Self> {
         let names: Vec<&str> = config.regressor.split('+').collect();
         let has = |known: &[&str]| names.iter().any(|n| known.contains(n));
         let composed = ["ensemble", "stacked"];

@@ -6,13 +6,13 @@ use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 use regmix_regress::{Constraints, Objective};
 
-use crate::config::{Config, Search, State};
+use crate::config::{DynamicConfig, Search, State};
 use crate::dynamics::Dynamics;
 use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
 use crate::planner::Planner;
-use crate::schedule::{Schedule, TargetRun};
+use crate::schedule::{RunLength, Schedule};
 use crate::stage_model::StageModel;
 
 /// The layout of the file.
@@ -23,14 +23,14 @@ const VERSION: u32 = 2;
 pub(super) struct Head {
     version: u32,
     pub(super) fingerprint: String,
-    pub(super) target: TargetRun,
+    pub(super) target: RunLength,
     /// The steps of the stage points.
     pub(super) steps: Vec<u64>,
     objective: Objective,
     prior: Mixture,
     pub(super) first: Mixture,
     limits: Limits,
-    pub(super) config: Config,
+    pub(super) config: DynamicConfig,
     /// The names of the losses that are reported.
     pub(super) losses: Vec<String>,
     pub(super) model: StageModel,

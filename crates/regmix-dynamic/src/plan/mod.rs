@@ -12,7 +12,7 @@ use regmix_regress::{Baseline, Constraints};
 
 use self::bounds::Bounds;
 use self::surface::{OneStage, Static};
-use crate::config::{Config, Lookahead, Search};
+use crate::config::{DynamicConfig, Lookahead, Search};
 use crate::dynamics::{Dynamics, Moment};
 use crate::goal::Goal;
 
@@ -41,7 +41,7 @@ pub(crate) struct Problem<'a, D: ?Sized> {
     pub(crate) goal: Goal,
     pub(crate) prior: &'a Mixture,
     pub(crate) bounds: Bounds,
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a DynamicConfig,
     pub(crate) position: Position,
     /// The losses at the end of every stage that a worst case is against.
     baseline: Option<Vec<Vec<f64>>>,
@@ -66,7 +66,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         goal: Goal,
         prior: &'a Mixture,
         bounds: Bounds,
-        config: &'a Config,
+        config: &'a DynamicConfig,
         position: Position,
     ) -> Self {
         let mut out = Self {

@@ -27,7 +27,7 @@ fn position(world: &World, first: &[f64]) -> Position {
 fn problem<'a>(
     world: &'a World,
     prior: &'a Mixture,
-    config: &'a Config,
+    config: &'a DynamicConfig,
     position: Position,
     budget: Option<Vec<f64>>,
 ) -> Problem<'a, World> {
@@ -40,19 +40,19 @@ fn problem<'a>(
     Problem::new(world, goal, prior, bounds, config, position)
 }
 
-fn paper() -> Config {
-    Config {
+fn paper() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
         draws: 2000,
         best: 16,
-        ..Config::paper()
+        ..DynamicConfig::paper()
     }
 }
 
-fn improved() -> Config {
-    Config {
+fn improved() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     }
 }
 

@@ -30,14 +30,14 @@ fn rows(world: &World, share: f64) -> Transitions {
     Transitions::new(&losses, &runs).unwrap()
 }
 
-fn config(regressor: &str, outcome: Outcome, per_stage: bool) -> Config {
-    Config {
+fn config(regressor: &str, outcome: Outcome, per_stage: bool) -> DynamicConfig {
+    DynamicConfig {
         stages: 2,
         regressor: regressor.to_owned(),
         outcome,
         per_stage,
         state: State::Losses,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     }
 }
 

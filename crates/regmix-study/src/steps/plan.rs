@@ -5,8 +5,8 @@ use std::path::Path;
 use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
-    Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, TargetRun, Trajectories,
-    Transitions,
+    Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeLaw,
+    Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
@@ -27,7 +27,7 @@ pub struct Plan<'a> {
     /// A TOML file with the keys of `[dynamic]`.
     pub settings: Option<&'a Path>,
     /// The run that the schedule is for.
-    pub target: TargetRun,
+    pub target: RunLength,
     /// Steps of a whole proxy; those of the longest one if left out.
     pub proxy_steps: Option<u64>,
     /// Runs of a second size of models, to measure the size correction by.
@@ -74,9 +74,9 @@ pub fn plan(
     mixtures: &Path,
     plan: &Plan<'_>,
 ) -> Result<(Schedule, Controller)> {
-    let mut config: Config = match plan.settings {
+    let mut config: DynamicConfig = match plan.settings {
         Some(path) => stage_settings(path)?,
-        None => Config::default(),
+        None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
     let table = trajectories_of(trajectories)?;

@@ -3,7 +3,7 @@
 use regmix_data::table::MixtureTable;
 use regmix_data::{Mixture, Result, TokenCorpus};
 use regmix_dynamic::{
-    Calibration, Controller, Planner, Request, Schedule, Segment, Segments, TargetRun,
+    Controller, Planner, Request, RunLength, Schedule, Segment, Segments, SizeCalibration,
     Trajectories, Transitions,
 };
 use regmix_model::MixtureChange;
@@ -101,7 +101,7 @@ impl Study {
         &self,
         corpus: &TokenCorpus,
         trajectories: &Trajectories,
-    ) -> Result<(Planner, Option<Calibration>)> {
+    ) -> Result<(Planner, Option<SizeCalibration>)> {
         let config = self.config();
         let mut dynamic = config.stage_config();
         let runs = self.segments()?;
@@ -142,11 +142,11 @@ impl Study {
 
     /// The run that a schedule is for: the target, or one of as many tokens
     /// as `constraints.target_tokens` says.
-    fn target_run(&self, corpus: &TokenCorpus) -> Result<TargetRun> {
+    fn target_run(&self, corpus: &TokenCorpus) -> Result<RunLength> {
         let section = &self.config().target;
         let context = section.model(corpus.vocab_size())?.context;
         let own = section.steps * (section.batch_size * context) as u64;
-        Ok(TargetRun {
+        Ok(RunLength {
             steps: section.steps,
             tokens: (self.config().constraints.target_tokens).map_or(own, |tokens| tokens as u64),
         })
@@ -189,7 +189,7 @@ const FOLDS: usize = 5;
 
 /// A schedule with how far its stage model can be trusted, and what the size
 /// correction rests on.
-pub(super) fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedule> {
+pub(super) fn judged(planner: &Planner, calibration: Option<&SizeCalibration>) -> Result<Schedule> {
     let mut schedule = planner.schedule()?;
     match planner.accuracy(FOLDS) {
         Ok(accuracy) => schedule.accuracy = accuracy,
