@@ -10,8 +10,8 @@ use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::{Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    DynamicConfig, Dynamics, Planner, Request, RunLength, Segments, StageAccuracy, State,
-    Transitions,
+    DynamicConfig, Dynamics, Planner, Request, RunLength, Segments, StageAccuracy, StageLosses,
+    State, Transitions,
 };
 use regmix_regress::Objective;
 
@@ -34,10 +34,8 @@ fn main() -> Result<()> {
     .into_table()?;
     let grid = DynamicConfig::paper().grid()?;
     let runs = Segments::switching(&design, 0.25, &grid, 1)?;
-    let losses =
-        world
-            .proxies(&runs, 600, 30)?
-            .at_stages(&grid, DynamicConfig::paper().resample, None)?;
+    let table = world.proxies(&runs, 600, 30)?;
+    let losses = StageLosses::new(&table, &grid, DynamicConfig::paper().resample, None)?;
     let rows = Transitions::new(&losses, &runs)?;
     println!(
         "{} rows, {} threads",

@@ -11,8 +11,8 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    DynamicConfig, Dynamics, First, Lookahead, Planner, Request, RunLength, Schedule, Segments,
-    Transitions,
+    DynamicConfig, Dynamics, FirstMixture, Lookahead, Planner, Request, RunLength, Schedule,
+    Segments, StageLosses, Transitions,
 };
 use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::regressor::regressor;
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
             0.5,
             DynamicConfig {
                 lookahead: Lookahead::Stage,
-                first: First::Prior,
+                first: FirstMixture::Prior,
                 ..DynamicConfig::improved()
             },
         ),
@@ -82,7 +82,7 @@ fn main() -> Result<()> {
             "improved, half, first on prior",
             0.5,
             DynamicConfig {
-                first: First::Prior,
+                first: FirstMixture::Prior,
                 ..DynamicConfig::improved()
             },
         ),
@@ -233,7 +233,7 @@ fn planner(
     let grid = config.grid()?;
     let runs = Segments::switching(design, share, &grid, 1)?;
     let table = world.proxies(&runs, 600, 30)?;
-    let losses = table.at_stages(&grid, config.resample, None)?;
+    let losses = StageLosses::new(&table, &grid, config.resample, None)?;
     let request = Request {
         objective: Objective::Mean,
         prior: prior.clone(),

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::search::SimulateOptions;
 
-use crate::resample::Resample;
+use crate::record::Resample;
+use crate::record::StageGrid;
 use crate::size::SizeCorrection;
-use crate::stages::StageGrid;
 
 /// A set of choices to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub enum Outcome {
 /// Where the first stage's losses come from, in a plan made before training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Start {
+pub enum FirstLosses {
     /// The mean over all proxies: the paper, although the target spends the
     /// first segment on the prior and not on the proxies' mixtures.
     Mean,
@@ -60,7 +60,7 @@ pub enum Start {
 /// What the first segment is on, before the first stage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum First {
+pub enum FirstMixture {
     /// The prior: the paper, "no knowledge yet".
     Prior,
     /// A mixture that is planned with the others: proxies do tell what the
@@ -155,9 +155,9 @@ pub struct DynamicConfig {
     /// What it predicts.
     pub outcome: Outcome,
     /// Where a plan starts.
-    pub start: Start,
+    pub start: FirstLosses,
     /// What the first segment is on.
-    pub first: First,
+    pub first: FirstMixture,
     /// How far it looks.
     pub lookahead: Lookahead,
     /// How mixtures are searched for.
@@ -204,8 +204,8 @@ impl DynamicConfig {
             per_stage: false,
             state: State::Objective,
             outcome: Outcome::Next,
-            start: Start::Mean,
-            first: First::Prior,
+            start: FirstLosses::Mean,
+            first: FirstMixture::Prior,
             lookahead: Lookahead::Stage,
             search: Search::Simulate,
             draws: 100_000,
@@ -233,8 +233,8 @@ impl DynamicConfig {
             per_stage: true,
             state: State::Losses,
             outcome: Outcome::LogRatio,
-            start: Start::Regression,
-            first: First::Planned,
+            start: FirstLosses::Regression,
+            first: FirstMixture::Planned,
             lookahead: Lookahead::Run,
             search: Search::Descend,
             size: SizeCorrection::FirstSegment,
@@ -289,7 +289,7 @@ impl DynamicConfig {
         if !(0.0..=1.0).contains(&self.ramp) {
             return wrong("ramp", self.ramp.to_string(), "a share between 0 and 1");
         }
-        if self.first == First::Planned && self.lookahead == Lookahead::Stage {
+        if self.first == FirstMixture::Planned && self.lookahead == Lookahead::Stage {
             let error = Error::input("planned: it looks to the end of the run");
             return Err(error
                 .field("first")
@@ -351,8 +351,8 @@ struct Section {
     per_stage: Option<bool>,
     state: Option<State>,
     outcome: Option<Outcome>,
-    start: Option<Start>,
-    first: Option<First>,
+    start: Option<FirstLosses>,
+    first: Option<FirstMixture>,
     lookahead: Option<Lookahead>,
     search: Option<Search>,
     draws: Option<usize>,

@@ -7,7 +7,7 @@
 //! l_j)`, and mixtures are chosen stage by stage.
 //!
 //! - [`Trajectories`]: run x step x domain, from CSV or a study;
-//!   [`Trajectories::at_stages`] brings them to stage points ([`StageGrid`]).
+//!   [`StageLosses`] brings them to stage points ([`StageGrid`]).
 //! - [`Segments`]: which mixture a run was on, and when; designs of proxies
 //!   that switch in mid-run ([`Segments::switching`]).
 //! - [`Transitions`], [`StageModel`], [`StageAccuracy`]: rows, f, and how good
@@ -27,7 +27,7 @@
 //! use regmix_data::table::MixtureTable;
 //! use regmix_data::{DomainSet, Mixture};
 //! use regmix_dynamic::{
-//!     DynamicConfig, Planner, Point, Request, Segments, RunLength, Trajectories, Transitions,
+//!     DynamicConfig, Planner, Point, Request, RunLength, Segments, StageLosses, Trajectories, Transitions,
 //! };
 //! use regmix_regress::Objective;
 //!
@@ -49,7 +49,7 @@
 //! let runs = Segments::fixed(&MixtureTable::parse(&design, "mixtures.csv".as_ref())?);
 //!
 //! let config = DynamicConfig { stages: 3, ..DynamicConfig::improved() };
-//! let losses = table.at_stages(&config.grid()?, config.resample, None)?;
+//! let losses = StageLosses::new(&table, &config.grid()?, config.resample, None)?;
 //! let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 //!     objective: Objective::Mean,
 //!     prior: Mixture::uniform(runs.domains().clone()),
@@ -73,44 +73,30 @@
 //! correction was measured before. State is the losses: what a model has
 //! learnt beyond them is not seen.
 
-mod accuracy;
-mod calibration;
 mod config;
 mod dynamics;
-mod export;
-mod fill;
-mod first;
-mod gain;
 mod goal;
 mod online;
 mod plan;
-mod planner;
-mod resample;
-mod ridge;
+mod record;
 mod schedule;
-mod segments;
 pub mod simulator;
 mod size;
-mod smooth;
 mod stage_model;
-mod stages;
-mod trajectories;
-mod transitions;
 
-pub use accuracy::{OverTargets, StageAccuracy, StageSummary};
-pub use calibration::{SizeCalibration, SizeLaw};
-pub use config::{DynamicConfig, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
+pub use config::{
+    DynamicConfig, FirstLosses, FirstMixture, Lookahead, Outcome, Preset, SMOOTH, Search, State,
+};
 pub use dynamics::{Dynamics, Moment, Slopes};
-pub use export::{ExportOptions, Trainer};
 #[cfg(feature = "http")]
 pub use online::http;
 pub use online::{Controller, ControllerState, Decision, protocol};
-pub use planner::{Planner, Request};
-pub use resample::{Resample, StageLosses};
-pub use schedule::{PlannedSegment, RunLength, Schedule, Weight};
-pub use segments::{Segment, Segments};
-pub use size::SizeCorrection;
-pub use stage_model::StageModel;
-pub use stages::StageGrid;
-pub use trajectories::{Point, Trajectories};
-pub use transitions::{Beginning, Transition, Transitions};
+pub use record::{
+    FirstSegment, Point, Resample, Segment, Segments, StageGrid, StageLosses, Trajectories,
+    Transition, Transitions,
+};
+pub use schedule::{
+    ExportOptions, PlannedSegment, Planner, Request, RunLength, Schedule, Trainer, Weight,
+};
+pub use size::{SizeCalibration, SizeCorrection, SizeLaw};
+pub use stage_model::{OverTargets, StageAccuracy, StageModel, StageSummary};

@@ -5,7 +5,7 @@ use regmix_data::{Mixture, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
     DynamicConfig, Dynamics, Planner, Request, RunLength, Schedule, Segments, StageAccuracy,
-    Transitions,
+    StageLosses, Transitions,
 };
 use regmix_regress::{Budget, Objective};
 
@@ -47,7 +47,7 @@ fn rows(world: &World, config: &DynamicConfig, proxies: usize, share: f64) -> Tr
     let grid = config.grid().unwrap();
     let runs = Segments::switching(&design, share, &grid, 3).unwrap();
     let table = world.proxies(&runs, 500, 25).unwrap();
-    let losses = table.at_stages(&grid, config.resample, None).unwrap();
+    let losses = StageLosses::new(&table, &grid, config.resample, None).unwrap();
     Transitions::new(&losses, &runs).unwrap()
 }
 
@@ -317,7 +317,7 @@ fn planning_ahead_beats_greed_where_skills_wait_for_one() {
     let ahead = run(DynamicConfig::improved());
     let greedy = run(DynamicConfig {
         lookahead: regmix_dynamic::Lookahead::Stage,
-        first: regmix_dynamic::First::Prior,
+        first: regmix_dynamic::FirstMixture::Prior,
         ..DynamicConfig::improved()
     });
     assert!(ahead < greedy - 0.002, "{ahead} {greedy}");

@@ -1,10 +1,8 @@
 use super::*;
 use crate::config::DynamicConfig;
-use crate::planner::Request;
-use crate::schedule::RunLength;
-use crate::segments::Segments;
+use crate::record::{Segments, StageLosses, Transitions};
+use crate::schedule::{Request, RunLength};
 use crate::simulator::{World, WorldOptions};
-use crate::transitions::Transitions;
 use proptest::prelude::*;
 use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::random::stream;
@@ -42,9 +40,8 @@ pub(super) fn controller(base: DynamicConfig) -> Controller {
         .into_table()
         .unwrap();
     let runs = Segments::switching(&design, 0.5, &grid, 5).unwrap();
-    let losses = (world.proxies(&runs, 400, 20).unwrap())
-        .at_stages(&grid, config.resample, None)
-        .unwrap();
+    let table = world.proxies(&runs, 400, 20).unwrap();
+    let losses = StageLosses::new(&table, &grid, config.resample, None).unwrap();
     let tokens = |d: &str| (d.to_owned(), 4e5);
     let request = Request {
         objective: Objective::Mean,
@@ -147,16 +144,16 @@ fn passed_stage_points_are_one_decision() {
 #[test]
 fn a_restart_goes_on_to_the_bit() {
     let dir = tempfile::tempdir().unwrap();
-    let (head, state) = (
+    let (setup, state) = (
         dir.path().join("online.json"),
         dir.path().join("state.json"),
     );
     for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
         let mut steady = controller(base);
-        steady.save(&head).unwrap();
+        steady.save(&setup).unwrap();
         std::fs::remove_file(&state).ok();
         for step in (125..=1000).step_by(125) {
-            let mut fresh = Controller::load(&head).unwrap();
+            let mut fresh = Controller::load(&setup).unwrap();
             fresh.load_state(&state).unwrap();
             let losses = report(step as f64 / 1000.0);
             let answer = steady.observe(step, &losses).unwrap();
@@ -221,7 +218,7 @@ fn draws_made_beforehand_change_nothing() {
     let base = controller(DynamicConfig::paper());
     // A budget moves the caps with what was used: nothing is drawn then.
     let mut free = base.clone();
-    free.head.forget_budget();
+    free.setup.forget_budget();
     for start in [base, free] {
         let (mut plain, mut ready) = (start.clone(), start);
         for step in [250, 500, 750] {
@@ -242,7 +239,7 @@ fn a_plan_is_kept_unless_another_promises_more() {
         min_gain: 10.0,
         ..DynamicConfig::improved()
     });
-    let planned = c.head.schedule.clone();
+    let planned = c.setup.schedule.clone();
     for (stage, step) in [250, 500, 750].into_iter().enumerate() {
         c.observe(step, &report(step as f64 / 1000.0)).unwrap();
         assert_eq!(c.mixture().weights(), planned[stage]);

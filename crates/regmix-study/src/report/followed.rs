@@ -63,8 +63,9 @@ fn courses(
     table: &Trajectories,
 ) -> Vec<(String, Vec<Place>)> {
     let config = &schedule.config;
-    let losses = (config.grid())
-        .and_then(|grid| table.at_stages(&grid, config.resample, Some(schedule.target.steps)));
+    let losses = (config.grid()).and_then(|grid| {
+        StageLosses::new(table, &grid, config.resample, Some(schedule.target.steps))
+    });
     let Ok(losses) = losses else {
         return Vec::new();
     };

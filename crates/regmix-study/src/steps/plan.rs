@@ -6,7 +6,7 @@ use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
     Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeLaw,
-    Trajectories, Transitions,
+    StageLosses, Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
@@ -81,7 +81,7 @@ pub fn plan(
     config.seed = config.seed.wrapping_add(plan.seed);
     let table = trajectories_of(trajectories)?;
     let runs = segments(mixtures)?;
-    let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
+    let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
     let prior = match plan.prior {
@@ -112,7 +112,7 @@ pub fn plan(
             let large = trajectories_of(path)?;
             let ratios = [second.ratio, second.target_ratio];
             // Their own length: stage points are shares of a run.
-            let measured = (large.at_stages(&config.grid()?, config.resample, None))
+            let measured = (StageLosses::new(&large, &config.grid()?, config.resample, None))
                 .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
             Some(measured.map_err(|e| e.in_file_if_none(path))?)
         }

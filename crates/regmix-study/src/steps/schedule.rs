@@ -4,7 +4,7 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Mixture, Result, TokenCorpus};
 use regmix_dynamic::{
     Controller, Planner, Request, RunLength, Schedule, Segment, Segments, SizeCalibration,
-    Trajectories, Transitions,
+    StageLosses, Trajectories, Transitions,
 };
 use regmix_model::MixtureChange;
 use regmix_regress::Constraints;
@@ -105,8 +105,12 @@ impl Study {
         let config = self.config();
         let mut dynamic = config.stage_config();
         let runs = self.segments()?;
-        let losses =
-            trajectories.at_stages(&dynamic.grid()?, dynamic.resample, Some(config.proxy.steps))?;
+        let losses = StageLosses::new(
+            trajectories,
+            &dynamic.grid()?,
+            dynamic.resample,
+            Some(config.proxy.steps),
+        )?;
         let second = self.second_trajectories(corpus)?;
         let calibration = match (&config.second_size, &second) {
             (Some(section), Some(second)) => {

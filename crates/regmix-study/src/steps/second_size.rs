@@ -91,7 +91,8 @@ impl Study {
     ) -> Result<SizeCalibration> {
         let config = self.config();
         let dynamic = config.stage_config();
-        let large = large.at_stages(
+        let large = StageLosses::new(
+            large,
             &dynamic.grid()?,
             dynamic.resample,
             Some(section.model.steps),

@@ -1,5 +1,8 @@
 //! A schedule of mixtures: the content of `schedule.json`.
 
+mod export;
+pub(crate) mod planner;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,9 +12,12 @@ use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Objective, Prediction};
 
-use crate::accuracy::StageAccuracy;
 use crate::config::DynamicConfig;
-use crate::stages::StageGrid;
+use crate::record::StageGrid;
+use crate::stage_model::StageAccuracy;
+
+pub use self::export::{ExportOptions, Trainer};
+pub use self::planner::{Planner, Request};
 
 /// The layout of `schedule.json`.
 const VERSION: u32 = 1;

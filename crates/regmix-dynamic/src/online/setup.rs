@@ -11,7 +11,7 @@ use crate::dynamics::Dynamics;
 use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
-use crate::planner::Planner;
+use crate::schedule::Planner;
 use crate::schedule::{RunLength, Schedule};
 use crate::stage_model::StageModel;
 
@@ -20,7 +20,7 @@ const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Head {
+pub(super) struct Setup {
     version: u32,
     pub(super) fingerprint: String,
     pub(super) target: RunLength,
@@ -70,7 +70,7 @@ struct Total {
     cap: f64,
 }
 
-impl Head {
+impl Setup {
     pub(super) fn new(planner: &Planner, schedule: &Schedule, fingerprint: &str) -> Result<Self> {
         let model = planner.model.clone();
         let domains = model.domains();

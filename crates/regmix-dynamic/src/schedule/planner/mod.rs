@@ -1,22 +1,23 @@
 //! From trajectories to a schedule.
 
+mod held_out_gain;
+mod refits;
+
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Budget, Constraints, Objective, Prediction};
 
-use crate::accuracy::StageAccuracy;
-use crate::config::{DynamicConfig, First, Lookahead, State};
+use self::held_out_gain::HeldOut;
+use self::refits::Refit;
+use super::{RunLength, Schedule};
+use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
-use crate::fill::Refit;
-use crate::first::FromStart;
-use crate::gain::HeldOut;
 use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
-use crate::schedule::{RunLength, Schedule};
-use crate::stage_model::StageModel;
-use crate::transitions::Transitions;
+use crate::record::Transitions;
+use crate::stage_model::{FromStart, StageAccuracy, StageModel};
 
 /// What is wanted of a schedule.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ pub struct Request {
 ///
 /// ```
 /// use regmix_dynamic::simulator::{World, WorldOptions};
-/// use regmix_dynamic::{DynamicConfig, Planner, Request, Segments, RunLength, Transitions};
+/// use regmix_dynamic::{DynamicConfig, Planner, Request, RunLength, Segments, StageLosses, Transitions};
 /// use regmix_data::design::{Maximin, Sampler, Space};
 /// use regmix_data::{Mixture, random::stream};
 /// use regmix_regress::Objective;
@@ -55,7 +56,7 @@ pub struct Request {
 /// let config = DynamicConfig::improved();
 /// let runs = Segments::switching(&design, 0.5, &config.grid()?, 1)?;
 /// let table = world.proxies(&runs, 600, 30)?;
-/// let losses = table.at_stages(&config.grid()?, config.resample, None)?;
+/// let losses = StageLosses::new(&table, &config.grid()?, config.resample, None)?;
 /// let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 ///     objective: Objective::Mean,
 ///     prior,
@@ -192,8 +193,8 @@ impl Planner {
     fn position(&self, model: &StageModel) -> Position {
         let prior = self.first.weights();
         let at = match self.request.config.first {
-            First::Prior => model.grid().points()[0],
-            First::Planned => 0.0,
+            FirstMixture::Prior => model.grid().points()[0],
+            FirstMixture::Planned => 0.0,
         };
         Position {
             stage: 0,
@@ -212,8 +213,8 @@ impl Planner {
         from_start: &'a FromStart<'a>,
     ) -> Problem<'a, dyn Dynamics + 'a> {
         let dynamics: &dyn Dynamics = match self.request.config.first {
-            First::Prior => model,
-            First::Planned => from_start,
+            FirstMixture::Prior => model,
+            FirstMixture::Planned => from_start,
         };
         Problem::new(
             dynamics,
@@ -285,7 +286,7 @@ impl Planner {
         }
         notes.extend(held_out.note(fell_back));
         let domains = self.model.domains();
-        let before = (config.first == First::Prior).then(|| Ok(self.first.clone()));
+        let before = (config.first == FirstMixture::Prior).then(|| Ok(self.first.clone()));
         let planned =
             (plan.mixtures.iter()).map(|m| Mixture::normalized(domains.clone(), m.clone()));
         let mixtures = before.into_iter().chain(planned);

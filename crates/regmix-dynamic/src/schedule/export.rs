@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use crate::schedule::Schedule;
+use super::Schedule;
 
 /// A trainer that takes mixtures in stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Schedule {
     ///
     /// ```
     /// use regmix_data::{DomainSet, Mixture};
-    /// use regmix_dynamic::{ExportOptions, Schedule, StageGrid, RunLength, Trainer};
+    /// use regmix_dynamic::{ExportOptions, RunLength, Schedule, StageGrid, Trainer};
     /// use regmix_regress::Objective;
     ///
     /// let domains = DomainSet::from_names(["web", "code"])?;
@@ -281,8 +281,8 @@ fn olmo_core(phases: &[Phase], names: &[&str], paths: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::StageGrid;
     use crate::schedule::RunLength;
-    use crate::stages::StageGrid;
     use proptest::prelude::*;
     use regmix_data::{DomainSet, Mixture};
     use regmix_regress::Objective;

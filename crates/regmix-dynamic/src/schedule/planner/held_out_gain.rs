@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use regmix_data::{Error, Result};
 use regmix_regress::{Folds, Prediction};
 
-use crate::fill::spread;
-use crate::first::FromStart;
-use crate::planner::Planner;
+use super::Planner;
+use super::refits::spread;
+use crate::stage_model::FromStart;
 use crate::stage_model::StageModel;
 
 /// Gains by split of the runs, and what went wrong in the others.

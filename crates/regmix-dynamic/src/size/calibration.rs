@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::Objective;
 
+use super::correction::SizeCorrection;
 use crate::goal::Goal;
-use crate::resample::StageLosses;
-use crate::size::SizeCorrection;
+use crate::record::StageLosses;
 
 /// The form of a size correction that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -171,9 +171,9 @@ impl SizeCalibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resample::Resample;
-    use crate::stages::StageGrid;
-    use crate::trajectories::{Point, Trajectories};
+    use crate::record::Resample;
+    use crate::record::StageGrid;
+    use crate::record::{Point, Trajectories};
     use regmix_data::DomainSet;
 
     /// Runs whose losses are those of proxies times a factor, plus a number.
@@ -191,7 +191,7 @@ mod tests {
             table.push(format!("r{run}"), points.collect()).unwrap();
         }
         let grid = StageGrid::equal(5).unwrap();
-        table.at_stages(&grid, Resample::Interpolate, None).unwrap()
+        StageLosses::new(&table, &grid, Resample::Interpolate, None).unwrap()
     }
 
     #[test]

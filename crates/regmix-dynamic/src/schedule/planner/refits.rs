@@ -6,10 +6,10 @@ use regmix_data::Result;
 use regmix_regress::Prediction;
 use regmix_regress::metrics::mean_and_sd;
 
+use super::Planner;
 use crate::dynamics::Dynamics;
 use crate::plan::bounds::available;
 use crate::plan::{Plan, Problem};
-use crate::planner::Planner;
 use crate::schedule::Schedule;
 
 impl Planner {

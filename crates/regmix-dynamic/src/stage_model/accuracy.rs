@@ -4,14 +4,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use regmix_data::Result;
-use regmix_regress::metrics::{coverage90, mae, spearman};
+use regmix_regress::metrics::{coverage90, mae, mean_and_sd, spearman};
 use regmix_regress::{Folds, Prediction};
 
+use super::StageModel;
 use crate::config::DynamicConfig;
 use crate::dynamics::Dynamics;
-use crate::fill::spread;
-use crate::stage_model::StageModel;
-use crate::transitions::Transitions;
+use crate::record::Transitions;
 
 /// The accuracy of f on one stage and target. RegMix-D reports none.
 ///
@@ -105,7 +104,7 @@ impl StageAccuracy {
                 .collect();
             match scores.len() {
                 0 | 1 => f64::NAN,
-                _ => spread(&scores).sd,
+                _ => mean_and_sd(&scores).1,
             }
         };
         let all: Vec<&Case> = cases.iter().collect();
