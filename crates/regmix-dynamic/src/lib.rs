@@ -75,7 +75,6 @@
 
 mod config;
 mod dynamics;
-mod goal;
 mod online;
 mod plan;
 mod record;

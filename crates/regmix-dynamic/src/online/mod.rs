@@ -307,7 +307,7 @@ impl Setup {
         }
         let state = match self.config.state {
             State::Losses => all,
-            State::Objective => vec![self.full_goal()?.needed_sum(&all)],
+            State::Objective => vec![self.full_goal()?.sum(&all)],
         };
         if state.iter().all(|l| l.is_finite()) {
             return Ok(state);

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
-use regmix_regress::{Constraints, Objective};
+use regmix_regress::{Constraints, Evaluator, Objective};
 
 use crate::config::{DynamicConfig, Search, State};
 use crate::dynamics::Dynamics;
-use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
 use crate::schedule::Planner;
@@ -43,11 +42,11 @@ pub(super) struct Setup {
     pub(super) least_gain: Option<f64>,
     /// Made from the rest.
     #[serde(skip, default = "nothing")]
-    pub(super) goal: Goal,
+    pub(super) goal: Evaluator,
 }
 
-fn nothing() -> Goal {
-    Goal::itself(1.0)
+fn nothing() -> Evaluator {
+    Evaluator::of_value(1.0)
 }
 
 /// Constraints in a file.
@@ -129,8 +128,8 @@ impl Setup {
     }
 
     /// The objective over the losses that are reported.
-    pub(super) fn full_goal(&self) -> Result<Goal> {
-        Goal::new(&self.objective, &self.losses)
+    pub(super) fn full_goal(&self) -> Result<Evaluator> {
+        (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
     /// Checks a file, and makes what is not in it.
@@ -249,7 +248,7 @@ impl Setup {
         let full = self.full_goal()?;
         self.goal = match self.config.state {
             State::Losses => full,
-            State::Objective => Goal::itself(full.sign()),
+            State::Objective => Evaluator::of_value(full.sign()),
         };
         Ok(())
     }

@@ -31,7 +31,7 @@ fn problem<'a>(
     position: Position,
     budget: Option<Vec<f64>>,
 ) -> Problem<'a, World> {
-    let goal = Goal::new(&Objective::Mean, world.targets()).unwrap();
+    let goal = Objective::Mean.evaluator(world.targets()).unwrap();
     let constraints = Constraints::none(world.domains().clone());
     let bounds = Bounds {
         constraints,
@@ -179,7 +179,7 @@ fn a_worst_case_is_planned_for() {
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
     let worst = |objective: &Objective| {
-        let goal = |o| Goal::new(o, world.targets()).unwrap();
+        let goal = |o: &Objective| o.evaluator(world.targets()).unwrap();
         let bounds = || Bounds {
             constraints: Constraints::none(world.domains().clone()),
             budget: None,
@@ -197,7 +197,7 @@ fn a_worst_case_is_planned_for() {
         let judge = Objective::Worst(Baseline::Natural);
         let judge = Problem::new(&world, goal(&judge), &prior, bounds(), &config, start);
         let end = judge.rollout(&plan.mixtures).pop().unwrap();
-        judge.goal.value(&end, judge.baseline(3))
+        judge.goal.cost(&end, judge.baseline(3))
     };
     let (asked, mean) = (
         worst(&Objective::Worst(Baseline::Natural)),

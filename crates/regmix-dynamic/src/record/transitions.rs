@@ -11,7 +11,6 @@ use regmix_regress::Objective;
 use super::segments::Segments;
 use super::stage_grid::StageGrid;
 use super::stage_losses::StageLosses;
-use crate::goal::Goal;
 
 /// One stage of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,7 +148,7 @@ impl Transitions {
     /// When the objective names an unknown target, or is a worst case, which
     /// needs all losses.
     pub fn scalar(&self, objective: &Objective) -> Result<Self> {
-        let goal = Goal::new(objective, &self.targets)?;
+        let goal = (objective.evaluator(&self.targets)).map_err(|e| e.field("objective"))?;
         if goal.is_worst() {
             return Err(
                 Error::input("a worst case needs the losses of all targets as state")

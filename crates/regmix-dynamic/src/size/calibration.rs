@@ -6,7 +6,6 @@ use regmix_data::{Error, Result};
 use regmix_regress::Objective;
 
 use super::correction::SizeCorrection;
-use crate::goal::Goal;
 use crate::record::StageLosses;
 
 /// The form of a size correction that is measured.
@@ -67,7 +66,8 @@ impl SizeCalibration {
         }
         let goal = match objective {
             Some(objective) => {
-                let goal = Goal::new(objective, &small.targets)?;
+                let goal =
+                    (objective.evaluator(&small.targets)).map_err(|e| e.field("objective"))?;
                 if goal.is_worst() {
                     return Err(Error::input(
                         "a worst case needs the losses of all targets as state",
@@ -79,7 +79,7 @@ impl SizeCalibration {
             None => None,
         };
         let state = |losses: &[f64]| match &goal {
-            Some(goal) => vec![goal.needed_sum(losses)],
+            Some(goal) => vec![goal.sum(losses)],
             None => losses.to_vec(),
         };
         // `[runs][points]`, a state of the large and one of the small model.

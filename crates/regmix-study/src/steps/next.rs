@@ -73,7 +73,7 @@ impl Study {
             seed: config.study.seed,
             ..NextOptions::default()
         };
-        cx.watch.say("choosing the next mixtures");
+        cx.monitor.message("choosing the next mixtures");
         let next = named(&table, fit.next_runs(&options)?);
         let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
         let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();

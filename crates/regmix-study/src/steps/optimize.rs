@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
-use regmix_data::{Error, Result, TokenCorpus};
+use regmix_data::{Error, Monitor, Result, TokenCorpus};
 use regmix_regress::{
     Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
 };
 
 use crate::config::{ConstraintSection, ObjectiveFile};
+use crate::counted::counted;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
-use crate::watch::{Watch, counted};
 
 impl Study {
     /// Searches the best mixture under the constraints, into `mixture.json`;
@@ -29,7 +29,7 @@ impl Study {
         if stamp.is_fresh(&path, "optimize", cx.redo)? {
             return Recommendation::load(path);
         }
-        cx.watch.say("searching the mixture");
+        cx.monitor.message("searching the mixture");
         let options = RecommendOptions {
             objective: config.objective.objective()?,
             budget: Some(budget(
@@ -51,7 +51,7 @@ impl Study {
                 "objective",
             )
         })?;
-        let found = optimize_with(&fit, &config.constraints, options, cx.watch)
+        let found = optimize_with(&fit, &config.constraints, options, cx.monitor)
             .map_err(|e| self.place_bound(e))?;
         found.save(&path)?;
         stamp.write()?;
@@ -126,11 +126,11 @@ pub fn optimize_file(
     fit: &Fit,
     file: &ObjectiveFile,
     options: RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
     let mut options = limited_by_file(fit, file, options)?;
     options.objective = file.objective()?;
-    recommend_watched(fit, &options, watch)
+    recommend_watched(fit, &options, monitor)
 }
 
 /// [`Fit::recommend`], with the progress of its refits shown.
@@ -140,9 +140,9 @@ pub fn optimize_file(
 pub fn recommend_watched(
     fit: &Fit,
     options: &RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    counted(watch, "refitting", |told| {
+    counted(monitor, "refitting", |told| {
         fit.recommend_watched(options, told)
     })
 }
@@ -210,9 +210,9 @@ pub fn optimize_with(
     fit: &Fit,
     section: &ConstraintSection,
     options: RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    recommend_watched(fit, &limited(fit, section, options)?, watch)
+    recommend_watched(fit, &limited(fit, section, options)?, monitor)
 }
 
 /// Adds a section's floors, caps and groups.

@@ -6,14 +6,13 @@ mod refits;
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
-use regmix_regress::{Budget, Constraints, Objective, Prediction};
+use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction};
 
 use self::held_out_gain::HeldOut;
 use self::refits::Refit;
 use super::{RunLength, Schedule};
 use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
-use crate::goal::Goal;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
 use crate::record::Transitions;
@@ -78,7 +77,7 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Planner {
     pub(crate) model: StageModel,
-    pub(crate) goal: Goal,
+    pub(crate) goal: Evaluator,
     pub(crate) request: Request,
     pub(crate) first: Mixture,
     pub(crate) bounds: Bounds,
@@ -117,10 +116,14 @@ impl Planner {
             budget.target_tokens = request.target.tokens as f64;
         }
         let bounds = Bounds::new(constraints, request.budget.as_ref())?;
-        let full = Goal::new(&request.objective, rows.targets())?;
+        let full =
+            (request.objective.evaluator(rows.targets())).map_err(|e| e.field("objective"))?;
         let measured = rows.targets().to_vec();
         let (rows, goal) = match request.config.state {
-            State::Objective => (rows.scalar(&request.objective)?, Goal::itself(full.sign())),
+            State::Objective => (
+                rows.scalar(&request.objective)?,
+                Evaluator::of_value(full.sign()),
+            ),
             State::Losses => (rows.clone(), full),
         };
         let mut notes = rows.notes().to_vec();
@@ -338,7 +341,7 @@ impl Planner {
             .map(|(a, h)| (a - h).abs())
             .collect();
         (!self.goal.is_worst()).then(|| Prediction {
-            mean: self.goal.sign() * self.goal.value(&here, None),
+            mean: self.goal.value(&here, None),
             sd: self.goal.sd(&spread, &here, None),
         })
     }

@@ -102,7 +102,7 @@ impl Planner {
             0.0
         };
         out.predicted = Some(Prediction {
-            mean: self.goal.sign() * self.goal.value(&state, baseline),
+            mean: self.goal.value(&state, baseline),
             sd: self.goal.sd(&sd, &state, baseline).max(refitted),
         });
     }
