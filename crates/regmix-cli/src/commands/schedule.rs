@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use regmix_data::{Error, Result, artefact};
-use regmix_dynamic::{ExportOptions, TargetRun, Trainer};
+use regmix_dynamic::{ExportOptions, RunLength, Trainer};
 use regmix_study::{Plan, SecondSize, plan};
 
 use super::overwrite::refuse_to_overwrite;
@@ -60,7 +60,7 @@ fn plan_options(args: &ScheduleArgs) -> Plan<'_> {
         objective: args.objective.as_deref(),
         prior: args.prior.as_deref(),
         settings: args.settings.as_deref(),
-        target: TargetRun {
+        target: RunLength {
             // Clap requires both with `--trajectories`.
             steps: args.steps.unwrap_or_default(),
             tokens: args.tokens.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! A schedule in words and tables.
 
-use regmix_dynamic::{Leg, OverTargets, Schedule, Spread, StageSummary, Weight};
+use regmix_dynamic::{OverTargets, PlannedSegment, Schedule, StageSummary, Weight};
+use regmix_regress::Prediction;
 
 use super::number::{mean_and_sd, percent};
 use super::objective::optimum_of;
@@ -26,17 +27,17 @@ fn weights(schedule: &Schedule) -> String {
         .collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
     // Neighbouring segments on the same mixture share a column.
-    let mut columns: Vec<(&Leg, u64)> = Vec::new();
-    for leg in &schedule.segments {
+    let mut columns: Vec<(&PlannedSegment, u64)> = Vec::new();
+    for segment in &schedule.segments {
         match columns.last_mut() {
-            Some((first, to)) if first.mixture == leg.mixture => *to = leg.to_step,
-            _ => columns.push((leg, leg.to_step)),
+            Some((first, to)) if first.mixture == segment.mixture => *to = segment.to_step,
+            _ => columns.push((segment, segment.to_step)),
         }
     }
     let rows = order.into_iter().map(|(domain, mean)| {
         let own = columns
             .iter()
-            .map(|(leg, _)| match leg.weights.get(domain) {
+            .map(|(segment, _)| match segment.weights.get(domain) {
                 Some(Weight {
                     weight,
                     sd: Some(sd),
@@ -55,7 +56,7 @@ fn weights(schedule: &Schedule) -> String {
             .collect()
     });
     let steps = (columns.iter())
-        .map(|(leg, to)| format!("steps {}-{to}", leg.from_step))
+        .map(|(segment, to)| format!("steps {}-{to}", segment.from_step))
         .collect::<Vec<_>>();
     let header: Vec<&str> = std::iter::once("domain")
         .chain(steps.iter().map(String::as_str))
@@ -66,7 +67,7 @@ fn weights(schedule: &Schedule) -> String {
 
 /// The predicted objective, and the gain over a single mixture.
 fn predictions(schedule: &Schedule) -> String {
-    let value = |s: Spread| mean_and_sd(s.mean, s.sd);
+    let value = |s: Prediction| mean_and_sd(s.mean, s.sd);
     let mut text = String::new();
     if let Some(predicted) = schedule.predicted {
         text.push_str(&format!("Predicted for a proxy: {}", value(predicted)));
@@ -118,9 +119,9 @@ fn accuracy(schedule: &Schedule) -> String {
             }
         };
         // The first segment of a schedule ends at the first stage point: no stage.
-        let leg = schedule.segments.get(stage.stage + 1);
+        let segment = schedule.segments.get(stage.stage + 1);
         vec![
-            leg.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
+            segment.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
             cell(stage.spearman, 2),
             cell(stage.fall_spearman, 2),
             cell(stage.mae, 3),
