@@ -23,6 +23,8 @@ pub mod loader;
 pub mod manifest;
 mod mixture;
 mod monitor;
+#[cfg(feature = "corpus")]
+mod parquet;
 pub mod random;
 #[cfg(feature = "shards")]
 pub mod shard;
