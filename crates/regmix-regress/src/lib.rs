@@ -96,7 +96,7 @@ pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
 pub use interactions::Interactions;
 pub use league::{AUTO, Entry, League};
 pub use learning::{LearningCurve, LearningOptions, LearningPoint};
-pub use objective::{Baseline, Objective, Scorer};
+pub use objective::{Baseline, Evaluator, Objective, Scorer};
 pub use pareto::{Front, ParetoPoint};
 pub use recommend::{
     Budget, Estimate, Gap, Method, Penalties, Provenance, Pull, RecommendOptions, Recommendation,

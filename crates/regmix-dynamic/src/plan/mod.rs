@@ -8,13 +8,12 @@ mod tests;
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::{Candidates, DescendOptions, Surface, descend, simulate};
-use regmix_regress::{Baseline, Constraints};
+use regmix_regress::{Baseline, Constraints, Evaluator};
 
 use self::bounds::Bounds;
 use self::surface::{OneStage, Static};
-use crate::config::{Config, Lookahead, Search};
+use crate::config::{DynamicConfig, Lookahead, Search};
 use crate::dynamics::{Dynamics, Moment};
-use crate::goal::Goal;
 
 /// Sweeps over the stages, and the gain below which there is no further one.
 const SWEEPS: usize = 12;
@@ -38,10 +37,10 @@ pub(crate) struct Position {
 /// What is to be planned.
 pub(crate) struct Problem<'a, D: ?Sized> {
     pub(crate) dynamics: &'a D,
-    pub(crate) goal: Goal,
+    pub(crate) goal: Evaluator,
     pub(crate) prior: &'a Mixture,
     pub(crate) bounds: Bounds,
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a DynamicConfig,
     pub(crate) position: Position,
     /// The losses at the end of every stage that a worst case is against.
     baseline: Option<Vec<Vec<f64>>>,
@@ -63,10 +62,10 @@ pub(crate) struct Plan {
 impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     pub(crate) fn new(
         dynamics: &'a D,
-        goal: Goal,
+        goal: Evaluator,
         prior: &'a Mixture,
         bounds: Bounds,
-        config: &'a Config,
+        config: &'a DynamicConfig,
         position: Position,
     ) -> Self {
         let mut out = Self {
@@ -79,7 +78,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             baseline: None,
             draws: None,
         };
-        let against = match out.goal.worst() {
+        let against = match out.goal.baseline() {
             Some(Baseline::Natural) => Some(prior.weights().to_vec()),
             Some(Baseline::Uniform) => {
                 let n = prior.weights().len();
@@ -123,7 +122,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     }
 
     fn value(&self, place: usize, state: &[f64]) -> f64 {
-        self.goal.smooth_value(state, self.baseline(place))
+        self.goal.smooth_cost(state, self.baseline(place))
     }
 
     pub(crate) fn baseline(&self, place: usize) -> Option<&[f64]> {

@@ -27,11 +27,11 @@ fn position(world: &World, first: &[f64]) -> Position {
 fn problem<'a>(
     world: &'a World,
     prior: &'a Mixture,
-    config: &'a Config,
+    config: &'a DynamicConfig,
     position: Position,
     budget: Option<Vec<f64>>,
 ) -> Problem<'a, World> {
-    let goal = Goal::new(&Objective::Mean, world.targets()).unwrap();
+    let goal = Objective::Mean.evaluator(world.targets()).unwrap();
     let constraints = Constraints::none(world.domains().clone());
     let bounds = Bounds {
         constraints,
@@ -40,19 +40,19 @@ fn problem<'a>(
     Problem::new(world, goal, prior, bounds, config, position)
 }
 
-fn paper() -> Config {
-    Config {
+fn paper() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
         draws: 2000,
         best: 16,
-        ..Config::paper()
+        ..DynamicConfig::paper()
     }
 }
 
-fn improved() -> Config {
-    Config {
+fn improved() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     }
 }
 
@@ -179,7 +179,7 @@ fn a_worst_case_is_planned_for() {
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
     let worst = |objective: &Objective| {
-        let goal = |o| Goal::new(o, world.targets()).unwrap();
+        let goal = |o: &Objective| o.evaluator(world.targets()).unwrap();
         let bounds = || Bounds {
             constraints: Constraints::none(world.domains().clone()),
             budget: None,
@@ -197,7 +197,7 @@ fn a_worst_case_is_planned_for() {
         let judge = Objective::Worst(Baseline::Natural);
         let judge = Problem::new(&world, goal(&judge), &prior, bounds(), &config, start);
         let end = judge.rollout(&plan.mixtures).pop().unwrap();
-        judge.goal.value(&end, judge.baseline(3))
+        judge.goal.cost(&end, judge.baseline(3))
     };
     let (asked, mean) = (
         worst(&Objective::Worst(Baseline::Natural)),

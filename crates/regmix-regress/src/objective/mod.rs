@@ -1,5 +1,6 @@
 //! What is minimised: one target, a sum, or the worst of all.
 
+mod evaluator;
 mod kl;
 mod reach;
 mod scorer;
@@ -11,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use crate::fit::Fit;
-
+pub use evaluator::Evaluator;
 pub(crate) use kl::divergence;
 pub(crate) use reach::Reach;
 pub use scorer::Scorer;
@@ -71,11 +71,16 @@ pub enum Baseline {
     None,
 }
 
-/// The targets of a fit that take part, by place, with their weights; and
-/// whether they are summed or the worst counts.
-pub(crate) struct Parts {
-    pub(crate) terms: Vec<(usize, f64)>,
-    pub(crate) worst: Option<Baseline>,
+impl Baseline {
+    /// The name of the mixture whose losses are the baseline: `natural` or
+    /// `uniform`.
+    pub fn mixture_name(self) -> Option<&'static str> {
+        match self {
+            Self::Natural => Some("natural"),
+            Self::Uniform => Some("uniform"),
+            Self::None => None,
+        }
+    }
 }
 
 impl Objective {
@@ -125,32 +130,23 @@ impl Objective {
         }
     }
 
-    /// The targets of a fit that take part.
+    /// What a worst case is compared with; `None` for objectives that are
+    /// sums.
+    pub fn baseline(&self) -> Option<Baseline> {
+        match self {
+            Self::Worst(baseline) => Some(*baseline),
+            Self::Maximize(inner) => inner.baseline(),
+            _ => None,
+        }
+    }
+
+    /// The objective over losses in the order of `names`.
     ///
     /// # Errors
-    /// When a target is unknown.
-    pub(crate) fn resolve(&self, fit: &Fit) -> Result<Parts> {
-        let all = |weight: f64| (0..fit.targets().len()).map(|t| (t, weight)).collect();
-        let terms = match self {
-            Self::Target(name) => vec![(fit.target_place(name)?, 1.0)],
-            Self::Mean => all(1.0 / fit.targets().len() as f64),
-            Self::Weighted(weights) => (weights.iter().filter(|(_, w)| **w != 0.0))
-                .map(|(name, w)| Ok((fit.target_place(name)?, *w)))
-                .collect::<Result<_>>()?,
-            Self::Worst(_) => all(1.0),
-            Self::Maximize(inner) => {
-                let mut parts = inner.resolve(fit)?;
-                for term in &mut parts.terms {
-                    term.1 = -term.1;
-                }
-                return Ok(parts);
-            }
-        };
-        let worst = match self {
-            Self::Worst(baseline) => Some(*baseline),
-            _ => None,
-        };
-        Ok(Parts { terms, worst })
+    /// When it names a target (with a weight that is not zero) that is not
+    /// among them.
+    pub fn evaluator(&self, names: &[String]) -> Result<Evaluator> {
+        Evaluator::new(self, names)
     }
 }
 
@@ -166,9 +162,10 @@ impl fmt::Display for Objective {
                 }
                 Ok(())
             }
-            Self::Worst(Baseline::Natural) => f.write_str("worst case against natural"),
-            Self::Worst(Baseline::Uniform) => f.write_str("worst case against uniform"),
-            Self::Worst(Baseline::None) => f.write_str("worst case"),
+            Self::Worst(baseline) => match baseline.mixture_name() {
+                Some(name) => write!(f, "worst case against {name}"),
+                None => f.write_str("worst case"),
+            },
             Self::Maximize(inner) => write!(f, "{inner}, maximised"),
         }
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
 use super::kl::{add_slopes, divergence};
-use super::{Baseline, Objective, Reach};
+use super::{Baseline, Evaluator, Objective, Reach};
 use crate::fit::Fit;
 use crate::metrics::{mean, pearson, quantile};
 use crate::regressor::law::ln_weights;
 use crate::regressor::{Model, Prediction, score};
-use crate::search::{Smooth, SoftMax, Surface, differences};
+use crate::search::{Smooth, SoftMax, Surface, differences, largest};
 
 /// Targets this near to the worst one count as the worst, too, where the
 /// standard deviation is concerned; in noises of one run.
@@ -35,6 +35,9 @@ const LEVEL: f64 = 0.01;
 pub struct Scorer {
     domains: DomainSet,
     targets: Vec<String>,
+    /// The places of `targets` in the fit.
+    places: Vec<usize>,
+    evaluator: Evaluator,
     /// `(weight, model)` of the targets that take part.
     terms: Vec<(f64, Model)>,
     correlation: Vec<Vec<f64>>,
@@ -91,12 +94,13 @@ impl Fit {
     /// # Errors
     /// When the objective names an unknown target.
     pub fn scorer(&self, objective: &Objective) -> Result<Scorer> {
-        let parts = objective.resolve(self)?;
-        let terms: Vec<(f64, Model)> = (parts.terms.iter())
-            .map(|&(t, a)| (a, self.targets()[t].model.clone()))
-            .collect();
-        let targets: Vec<String> = (parts.terms.iter())
-            .map(|&(t, _)| self.targets()[t].target.clone())
+        let all: Vec<String> = self.targets().iter().map(|t| t.target.clone()).collect();
+        let of_all = objective.evaluator(&all)?;
+        let places: Vec<usize> = of_all.terms().iter().map(|&(t, _)| t).collect();
+        let targets: Vec<String> = places.iter().map(|&t| all[t].clone()).collect();
+        let evaluator = objective.evaluator(&targets)?;
+        let terms: Vec<(f64, Model)> = (evaluator.terms().iter().zip(&places))
+            .map(|(&(_, a), &t)| (a, self.targets()[t].model.clone()))
             .collect();
         let errors = self.errors(&targets);
         let mut correlation = vec![vec![1.0; targets.len()]; targets.len()];
@@ -106,7 +110,7 @@ impl Fit {
                 correlation[j][i] = correlation[i][j];
             }
         }
-        let worst = parts.worst.map(|baseline| {
+        let worst = evaluator.baseline().map(|baseline| {
             let at = match baseline {
                 Baseline::Natural => Some(self.prior().weights().to_vec()),
                 Baseline::Uniform => {
@@ -119,6 +123,8 @@ impl Fit {
         Ok(Scorer {
             domains: self.domains().clone(),
             targets,
+            places,
+            evaluator,
             terms,
             correlation,
             worst,
@@ -261,6 +267,8 @@ impl Scorer {
         Self {
             domains: self.domains.clone(),
             targets: self.targets.clone(),
+            places: self.places.clone(),
+            evaluator: self.evaluator.clone(),
             worst: self.worst.as_ref().map(again),
             terms,
             correlation: self.correlation.clone(),
@@ -268,6 +276,11 @@ impl Scorer {
             distance: self.distance.clone(),
             kl: self.kl.clone(),
         }
+    }
+
+    /// The places of its targets in the fit, in the order of its models.
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places
     }
 
     pub(crate) fn models(&self) -> impl Iterator<Item = &Model> {
@@ -328,28 +341,29 @@ impl Scorer {
             .collect()
     }
 
-    /// The sum or the worst of weighted values.
-    fn joined(&self, weighted: &[f64], soft: Option<&SoftMax>) -> f64 {
-        match (&self.worst, soft) {
-            (None, _) => weighted.iter().sum(),
-            (Some(worst), Some(soft)) => soft.of(&worst.above(weighted)),
-            // A missing value is not hidden by the others.
-            (Some(worst), None) => {
-                (worst.above(weighted).into_iter()).fold(f64::NEG_INFINITY, |top, x| {
-                    if x > top || x.is_nan() { x } else { top }
-                })
-            }
+    /// Weighted values, above their baseline in a worst case.
+    fn above(&self, weighted: &[f64]) -> Vec<f64> {
+        match &self.worst {
+            Some(worst) => worst.above(weighted),
+            None => weighted.to_vec(),
         }
     }
 
-    /// How much the objective moves with each weighted value: 1 in a sum,
-    /// shares that sum to 1 in a worst case.
+    /// The objective of weighted values.
+    fn joined(&self, weighted: &[f64], soft: Option<&SoftMax>) -> f64 {
+        (self.evaluator).join(&self.above(weighted), |x| match soft {
+            Some(soft) => soft.of(x),
+            None => largest(x),
+        })
+    }
+
+    /// How much the objective moves with each weighted value.
     fn shares(&self, weighted: &[f64], soft: Option<&SoftMax>) -> Vec<f64> {
-        match (&self.worst, soft) {
-            (None, _) => vec![1.0; weighted.len()],
-            (Some(worst), Some(soft)) => soft.shares(&worst.above(weighted)),
-            (Some(worst), None) => (worst.soft(LEVEL * worst.noise)).shares(&worst.above(weighted)),
-        }
+        (self.evaluator).shares(&self.above(weighted), |x| match (soft, &self.worst) {
+            (Some(soft), _) => soft.shares(x),
+            (None, Some(worst)) => worst.soft(LEVEL * worst.noise).shares(x),
+            (None, None) => vec![1.0; x.len()],
+        })
     }
 
     fn join(&self, parts: &[Prediction]) -> Prediction {

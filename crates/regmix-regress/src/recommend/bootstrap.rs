@@ -39,10 +39,8 @@ pub(super) fn run(
     options: &RecommendOptions,
     watch: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Spread> {
-    let parts = options.objective.resolve(fit)?.terms;
-    let samples = parts
-        .iter()
-        .map(|p| fit.samples(p.0))
+    let samples = (scorer.places().iter())
+        .map(|&t| fit.samples(t))
         .collect::<Result<Vec<_>>>()?;
     let again = |b: usize| {
         let mut rng = stream(options.seed, &format!("bootstrap-{b}"), "resample");
@@ -52,8 +50,9 @@ pub(super) fn run(
         for _ in 0..fit.rows() {
             times[rng.random_range(0..fit.rows())] += 1;
         }
-        let mut models: Vec<Model> = Vec::with_capacity(parts.len());
-        for ((&(t, _), (places, samples)), model) in parts.iter().zip(&samples).zip(scorer.models())
+        let mut models: Vec<Model> = Vec::with_capacity(samples.len());
+        for ((&t, (places, samples)), model) in
+            (scorer.places().iter().zip(&samples)).zip(scorer.models())
         {
             let drawn: Vec<usize> = (places.iter().enumerate())
                 .flat_map(|(i, &run)| std::iter::repeat_n(i, times[run]))

@@ -93,10 +93,9 @@ impl Fit {
     /// The measured objective of every run, always to be made small; not
     /// finite where a target was not measured.
     pub(crate) fn observed(&self, objective: &Objective) -> Result<Vec<f64>> {
-        let parts = objective.resolve(self)?;
         let scorer = self.scorer(objective)?;
         let of_row = |row: &Vec<f64>| {
-            let values: Vec<f64> = parts.terms.iter().map(|&(t, _)| row[t]).collect();
+            let values: Vec<f64> = scorer.places().iter().map(|&t| row[t]).collect();
             scorer.of_values(&values)
         };
         Ok(self

@@ -109,68 +109,10 @@ fn round<S: Smooth + ?Sized>(
     Ok(Round { found, next, above })
 }
 
-/// Smoothing of the largest of several numbers by the exponential method of
-/// multipliers (Tseng and Bertsekas, 1993): `τ ln Σ_k p_k exp(x_k / τ)`.
-///
-/// With equal p and τ near 0 this is the maximum, and as hard to descend on.
-/// Here τ stays moderate and p learns: after a descent it becomes the softmax
-/// that the derivative was made of, and where that stops changing, the
-/// weighted sum `Σ_k p_k x_k` and the maximum have the same lowest point.
-#[derive(Debug, Clone)]
-pub(crate) struct SoftMax {
-    temperature: f64,
-    /// Logarithms of p.
-    logs: Vec<f64>,
-}
-
-impl SoftMax {
-    /// The temperature falls by this factor from round to round, to its last
-    /// value in units of the first.
-    const COOLING: [f64; 2] = [0.3, 0.01];
-
-    /// For numbers that are told apart on a scale.
-    pub(crate) fn new(count: usize, scale: f64) -> Self {
-        Self {
-            temperature: scale,
-            logs: vec![-(count as f64).ln(); count],
-        }
-    }
-
-    /// The smooth maximum.
-    pub(crate) fn of(&self, x: &[f64]) -> f64 {
-        let raised: Vec<f64> = self.raised(x).collect();
-        let top = raised.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = raised.iter().map(|r| (r - top).exp()).sum();
-        self.temperature * (top + sum.ln())
-    }
-
-    /// Its derivative by each number: shares that sum to 1.
-    pub(crate) fn shares(&self, x: &[f64]) -> Vec<f64> {
-        let whole = self.of(x) / self.temperature;
-        self.raised(x).map(|r| (r - whole).exp()).collect()
-    }
-
-    /// The next smoothing, and how far the maximum is above the weighted sum.
-    pub(crate) fn sharper(&self, x: &[f64], scale: f64) -> (Self, f64) {
-        let shares = self.shares(x);
-        let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = shares.iter().zip(x).map(|(p, x)| p * x).sum();
-        let next = Self {
-            temperature: (Self::COOLING[0] * self.temperature).max(Self::COOLING[1] * scale),
-            // What has no share now may need one again.
-            logs: shares.iter().map(|p| p.max(1e-6).ln()).collect(),
-        };
-        (next, top - sum)
-    }
-
-    fn raised(&self, x: &[f64]) -> impl Iterator<Item = f64> {
-        (x.iter().zip(&self.logs)).map(|(x, log)| log + x / self.temperature)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::SoftMax;
     use proptest::prelude::*;
 
     /// The largest of `a_k / (w_k + 0.1) + b · w + c_k`: convex.
@@ -248,7 +190,7 @@ mod tests {
             let mut bound = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
                 let w = last.found.mixture.weights();
-                let shares: Vec<f64> = last.next.logs.iter().map(|l| l.exp()).collect();
+                let shares: Vec<f64> = last.next.weights();
                 let slopes = worst.slopes(w, &shares);
                 let corner = bounds.lowest(&slopes);
                 let sum: f64 = shares.iter().sum();

@@ -9,14 +9,16 @@ mod anneal;
 mod descend;
 mod face;
 mod simulate;
+mod soft_max;
 mod walk;
 
 use regmix_data::DomainSet;
 
-pub(crate) use anneal::{Smooth, SoftMax, anneal};
+pub(crate) use anneal::{Smooth, anneal};
 pub use descend::{DescendOptions, Descent, Termination, descend};
 pub(crate) use simulate::best_draw;
 pub use simulate::{Candidates, Infeasible, SimulateOptions, Simulation, simulate};
+pub(crate) use soft_max::{SoftMax, largest, log_sum_exp, log_sum_exp_shares};
 
 /// A value over mixtures that is to be made small.
 ///

@@ -70,7 +70,7 @@ impl Study {
         arms.extend(changing);
         arms.extend(self.schedule_arms(&wanted, &found.objective, cx)?);
         let schedules = arms.len() - single;
-        let baseline = baseline_arm(&found.objective);
+        let baseline = (found.objective.baseline()).and_then(Baseline::mixture_name);
         if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.name != *arm)) {
             return Err(Error::input(format!(
                 "a worst case against the {arm} mixture needs targets trained on it"
@@ -135,7 +135,7 @@ impl Study {
         }
         let baseline = mean_losses(&runs, baseline);
         for run in &mut runs {
-            run.objective = value(&found.objective, &run.loss, &baseline)?;
+            run.objective = cost(&found.objective, &run.loss, &baseline)?;
         }
         let proxy = self.config().proxy.model(corpus.vocab_size())?.parameters();
         let spec = &jobs[0].spec;
@@ -220,16 +220,6 @@ impl Study {
     }
 }
 
-/// The arm that a worst case is compared with.
-fn baseline_arm(objective: &Objective) -> Option<&'static str> {
-    match objective {
-        Objective::Maximize(inner) => baseline_arm(inner),
-        Objective::Worst(Baseline::Natural) => Some("natural"),
-        Objective::Worst(Baseline::Uniform) => Some("uniform"),
-        _ => None,
-    }
-}
-
 /// Mean losses over the seeds of an arm. A worst case of targets is compared
 /// with these, since predictions are for proxies.
 fn mean_losses(runs: &[TargetRun], arm: Option<&str>) -> BTreeMap<String, f64> {
@@ -244,32 +234,18 @@ fn mean_losses(runs: &[TargetRun], arm: Option<&str>) -> BTreeMap<String, f64> {
 }
 
 /// The objective of measured losses, always to be made small.
-fn value(
+fn cost(
     objective: &Objective,
     loss: &BTreeMap<String, f64>,
     baseline: &BTreeMap<String, f64>,
 ) -> Result<f64> {
-    let of = |name: &str| {
-        loss.get(name).copied().ok_or_else(|| {
-            Error::input(format!("no loss is measured for `{name}`"))
-                .field("objective")
-                .help("the objective of a check is made of the corpus's domains")
-        })
-    };
-    let worst = |sign: f64| {
-        let above = |(name, loss): (&String, &f64)| {
-            sign * (loss - baseline.get(name).copied().unwrap_or(0.0))
-        };
-        loss.iter().map(above).fold(f64::NEG_INFINITY, f64::max)
-    };
-    match objective {
-        Objective::Mean => Ok(loss.values().sum::<f64>() / loss.len() as f64),
-        Objective::Target(name) => of(name),
-        Objective::Weighted(weights) => weights.iter().map(|(name, w)| Ok(w * of(name)?)).sum(),
-        Objective::Worst(_) => Ok(worst(1.0)),
-        Objective::Maximize(inner) => match &**inner {
-            Objective::Worst(_) => Ok(worst(-1.0)),
-            other => Ok(-value(other, loss, baseline)?),
-        },
-    }
+    let (names, losses): (Vec<String>, Vec<f64>) = loss.clone().into_iter().unzip();
+    let baseline: Vec<f64> = (names.iter())
+        .map(|name| baseline.get(name).copied().unwrap_or(0.0))
+        .collect();
+    let evaluator = objective.evaluator(&names).map_err(|e| {
+        e.field("objective")
+            .help("the objective of a check is made of the losses on the corpus's domains")
+    })?;
+    Ok(evaluator.measured_cost(&losses, Some(&baseline)))
 }
