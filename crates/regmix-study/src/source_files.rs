@@ -14,7 +14,7 @@ use regmix_data::corpus::Source;
 use regmix_data::{Error, Result, Unit, artefact};
 use serde::{Deserialize, Serialize};
 
-use crate::study::{Context, interrupted};
+use crate::study::Context;
 
 /// One file as it was when it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,9 +117,7 @@ fn hash(path: &Path, cx: Context<'_>) -> Result<String> {
     let mut buffer = vec![0; 1 << 20];
     let mut hasher = blake3::Hasher::new();
     loop {
-        if cx.monitor.stop_requested() {
-            return Err(interrupted());
-        }
+        cx.monitor.check()?;
         let n = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
         if n == 0 {
             return Ok(hasher.finalize().to_hex().to_string());

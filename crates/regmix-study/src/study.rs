@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
-use regmix_data::{Error, ErrorKind, Mixture, Monitor, Result, TokenCorpus, artefact};
+use regmix_data::{Error, Mixture, Monitor, Result, TokenCorpus, artefact};
 
 use crate::config::{Config, place, template};
 
@@ -156,12 +156,4 @@ pub fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
         .map(|d| d.train.tokens as f64)
         .collect();
     Mixture::normalized(manifest.domain_set()?, tokens)
-}
-
-/// An error when the user asked to stop.
-pub(crate) fn interrupted() -> Error {
-    Error::new(
-        ErrorKind::Interrupted,
-        "interrupted; what was finished is kept",
-    )
 }

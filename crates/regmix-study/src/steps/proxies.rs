@@ -1,13 +1,12 @@
 //! Training the proxies, and collecting their losses.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use regmix_data::{Error, ErrorKind, Mixture, Monitor, Result, TokenCorpus, Unit, ValidationSet};
+use regmix_data::{Error, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
-    Calibration, Control, Device, Job, MixtureChange, Progress, RunSpec, RunStatus,
-    default_parallel, memory_per_run, metrics, train_all,
+    Device, Job, ParallelTrial, RunSegment, RunSpec, RunStatus, default_parallel, memory_per_run,
+    metrics, train_all,
 };
 
 use crate::config::RunSection;
@@ -35,7 +34,7 @@ impl Study {
             .map(|(run, mixture)| {
                 let mut spec = self.spec(&self.config().proxy, run, seed, mixture, &corpus)?;
                 for segment in segments.get(run).into_iter().flatten().skip(1) {
-                    spec.changes.push(MixtureChange {
+                    spec.later_segments.push(RunSegment {
                         step: (segment.from * steps as f64).round() as u64,
                         mixture: segment.mixture.reordered(corpus.domains())?,
                     });
@@ -88,7 +87,7 @@ impl Study {
             train: section.training()?,
             model: section.model(corpus.vocab_size())?,
             mixture: mixture.reordered(corpus.domains())?,
-            changes: Vec::new(),
+            later_segments: Vec::new(),
             steered_by: None,
             data_order: None,
         })
@@ -206,7 +205,7 @@ pub(crate) fn run_jobs(
     }
     if open == 0 {
         // Still goes through every run: a changed configuration must be said.
-        return train_all(jobs, corpus, device, 1, quiet(cx.monitor));
+        return train_all(jobs, corpus, device, 1, &Muted(cx.monitor));
     }
     let parallel = match parallel {
         0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
@@ -221,42 +220,21 @@ pub(crate) fn run_jobs(
             at_once as u64 * each
         ));
     }
-    let total: u64 = jobs.iter().map(|j| j.spec.tokens()).sum();
+    let total = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.monitor.begin(what, total, Unit::Tokens);
-    let done = AtomicU64::new(0);
-    let finished = AtomicU64::new(0);
+    let mut done = 0;
     for job in jobs {
         if matches!(
             RunStatus::read(&job.folder)?,
             RunStatus::Done(_) | RunStatus::Failed(_)
         ) {
-            done.fetch_add(job.spec.tokens(), Ordering::Relaxed);
-            finished.fetch_add(1, Ordering::Relaxed);
+            done += job.spec.tokens();
         }
     }
-    cx.monitor.at(done.load(Ordering::Relaxed));
-    let progress = |_: &RunSpec, p: Progress| {
-        cx.monitor.advance(p.tokens);
-        if p.step == p.steps {
-            let n = 1 + finished.fetch_add(1, Ordering::Relaxed);
-            cx.monitor.note(&format!("{n}/{} runs", jobs.len()));
-        }
-    };
-    cx.monitor.note(&format!(
-        "{}/{} runs",
-        finished.load(Ordering::Relaxed),
-        jobs.len()
-    ));
-    let control = Control {
-        cancel: cx.monitor,
-        progress: &progress,
-    };
-    let result = train_all(jobs, corpus, device, parallel, control);
+    cx.monitor.at(done);
+    let result = train_all(jobs, corpus, device, parallel, cx.monitor);
     cx.monitor.end();
-    result.map_err(|e| match e.kind() {
-        ErrorKind::Interrupted => crate::study::interrupted(),
-        _ => e,
-    })
+    result
 }
 
 /// How many models a GPU trains at once, by measurement.
@@ -265,11 +243,7 @@ fn calibrated(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Re
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",
         device.spec()
     ));
-    let found =
-        Calibration::measure(device, jobs, open, cx.monitor).map_err(|e| match e.kind() {
-            ErrorKind::Interrupted => crate::study::interrupted(),
-            _ => e,
-        })?;
+    let found = ParallelTrial::measure(device, jobs, open, cx.monitor)?;
     let speeds = found.speeds.iter();
     let speeds: Vec<String> = speeds
         .map(|(n, speed)| format!("{n}: {speed:.0}"))
@@ -283,14 +257,6 @@ fn calibrated(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Re
         cx.monitor.message(&format!("more do not fit: {why}"));
     }
     Ok(found.best())
-}
-
-fn quiet(cancel: &dyn Monitor) -> Control<'_> {
-    fn nothing(_: &RunSpec, _: Progress) {}
-    Control {
-        cancel,
-        progress: &nothing,
-    }
 }
 
 pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], monitor: &dyn Monitor) {

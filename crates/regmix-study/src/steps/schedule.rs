@@ -6,7 +6,7 @@ use regmix_dynamic::{
     Controller, Planner, Request, RunLength, Schedule, Segment, Segments, SizeCalibration,
     StageLosses, Trajectories, Transitions,
 };
-use regmix_model::MixtureChange;
+use regmix_model::RunSegment;
 use regmix_regress::Constraints;
 
 use super::optimize::{bounded, budget};
@@ -216,12 +216,12 @@ pub(super) fn judged(
 
 /// The first mixture of a schedule and the changes after it; a ramp is climbed
 /// in steps.
-pub(super) fn changes(schedule: &Schedule) -> Result<(Mixture, Vec<MixtureChange>)> {
+pub(super) fn changes(schedule: &Schedule) -> Result<(Mixture, Vec<RunSegment>)> {
     const RUNGS: u64 = 16;
     let mut changes = (schedule.switches(RUNGS).into_iter())
         .map(|(step, weights)| {
             let mixture = Mixture::normalized(schedule.mean.domains().clone(), weights)?;
-            Ok(MixtureChange { step, mixture })
+            Ok(RunSegment { step, mixture })
         })
         .collect::<Result<Vec<_>>>()?;
     let first = changes.remove(0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regmix_data::{Error, Mixture, Result, artefact};
 use regmix_dynamic::Controller;
-use regmix_model::{Device, Job, MixtureChange, RunStatus};
+use regmix_model::{Device, Job, RunSegment, RunStatus};
 use regmix_regress::{Baseline, Objective, Recommendation};
 
 use super::online::Online;
@@ -28,7 +28,7 @@ pub(super) struct ArmPlan {
 /// How the mixture of a target goes.
 pub(super) enum Course {
     Fixed,
-    Planned(Mixture, Vec<MixtureChange>),
+    Planned(Mixture, Vec<RunSegment>),
     /// The first mixture, a controller at the start, and its name.
     Online(Mixture, Box<Controller>, String),
 }
@@ -96,7 +96,7 @@ impl Study {
                     Course::Fixed => {}
                     Course::Planned(first, changes) => {
                         spec.mixture = first.reordered(corpus.domains())?;
-                        spec.changes.clone_from(changes);
+                        spec.later_segments.clone_from(changes);
                     }
                     Course::Online(first, controller, name) => {
                         spec.mixture = first.reordered(corpus.domains())?;
