@@ -47,7 +47,8 @@ fn plan_from_tables(
     let path = out.join("schedule.json");
     refuse_to_overwrite(&path, args.redo)?;
     session.message("planning a schedule");
-    let (schedule, controller) = plan(trajectories, mixtures, &plan_options(args))?;
+    let (schedule, controller) =
+        plan(trajectories, mixtures, &plan_options(args), session.display)?;
     std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     controller.save(out.join("controller.json"))?;
     schedule.save(&path)?;
