@@ -1,11 +1,10 @@
 //! The regressors that are judged against each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::regressor::{Ensemble, EnsembleModel, Model, Regressor, regressor};
@@ -63,28 +62,32 @@ impl Contestants {
 
     /// Cross-validates everything that was asked for on every target. What
     /// stands `beside` a target's samples is fitted with them, never judged.
+    /// Advances the monitor by one after every cross-validation.
+    ///
+    /// # Errors
+    /// When the monitor asks to stop. Other errors stand in the result.
     pub(crate) fn judge(
         &self,
         targets: &[&Samples<'_>],
         beside: &[Option<&Samples<'_>>],
         cv: &CvOptions,
-        watch: &(dyn Fn(usize, usize) + Sync),
-    ) -> Vec<Judged> {
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Judged>> {
         let jobs: Vec<(usize, usize)> = (0..targets.len())
             .flat_map(|t| (0..self.singles.len()).map(move |r| (t, r)))
             .collect();
-        let done = AtomicUsize::new(0);
         let mut judged = jobs
             .par_iter()
             .map(|&(t, r)| {
                 let beside = beside.get(t).copied().flatten();
-                let out = cross_validate_beside(&*self.singles[r], targets[t], beside, cv);
-                watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+                let out = cross_validate_beside(&*self.singles[r], targets[t], beside, cv, monitor);
+                monitor.advance(1);
                 out.map(Arc::new)
             })
             .collect::<Vec<_>>()
             .into_iter();
-        (targets.iter())
+        monitor.check()?;
+        Ok((targets.iter())
             .map(|samples| {
                 let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
                 let asked = (self.asked.iter())
@@ -98,7 +101,7 @@ impl Contestants {
                     .collect();
                 Judged { asked, singles }
             })
-            .collect()
+            .collect())
     }
 
     /// Fits one of those asked for to all rows of a target, `all`; `samples`
@@ -110,14 +113,15 @@ impl Contestants {
         all: &Samples<'_>,
         judged: &Judged,
         seed: u64,
+        monitor: &dyn Monitor,
     ) -> Result<Model> {
         let Some(ensemble) = self.asked[r].ensemble() else {
-            return self.asked[r].fit(all, seed);
+            return self.asked[r].fit_monitored(all, seed, monitor);
         };
         let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
         let weights = Ensemble::weights_of(samples.values(), &members)?;
         let models = (members.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit(all, seed)?)))
+            .map(|(m, weight)| Ok((weight, m.member.fit_monitored(all, seed, monitor)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
     }

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result, Silent};
 
 use crate::regressor::{Prediction, Regressor};
 use crate::samples::Samples;
@@ -141,7 +141,7 @@ pub fn cross_validate(
     samples: &Samples<'_>,
     options: &CvOptions,
 ) -> Result<CrossValidation> {
-    cross_validate_beside(regressor, samples, None, options)
+    cross_validate_beside(regressor, samples, None, options, &Silent)
 }
 
 /// As [`cross_validate`], with further samples that are fitted in every fold
@@ -151,6 +151,7 @@ pub(crate) fn cross_validate_beside(
     samples: &Samples<'_>,
     beside: Option<&Samples<'_>>,
     options: &CvOptions,
+    monitor: &dyn Monitor,
 ) -> Result<CrossValidation> {
     if options.repeats == 0 {
         return Err(Error::input("0 repeats: expected at least 1"));
@@ -169,13 +170,14 @@ pub(crate) fn cross_validate_beside(
     let done: Vec<_> = jobs
         .par_iter()
         .map(|(repeat, train, held)| {
+            monitor.check()?;
             let started = Instant::now();
             let rows: Vec<&[f64]> = held.iter().map(|&i| samples.rows()[i]).collect();
             let mut seen = samples.pick(train)?;
             if let Some(beside) = beside.and_then(|beside| beside.apart_from(&rows)) {
                 seen = seen.and(&beside)?;
             }
-            let model = regressor.fit(&seen, options.seed)?;
+            let model = regressor.fit_monitored(&seen, options.seed, monitor)?;
             let fitted = Instant::now();
             let predictions = model.predict_batch(&rows);
             let times = (
@@ -217,7 +219,7 @@ mod tests {
         fn name(&self) -> &str {
             "spy"
         }
-        fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+        fn fit_monitored(&self, samples: &Samples<'_>, _: u64, _: &dyn Monitor) -> Result<Model> {
             Ok(Model::Constant(ConstantModel::of(&[samples
                 .values()
                 .iter()
@@ -254,7 +256,7 @@ mod tests {
         let bits = vec![f64::from(1u32 << 20), f64::from(1u32 << 21)];
         let beside = Samples::new(others.iter().map(Vec::as_slice), bits).unwrap();
         let options = CvOptions::default();
-        let cv = cross_validate_beside(&Spy, &samples, Some(&beside), &options).unwrap();
+        let cv = cross_validate_beside(&Spy, &samples, Some(&beside), &options, &Silent).unwrap();
         assert_eq!(cv.predictions[0].len(), 16);
         for (i, p) in cv.predictions[0].iter().enumerate() {
             let seen = p.mean as u32;

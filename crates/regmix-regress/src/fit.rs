@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::artefact::{read_json, write_atomic, write_json};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::league::{League, from_csv, to_csv};
 use crate::regressor::{Model, Prediction, score};
@@ -229,21 +229,20 @@ impl Fit {
     /// measurements, a regressor is unknown, an option is out of range, or no
     /// regressor can be fitted.
     pub fn train(observations: &Observations, options: &FitOptions) -> Result<Self> {
-        train::train(observations, options, &|_, _| ())
+        Self::train_monitored(observations, options, &Silent)
     }
 
-    /// As [`Fit::train`], telling how far it is: `watch(done, all)` is called
-    /// from several threads after every cross-validation of one regressor on
-    /// one target, and after every target's last fit.
+    /// As [`Fit::train`], with a monitor. It has one part, "judging", counted
+    /// in cross-validations of one regressor on one target and in final fits.
     ///
     /// # Errors
-    /// As [`Fit::train`].
-    pub fn train_watched(
+    /// As [`Fit::train`], and when the monitor asks to stop.
+    pub fn train_monitored(
         observations: &Observations,
         options: &FitOptions,
-        watch: &(dyn Fn(usize, usize) + Sync),
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
-        train::train(observations, options, watch)
+        train::train(observations, options, monitor)
     }
 
     /// Writes `fit.json` (models), `league.csv`, `predictions.csv`

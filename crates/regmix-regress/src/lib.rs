@@ -76,6 +76,7 @@ mod learning;
 pub mod metrics;
 mod objective;
 mod pareto;
+mod progress;
 mod recommend;
 pub mod regressor;
 mod repetition;

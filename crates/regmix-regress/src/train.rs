@@ -1,12 +1,11 @@
 //! Training a [`Fit`]: judge, choose, fit.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use regmix_data::table::Observations;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Muted, Result};
 
 use crate::choose::{automatic, calibration, lowest_error};
 use crate::contestants::Contestants;
@@ -14,6 +13,7 @@ use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::{Choice, Dropped, Fit, FitOptions, Head, OutOfFold, TargetFit, measured};
 use crate::league::{AUTO, Entry, League};
 use crate::metrics::{mse, variance};
+use crate::progress::Part;
 use crate::regressor::{ConstantModel, Model};
 use crate::reuse::together;
 use crate::samples::Samples;
@@ -21,7 +21,7 @@ use crate::samples::Samples;
 pub(crate) fn train(
     observations: &Observations,
     options: &FitOptions,
-    watch: &(dyn Fn(usize, usize) + Sync),
+    monitor: &dyn Monitor,
 ) -> Result<Fit> {
     let wanted = (options.regressors.iter()).chain(match &options.choice {
         Choice::Auto => None,
@@ -63,10 +63,9 @@ pub(crate) fn train(
         repeats: options.repeats,
         seed: options.seed,
     };
-    let (judging, fits) = (contestants.jobs(names.len()), names.len());
-    let judged = contestants.judge(&samples, &beside, &cv, &|done, _| {
-        watch(done, judging + fits);
-    });
+    let units = contestants.jobs(names.len()) + names.len();
+    let part = Part::begin(monitor, "judging", units);
+    let judged = contestants.judge(&samples, &beside, &cv, monitor)?;
     let mut entries = Vec::new();
     let mut predictions = Vec::new();
     let mut winners = Vec::new();
@@ -128,7 +127,6 @@ pub(crate) fn train(
             .push(format!("`{name}` does not fit {targets}: {e}"));
     }
     let with: Vec<f64> = entries.iter().filter(|e| e.chosen).map(|e| e.mae).collect();
-    let done = AtomicUsize::new(judging);
     head.targets = (0..names.len())
         .into_par_iter()
         .map(|t| {
@@ -141,14 +139,14 @@ pub(crate) fn train(
             let model = if samples.same_mixture() {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
             } else if !samples.same_value() {
-                let model = contestants.fit(r, samples, &all, &judged[t], options.seed);
+                let model = contestants.fit(r, samples, &all, &judged[t], options.seed, monitor);
                 model.map(|m| m.calibrated(factor))
             } else {
                 Ok(Model::Constant(ConstantModel::of(samples.values())))
             };
             let regressor = contestants.asked[r].name().to_owned();
-            let alone = (before[t].as_ref()).and_then(|_| alone(&regressor, samples, &cv));
-            watch(done.fetch_add(1, Ordering::Relaxed) + 1, judging + fits);
+            let alone = (before[t].as_ref()).and_then(|_| alone(&regressor, samples, &cv, monitor));
+            monitor.advance(1);
             Ok(TargetFit {
                 target: names[t].clone(),
                 regressor,
@@ -161,6 +159,8 @@ pub(crate) fn train(
             })
         })
         .collect::<Result<_>>()?;
+    monitor.check()?;
+    drop(part);
     warn_of_harm(&mut head, &with);
     Ok(Fit {
         head,
@@ -172,9 +172,14 @@ pub(crate) fn train(
 
 /// The mean absolute error of a regressor fitted to new runs alone, over the
 /// same folds; none where those are too few for it.
-fn alone(name: &str, samples: &Samples<'_>, cv: &CvOptions) -> Option<f64> {
+fn alone(
+    name: &str,
+    samples: &Samples<'_>,
+    cv: &CvOptions,
+    monitor: &dyn Monitor,
+) -> Option<f64> {
     let contestants = Contestants::new([name]).ok()?;
-    let judged = contestants.judge(&[samples], &[], cv, &|_, _| ());
+    let judged = contestants.judge(&[samples], &[], cv, &Muted(monitor)).ok()?;
     let place = contestants.asked.iter().position(|r| r.name() == name)?;
     let cv = judged[0].asked[place].as_ref().ok()?;
     let entry = Entry::new(name, "", samples.values(), cv);

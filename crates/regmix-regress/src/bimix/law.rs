@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Result, Silent};
 
 use super::{FINEST, scarcity};
 use crate::metrics::{mean, variance};
@@ -131,7 +131,7 @@ impl BimixLaw {
         };
         let mut best: Option<(Vec<f64>, f64)> = None;
         for start in starts(points, &rows) {
-            let found = minimise(&start, 300, cost);
+            let found = minimise(&start, 300, cost, &Silent)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }

@@ -1,6 +1,6 @@
 //! The automatic choice as a regressor.
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Muted, Result};
 
 use super::{Model, Regressor};
 use crate::choose::{calibration, lowest_error};
@@ -57,14 +57,14 @@ impl Regressor for Auto {
         AUTO
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
         let contestants = Contestants::new(self.regressors.iter().map(String::as_str))?;
         let options = CvOptions {
             folds: self.folds,
             repeats: 1,
             seed,
         };
-        let judged = contestants.judge(&[samples], &[], &options, &|_, _| ());
+        let judged = contestants.judge(&[samples], &[], &options, &Muted(monitor))?;
         let table: Vec<(usize, &CrossValidation)> = (judged[0].asked.iter().enumerate())
             .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
             .collect();
@@ -78,7 +78,7 @@ impl Regressor for Auto {
                 },
             )?;
         let factor = calibration(samples.values(), cv, |_, _| true);
-        let model = contestants.fit(r, samples, samples, &judged[0], seed)?;
+        let model = contestants.fit(r, samples, samples, &judged[0], seed, monitor)?;
         Ok(model.calibrated(factor))
     }
 }

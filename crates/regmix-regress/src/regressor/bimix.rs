@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::uncertainty::{Linearised, Uncertainty};
 use super::{Model, Prediction, Regressor};
@@ -110,7 +110,7 @@ impl Regressor for Bimix {
         "bimix"
     }
 
-    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, _seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         let Some(own) = samples.own_domain() else {
             return Err(Error::input(
                 "the target is no domain's loss: expected one, since the law goes by the domain's \

@@ -1,6 +1,6 @@
 //! Data Mixing Laws: the log-linear law from well-placed starts.
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::factor::Factor;
 use super::log_linear_fit::{Found, Problem};
@@ -102,9 +102,9 @@ impl Regressor for Dml {
         "dml"
     }
 
-    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, _seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         self.check()?;
-        let problem = Problem::new(samples, self.delta, self.penalty(samples))?;
+        let problem = Problem::new(samples, self.delta, self.penalty(samples), monitor)?;
         let ridge = problem.ridge();
         let mut unused = vec![0.0; samples.domains() + 1];
         let mut with_cost = |p: Vec<f64>| {
@@ -137,13 +137,13 @@ impl Regressor for Dml {
         }
     }
 
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model, monitor: &dyn Monitor) -> Result<Model> {
         match previous {
             Model::LogLinear(law) if law.domains() == samples.domains() => {
-                let problem = Problem::new(samples, self.delta, self.penalty(samples))?;
+                let problem = Problem::new(samples, self.delta, self.penalty(samples), monitor)?;
                 problem.finish(problem.settle(law.raw().to_vec(), self.iterations)?.0)
             }
-            _ => self.fit(samples, seed),
+            _ => self.fit_monitored(samples, seed, monitor),
         }
     }
 }

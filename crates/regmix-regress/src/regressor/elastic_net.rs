@@ -6,7 +6,7 @@ use linfa_elasticnet::ElasticNet as Solver;
 use linfa_linalg::cholesky::Cholesky;
 use ndarray::{Array1, Array2};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::linear::{LinearModel, choose};
 use super::{Model, Regressor};
@@ -72,7 +72,7 @@ impl Regressor for ElasticNet {
         "elastic_net"
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         if !(self.l1_ratio > 0.0 && self.l1_ratio <= 1.0) {
             return Err(Error::input(format!(
                 "l1_ratio {}, expected above 0 and at most 1",

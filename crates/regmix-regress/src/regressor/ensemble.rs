@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::block::Block;
 use super::{Model, Prediction, Regressor};
-use crate::cross_validation::{CrossValidation, CvOptions, cross_validate};
+use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::samples::Samples;
 use crate::stack;
 
@@ -275,9 +275,10 @@ impl Regressor for Ensemble {
         &self.name
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
         if self.weights.is_some() {
-            let models = self.usable(|m| m.fit(samples, seed))?;
+            let models = self.usable(|m| m.fit_monitored(samples, seed, monitor))?;
+            monitor.check()?;
             let models = (models.into_iter()).map(|m| (m.weight.unwrap_or(1.0), m.result));
             return Ok(Model::Ensemble(EnsembleModel::new(models)));
         }
@@ -285,25 +286,26 @@ impl Regressor for Ensemble {
             seed,
             ..CvOptions::default()
         };
-        let judged = self.usable(|m| cross_validate(m, samples, &inner))?;
+        let judged = self.usable(|m| cross_validate_beside(m, samples, None, &inner, monitor))?;
+        monitor.check()?;
         let members: Vec<&CrossValidation> = judged.iter().map(|m| &m.result).collect();
         let weights = stack::final_weights(samples.values(), &members)?;
         let models = (judged.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit(samples, seed)?)))
+            .map(|(m, weight)| Ok((weight, m.member.fit_monitored(samples, seed, monitor)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
     }
 
     /// Refits every member; weights stay.
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model, monitor: &dyn Monitor) -> Result<Model> {
         match previous {
             Model::Ensemble(ensemble) if ensemble.members.len() == self.members.len() => {
                 let models = (self.members.iter().zip(ensemble.members()))
-                    .map(|(m, (weight, model))| Ok((weight, m.refit(samples, seed, model)?)))
+                    .map(|(m, (weight, model))| Ok((weight, m.refit(samples, seed, model, monitor)?)))
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Model::Ensemble(EnsembleModel::new(models)))
             }
-            _ => self.fit(samples, seed),
+            _ => self.fit_monitored(samples, seed, monitor),
         }
     }
 

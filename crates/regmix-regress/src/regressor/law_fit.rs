@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rand_distr::{Distribution, StandardNormal};
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::block::Block;
 use super::law::{LawModel, SHAPE, derivatives, ln_weights, slope, softplus, terms_of};
@@ -87,7 +87,7 @@ impl Regressor for Law {
         if self.terms == 2 { "law2" } else { "law1" }
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
         let problem = Problem::new(samples, self)?;
         let mut rng = stream(seed, self.name(), "starts");
         // Starts are told apart early on; only the best is followed to its end.
@@ -102,24 +102,26 @@ impl Regressor for Law {
                     *x += z;
                 }
             }
-            let found = minimise(&p, look, |p, g| problem.cost(p, g));
+            let found = minimise(&p, look, |p, g| problem.cost(p, g), monitor)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }
         }
         let start = best.map_or_else(|| problem.centre.clone(), |b| b.0);
         let rest = self.iterations - look;
-        problem.finish(minimise(&start, rest, |p, g| problem.cost(p, g)).0)
+        let found = minimise(&start, rest, |p, g| problem.cost(p, g), monitor)?;
+        problem.finish(found.0)
     }
 
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model, monitor: &dyn Monitor) -> Result<Model> {
         match previous {
             Model::Law(law) if law.domains() == samples.domains() && law.terms() == self.terms => {
                 let problem = Problem::new(samples, self)?;
-                let found = minimise(law.raw(), self.iterations / 4, |p, g| problem.cost(p, g));
+                let steps = self.iterations / 4;
+                let found = minimise(law.raw(), steps, |p, g| problem.cost(p, g), monitor)?;
                 problem.finish(found.0)
             }
-            _ => self.fit(samples, seed),
+            _ => self.fit_monitored(samples, seed, monitor),
         }
     }
 }
@@ -329,6 +331,7 @@ impl Op for Evaluate<'_> {
 mod tests {
     use super::*;
     use crate::metrics::spearman;
+    use regmix_data::Silent;
     use regmix_data::design::Dirichlet;
 
     /// Losses of a law with known parameters, and fresh mixtures to judge on.
@@ -359,7 +362,7 @@ mod tests {
             .zip(&values[60..])
             .map(|(p, v)| (p - v).abs());
         assert!(worst.fold(0.0, f64::max) < 0.02);
-        let warm = Law::one().refit(&train, 5, &model).unwrap();
+        let warm = Law::one().refit(&train, 5, &model, &Silent).unwrap();
         assert!((warm.mean(&rows[70]) - model.mean(&rows[70])).abs() < 1e-2);
         assert_eq!(Law::one().fit(&train, 5).unwrap(), model);
     }

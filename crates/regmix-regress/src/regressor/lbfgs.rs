@@ -6,18 +6,25 @@ use argmin::core::{CostFunction, Error as ArgminError, Executor, Gradient};
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 
+use regmix_data::Monitor;
+
 /// Stands in for a cost that is not a number, so that a line search steps
 /// back instead of failing.
 const TOO_HIGH: f64 = 1e30;
 
 /// Minimises `f`, which writes the gradient at its first argument into its
 /// second and returns the cost. Gives the best point that was looked at and
-/// its cost, also where a line search gives up.
+/// its cost, also where a line search gives up. The monitor is checked at
+/// every point.
+///
+/// # Errors
+/// When the monitor asks to stop.
 pub(crate) fn minimise(
     start: &[f64],
     iterations: u64,
     f: impl FnMut(&[f64], &mut [f64]) -> f64,
-) -> (Vec<f64>, f64) {
+    monitor: &dyn Monitor,
+) -> regmix_data::Result<(Vec<f64>, f64)> {
     let memo = RefCell::new(Memo {
         f,
         at: Vec::new(),
@@ -32,12 +39,13 @@ pub(crate) fn minimise(
     if let Ok(solver) = solver {
         // An error here is a line search that found no descent; the best
         // point so far is then the answer.
-        let _ = Executor::new(Handle(&memo), solver)
+        let _ = Executor::new(Handle(&memo, monitor), solver)
             .configure(|state| state.param(start.to_vec()).max_iters(iterations))
             .timer(false)
             .run();
     }
-    memo.into_inner().best
+    monitor.check()?;
+    Ok(memo.into_inner().best)
 }
 
 /// The last point that was looked at: argmin asks for cost and gradient of
@@ -67,13 +75,14 @@ impl<F: FnMut(&[f64], &mut [f64]) -> f64> Memo<F> {
     }
 }
 
-struct Handle<'a, F>(&'a RefCell<Memo<F>>);
+struct Handle<'a, F>(&'a RefCell<Memo<F>>, &'a dyn Monitor);
 
 impl<F: FnMut(&[f64], &mut [f64]) -> f64> CostFunction for Handle<'_, F> {
     type Param = Vec<f64>;
     type Output = f64;
 
     fn cost(&self, at: &Vec<f64>) -> Result<f64, ArgminError> {
+        self.1.check()?;
         let mut memo = self.0.borrow_mut();
         memo.look(at);
         Ok(memo.cost)
@@ -85,6 +94,7 @@ impl<F: FnMut(&[f64], &mut [f64]) -> f64> Gradient for Handle<'_, F> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, at: &Vec<f64>) -> Result<Vec<f64>, ArgminError> {
+        self.1.check()?;
         let mut memo = self.0.borrow_mut();
         memo.look(at);
         Ok(memo.gradient.clone())
@@ -94,6 +104,22 @@ impl<F: FnMut(&[f64], &mut [f64]) -> f64> Gradient for Handle<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regmix_data::Silent;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn it_stops_when_asked_to() {
+        let stop = AtomicBool::new(false);
+        let mut seen = 0;
+        let count = |x: &[f64], g: &mut [f64]| {
+            seen += 1;
+            stop.store(seen == 3, std::sync::atomic::Ordering::Relaxed);
+            g[0] = 4.0 * x[0].powi(3);
+            x[0].powi(4)
+        };
+        let err = minimise(&[3.0], 100, count, &stop).unwrap_err();
+        assert!(err.is_interrupted() && seen == 3, "{err} {seen}");
+    }
 
     #[test]
     fn a_curved_valley_is_followed_to_its_end() {
@@ -102,7 +128,8 @@ mod tests {
             g[0] = -2.0 * a - 400.0 * b * x[0];
             g[1] = 200.0 * b;
             a * a + 100.0 * b * b
-        });
+        }, &Silent)
+        .unwrap();
         assert!(cost < 1e-8 && (at[0] - 1.0).abs() < 1e-3, "{at:?} {cost}");
     }
 
@@ -111,7 +138,8 @@ mod tests {
         let (at, cost) = minimise(&[3.0], 100, |x, g| {
             g[0] = 1.0 - 1.0 / x[0];
             x[0] - x[0].ln()
-        });
+        }, &Silent)
+        .unwrap();
         assert!(
             (at[0] - 1.0).abs() < 1e-3 && cost < 1.0 + 1e-6,
             "{at:?} {cost}"

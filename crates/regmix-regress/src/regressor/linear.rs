@@ -6,7 +6,7 @@ use linfa_linear::LinearRegression;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::block::Block;
 use super::factor::Factor;
@@ -123,7 +123,7 @@ impl Regressor for Linear {
         "linear"
     }
 
-    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, _seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         let penalty = 1e-9 * samples.len() as f64;
         let coefficients = least_squares(samples, penalty)?;
         Ok(Model::Linear(LinearModel::new(
@@ -176,7 +176,7 @@ impl Regressor for Ridge {
         "ridge"
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         let grid: Vec<f64> = (-7..=0).map(|e| 10f64.powi(e)).collect();
         let per_row = choose(samples, self.folds, seed, &grid, |part, &per_row| {
             least_squares(part, per_row * part.len() as f64)

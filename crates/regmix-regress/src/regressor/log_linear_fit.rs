@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::Model;
 use super::factor::Factor;
@@ -36,10 +36,16 @@ pub(crate) struct Problem<'a> {
     delta: f64,
     penalty: f64,
     scale: f64,
+    monitor: &'a dyn Monitor,
 }
 
 impl<'a> Problem<'a> {
-    pub(crate) fn new(samples: &'a Samples<'a>, delta: f64, penalty: f64) -> Result<Self> {
+    pub(crate) fn new(
+        samples: &'a Samples<'a>,
+        delta: f64,
+        penalty: f64,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Self> {
         samples.require_losses("the log-linear law")?;
         if !(delta > 0.0 && delta.is_finite()) {
             return Err(Error::input(format!(
@@ -60,6 +66,7 @@ impl<'a> Problem<'a> {
             delta,
             penalty,
             scale: delta.min(sd) * sd,
+            monitor,
         })
     }
 
@@ -143,18 +150,20 @@ impl<'a> Problem<'a> {
     }
 
     /// Goes downhill from a point in given coordinates around it.
-    pub(crate) fn descend(&self, from: &[f64], along: &Factor, iterations: u64) -> Found {
+    pub(crate) fn descend(&self, from: &[f64], along: &Factor, iterations: u64) -> Result<Found> {
         let place = |q: &[f64]| -> Vec<f64> {
             let step = along.backward(q);
             from.iter().zip(step).map(|(p, s)| p + s).collect()
         };
         let mut by_place = vec![0.0; from.len()];
-        let (q, cost) = minimise(&vec![0.0; from.len()], iterations, |q, g| {
+        let cost_along = |q: &[f64], g: &mut [f64]| {
             let cost = self.cost(&place(q), &mut by_place);
             g.copy_from_slice(&along.forward(&by_place));
             cost
-        });
-        (place(&q), cost)
+        };
+        let start = vec![0.0; from.len()];
+        let (q, cost) = minimise(&start, iterations, cost_along, self.monitor)?;
+        Ok((place(&q), cost))
     }
 
     /// Goes downhill to the end, with coordinates made anew now and then.
@@ -164,7 +173,7 @@ impl<'a> Problem<'a> {
         let mut left = iterations;
         while left > 0 {
             let now = left.min(ROUND);
-            let found = self.descend(&best.0, &self.rounded(&best.0)?, now);
+            let found = self.descend(&best.0, &self.rounded(&best.0)?, now)?;
             let gain = best.1 - found.1;
             if gain > 0.0 {
                 best = found;

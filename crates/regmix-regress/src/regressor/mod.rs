@@ -41,7 +41,7 @@ mod uncertainty;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result, Silent};
 
 use crate::samples::Samples;
 
@@ -87,21 +87,42 @@ pub trait Regressor: Send + Sync {
     /// The name under which [`regressor`] knows it.
     fn name(&self) -> &str;
 
-    /// Fits a model.
+    /// Fits a model. A fit that may take longer than half a second checks the
+    /// monitor on its way.
+    ///
+    /// # Errors
+    /// When the samples are outside what the regressor can describe, or the
+    /// monitor asks to stop.
+    fn fit_monitored(
+        &self,
+        samples: &Samples<'_>,
+        seed: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<Model>;
+
+    /// [`Regressor::fit_monitored`] without a monitor.
     ///
     /// # Errors
     /// When the samples are outside what the regressor can describe.
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model>;
+    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+        self.fit_monitored(samples, seed, &Silent)
+    }
 
-    /// Fits to slightly changed samples (a bootstrap), starting from a model
-    /// fitted before where that saves time. Not for cross-validation: the
+    /// Fits to a resample of earlier samples (a bootstrap), starting from the
+    /// model of those where that saves time. Not for cross-validation: the
     /// earlier model has seen the held-out rows.
     ///
     /// # Errors
-    /// As [`Regressor::fit`].
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    /// As [`Regressor::fit_monitored`].
+    fn refit(
+        &self,
+        samples: &Samples<'_>,
+        seed: u64,
+        previous: &Model,
+        monitor: &dyn Monitor,
+    ) -> Result<Model> {
         let _ = previous;
-        self.fit(samples, seed)
+        self.fit_monitored(samples, seed, monitor)
     }
 
     /// This regressor as an ensemble, if it is one: its members' predictions
@@ -120,7 +141,7 @@ impl Regressor for Mean {
         "mean"
     }
 
-    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, _seed: u64, _monitor: &dyn Monitor) -> Result<Model> {
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     }
 }

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::log_linear_fit::{Found, Problem};
 use super::{Model, Regressor};
@@ -127,16 +127,18 @@ impl Regressor for Olmix {
         "olmix"
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
         self.check()?;
-        let problem = Problem::new(samples, self.delta, 0.0)?;
+        let problem = Problem::new(samples, self.delta, 0.0, monitor)?;
         let by_cost = |a: &Found, b: &Found| a.1.total_cmp(&b.1);
         let mut looked = Vec::with_capacity(self.floors * self.draws);
         for around in self.starts(samples, seed).chunks(self.draws) {
             // Starts with the same c differ little, so one set of
             // coordinates serves them all.
             let along = problem.rounded(&around[0])?;
-            looked.extend((around.iter()).map(|start| problem.descend(start, &along, self.look)));
+            for start in around {
+                looked.push(problem.descend(start, &along, self.look)?);
+            }
         }
         looked.sort_by(by_cost);
         let best = (looked.into_iter().take(self.finish))
@@ -152,13 +154,13 @@ impl Regressor for Olmix {
         }
     }
 
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model, monitor: &dyn Monitor) -> Result<Model> {
         match previous {
             Model::LogLinear(law) if law.domains() == samples.domains() => {
-                let problem = Problem::new(samples, self.delta, 0.0)?;
+                let problem = Problem::new(samples, self.delta, 0.0, monitor)?;
                 problem.finish(problem.settle(law.raw().to_vec(), self.iterations)?.0)
             }
-            _ => self.fit(samples, seed),
+            _ => self.fit_monitored(samples, seed, monitor),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Descending on values with kinks.
 
-use regmix_data::{DomainSet, Mixture, Result};
+use regmix_data::{DomainSet, Mixture, Monitor, Result};
 
-use super::{DescendOptions, Descent, Surface, descend};
+use super::{DescendOptions, Descent, Surface, descend_monitored};
 use crate::constraints::Constraints;
 
 /// Rounds of smoothing at most.
@@ -62,15 +62,16 @@ pub(crate) fn anneal<S: Smooth + ?Sized>(
     starts: &[Mixture],
     constraints: &Constraints,
     options: &DescendOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Descent> {
-    let mut last = round(smooth, smooth.softest(), starts, constraints, options)?;
+    let mut last = round(smooth, smooth.softest(), starts, constraints, options, monitor)?;
     let mut best = last.found.clone();
     for _ in 1..ROUNDS {
         if last.above <= options.tolerance {
             break;
         }
         let starts = [last.found.mixture];
-        last = round(smooth, last.next, &starts, constraints, options)?;
+        last = round(smooth, last.next, &starts, constraints, options, monitor)?;
         let iterations = best.iterations + last.found.iterations;
         let evaluations = best.evaluations + last.found.evaluations;
         if last.found.value < best.value {
@@ -100,9 +101,10 @@ fn round<S: Smooth + ?Sized>(
     starts: &[Mixture],
     constraints: &Constraints,
     options: &DescendOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Round<S>> {
     let surface = Softened(smooth, soft);
-    let mut found = descend(&surface, starts, constraints, options)?;
+    let mut found = descend_monitored(&surface, starts, constraints, options, monitor)?;
     let (next, above) = smooth.sharper(found.mixture.weights(), &surface.1);
     // A smooth maximum is below the true one even where one part alone is it.
     found.value = smooth.value_at(found.mixture.weights(), None);
@@ -114,6 +116,7 @@ mod tests {
     use super::*;
     use crate::search::SoftMax;
     use proptest::prelude::*;
+    use regmix_data::Silent;
 
     /// The largest of `a_k / (w_k + 0.1) + b · w + c_k`: convex.
     struct Worst {
@@ -179,14 +182,14 @@ mod tests {
                 .with_group("g", &["b", "e"], least, 1.0).unwrap();
             let worst = Worst { domains: domains.clone(), a, b, c };
             let starts = [Mixture::uniform(domains)];
-            let found = anneal(&worst, &starts, &bounds, &DescendOptions::default()).unwrap();
+            let found = anneal(&worst, &starts, &bounds, &DescendOptions::default(), &Silent).unwrap();
             let w = found.mixture.weights();
             prop_assert!(bounds.allows(w));
             prop_assert_eq!(found.value, worst.value_at(w, None));
             // By duality the worst case is nowhere below the lowest value of
             // a weighted sum of the parts, for any weights; those of the last
             // round are the best.
-            let mut last = round(&worst, worst.softest(), &starts, &bounds, &DescendOptions::default()).unwrap();
+            let mut last = round(&worst, worst.softest(), &starts, &bounds, &DescendOptions::default(), &Silent).unwrap();
             let mut bound = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
                 let w = last.found.mixture.weights();
@@ -198,7 +201,7 @@ mod tests {
                 let fall: f64 = slopes.iter().zip(corner.iter().zip(w)).map(|(s, (x, w))| s * (x - w)).sum();
                 bound = bound.max((weighted + fall) / sum);
                 let from = [last.found.mixture.clone()];
-                last = round(&worst, last.next, &from, &bounds, &DescendOptions::default()).unwrap();
+                last = round(&worst, last.next, &from, &bounds, &DescendOptions::default(), &Silent).unwrap();
             }
             prop_assert!(found.value - bound < 1e-4, "{bound} {found:?}");
             prop_assert!(found.evaluations < 300, "{}", found.evaluations);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 
 use super::Surface;
 use super::walk::Walk;
@@ -119,6 +119,20 @@ pub fn descend(
     constraints: &Constraints,
     options: &DescendOptions,
 ) -> Result<Descent> {
+    descend_monitored(surface, starts, constraints, options, &Silent)
+}
+
+/// [`descend`] with a monitor, which is checked at every step.
+///
+/// # Errors
+/// As [`descend`], and when the monitor asks to stop.
+pub fn descend_monitored(
+    surface: &(impl Surface + ?Sized),
+    starts: &[Mixture],
+    constraints: &Constraints,
+    options: &DescendOptions,
+    monitor: &dyn Monitor,
+) -> Result<Descent> {
     if options.max_iterations == 0 || options.tolerance.is_nan() || options.tolerance <= 0.0 {
         return Err(Error::input(format!(
             "{} iterations to a tolerance of {}: expected positive numbers",
@@ -132,7 +146,7 @@ pub fn descend(
         .collect::<Result<Vec<_>>>()?;
     let mut walks: Vec<Walk<'_, _>> = starts
         .into_par_iter()
-        .map(|start| Walk::new(surface, &start, &constraints, options))
+        .map(|start| Walk::new(surface, &start, &constraints, options, monitor))
         .collect();
     let mut going: Vec<bool> = walks.iter().map(|w| w.ended.is_none()).collect();
     while going.contains(&true) {
@@ -148,6 +162,7 @@ pub fn descend(
                 before - walk.value
             })
             .collect();
+        monitor.check()?;
         let Some(lead) = lowest(&walks) else { break };
         for i in 0..walks.len() {
             let (walk, best) = (&walks[i], &walks[lead]);

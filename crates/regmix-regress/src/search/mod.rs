@@ -15,9 +15,11 @@ mod walk;
 use regmix_data::DomainSet;
 
 pub(crate) use anneal::{Smooth, anneal};
-pub use descend::{DescendOptions, Descent, Termination, descend};
+pub use descend::{DescendOptions, Descent, Termination, descend, descend_monitored};
 pub(crate) use simulate::best_draw;
-pub use simulate::{Candidates, Infeasible, SimulateOptions, Simulation, simulate};
+pub use simulate::{
+    Candidates, Infeasible, SimulateOptions, Simulation, simulate, simulate_monitored,
+};
 pub(crate) use soft_max::{SoftMax, largest, log_sum_exp, log_sum_exp_shares};
 
 /// A value over mixtures that is to be made small.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
-use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use super::Surface;
 use crate::constraints::Constraints;
@@ -13,6 +13,9 @@ use crate::constraints::Constraints;
 /// Draws per random stream: large enough to be worth a task, and fixed, so
 /// that the number of threads changes nothing.
 const CHUNK: usize = 1024;
+
+/// Draws that are predicted together.
+const BLOCK: usize = 128;
 
 /// Draws per task where values may cost much.
 const TASK: usize = 32;
@@ -113,11 +116,25 @@ pub fn simulate(
     constraints: &Constraints,
     options: &SimulateOptions,
 ) -> Result<Simulation> {
+    simulate_monitored(surface, prior, constraints, options, &Silent)
+}
+
+/// [`simulate`] with a monitor, which is checked every 128 draws.
+///
+/// # Errors
+/// As [`simulate`], and when the monitor asks to stop.
+pub fn simulate_monitored(
+    surface: &(impl Surface + ?Sized),
+    prior: &Mixture,
+    constraints: &Constraints,
+    options: &SimulateOptions,
+    monitor: &dyn Monitor,
+) -> Result<Simulation> {
     let source = Source::new(surface.domains(), prior, constraints, options)?;
     let chunks = (0..source.chunks())
         .into_par_iter()
-        .map(|chunk| judge(surface, &source.chunk(chunk), options.best))
-        .collect();
+        .map(|chunk| judge(surface, &source.chunk(chunk), options.best, monitor))
+        .collect::<Result<_>>()?;
     average(surface, chunks, options)
 }
 
@@ -179,14 +196,27 @@ impl Candidates {
     /// # Errors
     /// When the surface is over other domains, or every draw was dropped.
     pub fn search(&self, surface: &(impl Surface + ?Sized)) -> Result<Simulation> {
+        self.search_monitored(surface, &Silent)
+    }
+
+    /// [`Candidates::search`] with a monitor, which is checked every 128
+    /// draws.
+    ///
+    /// # Errors
+    /// As [`Candidates::search`], and when the monitor asks to stop.
+    pub fn search_monitored(
+        &self,
+        surface: &(impl Surface + ?Sized),
+        monitor: &dyn Monitor,
+    ) -> Result<Simulation> {
         if *surface.domains() != self.domains {
             return Err(Error::input(
                 "draws over other domains, or in another order, than the surface",
             ));
         }
         let chunks = (self.chunks.par_iter())
-            .map(|drawn| judge(surface, drawn, self.options.best))
-            .collect();
+            .map(|drawn| judge(surface, drawn, self.options.best, monitor))
+            .collect::<Result<_>>()?;
         average(surface, chunks, &self.options)
     }
 }
@@ -253,8 +283,13 @@ impl Source {
 /// How many draws have a finite value, and the best of them with theirs.
 type Judged = (usize, Vec<(f64, Vec<f64>)>);
 
-fn judge(surface: &(impl Surface + ?Sized), drawn: &[Vec<f64>], best: usize) -> Judged {
-    let values = surface.values(drawn);
+fn judge(
+    surface: &(impl Surface + ?Sized),
+    drawn: &[Vec<f64>],
+    best: usize,
+    monitor: &dyn Monitor,
+) -> Result<Judged> {
+    let values = values(surface, drawn, BLOCK, monitor)?;
     let mut order: Vec<(f64, &Vec<f64>)> = (values.into_iter().zip(drawn))
         .filter(|(value, _)| value.is_finite())
         .collect();
@@ -262,10 +297,23 @@ fn judge(surface: &(impl Surface + ?Sized), drawn: &[Vec<f64>], best: usize) -> 
     // The sort is stable: equal values stay in the order of drawing.
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     order.truncate(best);
-    (
-        kept,
-        order.into_iter().map(|(v, w)| (v, w.clone())).collect(),
-    )
+    let best = order.into_iter().map(|(v, w)| (v, w.clone())).collect();
+    Ok((kept, best))
+}
+
+/// The values at some mixtures; the monitor is checked every `block` of them.
+fn values(
+    surface: &(impl Surface + ?Sized),
+    rows: &[Vec<f64>],
+    block: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f64>> {
+    let mut out = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(block) {
+        monitor.check()?;
+        out.extend(surface.values(rows));
+    }
+    Ok(out)
 }
 
 fn average(
@@ -311,6 +359,7 @@ pub(crate) fn best_draw(
     constraints: &Constraints,
     draws: usize,
     seed: u64,
+    monitor: &dyn Monitor,
 ) -> Result<Option<Mixture>> {
     let prior = prior.reordered(surface.domains())?;
     let constraints = constraints.reordered(surface.domains())?;
@@ -319,11 +368,10 @@ pub(crate) fn best_draw(
     let drawn: Vec<Vec<f64>> = (0..draws)
         .map(|_| constraints.projected(&dirichlet.sample(&mut rng)))
         .collect();
-    let values: Vec<f64> = drawn
-        .par_chunks(TASK)
-        .flat_map_iter(|some| surface.values(some))
-        .collect();
-    (drawn.into_iter().zip(values))
+    let values: Vec<Vec<f64>> = (drawn.par_chunks(TASK))
+        .map(|some| values(surface, some, TASK, monitor))
+        .collect::<Result<_>>()?;
+    (drawn.into_iter().zip(values.into_iter().flatten()))
         .filter(|(_, value)| value.is_finite())
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(weights, _)| Mixture::normalized(surface.domains().clone(), weights))

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use regmix_data::Monitor;
+
 use super::face::Face;
 use super::{DescendOptions, Surface, Termination, slopes};
 use crate::constraints::Constraints;
@@ -51,6 +53,7 @@ struct Step {
 pub(super) struct Walk<'a, S: ?Sized> {
     surface: &'a S,
     constraints: &'a Constraints,
+    monitor: &'a dyn Monitor,
     tolerance: f64,
     pub(super) weights: Vec<f64>,
     pub(super) value: f64,
@@ -79,6 +82,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         start: &[f64],
         constraints: &'a Constraints,
         options: &DescendOptions,
+        monitor: &'a dyn Monitor,
     ) -> Self {
         let even = 1.0 / start.len() as f64;
         let inner: Vec<f64> = start.iter().map(|w| 0.999 * w + 0.001 * even).collect();
@@ -87,6 +91,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         let mut walk = Self {
             surface,
             constraints,
+            monitor,
             tolerance: options.tolerance,
             value,
             analytic: gradient.is_some(),
@@ -103,10 +108,11 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         walk
     }
 
-    /// Goes on for some iterations, or to its end.
+    /// Goes on for some iterations, to its end, or until the monitor asks to
+    /// stop.
     pub(super) fn advance(&mut self, iterations: usize) {
         for _ in 0..iterations {
-            if self.ended.is_some() {
+            if self.ended.is_some() || self.monitor.stop_requested() {
                 return;
             }
             self.iterations += 1;
@@ -198,7 +204,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
     /// Shortens a step until the value falls enough.
     fn shorten(&mut self, along: impl Fn(f64) -> Vec<f64>) -> Option<(f64, Point)> {
         let mut share = 1.0;
-        while share >= SHORTEST {
+        while share >= SHORTEST && !self.monitor.stop_requested() {
             let point = self.look(along(share));
             let promised: f64 = (self.slopes.iter().zip(&point.weights).zip(&self.weights))
                 .map(|((g, a), b)| g * (a - b))

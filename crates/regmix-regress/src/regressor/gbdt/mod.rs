@@ -15,7 +15,7 @@ mod spread;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use self::boost::{Settings, boost};
 use self::forest::Forest;
@@ -119,21 +119,26 @@ impl Regressor for Gbdt {
         "gbdt"
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
         self.check()?;
         let mut settings = self.settings(samples.len());
         if self.early_stopping {
             let folds = Folds::new(samples.len(), 5, seed, "gbdt-stop")?;
             let (train, held) = folds.split(0);
-            let forest = boost(&samples.pick(&train)?, &self.settings(train.len()))?;
+            let forest = boost(&samples.pick(&train)?, &self.settings(train.len()), monitor)?;
             settings.rounds = forest.best_rounds(&samples.pick(&held)?);
         }
         Ok(Model::Gbdt(GbdtModel {
-            forest: boost(samples, &settings)?,
-            spread: Spread::fit(samples, seed, |rows| Settings {
-                rounds: settings.rounds,
-                ..self.settings(rows)
-            })?,
+            forest: boost(samples, &settings, monitor)?,
+            spread: Spread::fit(
+                samples,
+                seed,
+                |rows| Settings {
+                    rounds: settings.rounds,
+                    ..self.settings(rows)
+                },
+                monitor,
+            )?,
         }))
     }
 }

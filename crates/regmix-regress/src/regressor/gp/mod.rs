@@ -8,7 +8,7 @@ mod model;
 use rand::seq::SliceRandom;
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use self::inputs::Inputs;
 use self::likelihood::Likelihood;
@@ -89,8 +89,8 @@ impl Default for Gp {
 }
 
 impl Gp {
-    /// [`Regressor::fit`], as the process that it is.
-    pub(crate) fn process(&self, samples: &Samples<'_>, seed: u64) -> Result<GpModel> {
+    /// [`Regressor::fit_monitored`], with the model's own type.
+    pub(crate) fn process(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<GpModel> {
         let (inputs, scale) = check(self.warp, samples)?;
         let (rows, values) = (samples.rows(), scale.standardise(samples.values()));
         let mut p = likelihood::start(samples.domains());
@@ -104,12 +104,12 @@ impl Gp {
             let some: Vec<&[f64]> = order.iter().map(|&i| rows[i]).collect();
             let their = order.iter().map(|&i| values[i]).collect();
             let mut likelihood = Likelihood::new(&inputs, &some, their);
-            p = minimise(&p, self.iterations, |p, g| likelihood.cost(p, g)).0;
+            p = minimise(&p, self.iterations, |p, g| likelihood.cost(p, g), monitor)?.0;
         } else {
             rest += self.iterations;
         }
         let mut likelihood = Likelihood::new(&inputs, rows, values);
-        let parameters = minimise(&p, rest, |p, g| likelihood.cost(p, g)).0;
+        let parameters = minimise(&p, rest, |p, g| likelihood.cost(p, g), monitor)?.0;
         posterior(self.warp, samples, Vec::new(), parameters)
     }
 }
@@ -122,11 +122,11 @@ impl Regressor for Gp {
         }
     }
 
-    fn fit(&self, samples: &Samples<'_>, seed: u64) -> Result<Model> {
-        Ok(Model::Gp(Box::new(self.process(samples, seed)?)))
+    fn fit_monitored(&self, samples: &Samples<'_>, seed: u64, monitor: &dyn Monitor) -> Result<Model> {
+        Ok(Model::Gp(Box::new(self.process(samples, seed, monitor)?)))
     }
 
-    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model) -> Result<Model> {
+    fn refit(&self, samples: &Samples<'_>, seed: u64, previous: &Model, monitor: &dyn Monitor) -> Result<Model> {
         match previous {
             // A resample says nothing new of lengthscales that is worth its
             // cost; its rows and values do.
@@ -136,7 +136,7 @@ impl Regressor for Gp {
                 let again = posterior(self.warp, &some, times, gp.parameters().to_vec())?;
                 Ok(Model::Gp(Box::new(again)))
             }
-            _ => self.fit(samples, seed),
+            _ => self.fit_monitored(samples, seed, monitor),
         }
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::metrics::{coverage90, spearman};
 use crate::regressor::block::Block;
 use rand_distr::{Distribution, StandardNormal};
+use regmix_data::Silent;
 use regmix_data::design::Dirichlet;
 
 /// A bent surface over five domains with noise of 0.01, four of which matter.
@@ -89,7 +90,7 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
     let model = fitted(&rows, &values);
     assert!(model.predict(&rows[0]).mean.is_finite());
     let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
-    let again = Gp::default().refit(&samples, 0, &model).unwrap();
+    let again = Gp::default().refit(&samples, 0, &model, &Silent).unwrap();
     assert!((again.mean(&rows[1]) - model.mean(&rows[1])).abs() < 1e-9);
     let flat = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; rows.len()]).unwrap();
     assert!(Gp::default().fit(&flat, 0).unwrap_err().is_input());
@@ -102,7 +103,7 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
 fn a_batch_shrinks_as_by_runs() {
     let (rows, values) = made_up(70);
     let samples = Samples::new(rows[..50].iter().map(Vec::as_slice), values[..50].to_vec());
-    let model = Gp::default().process(&samples.unwrap(), 3).unwrap();
+    let model = Gp::default().process(&samples.unwrap(), 3, &Silent).unwrap();
     let some: Vec<&[f64]> = rows[50..].iter().map(Vec::as_slice).collect();
     let fresh = model.batch(&some);
     for ((p, v), noise) in (model.predict_all(&some).iter())
