@@ -20,7 +20,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use regmix_data::{Error, Result};
-use regmix_regress::{Choice, Constraints, Fit, FitOptions, Objective, RecommendOptions};
+use regmix_regress::{Choice, Constraints, Fit, FitOptions, Objective, RecommendOptions, recommend};
 
 use common::{Arguments, observations, with_threads};
 
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
         }
         let recommend = |bootstrap: usize| {
             let started = Instant::now();
-            let found = fit.recommend(&RecommendOptions {
+            let found = recommend(&fit, &RecommendOptions {
                 objective: Objective::parse(objective),
                 constraints: Some(constraints.clone()),
                 bootstrap,

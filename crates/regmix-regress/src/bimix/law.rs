@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result, Silent};
 
-use super::{FINEST, scarcity};
+use crate::bimix::scarcity::{FINEST, scarcity};
 use crate::metrics::{mean, variance};
-use crate::regressor::Prediction;
-use crate::regressor::factor::Factor;
-use crate::regressor::lbfgs::minimise;
+use crate::numeric::factor::Factor;
+use crate::numeric::lbfgs::minimise;
+use crate::prediction::Prediction;
 
 /// One measurement of a domain's loss.
 #[derive(Debug, Clone, Copy, PartialEq)]

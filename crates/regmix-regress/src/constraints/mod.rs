@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
-use crate::repetition::check_available;
+use crate::repetition::available::check_available;
 
 pub use group::Group;
 

@@ -7,13 +7,13 @@ use regmix_data::random::stream;
 use regmix_data::table::Observations;
 use regmix_data::{Error, Monitor, Result};
 
-use super::LearningOptions;
-use crate::cross_validation::Folds;
-use crate::fit::{Fit, measured};
+use crate::fit::Fit;
+use crate::folds::Folds;
+use crate::learning::LearningOptions;
 use crate::metrics::{mae, spearman};
 use crate::progress::Part;
-use crate::regressor::Regressor;
-use crate::samples::Samples;
+use crate::regressor::interface::Regressor;
+use crate::samples::{Samples, measured};
 
 /// Parts of all runs that are fitted, besides all that are not held out.
 const PARTS: [usize; 3] = [8, 4, 2];

@@ -1,8 +1,11 @@
 //! Means and spreads of what was measured, and what more runs would bring.
 
-use super::decay::{Decay, Measured};
-use super::measure::{Judged, Measurements, Size};
-use super::{LearningCurve, LearningPoint};
+use crate::learning::decay::Decay;
+use crate::learning::decay::Measured;
+use crate::learning::measure::Judged;
+use crate::learning::measure::Measurements;
+use crate::learning::measure::Size;
+use crate::learning::{LearningCurve, LearningPoint};
 use crate::metrics::{mean, mean_and_sd, variance};
 
 /// The most that a law may miss measured errors by, as a part of them.

@@ -2,8 +2,10 @@
 
 use regmix_data::{DomainSet, Mixture, Monitor, Result};
 
-use super::{DescendOptions, Descent, Surface, descend_monitored};
 use crate::constraints::Constraints;
+use crate::search::descend::{Descent, descend_monitored};
+use crate::search::options::DescendOptions;
+use crate::search::surface::Surface;
 
 /// Rounds of smoothing at most.
 const ROUNDS: usize = 30;
@@ -64,7 +66,14 @@ pub(crate) fn anneal<S: Smooth + ?Sized>(
     options: &DescendOptions,
     monitor: &dyn Monitor,
 ) -> Result<Descent> {
-    let mut last = round(smooth, smooth.softest(), starts, constraints, options, monitor)?;
+    let mut last = round(
+        smooth,
+        smooth.softest(),
+        starts,
+        constraints,
+        options,
+        monitor,
+    )?;
     let mut best = last.found.clone();
     for _ in 1..ROUNDS {
         if last.above <= options.tolerance {
@@ -114,7 +123,7 @@ fn round<S: Smooth + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::SoftMax;
+    use crate::search::soft_max::SoftMax;
     use proptest::prelude::*;
     use regmix_data::Silent;
 

@@ -7,8 +7,8 @@ use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
-use super::Surface;
 use crate::constraints::Constraints;
+use crate::search::surface::Surface;
 
 /// Draws per random stream: large enough to be worth a task, and fixed, so
 /// that the number of threads changes nothing.

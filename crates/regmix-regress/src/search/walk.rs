@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use regmix_data::Monitor;
 
-use super::face::Face;
-use super::{DescendOptions, Surface, Termination, slopes};
 use crate::constraints::Constraints;
+use crate::search::face::Face;
+use crate::search::options::{DescendOptions, Termination};
+use crate::search::surface::{Surface, slopes};
 
 /// Steps that the curvature is estimated from.
 const MEMORY: usize = 12;

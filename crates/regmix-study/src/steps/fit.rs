@@ -34,7 +34,7 @@ pub fn learning_watched(
     watch: &dyn Watch,
 ) -> Result<LearningCurve> {
     counted(watch, "learning curve", |told| {
-        fit.learning_curve(options, told)
+        regmix_regress::learning_curve(&fit, options, told)
     })
 }
 

@@ -74,7 +74,7 @@ impl Study {
             ..NextOptions::default()
         };
         cx.watch.say("choosing the next mixtures");
-        let next = named(&table, fit.next_runs(&options)?);
+        let next = named(&table, regmix_regress::next_runs(&fit, &options)?);
         let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
         let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();
         let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
@@ -112,7 +112,7 @@ pub fn next_runs(
     };
     Ok(named(
         &fit.observations().mixtures,
-        fit.next_runs(&options)?,
+        regmix_regress::next_runs(&fit, &options)?,
     ))
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::{Error, Result, TokenCorpus};
-use regmix_regress::{
-    Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
-};
+use regmix_regress::{Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation, Scorer};
 
 use crate::config::{ConstraintSection, ObjectiveFile};
 use crate::stamp::Stamp;
@@ -44,7 +42,7 @@ impl Study {
             ..RecommendOptions::default()
         };
         let fit = self.load_fit()?;
-        fit.scorer(&options.objective).map_err(|e| {
+        Scorer::new(&fit, &options.objective).map_err(|e| {
             let weighted = !config.objective.weights.is_empty();
             self.place(
                 e.field(if weighted { "weights" } else { "loss" }),
@@ -163,7 +161,7 @@ pub fn pareto(
         Some(file) => limited_by_file(fit, file, options)?,
         None => options,
     };
-    fit.pareto(a, b, points, &options)
+    regmix_regress::pareto(&fit, a, b, points, &options)
 }
 
 /// Adds the limits and penalties of an objective file.

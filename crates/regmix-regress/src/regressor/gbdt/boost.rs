@@ -2,10 +2,10 @@
 
 use regmix_data::{Error, Monitor, Result};
 
-use super::bins::Binned;
-use super::forest::{Forest, Written};
-use super::grow::Grower;
 use crate::metrics::mean;
+use crate::regressor::gbdt::bins::Binned;
+use crate::regressor::gbdt::forest::{Forest, Written};
+use crate::regressor::gbdt::grow::Grower;
 use crate::samples::Samples;
 
 /// How a forest is grown; checked before.
@@ -80,8 +80,8 @@ pub(super) fn boost(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regmix_data::Silent;
     use proptest::prelude::*;
+    use regmix_data::Silent;
 
     /// Boosting without bins, histograms and steps: every split of every
     /// leaf is tried on the rows themselves.

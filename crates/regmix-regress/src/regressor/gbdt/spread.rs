@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Monitor, Result};
 
-use super::boost::{Settings, boost};
-use super::forest::Forest;
-use crate::cross_validation::Folds;
-use crate::metrics::{Z90, quantile};
+use crate::folds::Folds;
+use crate::metrics::quantile;
+use crate::prediction::Z90;
+use crate::regressor::gbdt::boost::{Settings, boost};
+use crate::regressor::gbdt::forest::Forest;
 use crate::samples::Samples;
 
 /// Folds of the rows held out.

@@ -1,6 +1,6 @@
 use super::*;
+use crate::cross_validation::{CvOptions, cross_validate};
 use crate::metrics::{coverage90, spearman};
-use crate::{CvOptions, cross_validate};
 use proptest::prelude::*;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};

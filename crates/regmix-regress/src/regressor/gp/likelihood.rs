@@ -4,7 +4,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::{Mat, MatRef, Par};
 
-use super::inputs::{Inputs, near_zero};
+use crate::regressor::gp::inputs::{Inputs, near_zero};
 use crate::vector::{self, Op};
 
 /// Parameters that do not belong to one domain: ln of the Matérn, the linear

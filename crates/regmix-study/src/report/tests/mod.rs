@@ -8,10 +8,7 @@ use regmix_data::manifest::{DomainEntry, Manifest, SplitEntry, TokenizerEntry};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_dynamic::{Point, Schedule, Spread, StageAccuracy, StageGrid, Trajectories};
-use regmix_regress::{
-    Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions,
-    Recommendation,
-};
+use regmix_regress::{Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions, Recommendation, recommend};
 
 use super::Report;
 use crate::check::{TargetCheck, TargetRun};
@@ -75,8 +72,7 @@ impl Parts {
         )
         .unwrap();
         let available = (natural.iter()).map(|(d, w)| (d.to_string(), 1e6 * w));
-        let recommendation = fit
-            .recommend(&RecommendOptions {
+        let recommendation = recommend(&fit, &RecommendOptions {
                 objective: Objective::Mean,
                 budget: Some(Budget {
                     available: available.collect(),
@@ -99,7 +95,7 @@ impl Parts {
                 .unwrap();
         }
         Self {
-            interactions: fit.interactions(&natural).unwrap(),
+            interactions: Interactions::around(&fit, &natural).unwrap(),
             check: check(&recommendation, &natural),
             schedule: schedule(&recommendation, &natural),
             manifest: manifest(&set),
