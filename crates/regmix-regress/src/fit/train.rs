@@ -9,11 +9,9 @@ use regmix_data::{Error, Monitor, Muted, Result};
 
 use super::warnings;
 use crate::cross_validation::{CrossValidation, CvOptions};
-use crate::fit::Saved;
 use crate::fit::options::{Choice, FitOptions};
-use crate::fit::{Dropped, Fit, OutOfFold, TargetFit};
-use crate::judge::contestants::Contestants;
-use crate::judge::contestants::Judged;
+use crate::fit::{Dropped, Fit, OutOfFold, Saved, TargetFit};
+use crate::judge::contestants::{Contestants, Judged};
 use crate::judge::league::{AUTO, Entry, League};
 use crate::judge::selection::{automatic, calibration, lowest_error};
 use crate::metrics::{mse, variance};

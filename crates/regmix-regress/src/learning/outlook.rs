@@ -1,10 +1,7 @@
 //! Means and spreads of what was measured, and what more runs would bring.
 
-use crate::learning::decay::Decay;
-use crate::learning::decay::Measured;
-use crate::learning::measure::Judged;
-use crate::learning::measure::Measurements;
-use crate::learning::measure::Size;
+use crate::learning::decay::{Decay, Measured};
+use crate::learning::measure::{Judged, Measurements, Size};
 use crate::learning::{LearningCurve, LearningPoint};
 use crate::metrics::{mean, mean_and_sd, variance};
 

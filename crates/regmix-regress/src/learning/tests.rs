@@ -5,10 +5,7 @@ use regmix_data::{DomainSet, Mixture, Silent};
 
 use super::*;
 use crate::fit::options::FitOptions;
-use crate::learning::measure::Judged;
-use crate::learning::measure::Measurements;
-use crate::learning::measure::Size;
-use crate::learning::measure::measure;
+use crate::learning::measure::{Judged, Measurements, Size, measure};
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
 use crate::samples::Samples;

@@ -6,7 +6,6 @@ use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 use rand_distr::{Distribution, StandardNormal};
-use rand_distr::{Distribution, StandardNormal};
 use regmix_data::Silent;
 use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;

@@ -215,9 +215,7 @@ fn linearised(samples: &Samples<'_>, c: f64, ridge: &[f64]) -> Result<Vec<f64>> 
 mod tests {
     use super::*;
     use crate::regressor::log_linear::model::LogLinearModel;
-    use crate::regressor::log_linear::problem::tests::C;
-    use crate::regressor::log_linear::problem::tests::RATES;
-    use crate::regressor::log_linear::problem::tests::made_up;
+    use crate::regressor::log_linear::problem::tests::{C, RATES, made_up};
 
     fn fitted(dml: &Dml, rows: &[Vec<f64>], values: Vec<f64>) -> LogLinearModel {
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();

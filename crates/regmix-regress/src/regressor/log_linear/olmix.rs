@@ -180,9 +180,7 @@ impl Regressor for Olmix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regressor::log_linear::problem::tests::C;
-    use crate::regressor::log_linear::problem::tests::RATES;
-    use crate::regressor::log_linear::problem::tests::made_up;
+    use crate::regressor::log_linear::problem::tests::{C, RATES, made_up};
 
     fn samples<'a>(rows: &'a [Vec<f64>], values: &[f64]) -> Samples<'a> {
         Samples::new(rows.iter().map(Vec::as_slice), values.to_vec()).unwrap()
