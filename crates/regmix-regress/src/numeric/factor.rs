@@ -1,52 +1,58 @@
-//! Cholesky factors of small positive matrices, for standard deviations.
+//! Cholesky factors of small positive matrices.
 
-use linfa_linalg::cholesky::Cholesky;
-use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-/// The lower factor L of a symmetric positive matrix M = L Lᵀ, rows packed:
-/// `l00, l10, l11, l20, …`.
+/// The lower Cholesky factor L of a symmetric positive matrix M = L Lᵀ, rows
+/// packed: `l00, l10, l11, l20, …`. In JSON it is the list of these numbers.
+///
+/// It is made for the linear systems of fits: tens of parameters.
+///
+/// ```
+/// use regmix_regress::Factor;
+///
+/// // M = [[2, 1], [1, 2]], inverse [[2, -1], [-1, 2]] / 3.
+/// let factor = Factor::of_rows(&[[1.0, 1.0]], &[1.0, 1.0])?;
+/// assert!((factor.quadratic(&[1.0, 0.0]) - 2.0 / 3.0).abs() < 1e-12);
+/// assert!((factor.solve(&[3.0, 0.0])[0] - 2.0).abs() < 1e-12);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Factor(Vec<f64>);
+pub struct Factor(Vec<f64>);
 
 impl Factor {
-    /// Factors Σ gᵢ gᵢᵀ + diag(ridge). Cost O(n d² + d³).
-    pub(crate) fn of_rows<G: AsRef<[f64]>>(rows: &[G], ridge: &[f64]) -> Result<Self> {
+    /// Factors Σ gᵢ gᵢᵀ + diag(ridge) for rows g. Rounding can make a nearly
+    /// singular matrix indefinite: then as much is added to the diagonal as it
+    /// takes, up to 1e-6 of its largest entry. Cost O(n d² + d³) for n rows of
+    /// d numbers.
+    ///
+    /// # Errors
+    /// When that is not enough, or a number is not finite.
+    pub fn of_rows<G: AsRef<[f64]>>(rows: &[G], ridge: &[f64]) -> Result<Self> {
         let d = ridge.len();
-        let mut m = Array2::<f64>::zeros((d, d));
+        let mut lower = vec![0.0; d * (d + 1) / 2];
         for row in rows {
             let row = row.as_ref();
             for i in 0..d {
                 for j in 0..=i {
-                    m[[i, j]] += row[i] * row[j];
+                    lower[start(i) + j] += row[i] * row[j];
                 }
             }
         }
         for i in 0..d {
-            m[[i, i]] += ridge[i];
-            for j in 0..i {
-                m[[j, i]] = m[[i, j]];
-            }
+            lower[start(i) + i] += ridge[i];
         }
-        let scale = (0..d).map(|i| m[[i, i]]).fold(f64::MIN_POSITIVE, f64::max);
-        // Rounding can make a nearly singular matrix indefinite: add as much
-        // to the diagonal as it takes.
+        let diagonal = |i: usize| lower[start(i) + i];
+        let scale = (0..d).map(diagonal).fold(f64::MIN_POSITIVE, f64::max);
         for jitter in [0.0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6] {
-            let mut lifted = m.clone();
+            let mut lifted = lower.clone();
             for i in 0..d {
-                lifted[[i, i]] += jitter * scale;
+                lifted[start(i) + i] += jitter * scale;
             }
-            if let Ok(l) = lifted.cholesky() {
-                let packed: Vec<f64> = (0..d)
-                    .flat_map(|i| (0..=i).map(move |j| (i, j)))
-                    .map(|at| l[at])
-                    .collect();
-                if packed.iter().all(|v| v.is_finite()) {
-                    return Ok(Self(packed));
-                }
+            if let Some(factor) = Self::of_lower(lifted, 0.0) {
+                return Ok(factor);
             }
         }
         Err(Error::failed(
@@ -54,8 +60,35 @@ impl Factor {
         ))
     }
 
+    /// Factors A + penalty I, with the lower triangle of A packed as the
+    /// factor is; `None` where that is not positive or not finite. Cost O(d³).
+    pub fn of_lower(mut lower: Vec<f64>, penalty: f64) -> Option<Self> {
+        let l = &mut lower;
+        for i in (0..).take_while(|&i| start(i) < l.len()) {
+            for j in 0..=i {
+                let (a, b) = (start(i), start(j));
+                let sum = l[a + j] - dot(&l[a..a + j], &l[b..b + j]);
+                l[a + j] = if i == j {
+                    let square = sum + penalty;
+                    if !(square > 0.0 && square.is_finite()) {
+                        return None;
+                    }
+                    square.sqrt()
+                } else {
+                    sum / l[b + j]
+                };
+            }
+        }
+        lower.iter().all(|v| v.is_finite()).then_some(Self(lower))
+    }
+
+    /// The entries of L, rows packed.
+    pub(crate) fn entries(&self) -> &[f64] {
+        &self.0
+    }
+
     /// gᵀ M⁻¹ g by forward substitution. Cost O(d²).
-    pub(crate) fn quadratic(&self, g: &[f64]) -> f64 {
+    pub fn quadratic(&self, g: &[f64]) -> f64 {
         self.forward(g).iter().map(|s| s * s).sum()
     }
 
@@ -67,7 +100,7 @@ impl Factor {
             let Some(row) = self.0.get(at..=at + solved.len()) else {
                 break;
             };
-            let inner: f64 = row.iter().zip(&solved).map(|(l, s)| l * s).sum();
+            let inner = dot(row, &solved);
             let value = (gi - inner) / row[solved.len()];
             at += row.len();
             solved.push(value);
@@ -93,14 +126,23 @@ impl Factor {
     }
 
     /// M⁻¹ g. Cost O(d²).
-    pub(crate) fn solve(&self, g: &[f64]) -> Vec<f64> {
+    pub fn solve(&self, g: &[f64]) -> Vec<f64> {
         self.backward(&self.forward(g))
     }
 
     /// Whether this is the factor of a `d × d` matrix with finite entries.
-    pub(crate) fn is_sound(&self, d: usize) -> bool {
+    pub fn is_sound(&self, d: usize) -> bool {
         self.0.len() == d * (d + 1) / 2 && self.0.iter().all(|v| v.is_finite())
     }
+}
+
+/// Where row i begins.
+fn start(i: usize) -> usize {
+    i * (i + 1) / 2
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
@@ -125,6 +167,15 @@ mod tests {
         for (found, x) in x.iter().zip([1.0, 2.0, 3.0]) {
             assert!((found - x).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn packed_triangles_are_factored_with_a_penalty() {
+        let factor = Factor::of_lower(vec![3.0, 2.0, 4.0], 1.0).unwrap();
+        // M = [[4, 2], [2, 5]].
+        assert_eq!(factor.entries(), [2.0, 1.0, 2.0]);
+        assert!(Factor::of_lower(vec![1.0, 2.0, 1.0], 0.0).is_none());
+        assert!(Factor::of_lower(vec![f64::NAN], 1.0).is_none());
     }
 
     #[test]

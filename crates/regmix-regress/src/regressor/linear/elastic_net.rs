@@ -3,12 +3,12 @@
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet as Solver;
-use linfa_linalg::cholesky::Cholesky;
 use ndarray::{Array1, Array2};
 
 use regmix_data::{Error, Monitor, Result};
 
 use crate::metrics::mean;
+use crate::numeric::factor::Factor;
 use crate::regressor::interface::Regressor;
 use crate::regressor::linear::least_squares::choose;
 use crate::regressor::linear::model::LinearModel;
@@ -135,20 +135,24 @@ impl ElasticNet {
 /// sees nothing else of them, and its sweeps cost n/D times less. With
 /// XᵀX = L Lᵀ these are Lᵀ and L⁻¹ Xᵀy.
 fn condensed(x: &Array2<f64>, y: &Array1<f64>) -> Result<(Array2<f64>, Array1<f64>)> {
-    let mut gram = x.t().dot(x);
+    let gram = x.t().dot(x);
     let d = gram.nrows();
     // Centred shares are linearly dependent; so is an unused domain.
     let lift = (1e-9 * gram.diag().sum()).max(1e-12);
-    gram.diag_mut().map_inplace(|v| *v += lift);
-    let lower = gram
-        .cholesky()
-        .map_err(|e| Error::failed(format!("elastic net failed: {e}")))?;
-    let mut b = x.t().dot(y);
-    for i in 0..d {
-        let inner: f64 = (0..i).map(|j| lower[[i, j]] * b[j]).sum();
-        b[i] = (b[i] - inner) / lower[[i, i]];
-    }
-    Ok((lower.t().to_owned(), b))
+    let lower = (0..d).flat_map(|i| (0..=i).map(move |j| (i, j)));
+    let lower = lower.map(|(i, j)| {
+        if i == j {
+            gram[[i, i]] + lift
+        } else {
+            gram[[i, j]]
+        }
+    });
+    let factor = Factor::of_lower(lower.collect(), 0.0)
+        .ok_or_else(|| Error::failed("elastic net failed: weights or values out of range"))?;
+    let entry = |i: usize, j: usize| factor.entries()[i * (i + 1) / 2 + j];
+    let l = Array2::from_shape_fn((d, d), |(i, j)| if j <= i { entry(i, j) } else { 0.0 });
+    let right: Vec<f64> = x.t().dot(y).to_vec();
+    Ok((l.t().to_owned(), Array1::from(factor.forward(&right))))
 }
 
 type Means = (Vec<f64>, f64);
