@@ -392,22 +392,37 @@ impl Fit {
     /// # Errors
     /// When the table is over other domains; the error names one.
     pub fn predict_table(&self, mixtures: &MixtureTable) -> Result<ValueTable> {
+        self.predict_table_monitored(mixtures, &Silent)
+    }
+
+    /// As [`Fit::predict_table`], with a monitor, which is checked every 64
+    /// mixtures.
+    ///
+    /// # Errors
+    /// As [`Fit::predict_table`], and when the monitor asks to stop.
+    pub fn predict_table_monitored(
+        &self,
+        mixtures: &MixtureTable,
+        monitor: &dyn Monitor,
+    ) -> Result<ValueTable> {
         let mixtures = mixtures.reordered(self.domains())?;
         let columns = (self.targets().iter())
             .flat_map(|t| [t.target.clone(), format!("{}_sd", t.target)])
             .collect();
         let weights: Vec<&[f64]> = mixtures.mixtures().iter().map(Mixture::weights).collect();
         let rows: Vec<Vec<f64>> = (weights.par_chunks(64))
-            .flat_map_iter(|some| {
+            .map(|some| {
+                monitor.check()?;
                 let mut rows = vec![Vec::with_capacity(2 * self.targets().len()); some.len()];
                 for target in self.targets() {
                     for (row, p) in rows.iter_mut().zip(target.model.predict_some(some)) {
                         row.extend([p.mean, p.sd]);
                     }
                 }
-                rows
+                Ok(rows)
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?
+            .concat();
         ValueTable::new(columns, mixtures.runs().iter().cloned().zip(rows))
     }
 }

@@ -90,7 +90,11 @@ impl Budget {
         domains.names().map(|d| self.tokens(d)).collect()
     }
 
-    fn tokens(&self, domain: &str) -> Result<f64> {
+    /// The tokens there are of a domain.
+    ///
+    /// # Errors
+    /// When no number is given for it.
+    pub fn tokens(&self, domain: &str) -> Result<f64> {
         self.available.get(domain).copied().ok_or_else(|| {
             Error::input(format!("available tokens of domain `{domain}` are missing"))
                 .field("available")
