@@ -78,8 +78,9 @@ pub fn cross_validate(
     cross_validate_beside(regressor, samples, None, options, &Silent)
 }
 
-/// As [`cross_validate`], with further samples that are fitted in every fold
-/// and never judged; but for those of a mixture that is held out.
+/// As [`cross_validate`], with further samples `beside` that are fitted in
+/// every fold and never judged. Those of a mixture that is held out in a fold
+/// are left out of its fit.
 pub(crate) fn cross_validate_beside(
     regressor: &dyn Regressor,
     samples: &Samples<'_>,
@@ -147,7 +148,8 @@ mod tests {
     use crate::regressor::model::Model;
     use crate::regressor::model::constant::ConstantModel;
 
-    /// Predicts NaN-free nonsense that gives away what it was fitted on.
+    /// Predicts the sum of the values it was fitted to, which shows which rows
+    /// it has seen.
     struct Spy;
     impl Regressor for Spy {
         fn name(&self) -> &str {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_is_always_fitted_but_for_mixtures_held_out() {
+    fn samples_beside_are_always_fitted_except_held_out_mixtures() {
         let rows: Vec<Vec<f64>> = (0..16).map(|i| vec![f64::from(i), 0.5]).collect();
         let values: Vec<f64> = (0..16).map(|i| f64::from(1u32 << i)).collect();
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();

@@ -15,7 +15,7 @@ use crate::regressor::log_linear::dml::Dml;
 use crate::regressor::log_linear::olmix::Olmix;
 use crate::regressor::mean::Mean;
 
-/// The names that [`regressor`] knows, from the plainest to the richest.
+/// The names that [`regressor`] knows, from the simplest to the richest.
 pub const NAMES: [&str; 14] = [
     "mean",
     "linear",
@@ -33,8 +33,8 @@ pub const NAMES: [&str; 14] = [
     "stacked",
 ];
 
-/// What is judged where nothing else is asked for: all but those that are
-/// there to be compared with.
+/// The regressors that are judged by default: all but those that are only
+/// there for comparison.
 pub const DEFAULT: [&str; 11] = [
     "mean", "linear", "ridge", "dml", "gbdt", "law1", "law2", "gp", "gp_log", "ensemble", "stacked",
 ];

@@ -42,7 +42,7 @@ pub struct TargetFit {
     #[serde(default, rename = "alone")]
     pub mae_without_earlier: Option<f64>,
     /// The noise of one run: root mean squared out-of-fold error, unit of the
-    /// target. It holds what the model misses, too.
+    /// target. It contains the errors of the model as well.
     pub noise: f64,
     /// The standard deviation between runs of the same mixture, where some
     /// mixture was run more than once: no regressor can be better.
@@ -111,7 +111,7 @@ pub struct Fit {
     pub(crate) observations: Observations,
 }
 
-/// What `fit.json` holds; tables are files of their own beside it.
+/// The content of `fit.json`; the tables are files beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
     pub(crate) version: u32,
@@ -326,7 +326,7 @@ impl Fit {
         &self.saved.dropped
     }
 
-    /// What a person should know before trusting the fit.
+    /// What to know before trusting the fit.
     pub fn warnings(&self) -> &[String] {
         &self.saved.warnings
     }
@@ -336,8 +336,8 @@ impl Fit {
         self.saved.seed
     }
 
-    /// The same fit with another natural mixture, a start and a reference for
-    /// search.
+    /// The same fit with another natural mixture, which is a start and a
+    /// reference for searches.
     ///
     /// # Errors
     /// When the mixture is over other domains.
@@ -348,7 +348,7 @@ impl Fit {
         Ok(self)
     }
 
-    /// The corpus' own mixture, if it was given.
+    /// The mixture of the corpus itself, if it was given.
     pub fn natural(&self) -> Option<Mixture> {
         let weights = self.saved.natural.as_ref()?;
         let ordered = self

@@ -20,7 +20,7 @@ use crate::registry::DEFAULT;
 pub struct FitOptions {
     /// Names of the regressors to judge.
     pub regressors: Vec<String>,
-    /// Which of them to use.
+    /// How to choose among them.
     pub choice: Choice,
     /// Folds of the cross-validation.
     pub folds: usize,
@@ -28,9 +28,10 @@ pub struct FitOptions {
     pub repeats: usize,
     /// Seed of folds and fits.
     pub seed: u64,
-    /// The corpus' own mixture, if known: a start and a reference for search.
+    /// The mixture of the corpus itself, if known: a start and a reference for
+    /// searches.
     pub natural: Option<Mixture>,
-    /// Runs from before the domains changed: they are fitted beside the
+    /// Runs from before the domains changed. They are fitted together with the
     /// others, but nothing is judged, chosen or calibrated on them.
     pub earlier: Option<Observations>,
 }
@@ -53,13 +54,11 @@ impl Default for FitOptions {
 ///
 /// `Auto` takes the lowest cross-validated mean absolute error; within 0.1 %
 /// of it, the regressor that comes first (`mean`, then in the order given).
-/// Rank correlation is the usual headline, but it cannot tell a model that is
-/// right from one that is right up to a bent scale, and an objective that
-/// sums targets, a gap in nats and an interval all need the scale. Squared
-/// errors would leave the choice to the few runs with a weight so near zero
-/// that its rounding alone moves the loss. `mean` stands for election too:
-/// where it wins, nothing was learnt, and a search on it says so instead of
-/// following noise.
+/// Rank correlation does not see whether predictions have the right scale,
+/// which sums of targets, gaps in nats and intervals all need. Squared errors
+/// would leave the choice to the few runs with a weight so near zero that its
+/// rounding moves the loss. `mean` is always judged too: where it is chosen,
+/// the runs show no effect of the mixture, and the fit warns of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
     /// The lowest cross-validated mean absolute error, target by target.

@@ -74,7 +74,7 @@ pub(super) fn train(
     let samples: Vec<&Samples<'_>> = columns.iter().map(|c| &c.samples).collect();
     let earlier: Vec<Option<&Samples<'_>>> = columns.iter().map(|c| c.earlier.as_ref()).collect();
     let judged = contestants.judge(&samples, &earlier, &cv, monitor)?;
-    let mut election = Election {
+    let mut selection = Selection {
         contestants: &contestants,
         options,
         runs: observations.mixtures.runs(),
@@ -84,7 +84,7 @@ pub(super) fn train(
         unfit: BTreeMap::new(),
     };
     let winners: Vec<Winner> = (columns.iter().zip(&judged))
-        .map(|(column, judged)| election.elect(column, judged))
+        .map(|(column, judged)| selection.decide(column, judged))
         .collect::<Result<_>>()?;
     saved.targets = (columns.par_iter().zip(&winners).zip(&judged))
         .map(|((column, winner), judged)| {
@@ -95,8 +95,8 @@ pub(super) fn train(
         .collect::<Result<_>>()?;
     monitor.check()?;
     drop(part);
-    saved.warnings = std::mem::take(&mut election.warnings);
-    for (place, (targets, e)) in &election.unfit {
+    saved.warnings = std::mem::take(&mut selection.warnings);
+    for (place, (targets, e)) in &selection.unfit {
         let (name, targets) = (contestants.asked[*place].name(), targets.join(", "));
         saved
             .warnings
@@ -105,8 +105,8 @@ pub(super) fn train(
     warn_of_harm(&mut saved, &winners);
     Ok(Fit {
         saved,
-        league: League::new(election.entries),
-        predictions: election.predictions,
+        league: League::new(selection.entries),
+        predictions: selection.predictions,
         observations: all,
     })
 }
@@ -170,9 +170,9 @@ fn columns<'a>(
     Ok(out)
 }
 
-/// The choice of a regressor for one target after the other, and the tables
-/// that it leads to.
-struct Election<'a> {
+/// Chooses a regressor for one target after the other, and collects the
+/// tables of the fit.
+struct Selection<'a> {
     contestants: &'a Contestants,
     options: &'a FitOptions,
     runs: &'a [String],
@@ -183,8 +183,8 @@ struct Election<'a> {
     unfit: BTreeMap<usize, (Vec<String>, Error)>,
 }
 
-impl Election<'_> {
-    fn elect(&mut self, column: &Column<'_>, judged: &Judged) -> Result<Winner> {
+impl Selection<'_> {
+    fn decide(&mut self, column: &Column<'_>, judged: &Judged) -> Result<Winner> {
         let (target, samples) = (column.target, &column.samples);
         let asked = &self.contestants.asked;
         let named = match &self.options.choice {
@@ -222,7 +222,7 @@ impl Election<'_> {
             self.entries.push(entry);
         }
         let (place, cv) = table[chosen];
-        // Intervals that a row is shown with are calibrated without its fold.
+        // The interval of each row is calibrated on the other folds.
         let shown = automatic(samples.values(), &[cv])?;
         for ((&i, p), measured) in
             (column.places.iter().zip(&shown.predictions[0])).zip(samples.values())
@@ -272,7 +272,8 @@ impl Election<'_> {
             Choice::Named(name) => (table.iter()).position(|(r, _)| asked[*r].name() == name),
         }
         .ok_or_else(none)?;
-        // The model must beat the mean by more than the folds' luck to be of use.
+        // A model is of use only if it beats the mean by more than the chance
+        // of the folds explains.
         let predicted: Vec<f64> = cvs[place].predictions[0].iter().map(|p| p.mean).collect();
         let spread = variance(samples.values());
         let name = asked[table[place].0].name();
@@ -341,7 +342,7 @@ fn mae_without_earlier(
     entry.mae.is_finite().then_some(entry.mae)
 }
 
-/// How much larger an error must be to count as larger.
+/// Errors that are larger by less than this factor count as equal.
 const HARM: f64 = 1.05;
 
 /// Warns where earlier runs make errors larger.

@@ -1,13 +1,14 @@
-//! What is odd about the runs of a fit, before anything is fitted.
+//! Warnings about the runs of a fit, before anything is fitted.
 
 use regmix_data::table::Observations;
 
 use crate::samples::measured;
 
-/// Weights that agree this closely, relative to their size, are one.
+/// Weights that differ by less, relative to their size, count as equal.
 const SAME: f64 = 1e-6;
 
-/// What a person should know about the mixtures.
+/// Warnings about the mixtures: domains without weight, domains in a fixed
+/// ratio, too few runs, and the noise between runs of one mixture.
 pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
     let mixtures = observations.mixtures.mixtures();
     let names: Vec<&str> = observations.mixtures.domains().names().collect();
@@ -20,7 +21,7 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
              that uses it is a guess"
         ));
     }
-    // One mixture throughout is told apart, target by target.
+    // If all runs have one mixture, every target has a warning of its own.
     let varies = mixtures
         .iter()
         .any(|m| m.weights() != mixtures[0].weights());
@@ -55,7 +56,7 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
     out
 }
 
-/// Whether two columns keep one ratio, other than both being unused.
+/// Whether two columns that are used have the same ratio in every run.
 fn proportional(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> bool {
     let pairs: Vec<(f64, f64)> = a.zip(b).collect();
     let Some(&(x, y)) = pairs.iter().find(|(x, y)| *x > 0.0 || *y > 0.0) else {
@@ -72,7 +73,7 @@ mod tests {
     use regmix_data::table::{MixtureTable, ValueTable};
 
     #[test]
-    fn unused_tied_and_repeated_mixtures_are_told() {
+    fn unused_proportional_and_repeated_mixtures_are_reported() {
         let mixtures = "run,a,b,c,d\nr0,0.5,0.2,0.3,0\nr1,0.5,0.2,0.3,0\nr2,0.1,0.36,0.54,0\n";
         let losses = "run,a\nr0,2.0\nr1,2.2\nr2,3.0\n";
         let warnings = of_mixtures(
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mixture_throughout_has_no_ratios_to_tell() {
+    fn a_single_mixture_gives_no_warning_about_ratios() {
         let mixtures = "run,a,b\nr0,0.5,0.5\nr1,0.5,0.5\nr2,0.5,0.5\n";
         let losses = "run,a\nr0,2.0\nr1,2.2\nr2,3.0\n";
         let warnings = of_mixtures(

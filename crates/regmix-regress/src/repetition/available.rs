@@ -2,8 +2,8 @@
 
 use regmix_data::{DomainSet, Error, Result};
 
-/// Checks the tokens that are there of every domain: one number each, finite
-/// and not negative.
+/// Checks the available tokens of every domain: one number each, finite and
+/// not negative.
 ///
 /// # Errors
 /// When they are not; the error names the domain.

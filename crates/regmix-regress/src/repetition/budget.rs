@@ -37,7 +37,8 @@ impl Budget {
         )
     }
 
-    /// The mixture that is as even as repetition allows, see [`unimax`].
+    /// The most even mixture that the limit of repetition allows, see
+    /// [`unimax`].
     ///
     /// # Errors
     /// When a domain is missing or unknown, or a number is out of range.
@@ -58,8 +59,8 @@ impl Budget {
         Ok((tokens > 0.0).then(|| weight * self.target_tokens / tokens))
     }
 
-    /// How many fresh tokens those that the target run sees of a domain at a
-    /// weight are worth, see [`effective_tokens`].
+    /// The effective number of tokens that the target run sees of a domain at
+    /// a weight, see [`effective_tokens`].
     ///
     /// ```
     /// use regmix_regress::Budget;

@@ -1,18 +1,19 @@
-//! What repeated tokens are worth.
+//! The effective number of repeated tokens.
 
-/// Repetitions after which the worth of further ones has fallen to 1/e.
+/// R*: the number of repetitions after which the effect of one more has
+/// fallen to 1/e.
 const HALF_LIFE: f64 = 15.387_756;
 
-/// How many fresh tokens the tokens of a run are worth when it has to repeat
-/// them: `D' = U + U R* (1 - e^(-(D/U - 1) / R*))` with R* = 15.387756, and
-/// `D' = D` up to one epoch. `tokens` is D, what the run sees of a domain;
-/// `unique` is U, what there is.
+/// The number of fresh tokens that have the same effect as the repeated tokens
+/// of a run: `D' = U + U R* (1 - e^(-(D/U - 1) / R*))` with R* = 15.387756, and
+/// `D' = D` up to one epoch. `tokens` is D, the tokens that the run sees of
+/// a domain; `unique` is U, the tokens that there are.
 ///
 /// The law is that of Muennighoff et al., Scaling Data-Constrained Language
 /// Models (arXiv 2305.16264). It says that four epochs cost little and that
 /// no number of epochs makes more than 16.4 U. It was fitted on one source
-/// repeated as a whole; for single domains of a mixture it is a guide, and
-/// nothing here is optimised by it.
+/// repeated as a whole; for single domains of a mixture it is an
+/// approximation, and no search uses it.
 ///
 /// ```
 /// use regmix_regress::effective_tokens;
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worth_grows_ever_slower_and_has_no_jump() {
+    fn effective_tokens_grow_ever_slower_without_a_jump() {
         assert!((effective_tokens(1.0 + 1e-9, 1.0) - 1.0).abs() < 2e-9);
         let mut before = (1.0, 1.0);
         for step in 1..400 {

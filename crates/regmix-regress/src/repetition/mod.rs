@@ -1,4 +1,4 @@
-//! Repeated text: what it is worth, and the limits it sets.
+//! Repeated text: its effective tokens, and the limits that it sets.
 
 pub(crate) mod available;
 pub(crate) mod budget;

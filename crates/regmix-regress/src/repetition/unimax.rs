@@ -17,9 +17,8 @@ use crate::repetition::available::check_available;
 /// repeated `max_epochs` times and the weights are the natural ones. Cost
 /// O(D log D).
 ///
-/// It knows nothing of what domains are good for. As a rule it is hard to
-/// beat for many domains of alike worth (languages), and loses where a large
-/// domain is of little use.
+/// It does not use any loss. It is hard to beat for many domains of similar
+/// value (languages), and loses where a large domain is of little use.
 ///
 /// ```
 /// use regmix_data::DomainSet;

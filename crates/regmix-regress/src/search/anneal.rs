@@ -1,4 +1,4 @@
-//! Descending on values with kinks.
+//! Descent on values with kinks, by ever sharper smoothing.
 
 use regmix_data::{DomainSet, Mixture, Monitor, Result};
 
@@ -10,10 +10,10 @@ use crate::search::surface::Surface;
 /// Rounds of smoothing at most.
 const ROUNDS: usize = 30;
 
-/// A value that may have kinks (the worst of several), with smooth values
-/// near it.
+/// A value that may have kinks (the worst of several), with smooth
+/// approximations of it.
 pub(crate) trait Smooth: Sync {
-    /// A way to smooth the kinks.
+    /// How much, and how, the kinks are smoothed.
     type Soft: Sync;
 
     /// The domains of its mixtures.
@@ -24,7 +24,7 @@ pub(crate) trait Smooth: Sync {
 
     /// A smoothing whose lowest mixture is nearer to the true one, after a
     /// descent with `soft` to `weights`; and by how much the true value is at
-    /// most above its minimum, if it is convex. 0 where nothing has kinks.
+    /// most above its minimum, if it is convex; 0 for a value without kinks.
     fn sharper(&self, weights: &[f64], soft: &Self::Soft) -> (Self::Soft, f64);
 
     /// The value; the true one without smoothing.

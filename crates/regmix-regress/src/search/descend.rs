@@ -44,11 +44,11 @@ const SAME_VALLEY: f64 = 0.05;
 /// first, since a weight of zero could never grow.
 ///
 /// All starts go on for 10 iterations at a time. Then a start is given up
-/// when it lies above the lowest one and cannot be told from it any more
-/// (nearer than 0.05 in total variation), or gained less in its last
-/// iterations than it lies above, or less than a hundred tolerances. On a
-/// convex surface nothing is lost by that; with several valleys, one that
-/// looks worse for long may be.
+/// when it lies above the lowest one and one of these holds: it is nearer to
+/// it than 0.05 in total variation; its last iterations gained less than it
+/// lies above; they gained less than a hundred tolerances. On a convex surface
+/// nothing is lost by that. Of several valleys, one that looks worse for a
+/// long time may be missed.
 ///
 /// Cost: some tens of derivatives for the best start, 10 to 20 for each of
 /// the others, in parallel. Without a derivative each costs 2 D values.
@@ -127,11 +127,12 @@ pub fn descend_monitored(
         for i in 0..walks.len() {
             let (walk, best) = (&walks[i], &walks[lead]);
             let above = walk.value - best.value;
-            let worth = i == lead
+            let promising = i == lead
                 || gains[i] > above
                     && gains[i] > 100.0 * options.tolerance
                     && distance(&walk.weights, &best.weights) > SAME_VALLEY;
-            going[i] &= worth && walk.ended.is_none() && walk.iterations < options.max_iterations;
+            going[i] &=
+                promising && walk.ended.is_none() && walk.iterations < options.max_iterations;
         }
     }
     let evaluations = walks.iter().map(|w| w.evaluations).sum();
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_are_given_up_where_they_agree_but_not_where_valleys_differ() {
+    fn starts_are_given_up_in_one_valley_but_not_in_different_valleys() {
         let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
         let free = Constraints::none(domains.clone());
         let at = |w: [f64; 3]| Mixture::new(domains.clone(), w.to_vec()).unwrap();
@@ -244,7 +245,7 @@ mod tests {
         let found = descend(&wells, &many, &free, &Default::default()).unwrap();
         assert!((found.value - one.value).abs() < 1e-5);
         assert!(found.evaluations <= 8 * 20, "{}", found.evaluations);
-        // What is given up is looked at for ten iterations, here to its end.
+        // Starts that are given up had ten iterations, here enough to arrive.
         assert!(found.reached.iter().all(|v| (v - one.value).abs() < 1e-4));
     }
 

@@ -34,9 +34,9 @@ pub enum Termination {
     /// the allowed region: on a convex surface this is the minimum.
     Stationary,
     /// Steps gained less than a thousandth of the tolerance, 5 times in a
-    /// row. Near weights of zero, where slopes are as good as infinite, this
-    /// is the usual end, and as good as the other.
+    /// row. This is the usual end near weights of zero, where slopes are
+    /// nearly infinite, and just as good.
     NoProgress,
-    /// The limit on iterations was met first.
+    /// The limit on iterations was reached first.
     MaxIterations,
 }

@@ -10,8 +10,8 @@ use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 use crate::constraints::Constraints;
 use crate::search::surface::Surface;
 
-/// Draws per random stream: large enough to be worth a task, and fixed, so
-/// that the number of threads changes nothing.
+/// Draws per random stream and task. Fixed, so that the result does not depend
+/// on the number of threads.
 const CHUNK: usize = 1024;
 
 /// Draws that are predicted together.
@@ -76,12 +76,12 @@ pub struct Simulation {
     pub mixture: Mixture,
     /// The predicted value at `mixture`.
     pub value: f64,
-    /// The single best draw. Its value is the lowest of many predictions, so
-    /// partly luck: `mixture` is the one to use.
+    /// The single best draw. Its value is the lowest of many predictions, and
+    /// so probably too low: `mixture` is the one to use.
     pub top: Mixture,
     /// The predicted value at `top`.
     pub top_value: f64,
-    /// How many draws were looked at, after dropping.
+    /// How many draws were evaluated, without those that were dropped.
     pub kept: usize,
 }
 
@@ -138,9 +138,9 @@ pub fn simulate_monitored(
     average(surface, chunks, options)
 }
 
-/// Draws that are made once and judged on many surfaces, as [`simulate`] would
-/// with the same options: where a decision has to be quick, drawing is most of
-/// its time.
+/// Draws that are made once and searched on many surfaces, with the results of
+/// [`simulate`]. Where a decision has to be quick, drawing takes most of the
+/// time.
 ///
 /// Takes 8 bytes per draw and domain.
 ///
@@ -351,8 +351,8 @@ fn average(
     })
 }
 
-/// The best of a few draws: a start for a descent, too few and too lucky to
-/// be an answer. `None` where no value is finite.
+/// The best of a few draws, as a start for a descent. `None` where no value is
+/// finite.
 pub(crate) fn best_draw(
     surface: &(impl Surface + ?Sized),
     prior: &Mixture,
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_everything_is_an_error() {
+    fn dropping_all_draws_is_an_error() {
         let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
         let pinned = Constraints::none(domains.clone())
             .with_floor("a", 1.0)

@@ -13,7 +13,7 @@ pub trait Surface: Sync {
     fn value(&self, weights: &[f64]) -> f64;
 
     /// The values at many mixtures, in their order. A surface that is faster
-    /// at many than at one at a time has its own.
+    /// at many than at one at a time overrides this.
     fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
         rows.iter().map(|row| self.value(row)).collect()
     }
@@ -25,9 +25,8 @@ pub trait Surface: Sync {
         None
     }
 
-    /// Both at once. A model for which the derivative costs little beside
-    /// the value shares the work here; searches ask for nothing else where
-    /// there is a derivative.
+    /// Both at once. A surface whose value and derivative share work overrides
+    /// this; searches call nothing else where there is a derivative.
     fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
         (self.value(weights), self.gradient(weights))
     }
