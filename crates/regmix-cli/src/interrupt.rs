@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static CANCEL: AtomicBool = AtomicBool::new(false);
 
-/// What the steps look at.
-pub(crate) fn flag() -> &'static AtomicBool {
-    &CANCEL
+/// Whether the user asked to stop.
+pub(crate) fn requested() -> bool {
+    CANCEL.load(Ordering::Relaxed)
 }
 
 pub(crate) fn install() {

@@ -22,6 +22,9 @@ pub mod loader;
 #[cfg(feature = "shards")]
 pub mod manifest;
 mod mixture;
+mod monitor;
+#[cfg(feature = "corpus")]
+mod parquet;
 pub mod random;
 #[cfg(feature = "shards")]
 pub mod shard;
@@ -38,5 +41,6 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "shards")]
 pub use loader::{Loader, LoaderConfig, ValidationSet};
 pub use mixture::Mixture;
+pub use monitor::{Monitor, Muted, Silent, Unit};
 #[cfg(feature = "shards")]
 pub use token_corpus::{CorpusWriter, TokenCorpus, TokenStream};

@@ -1,10 +1,9 @@
 //! How many models are trained at once when the user does not say.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use regmix_data::{Error, ErrorKind, Result};
+use regmix_data::{Error, ErrorKind, Monitor, Result};
 
 use crate::device::Device;
 use crate::fleet::{Job, memory_per_run};
@@ -56,12 +55,12 @@ impl Calibration {
     /// kernels are compiled then. Nothing of it is kept.
     ///
     /// # Errors
-    /// When not even one model can be trained, or `cancel` becomes true.
+    /// When not even one model can be trained, or `monitor` asks to stop.
     pub fn measure(
         device: &Device,
         jobs: &[Job],
         most: usize,
-        cancel: &AtomicBool,
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
         let mut found = Self {
             speeds: Vec::new(),
@@ -75,7 +74,7 @@ impl Calibration {
         };
         let mut models = 1;
         loop {
-            match together(device, job, models, cancel) {
+            match together(device, job, models, monitor) {
                 Ok(speed) => found.speeds.push((models, speed)),
                 Err(e) if models > 1 && !e.is_interrupted() => {
                     found.refused = Some(e.problem().to_owned());
@@ -109,7 +108,7 @@ impl Calibration {
 }
 
 /// Tokens per second of several copies of a job's model, each in a thread.
-fn together(device: &Device, job: &Job, models: usize, cancel: &AtomicBool) -> Result<f64> {
+fn together(device: &Device, job: &Job, models: usize, monitor: &dyn Monitor) -> Result<f64> {
     let start = Barrier::new(models);
     let one = || -> Result<f64> {
         let begin = || -> Result<(Trainer, Vec<u32>)> {
@@ -138,7 +137,7 @@ fn together(device: &Device, job: &Job, models: usize, cancel: &AtomicBool) -> R
         let clock = Instant::now();
         let mut steps = 0;
         while steps < Calibration::STEPS || clock.elapsed().as_secs_f64() < Calibration::SECONDS {
-            if cancel.load(Ordering::Relaxed) {
+            if monitor.stop_requested() {
                 return Err(Error::new(
                     ErrorKind::Interrupted,
                     "stopped before training",

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use regmix_data::{Error, Monitor, Result, Silent};
 
+use crate::folds::Folds;
 use crate::prediction::Prediction;
 use crate::regressor::interface::Regressor;
 use crate::samples::Samples;

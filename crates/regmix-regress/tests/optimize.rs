@@ -347,7 +347,7 @@ fn a_front_is_monotone_and_nothing_beats_it() {
             assert!(sum(x, y) >= sum(p.a.mean, p.b.mean) - 1e-5);
         }
     }
-    let csv = front.to_csv().unwrap();
+    let csv = front.to_csv();
     assert!(
         csv.starts_with("weight,code,code_low,code_high,law,law_low,law_high,web,code,law,junk\n")
     );

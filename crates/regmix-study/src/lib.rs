@@ -8,7 +8,6 @@ mod source_files;
 mod stamp;
 mod steps;
 mod study;
-mod watch;
 
 pub use demo::DemoCorpus;
 pub use steps::{
@@ -16,4 +15,3 @@ pub use steps::{
     optimize_file, optimize_with, pareto, plan, predict_file, recommend_watched,
 };
 pub use study::{Context, STUDY_FILE, Study, natural_mixture};
-pub use watch::{Silent, Unit, Watch};

@@ -8,15 +8,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use regmix_data::corpus::Source;
-use regmix_data::{Error, Result, artefact};
+use regmix_data::{Error, Result, Unit, artefact};
 use serde::{Deserialize, Serialize};
 
 use crate::study::{Context, interrupted};
-use crate::watch::Unit;
 
 /// One file as it was when it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +63,7 @@ impl SourceFiles {
         }
         if !unread.is_empty() {
             let total = unread.iter().map(|(_, file, _)| file.bytes).sum();
-            cx.watch.begin("read corpus", total, Unit::Bytes);
+            cx.monitor.begin("read corpus", total, Unit::Bytes);
             let hashed = unread.into_iter().try_for_each(|(name, file, modified)| {
                 let blake3 = hash(&file.path, cx)?;
                 let bytes = file.bytes;
@@ -77,7 +75,7 @@ impl SourceFiles {
                 files.insert(name, seen);
                 Ok(())
             });
-            cx.watch.end();
+            cx.monitor.end();
             hashed?;
         }
         Ok(Self {
@@ -119,7 +117,7 @@ fn hash(path: &Path, cx: Context<'_>) -> Result<String> {
     let mut buffer = vec![0; 1 << 20];
     let mut hasher = blake3::Hasher::new();
     loop {
-        if cx.cancel.load(Ordering::Relaxed) {
+        if cx.monitor.stop_requested() {
             return Err(interrupted());
         }
         let n = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
@@ -127,6 +125,6 @@ fn hash(path: &Path, cx: Context<'_>) -> Result<String> {
             return Ok(hasher.finalize().to_hex().to_string());
         }
         hasher.update(&buffer[..n]);
-        cx.watch.advance(n as u64);
+        cx.monitor.advance(n as u64);
     }
 }

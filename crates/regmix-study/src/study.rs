@@ -1,14 +1,12 @@
 //! The study directory: where everything is, and what belongs together.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
-use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, artefact};
+use regmix_data::{Error, ErrorKind, Mixture, Monitor, Result, TokenCorpus, artefact};
 
 use crate::config::{Config, place, template};
-use crate::watch::Watch;
 
 /// The file that a user writes.
 pub const STUDY_FILE: &str = "study.toml";
@@ -20,14 +18,13 @@ pub struct Study {
     config: Config,
 }
 
-/// What every step is given: who watches, whether to stop, whether finished
+/// What every step is given: the monitor, and whether finished
 /// artefacts whose inputs changed may be redone.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Told of progress.
-    pub watch: &'a dyn Watch,
-    /// When it becomes true, the step saves what it has and stops.
-    pub cancel: &'a AtomicBool,
+    /// Receives progress; when it asks to stop, the step saves what it has and
+    /// stops.
+    pub monitor: &'a dyn Monitor,
     /// Whether artefacts whose inputs changed are made again.
     pub redo: bool,
 }

@@ -19,7 +19,6 @@ use regmix_study::config::{EarlierSection, ScheduleMode};
 use regmix_study::{Context, Plan, SecondSize, Study};
 
 use crate::args::{Args, Command, Format, Mode};
-use crate::interrupt;
 use crate::output::progress::Display;
 use crate::output::{print, print_json, say};
 
@@ -32,8 +31,7 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     fn context(&self, redo: bool) -> Context<'_> {
         Context {
-            watch: &self.display,
-            cancel: interrupt::flag(),
+            monitor: &self.display,
             redo,
         }
     }

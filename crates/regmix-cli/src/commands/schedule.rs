@@ -3,7 +3,6 @@
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -114,7 +113,7 @@ pub(super) fn online(session: &Session<'_>, asked: &Asked<'_>) -> Result<ExitCod
                 server.port()?,
                 state.display()
             ));
-            server.serve(interrupt::flag())?;
+            server.serve(&session.display)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -174,7 +173,7 @@ fn lines(session: &Session<'_>, mut controller: Controller, state: &Path) -> Res
     loop {
         let line = match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(line) => line.map_err(|e| Error::io("stdin", e))?,
-            Err(RecvTimeoutError::Timeout) => match interrupt::flag().load(Ordering::Relaxed) {
+            Err(RecvTimeoutError::Timeout) => match interrupt::requested() {
                 true => return Ok(ExitCode::from(130)),
                 false => continue,
             },

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regmix_study::{Unit, Watch};
+use regmix_data::{Monitor, Unit};
 
 use super::say;
+use crate::interrupt;
 
 /// How often a plain line is written.
 const PLAIN_EVERY: Duration = Duration::from_secs(15);
@@ -49,7 +50,7 @@ impl Display {
     }
 }
 
-impl Watch for Display {
+impl Monitor for Display {
     fn begin(&self, what: &str, total: u64, unit: Unit) {
         if self.quiet {
             return;
@@ -140,7 +141,7 @@ impl Watch for Display {
         ));
     }
 
-    fn say(&self, line: &str) {
+    fn message(&self, line: &str) {
         if self.quiet {
             return;
         }
@@ -154,6 +155,10 @@ impl Watch for Display {
         if !told {
             say(line);
         }
+    }
+
+    fn stop_requested(&self) -> bool {
+        interrupt::requested()
     }
 }
 

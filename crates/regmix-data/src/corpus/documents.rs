@@ -6,40 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::Compression;
-use super::lines::{Lines, not_utf8};
+use super::document::{Document, ReadOptions, not_utf8};
+use super::file_type::FileType;
+use super::lines::Lines;
 use super::parquet::Parquet;
 use crate::error::{Error, Result};
-
-/// How documents are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// The JSON field or parquet column that holds the text. Default `text`.
-    pub text_field: String,
-    /// The field that holds the domain's label, with dots into objects and
-    /// structs. Default none: documents have no label.
-    pub label_field: Option<String>,
-    /// The longest line or text file, in bytes. Default 64 MiB.
-    pub max_document_bytes: usize,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self {
-            text_field: "text".to_owned(),
-            label_field: None,
-            max_document_bytes: 64 << 20,
-        }
-    }
-}
-
-/// One document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// The text.
-    pub text: String,
-    /// The domain's label, if [`ReadOptions::label_field`] asks for it.
-    pub label: Option<String>,
-}
 
 /// The documents of one file, in order. After an error there are no more.
 ///
@@ -167,36 +138,5 @@ impl std::fmt::Debug for Documents {
         f.debug_struct("Documents")
             .field("path", &self.path)
             .finish_non_exhaustive()
-    }
-}
-
-/// How a file holds documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileType {
-    Lines,
-    Parquet,
-    Text,
-}
-
-impl FileType {
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
-        Self::split_name(name).map(|(_, this)| this)
-    }
-
-    /// A file name without its suffixes, and what they say.
-    pub(super) fn split_name(name: &str) -> Option<(&str, Self)> {
-        let bare = [".zst", ".zstd", ".gz"]
-            .iter()
-            .find_map(|s| name.strip_suffix(s))
-            .unwrap_or(name);
-        let (stem, extension) = bare.rsplit_once('.')?;
-        let this = match extension {
-            "jsonl" | "ndjson" | "json" => Self::Lines,
-            "parquet" => Self::Parquet,
-            "txt" => Self::Text,
-            _ => return None,
-        };
-        Some((stem, this))
     }
 }

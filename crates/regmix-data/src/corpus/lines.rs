@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::compression::Compression;
-use super::documents::{Document, ReadOptions};
+use super::document::{Document, ReadOptions, not_utf8};
 use crate::error::{Error, Result};
 
 /// The documents of a file with one JSON object per line.
@@ -81,15 +81,6 @@ impl Lines {
             }
         }
     }
-}
-
-/// The error for bytes that are not text.
-pub(super) fn not_utf8(err: &std::str::Utf8Error) -> Error {
-    Error::input(format!(
-        "not UTF-8 after byte {}, expected UTF-8 text",
-        err.valid_up_to()
-    ))
-    .help("convert the file to UTF-8, for example with `iconv`")
 }
 
 fn parse(line: &str, options: &ReadOptions) -> Result<Document> {

@@ -17,14 +17,16 @@
 //! told by a file's first bytes rather than by its name.
 
 mod compression;
+mod document;
 mod documents;
-mod layout;
+mod file_type;
 mod lines;
 mod parquet;
-mod sample;
+mod source;
 
 #[cfg(test)]
 mod tests;
 
-pub use documents::{Document, Documents, ReadOptions};
-pub use layout::{Layout, Source, SourceFile};
+pub use document::{Document, ReadOptions};
+pub use documents::Documents;
+pub use source::{Layout, Source, SourceFile};

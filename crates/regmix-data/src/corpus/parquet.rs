@@ -1,15 +1,13 @@
-//! Parquet files, read one row group at a time.
+//! The documents of parquet files, read one row group at a time.
 
-use std::fs::File;
 use std::path::Path;
 
 use polars::io::SerReader;
-use polars::io::parquet::read::ParquetReader;
-use polars::prelude::{Column, DataFrame, DataType, PolarsError, Series};
+use polars::prelude::{DataFrame, DataType, PolarsError, Series};
 
-use super::documents::{Document, ReadOptions};
+use super::document::{Document, ReadOptions};
 use crate::error::{Error, Result};
-use crate::table::{RunRow, RunRows};
+use crate::parquet::{damaged, missing, open, string};
 
 /// The documents of a parquet file.
 pub(super) struct Parquet {
@@ -24,7 +22,7 @@ pub(super) struct Parquet {
 
 impl Parquet {
     pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let mut reader = ParquetReader::new(open(path)?);
+        let mut reader = open(path)?;
         let schema = reader.schema().map_err(|e| damaged(path, &e))?;
         let label = options.label_field.as_deref();
         for field in std::iter::once(options.text_field.as_str()).chain(label) {
@@ -63,12 +61,12 @@ impl Parquet {
             }
         }
         let row = self.row + self.within;
-        let text = get(self.texts.as_ref(), self.within)
+        let text = string(self.texts.as_ref(), self.within)
             .ok_or_else(|| missing("no text", &options.text_field, path, row))?;
         let label = match &options.label_field {
             None => None,
             Some(field) => Some(
-                get(self.labels.as_ref(), self.within)
+                string(self.labels.as_ref(), self.within)
                     .ok_or_else(|| missing("no domain label", field, path, row))?,
             ),
         };
@@ -80,7 +78,7 @@ impl Parquet {
         let fields = std::iter::once(&options.text_field).chain(&options.label_field);
         let mut columns: Vec<String> = fields.map(|f| top(f).to_owned()).collect();
         columns.dedup();
-        let frame = ParquetReader::new(open(path)?)
+        let frame = open(path)?
             .with_columns(Some(columns))
             .with_slice(Some((self.row, rows)))
             .finish()
@@ -93,10 +91,6 @@ impl Parquet {
         };
         Ok(())
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|e| Error::io(path, e))
 }
 
 fn top(field: &str) -> &str {
@@ -128,82 +122,4 @@ fn column(frame: &DataFrame, field: &str, path: &Path) -> Result<Series> {
     ))
     .in_file(path)
     .field(field))
-}
-
-impl RunRows {
-    /// Reads a parquet file with the columns of a table: run identifiers
-    /// first, numbers after them. What is missing is NaN. Feature `corpus`.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is no parquet, has no rows or fewer than
-    /// two columns, a row has no identifier, or a further column holds no
-    /// numbers.
-    pub fn read_parquet(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let frame = (ParquetReader::new(open(path)?).finish()).map_err(|e| damaged(path, &e))?;
-        let bad = |problem: String| Error::input(problem).in_file(path);
-        let [key, columns @ ..] = frame.columns() else {
-            return Err(bad("no columns: expected runs and numbers".to_owned()));
-        };
-        if columns.is_empty() || frame.height() == 0 {
-            return Err(bad(format!(
-                "{} rows of {} columns: expected at least one row, and a column of numbers after \
-                 that of runs",
-                frame.height(),
-                columns.len() + 1
-            )));
-        }
-        let as_type = |column: &Column, dtype: &DataType| {
-            (column.as_materialized_series().cast(dtype)).map_err(|e| {
-                bad(format!("column `{}`: {e}", column.name())).field(column.name().as_str())
-            })
-        };
-        let runs = as_type(key, &DataType::String)?;
-        let mut numbers = Vec::with_capacity(columns.len());
-        for column in columns {
-            if !column.dtype().is_primitive_numeric() {
-                return Err(bad(format!(
-                    "the column holds {}, expected numbers",
-                    column.dtype()
-                ))
-                .field(column.name().as_str()));
-            }
-            numbers.push(as_type(column, &DataType::Float64)?);
-        }
-        let mut rows = Vec::with_capacity(frame.height());
-        for row in 0..frame.height() {
-            let run = get(Some(&runs), row)
-                .ok_or_else(|| missing("no run", key.name().as_str(), path, row))?;
-            let value = |column: &Series| column.f64().ok().and_then(|c| c.get(row));
-            rows.push(RunRow {
-                line: row as u64 + 1,
-                run,
-                values: (numbers.iter())
-                    .map(|c| value(c).unwrap_or(f64::NAN))
-                    .collect(),
-            });
-        }
-        Ok(Self {
-            key: key.name().to_string(),
-            columns: columns.iter().map(|c| c.name().to_string()).collect(),
-            rows,
-        })
-    }
-}
-
-fn get(column: Option<&Series>, row: usize) -> Option<String> {
-    column?.str().ok()?.get(row).map(str::to_owned)
-}
-
-fn missing(what: &str, field: &str, path: &Path, row: usize) -> Error {
-    Error::input(format!("{what} in row {}", row + 1))
-        .in_file(path)
-        .field(field)
-        .help("remove the row, or name the right column")
-}
-
-fn damaged(path: &Path, err: &PolarsError) -> Error {
-    Error::input(format!("not readable as parquet: {err}"))
-        .in_file(path)
-        .help("download or copy the file again")
 }

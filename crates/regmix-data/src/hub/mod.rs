@@ -18,7 +18,6 @@
 mod tests;
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
@@ -26,6 +25,7 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::monitor::Monitor;
 
 /// Where the hub is and where its files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,13 +224,13 @@ impl HubDataset {
     ///
     /// # Errors
     /// When no file matches, the hub cannot be reached, a file has another
-    /// size than the hub said, the disk refuses, or `cancel` is set (noticed
+    /// size than the hub said, the disk refuses, or `monitor` asks to stop (noticed
     /// between files).
     pub fn fetch(
         &self,
         prefixes: &[&str],
         watch: &mut dyn FnMut(&HubProgress),
-        cancel: &AtomicBool,
+        monitor: &dyn Monitor,
     ) -> Result<PathBuf> {
         let wanted: Vec<&HubFile> = self
             .files
@@ -239,7 +239,7 @@ impl HubDataset {
             .collect();
         let mut folder = None;
         for (done, file) in wanted.iter().enumerate() {
-            if cancel.load(Ordering::Relaxed) {
+            if monitor.stop_requested() {
                 return Err(
                     Error::new(ErrorKind::Interrupted, "interrupted while fetching")
                         .help("run the same command again: it goes on where it stopped"),

@@ -1,4 +1,9 @@
+use std::path::Path;
+
 use super::*;
+use crate::domain::DomainSet;
+use crate::error::Result;
+use crate::mixture::Mixture;
 use proptest::prelude::*;
 
 fn mixtures(text: &str) -> Result<MixtureTable> {
@@ -124,4 +129,38 @@ fn a_table_in_parts_is_the_table() {
     std::fs::write(&path, text + "r3,0.5,0.5\n").unwrap();
     let err = MixtureTable::read_parts(&path, 2, |_| Ok(())).unwrap_err();
     assert_eq!(err.line_number(), Some(12), "{err}");
+}
+
+#[test]
+fn records_come_back_and_errors_name_line_and_column() {
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Score {
+        target: String,
+        rows: usize,
+        #[serde(with = "records::number_or_empty")]
+        mae: f64,
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scores.csv");
+    let score = |target: &str, rows, mae| Score {
+        target: target.to_owned(),
+        rows,
+        mae,
+    };
+    let scores = [score("web, code", 8, 0.1), score("law", 9, f64::NAN)];
+    records::write_csv(&path, &scores).unwrap();
+    let text = "target,rows,mae\n\"web, code\",8,0.1\nlaw,9,\n";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let back: Vec<Score> = records::read_csv(&path).unwrap();
+    assert_eq!(back[0], scores[0]);
+    assert!(back[1].mae.is_nan());
+    std::fs::write(&path, "rows,target,mae\n1,web,2\n1,web,x\n").unwrap();
+    let err = records::read_csv::<Score>(&path).unwrap_err();
+    assert_eq!(
+        (err.line_number(), err.field_name()),
+        (Some(3), Some("mae"))
+    );
+    std::fs::write(&path, "target,mae\nweb,2\n").unwrap();
+    let err = records::read_csv::<Score>(&path).unwrap_err();
+    assert!(err.problem().contains("missing field `rows`"), "{err}");
 }

@@ -7,7 +7,7 @@ mod summary;
 mod tests;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::corpus::Source;
 use crate::error::{Error, ErrorKind, Result};
+use crate::monitor::Monitor;
 use crate::shard::Split;
 use crate::token_corpus::CorpusWriter;
 use crate::tokenizer::Tokenizer;
@@ -54,12 +55,12 @@ impl Default for TokenizeOptions {
 /// one that was cut off for validation, among the domains whose validation is
 /// cut off. Nothing appears under its final name before all is done.
 ///
-/// `watch` is told of progress after every few megabytes. Setting `cancel`
-/// stops at the next such point.
+/// `watch` is told of progress after every few megabytes. A stop that
+/// `monitor` asks for takes effect at the next such point.
 ///
 /// # Errors
 /// When a document cannot be read, a domain has no training or no validation
-/// document, the disk refuses, or `cancel` was set
+/// document, the disk refuses, or `monitor` asked to stop
 /// ([`ErrorKind::Interrupted`]).
 pub fn tokenize(
     source: &Source,
@@ -67,7 +68,7 @@ pub fn tokenize(
     folder: impl AsRef<Path>,
     options: &TokenizeOptions,
     watch: &mut dyn FnMut(&Progress),
-    cancel: &AtomicBool,
+    monitor: &dyn Monitor,
 ) -> Result<Summary> {
     if !(options.valid_share > 0.0 && options.valid_share < 1.0) {
         return Err(Error::input(format!(
@@ -97,7 +98,7 @@ pub fn tokenize(
         let reading = scope.spawn(move || reader.run(&send));
         let mut last = Instant::now();
         for batch in batches {
-            if cancel.load(Ordering::Relaxed) {
+            if monitor.stop_requested() {
                 return Err(
                     Error::new(ErrorKind::Interrupted, "interrupted while tokenizing")
                         .help("nothing was written; run the same command again"),

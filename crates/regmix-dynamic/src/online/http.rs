@@ -14,10 +14,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use super::Controller;
 use super::protocol::{MAX_LINE, answer};
@@ -98,14 +97,14 @@ impl Server {
             .map_err(|e| Error::failed(e.to_string()))
     }
 
-    /// Answers requests until `stop` is set; hands the controller back. What a
+    /// Answers requests until `monitor` asks to stop; hands the controller back. What a
     /// client does wrong ends its own connection only.
     ///
     /// # Errors
     /// When the system takes the address away.
-    pub fn serve(mut self, stop: &AtomicBool) -> Result<Controller> {
+    pub fn serve(mut self, monitor: &dyn Monitor) -> Result<Controller> {
         self.controller.prepare()?;
-        while !stop.load(Ordering::Relaxed) {
+        while !monitor.stop_requested() {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     // A client that went away gets no answer.
@@ -282,6 +281,7 @@ mod tests {
     use crate::config::Config;
     use crate::online::tests::controller;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn ask(port: u16, request: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -306,7 +306,7 @@ mod tests {
         let port = server.port().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
-        let thread = std::thread::spawn(move || server.serve(&seen).unwrap());
+        let thread = std::thread::spawn(move || server.serve(&*seen).unwrap());
         talk(port);
         stop.store(true, Ordering::Relaxed);
         thread.join().unwrap()

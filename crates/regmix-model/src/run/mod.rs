@@ -16,9 +16,8 @@ mod validation;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, artefact};
+use regmix_data::{Error, ErrorKind, Mixture, Monitor, Result, TokenCorpus, artefact};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
@@ -234,17 +233,15 @@ pub struct Progress {
 /// How a caller watches and stops a run.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
-    /// When it becomes true, the run saves a checkpoint and stops.
-    pub cancel: &'a AtomicBool,
+    /// When it asks to stop, the run saves a checkpoint and stops.
+    pub cancel: &'a dyn Monitor,
     /// Called after every step, from the run's thread.
     pub progress: &'a (dyn Fn(&RunSpec, Progress) + Sync),
 }
 
 impl std::fmt::Debug for Control<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control")
-            .field("cancel", &self.cancel)
-            .finish_non_exhaustive()
+        f.debug_struct("Control").finish_non_exhaustive()
     }
 }
 
@@ -255,7 +252,7 @@ impl std::fmt::Debug for Control<'_> {
 /// - `Input`: the configuration is out of range, the tokenizer's vocabulary is
 ///   larger than the model's, a domain is too small for one sequence.
 /// - `Stale`: the folder holds another configuration.
-/// - `Interrupted`: `control.cancel` was set; a checkpoint is saved.
+/// - `Interrupted`: `control.cancel` asked to stop; a checkpoint is saved.
 /// - `Io`: the folder cannot be written, or another process trains this run.
 /// - `Device`: the device does not have the run's precision.
 /// - `Failed`: the device failed. The last checkpoint is there, and the run can

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use regmix_data::{Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, artefact};
@@ -117,7 +116,7 @@ impl<'a> Session<'a> {
         let started = Instant::now();
         let (mut train_seconds, mut eval_seconds) = (0.0, 0.0);
         while self.step < t.steps {
-            if control.cancel.load(Ordering::Relaxed) {
+            if control.cancel.stop_requested() {
                 self.save()?;
                 return Err(Error::new(
                     ErrorKind::Interrupted,

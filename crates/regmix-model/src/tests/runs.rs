@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use rand_distr::Distribution;
 use regmix_data::manifest::TokenizerEntry;
 use regmix_data::shard::Split;
-use regmix_data::{CorpusWriter, DomainSet, ErrorKind, Mixture, Result, TokenCorpus, random};
+use regmix_data::{
+    CorpusWriter, DomainSet, ErrorKind, Mixture, Monitor, Result, TokenCorpus, random,
+};
 
 use super::{cpu, tiny};
 use crate::fleet::{Job, train_all};
@@ -71,7 +73,7 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
 
 fn quiet(_: &RunSpec, _: Progress) {}
 
-pub(super) fn control(cancel: &AtomicBool) -> Control<'_> {
+pub(super) fn control(cancel: &dyn Monitor) -> Control<'_> {
     Control {
         cancel,
         progress: &quiet,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{DomainSet, Mixture, Result};
 
 use crate::fit::Fit;
+use crate::regressor::model::Model;
 
 /// The change of every target per unit of weight moved to a domain.
 ///

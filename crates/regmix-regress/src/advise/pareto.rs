@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use regmix_data::table::records;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::advise::recommend::options::{Method, RecommendOptions};
@@ -47,13 +48,7 @@ pub struct Front {
 impl Front {
     /// The front as CSV: `weight`, both objectives with the ends of their
     /// 90 % intervals, and the weight of every domain; a row per mixture.
-    ///
-    /// # Errors
-    /// When the text cannot be made.
-    pub fn to_csv(&self) -> Result<String> {
-        let failed =
-            |e: &dyn std::fmt::Display| Error::failed(format!("cannot be written as CSV: {e}"));
-        let mut writer = csv::Writer::from_writer(Vec::new());
+    pub fn to_csv(&self) -> String {
         let mut header = vec!["weight".to_owned()];
         for objective in [&self.a, &self.b] {
             header.extend(["", "_low", "_high"].map(|end| format!("{objective}{end}")));
@@ -61,18 +56,15 @@ impl Front {
         if let Some(point) = self.points.first() {
             header.extend(point.mixture.domains().names().map(str::to_owned));
         }
-        writer.write_record(&header).map_err(|e| failed(&e))?;
-        for point in &self.points {
+        let rows = self.points.iter().map(|point| {
             let mut row = vec![point.weight];
             for e in [&point.a, &point.b] {
                 row.extend([e.mean, e.low, e.high]);
             }
             row.extend(point.mixture.weights());
-            let row: Vec<String> = row.iter().map(f64::to_string).collect();
-            writer.write_record(&row).map_err(|e| failed(&e))?;
-        }
-        let bytes = writer.into_inner().map_err(|e| failed(&e))?;
-        String::from_utf8(bytes).map_err(|e| failed(&e))
+            row.into_iter().map(|x| x.to_string())
+        });
+        records::render(header, rows)
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Mixture, Result};
 
 use crate::advise::reach::Reach;
+use crate::advise::reach::neighbour_distances;
 use crate::advise::scorer::Scorer;
 use crate::fit::Fit;
 use crate::metrics::quantile;

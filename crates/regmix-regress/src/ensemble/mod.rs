@@ -5,11 +5,11 @@ pub(crate) mod stacking;
 use regmix_data::{Error, Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
-use crate::ensemble::stacking::stacking;
 use crate::prediction::Prediction;
 use crate::regressor::block::Block;
 use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;
+use crate::regressor::model::ensemble::EnsembleModel;
 use crate::samples::Samples;
 
 /// Fits several regressors to the same samples and averages them
@@ -142,7 +142,7 @@ impl Ensemble {
     ) -> Result<Vec<f64>> {
         match given(members) {
             Some(weights) => Ok(weights),
-            None => stack::final_weights(measured, &results(members)),
+            None => stacking::final_weights(measured, &results(members)),
         }
     }
 
@@ -151,7 +151,7 @@ impl Ensemble {
         measured: &[f64],
         members: &[Usable<'_, &CrossValidation>],
     ) -> Result<CrossValidation> {
-        stack::combine(given(members).as_deref(), measured, &results(members))
+        stacking::combine(given(members).as_deref(), measured, &results(members))
     }
 }
 
@@ -190,7 +190,7 @@ impl Regressor for Ensemble {
         let judged = self.usable(|m| cross_validate_beside(m, samples, None, &inner, monitor))?;
         monitor.check()?;
         let members: Vec<&CrossValidation> = judged.iter().map(|m| &m.result).collect();
-        let weights = stack::final_weights(samples.values(), &members)?;
+        let weights = stacking::final_weights(samples.values(), &members)?;
         let models = (judged.iter().zip(weights))
             .map(|(m, weight)| Ok((weight, m.member.fit_monitored(samples, seed, monitor)?)))
             .collect::<Result<Vec<_>>>()?;
@@ -206,7 +206,7 @@ impl Regressor for Ensemble {
         monitor: &dyn Monitor,
     ) -> Result<Model> {
         match previous {
-            Model::Ensemble(ensemble) if ensemble.members.len() == self.members.len() => {
+            Model::Ensemble(ensemble) if ensemble.members().count() == self.members.len() => {
                 let models = (self.members.iter().zip(ensemble.members()))
                     .map(|(m, (weight, model))| {
                         Ok((weight, m.refit(samples, seed, model, monitor)?))

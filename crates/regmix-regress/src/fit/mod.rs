@@ -10,12 +10,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::{read_json, write_atomic, write_json};
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::artefact::{read_json, write_json};
+use regmix_data::table::{MixtureTable, Observations, ValueTable, records};
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::fit::options::FitOptions;
-use crate::judge::league::{League, from_csv, to_csv};
+use crate::judge::league::League;
 use crate::prediction::Prediction;
 use crate::regressor::model::{Model, score};
 use crate::samples::Samples;
@@ -203,10 +203,7 @@ impl Fit {
             .mixtures
             .write_csv(dir.join("mixtures.csv"))?;
         self.observations.values.write_csv(dir.join("values.csv"))?;
-        write_atomic(
-            dir.join("predictions.csv"),
-            to_csv(&self.predictions)?.as_bytes(),
-        )?;
+        records::write_csv(dir.join("predictions.csv"), &self.predictions)?;
         self.league.write_csv(dir.join("league.csv"))?;
         write_json(dir.join("fit.json"), &self.saved)
     }
@@ -252,7 +249,7 @@ impl Fit {
         }
         Ok(Self {
             league: League::read_csv(dir.join("league.csv"))?,
-            predictions: from_csv(&dir.join("predictions.csv"))?,
+            predictions: records::read_csv(dir.join("predictions.csv"))?,
             observations: Observations::join(mixtures.reordered(&saved.domains)?, values)?,
             saved,
         })

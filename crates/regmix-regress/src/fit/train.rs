@@ -315,7 +315,7 @@ fn fit_target(
     Ok(TargetFit {
         target: (*target).to_owned(),
         regressor,
-        model: model.map_err(|e| e.field(target))?,
+        model: model.map_err(|e| e.field(*target))?,
         rows: all.len(),
         earlier: all.len() - samples.len(),
         mae_without_earlier: without,

@@ -8,6 +8,8 @@ use regmix_data::{Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::ensemble::Ensemble;
+use crate::registry::Known;
+use crate::registry::known;
 use crate::registry::regressor;
 use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::write_atomic;
-use regmix_data::{Error, Result};
+use regmix_data::Result;
+use regmix_data::table::records::{self, number_or_empty};
 
 use crate::cross_validation::CrossValidation;
 use crate::metrics::{
     coverage90, mae, mean, mse, r2, sd_rank, spearman, top1_optimism, top1_regret,
 };
+use crate::prediction::Prediction;
 
 /// The row of the automatic choice: for every fold the regressor that was
 /// best on the other folds.
@@ -28,30 +29,30 @@ pub struct Entry {
     /// Rows with a measurement.
     pub rows: usize,
     /// Spearman's rank correlation, in `[-1, 1]`.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub spearman: f64,
     /// Mean absolute error, unit of the target.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mae: f64,
     /// Mean squared error, squared unit of the target.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mse: f64,
     /// Coefficient of determination, at most 1.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub r2: f64,
     /// Measured value at the best prediction minus the best measured value.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub regret: f64,
     /// Measured minus predicted value at the row with the best prediction:
     /// how much the model flatters what it would pick. 0 is right.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub optimism: f64,
     /// Share of measurements inside their 90 % interval; 0.9 is right.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub coverage90: f64,
     /// Rank correlation of the standard deviation with the absolute error:
     /// whether the model knows where it is wrong.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub sd_rank: f64,
     /// Mean seconds of one fit, on one thread.
     pub fit_seconds: f64,
@@ -65,7 +66,7 @@ impl Entry {
     /// Scores out-of-fold predictions against measurements.
     pub fn new(regressor: &str, target: &str, measured: &[f64], cv: &CrossValidation) -> Self {
         let average = |metric: &dyn Fn(&[f64]) -> f64| {
-            let one = |repeat: &Vec<crate::Prediction>| {
+            let one = |repeat: &Vec<Prediction>| {
                 metric(&repeat.iter().map(|p| p.mean).collect::<Vec<_>>())
             };
             mean(&cv.predictions.iter().map(one).collect::<Vec<_>>())
@@ -144,7 +145,7 @@ impl League {
 
     /// The table as CSV text.
     pub fn to_csv(&self) -> Result<String> {
-        to_csv(&self.entries)
+        records::to_csv(&self.entries)
     }
 
     /// Writes [`League::to_csv`] to a file, atomically.
@@ -152,7 +153,7 @@ impl League {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomic(path, self.to_csv()?.as_bytes())
+        records::write_csv(path, &self.entries)
     }
 
     /// Reads a table back.
@@ -160,48 +161,6 @@ impl League {
     /// # Errors
     /// When the file cannot be read or is no league table.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self::new(from_csv(path.as_ref())?))
-    }
-}
-
-/// Records as CSV text with a header.
-pub(crate) fn to_csv<T: Serialize>(records: &[T]) -> Result<String> {
-    let failed =
-        |e: &dyn std::fmt::Display| Error::failed(format!("cannot be written as CSV: {e}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for record in records {
-        writer.serialize(record).map_err(|e| failed(&e))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| failed(&e))?;
-    String::from_utf8(bytes).map_err(|e| failed(&e))
-}
-
-/// Records of a CSV file with a header.
-pub(crate) fn from_csv<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let mut reader = csv::Reader::from_reader(text.as_slice());
-    reader
-        .deserialize()
-        .map(|record| {
-            record.map_err(|e: csv::Error| {
-                let line = e.position().map_or(1, csv::Position::line);
-                Error::input(format!("not the expected CSV: {e}"))
-                    .in_file(path)
-                    .line(line)
-            })
-        })
-        .collect()
-}
-
-/// Numbers that may be missing: an empty field instead of NaN.
-pub(crate) mod maybe {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        x.is_finite().then_some(*x).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(d)?.unwrap_or(f64::NAN))
+        Ok(Self::new(records::read_csv(path)?))
     }
 }

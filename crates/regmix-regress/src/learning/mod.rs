@@ -10,12 +10,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::write_atomic;
+use regmix_data::table::records::{self, number_or_empty};
 use regmix_data::{Error, Monitor, Result, Silent};
 
 use crate::fit::Fit;
 use crate::judge::auto::Auto;
-use crate::judge::league::{AUTO, from_csv, maybe, to_csv};
+use crate::judge::league::AUTO;
 use crate::registry::regressor;
 use crate::regressor::interface::Regressor;
 
@@ -87,17 +87,17 @@ pub struct LearningPoint {
     /// How many subsets of so many runs were fitted; 0 where extrapolated.
     pub subsets: usize,
     /// Spearman's rank correlation on runs that were not fitted.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub spearman: f64,
     /// Its standard deviation over subsets; where extrapolated, the standard
     /// error of the extrapolation.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub spearman_sd: f64,
     /// Mean absolute error on runs that were not fitted, unit of the target.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mae: f64,
     /// As `spearman_sd`.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mae_sd: f64,
 }
 
@@ -161,7 +161,7 @@ impl LearningCurve {
     /// # Errors
     /// When a name cannot be written.
     pub fn to_csv(&self) -> Result<String> {
-        to_csv(&self.points)
+        records::to_csv(&self.points)
     }
 
     /// Writes [`LearningCurve::to_csv`] to a file, atomically: `learning.csv`
@@ -170,7 +170,7 @@ impl LearningCurve {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomic(path, self.to_csv()?.as_bytes())
+        records::write_csv(path, &self.points)
     }
 
     /// Reads the points of a table back; notes are not kept in it.
@@ -179,7 +179,7 @@ impl LearningCurve {
     /// When the file cannot be read or is no such table.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self {
-            points: from_csv(path.as_ref())?,
+            points: records::read_csv(path)?,
             notes: Vec::new(),
         })
     }

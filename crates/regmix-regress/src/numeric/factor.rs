@@ -64,7 +64,8 @@ impl Factor {
     /// factor is; `None` where that is not positive or not finite. Cost O(d³).
     pub fn of_lower(mut lower: Vec<f64>, penalty: f64) -> Option<Self> {
         let l = &mut lower;
-        for i in (0..).take_while(|&i| start(i) < l.len()) {
+        let d = (0..).take_while(|&i| start(i) < l.len()).count();
+        for i in 0..d {
             for j in 0..=i {
                 let (a, b) = (start(i), start(j));
                 let sum = l[a + j] - dot(&l[a..a + j], &l[b..b + j]);

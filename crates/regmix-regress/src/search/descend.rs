@@ -5,6 +5,8 @@ use rayon::prelude::*;
 use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 
 use crate::constraints::Constraints;
+use crate::search::options::DescendOptions;
+use crate::search::options::Termination;
 use crate::search::surface::Surface;
 use crate::search::walk::Walk;
 

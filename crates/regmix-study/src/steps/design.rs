@@ -33,7 +33,7 @@ impl Study {
             return MixtureTable::read_csv(path);
         }
         let drawn = self.draw(&corpus)?;
-        cx.watch.say(&format!(
+        cx.monitor.message(&format!(
             "drew {} mixtures ({} candidates, {} usable)",
             drawn.mixtures.len(),
             drawn.tried,
@@ -44,8 +44,8 @@ impl Study {
         if path.exists() && runs.exists() {
             // The old runs belong to the old design.
             let moved = set_aside(&runs)?;
-            cx.watch
-                .say(&format!("the old runs are kept in {}", moved.display()));
+            cx.monitor
+                .message(&format!("the old runs are kept in {}", moved.display()));
         }
         self.draw_switches(&table)?;
         table.write_csv(&path)?;

@@ -1,14 +1,13 @@
 //! Fitting losses to mixtures.
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{Error, Result, TokenCorpus};
+use regmix_data::{Error, Monitor, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
 use regmix_regress::{Earlier, Fit, FitOptions, LearningCurve, LearningOptions};
 
 use crate::config::EarlierSection;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study, natural_mixture};
-use crate::watch::{Watch, counted};
 
 /// [`Fit::train`], with its progress shown.
 ///
@@ -17,25 +16,21 @@ use crate::watch::{Watch, counted};
 pub fn fit_watched(
     observations: &Observations,
     options: &FitOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Fit> {
-    counted(watch, "judging", |told| {
-        Fit::train_watched(observations, options, told)
-    })
+    Fit::train_monitored(observations, options, monitor)
 }
 
-/// [`Fit::learning_curve`], with its progress shown.
+/// [`regmix_regress::learning_curve`], with its progress shown.
 ///
 /// # Errors
-/// As [`Fit::learning_curve`].
+/// As [`regmix_regress::learning_curve`].
 pub fn learning_watched(
     fit: &Fit,
     options: &LearningOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<LearningCurve> {
-    counted(watch, "learning curve", |told| {
-        regmix_regress::learning_curve(&fit, options, told)
-    })
+    regmix_regress::learning_curve_monitored(fit, options, monitor)
 }
 
 /// Reads runs from before the domains changed, writes them over the domains
@@ -47,7 +42,7 @@ pub fn learning_watched(
 pub fn earlier_runs(
     section: &EarlierSection,
     new: &Observations,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Observations> {
     let old = Observations::join(
         MixtureTable::read_csv(&section.mixtures)?,
@@ -66,7 +61,7 @@ pub fn earlier_runs(
         })
     })?;
     let runs = found.observations.mixtures.len();
-    watch.say(&format!(
+    monitor.message(&format!(
         "{runs} earlier runs are fitted with them, and never judged"
     ));
     let tell = |names: &[String], what: &str| {
@@ -77,7 +72,7 @@ pub fn earlier_runs(
                 more => format!(" and {more} more"),
             };
             let names = names[..names.len().min(SHOWN)].join(", ");
-            watch.say(&format!("{what}: {names}{more}"));
+            monitor.message(&format!("{what}: {names}{more}"));
         }
     };
     tell(&found.new_domains, "domains that are new since then");
@@ -108,7 +103,7 @@ impl Study {
             .is_fresh(&self.path("design/mixtures.csv"), "design", false)?;
         let trajectories = self.collect_trajectories()?;
         if trajectories.len() < all.len() {
-            cx.watch.say(&format!(
+            cx.monitor.message(&format!(
                 "{} of {} proxies are finished; the fit uses those",
                 trajectories.len(),
                 all.len()
@@ -116,7 +111,7 @@ impl Study {
         }
         let (mixtures, losses) = self.static_runs(&all, &trajectories)?;
         if mixtures.len() < trajectories.len() {
-            cx.watch.say(&format!(
+            cx.monitor.message(&format!(
                 "{} of them change mixture in mid-run and are left to `regmix schedule`",
                 trajectories.len() - mixtures.len(),
             ));
@@ -127,10 +122,11 @@ impl Study {
         if stamp.is_fresh(&folder.join("fit.json"), "fit", cx.redo)? {
             return Fit::load(folder);
         }
-        cx.watch.say(&format!("fitting {} runs", mixtures.len()));
+        cx.monitor
+            .message(&format!("fitting {} runs", mixtures.len()));
         let observations = Observations::join(mixtures, losses)?;
         let earlier = (self.earlier_section())
-            .map(|section| earlier_runs(&section, &observations, cx.watch))
+            .map(|section| earlier_runs(&section, &observations, cx.monitor))
             .transpose()?;
         let options = FitOptions {
             earlier,
@@ -141,7 +137,7 @@ impl Study {
             natural: Some(natural_mixture(corpus.manifest())?),
             ..FitOptions::default()
         };
-        let fit = fit_watched(&observations, &options, cx.watch)?;
+        let fit = fit_watched(&observations, &options, cx.monitor)?;
         fit.save(&folder)?;
         stamp.write()?;
         Ok(fit)
@@ -226,7 +222,7 @@ impl Study {
             seed: self.config().study.seed,
             ..LearningOptions::default()
         };
-        let curve = learning_watched(&fit, &options, cx.watch)?;
+        let curve = learning_watched(&fit, &options, cx.monitor)?;
         curve.write_csv(path)?;
         Ok(curve)
     }

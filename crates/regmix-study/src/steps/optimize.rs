@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
-use regmix_data::{Error, Result, TokenCorpus};
-use regmix_regress::{Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation, Scorer};
+use regmix_data::{Error, Monitor, Result, TokenCorpus};
+use regmix_regress::{
+    Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation, Scorer,
+};
 
 use crate::config::{ConstraintSection, ObjectiveFile};
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
-use crate::watch::{Watch, counted};
 
 impl Study {
     /// Searches the best mixture under the constraints, into `mixture.json`;
@@ -27,7 +28,7 @@ impl Study {
         if stamp.is_fresh(&path, "optimize", cx.redo)? {
             return Recommendation::load(path);
         }
-        cx.watch.say("searching the mixture");
+        cx.monitor.message("searching the mixture");
         let options = RecommendOptions {
             objective: config.objective.objective()?,
             budget: Some(budget(
@@ -49,7 +50,7 @@ impl Study {
                 "objective",
             )
         })?;
-        let found = optimize_with(&fit, &config.constraints, options, cx.watch)
+        let found = optimize_with(&fit, &config.constraints, options, cx.monitor)
             .map_err(|e| self.place_bound(e))?;
         found.save(&path)?;
         stamp.write()?;
@@ -124,32 +125,30 @@ pub fn optimize_file(
     fit: &Fit,
     file: &ObjectiveFile,
     options: RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
     let mut options = limited_by_file(fit, file, options)?;
     options.objective = file.objective()?;
-    recommend_watched(fit, &options, watch)
+    recommend_watched(fit, &options, monitor)
 }
 
-/// [`Fit::recommend`], with the progress of its refits shown.
+/// [`regmix_regress::recommend`], with the progress of its refits shown.
 ///
 /// # Errors
-/// As [`Fit::recommend`].
+/// As [`regmix_regress::recommend`].
 pub fn recommend_watched(
     fit: &Fit,
     options: &RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    counted(watch, "refitting", |told| {
-        fit.recommend_watched(options, told)
-    })
+    regmix_regress::recommend_monitored(fit, options, monitor)
 }
 
 /// The front of two objectives, under the limits and penalties of an objective
 /// file if there is one; the file's own objective is not used.
 ///
 /// # Errors
-/// As [`Fit::pareto`] and [`optimize_file`].
+/// As [`regmix_regress::pareto`] and [`optimize_file`].
 pub fn pareto(
     fit: &Fit,
     [a, b]: [&Objective; 2],
@@ -161,7 +160,7 @@ pub fn pareto(
         Some(file) => limited_by_file(fit, file, options)?,
         None => options,
     };
-    regmix_regress::pareto(&fit, a, b, points, &options)
+    regmix_regress::pareto(fit, a, b, points, &options)
 }
 
 /// Adds the limits and penalties of an objective file.
@@ -208,9 +207,9 @@ pub fn optimize_with(
     fit: &Fit,
     section: &ConstraintSection,
     options: RecommendOptions,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    recommend_watched(fit, &limited(fit, section, options)?, watch)
+    recommend_watched(fit, &limited(fit, section, options)?, monitor)
 }
 
 /// Adds a section's floors, caps and groups.

@@ -5,10 +5,8 @@ use std::path::Path;
 
 use regmix_data::artefact::write_atomic_with;
 use regmix_data::table::{MixtureTable, ValueTable};
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result, Unit};
 use regmix_regress::Fit;
-
-use crate::watch::{Unit, Watch};
 
 /// Mixtures that are predicted together.
 const PART: usize = 8192;
@@ -28,12 +26,12 @@ pub fn predict_file(
     mixtures: &Path,
     out: &Path,
     means_only: bool,
-    watch: &dyn Watch,
+    monitor: &dyn Monitor,
 ) -> Result<usize> {
     let named = |e: Error| e.in_file_if_none(mixtures);
     let check = |part: MixtureTable| part.reordered(fit.domains()).map(drop).map_err(named);
     let rows = MixtureTable::read_parts(mixtures, PART, check)?;
-    watch.begin("predicting", rows as u64, Unit::Items);
+    monitor.begin("predicting", rows as u64, Unit::Items);
     let written = write_atomic_with(out, |writer| {
         let mut first = true;
         MixtureTable::read_parts(mixtures, PART, |part| {
@@ -49,11 +47,11 @@ pub fn predict_file(
             writer
                 .write_all(text.as_bytes())
                 .map_err(|e| Error::io(out, e))?;
-            watch.advance(part.len() as u64);
+            monitor.advance(part.len() as u64);
             Ok(())
         })
     });
-    watch.end();
+    monitor.end();
     written
 }
 

@@ -1,9 +1,9 @@
 //! Training the proxies, and collecting their losses.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use regmix_data::{Error, ErrorKind, Mixture, Result, TokenCorpus, ValidationSet};
+use regmix_data::{Error, ErrorKind, Mixture, Monitor, Result, TokenCorpus, Unit, ValidationSet};
 use regmix_dynamic::{Point, Trajectories};
 use regmix_model::{
     Calibration, Control, Device, Job, MixtureChange, Progress, RunSpec, RunStatus,
@@ -13,7 +13,6 @@ use regmix_model::{
 use crate::config::RunSection;
 use crate::stamp::set_aside;
 use crate::study::{Context, Study};
-use crate::watch::{Unit, Watch};
 
 impl Study {
     /// Trains every proxy of the design that is not finished, `parallel` at a
@@ -52,13 +51,13 @@ impl Study {
             self.set_aside_stale(&jobs, cx)?;
         }
         let proxy = self.config().proxy.model(corpus.vocab_size())?;
-        cx.watch.say(&format!(
+        cx.monitor.message(&format!(
             "{}: {}",
             self.config().proxy.preset,
             proxy.parameters()
         ));
         let statuses = run_jobs("train proxies", &jobs, &corpus, device, parallel, cx)?;
-        report_failures(&jobs, &statuses, cx.watch);
+        report_failures(&jobs, &statuses, cx.monitor);
         self.train_second(&mixtures, &corpus, device, parallel, cx)?;
         self.collect_trajectories()
     }
@@ -108,7 +107,7 @@ impl Study {
             }
         }
         if moved > 0 {
-            cx.watch.say(&format!(
+            cx.monitor.message(&format!(
                 "{moved} runs of another configuration are kept beside the new ones, as *.old-*"
             ));
         }
@@ -207,7 +206,7 @@ pub(crate) fn run_jobs(
     }
     if open == 0 {
         // Still goes through every run: a changed configuration must be said.
-        return train_all(jobs, corpus, device, 1, quiet(cx.cancel));
+        return train_all(jobs, corpus, device, 1, quiet(cx.monitor));
     }
     let parallel = match parallel {
         0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
@@ -217,13 +216,13 @@ pub(crate) fn run_jobs(
     if device.is_cpu() {
         let at_once = parallel.min(open);
         let each = memory_per_run(jobs).div_ceil(1 << 20);
-        cx.watch.say(&format!(
+        cx.monitor.message(&format!(
             "{at_once} at a time, {each} MiB each, {} MiB in all",
             at_once as u64 * each
         ));
     }
     let total: u64 = jobs.iter().map(|j| j.spec.tokens()).sum();
-    cx.watch.begin(what, total, Unit::Tokens);
+    cx.monitor.begin(what, total, Unit::Tokens);
     let done = AtomicU64::new(0);
     let finished = AtomicU64::new(0);
     for job in jobs {
@@ -235,25 +234,25 @@ pub(crate) fn run_jobs(
             finished.fetch_add(1, Ordering::Relaxed);
         }
     }
-    cx.watch.at(done.load(Ordering::Relaxed));
+    cx.monitor.at(done.load(Ordering::Relaxed));
     let progress = |_: &RunSpec, p: Progress| {
-        cx.watch.advance(p.tokens);
+        cx.monitor.advance(p.tokens);
         if p.step == p.steps {
             let n = 1 + finished.fetch_add(1, Ordering::Relaxed);
-            cx.watch.note(&format!("{n}/{} runs", jobs.len()));
+            cx.monitor.note(&format!("{n}/{} runs", jobs.len()));
         }
     };
-    cx.watch.note(&format!(
+    cx.monitor.note(&format!(
         "{}/{} runs",
         finished.load(Ordering::Relaxed),
         jobs.len()
     ));
     let control = Control {
-        cancel: cx.cancel,
+        cancel: cx.monitor,
         progress: &progress,
     };
     let result = train_all(jobs, corpus, device, parallel, control);
-    cx.watch.end();
+    cx.monitor.end();
     result.map_err(|e| match e.kind() {
         ErrorKind::Interrupted => crate::study::interrupted(),
         _ => e,
@@ -262,12 +261,12 @@ pub(crate) fn run_jobs(
 
 /// How many models a GPU trains at once, by measurement.
 fn calibrated(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Result<usize> {
-    cx.watch.say(&format!(
+    cx.monitor.message(&format!(
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",
         device.spec()
     ));
     let found =
-        Calibration::measure(device, jobs, open, cx.cancel).map_err(|e| match e.kind() {
+        Calibration::measure(device, jobs, open, cx.monitor).map_err(|e| match e.kind() {
             ErrorKind::Interrupted => crate::study::interrupted(),
             _ => e,
         })?;
@@ -275,18 +274,18 @@ fn calibrated(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Re
     let speeds: Vec<String> = speeds
         .map(|(n, speed)| format!("{n}: {speed:.0}"))
         .collect();
-    cx.watch.say(&format!(
+    cx.monitor.message(&format!(
         "{} at a time; tokens/s by models at once: {}",
         found.best(),
         speeds.join(", ")
     ));
     if let Some(why) = &found.refused {
-        cx.watch.say(&format!("more do not fit: {why}"));
+        cx.monitor.message(&format!("more do not fit: {why}"));
     }
     Ok(found.best())
 }
 
-fn quiet(cancel: &AtomicBool) -> Control<'_> {
+fn quiet(cancel: &dyn Monitor) -> Control<'_> {
     fn nothing(_: &RunSpec, _: Progress) {}
     Control {
         cancel,
@@ -294,16 +293,16 @@ fn quiet(cancel: &AtomicBool) -> Control<'_> {
     }
 }
 
-pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], watch: &dyn Watch) {
+pub(crate) fn report_failures(jobs: &[Job], statuses: &[RunStatus], monitor: &dyn Monitor) {
     for (job, status) in jobs.iter().zip(statuses) {
         match status {
-            RunStatus::Failed(reason) => watch.say(&format!(
+            RunStatus::Failed(reason) => monitor.message(&format!(
                 "run {} failed and is left out: {reason}",
                 job.spec.run
             )),
             RunStatus::Done(summary) => {
                 if let Some(fallback) = &summary.fallback {
-                    watch.say(&format!(
+                    monitor.message(&format!(
                         "run {} was trained in f32 from step {} on: {}",
                         job.spec.run, fallback.step, fallback.reason
                     ));

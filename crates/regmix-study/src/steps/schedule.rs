@@ -60,10 +60,12 @@ impl Study {
             match Controller::load(self.path("controller.json")) {
                 Ok(_) => return Ok(schedule),
                 // From the same inputs the same schedule comes.
-                Err(e) => cx.watch.say(&format!("the controller is made again: {e}")),
+                Err(e) => cx
+                    .monitor
+                    .message(&format!("the controller is made again: {e}")),
             }
         }
-        cx.watch.say(&format!(
+        cx.monitor.message(&format!(
             "planning a schedule from {} trajectories",
             trajectories.len()
         ));

@@ -61,13 +61,13 @@ impl Study {
             self.set_aside_stale(&jobs, cx)?;
         }
         let model = section.model.model(corpus.vocab_size())?;
-        cx.watch.say(&format!(
+        cx.monitor.message(&format!(
             "second size, {}: {}",
             section.model.preset,
             model.parameters()
         ));
         let statuses = run_jobs("train second size", &jobs, corpus, device, parallel, cx)?;
-        report_failures(&jobs, &statuses, cx.watch);
+        report_failures(&jobs, &statuses, cx.monitor);
         Ok(())
     }
 

@@ -117,9 +117,10 @@ impl Study {
             self.set_aside_stale(&jobs, cx)?;
         }
         let parameters = section.model(corpus.vocab_size())?.parameters();
-        cx.watch.say(&format!("{}: {parameters}", section.preset));
+        cx.monitor
+            .message(&format!("{}: {parameters}", section.preset));
         let statuses = run_jobs("train targets", &jobs, &corpus, device, parallel, cx)?;
-        report_failures(&jobs, &statuses, cx.watch);
+        report_failures(&jobs, &statuses, cx.monitor);
         let mut runs = Vec::new();
         for ((job, (arm, seed)), status) in jobs.iter().zip(labels).zip(&statuses) {
             if let RunStatus::Done(summary) = status {

@@ -1,18 +1,16 @@
 //! From text to token shards.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use regmix_data::corpus::Source;
 use regmix_data::tokenize::{Summary, TokenizeOptions, tokenize};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Result, Silent, Unit};
 
 use crate::config::{TokenizerKind, hub_dataset};
 use crate::source_files::SourceFiles;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
-use crate::watch::Unit;
 
 /// Fetches a dataset, `owner/name[@revision]`, and gives the folder it is in.
 #[cfg(feature = "hub")]
@@ -30,14 +28,15 @@ fn fetch(dataset: &str, files: &[String], cx: Context<'_>) -> Result<PathBuf> {
     };
     let wanted = |path: &str| prefixes.iter().any(|p| path.starts_with(p));
     let count = dataset.files().iter().filter(|f| wanted(&f.path)).count();
-    cx.watch.begin("fetch", count as u64, Unit::Items);
+    cx.monitor.begin("fetch", count as u64, Unit::Items);
     let mut tell = |p: &regmix_data::hub::HubProgress| {
-        cx.watch.at(p.files as u64);
+        cx.monitor.at(p.files as u64);
         let [done, all] = [p.bytes, p.bytes_total].map(|b| b as f64 / 1e6);
-        cx.watch.note(&format!("{} {done:.0}/{all:.0} MB", p.path));
+        cx.monitor
+            .note(&format!("{} {done:.0}/{all:.0} MB", p.path));
     };
-    let folder = dataset.fetch(&prefixes, &mut tell, cx.cancel);
-    cx.watch.end();
+    let folder = dataset.fetch(&prefixes, &mut tell, cx.monitor);
+    cx.monitor.end();
     folder
 }
 
@@ -84,16 +83,16 @@ impl Study {
             ..TokenizeOptions::default()
         };
         let total = source.files().map(|f| f.bytes).sum();
-        cx.watch.begin("tokenize", total, Unit::Bytes);
+        cx.monitor.begin("tokenize", total, Unit::Bytes);
         let summary = tokenize(
             &source,
             &tokenizer,
             &folder,
             &options,
-            &mut |progress| cx.watch.at(progress.file_bytes),
-            cx.cancel,
+            &mut |progress| cx.monitor.at(progress.file_bytes),
+            cx.monitor,
         );
-        cx.watch.end();
+        cx.monitor.end();
         let summary = summary.map_err(|e| match e.path() {
             None if e.is_input() => e.in_file(&root),
             _ => e,
@@ -134,8 +133,7 @@ impl Study {
         let (layout, options) = section.source_options()?;
         let source = Source::open(&root, layout, options)?;
         let quiet = Context {
-            watch: &crate::watch::Silent,
-            cancel: &AtomicBool::new(false),
+            monitor: &Silent,
             redo: false,
         };
         let files = SourceFiles::of(&source, &root, &self.path("corpus/files.json"), quiet)?;
@@ -157,7 +155,7 @@ impl Study {
                 Tokenizer::from_file(self.resolve(path), &section.separator)
             }
             TokenizerKind::Bpe => {
-                cx.watch.say(&format!(
+                cx.monitor.message(&format!(
                     "training a BPE of {} entries on {} MB",
                     section.vocab_size, section.sample_mb
                 ));

@@ -15,6 +15,7 @@ use crate::metrics::{mean, quantile, variance};
 use crate::progress::Part;
 use crate::registry::regressor;
 use crate::regressor::model::Model;
+use crate::samples::measured;
 
 /// One refit.
 struct Replicate {

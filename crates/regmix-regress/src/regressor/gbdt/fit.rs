@@ -2,10 +2,10 @@
 
 use regmix_data::{Error, Monitor, Result};
 
-use crate::advise::recommend::bootstrap::Spread;
 use crate::folds::Folds;
 use crate::regressor::gbdt::boost::{Settings, boost};
 use crate::regressor::gbdt::model::GbdtModel;
+use crate::regressor::gbdt::spread::Spread;
 use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;
 use crate::samples::Samples;

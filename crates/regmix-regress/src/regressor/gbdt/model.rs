@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::advise::recommend::bootstrap::Spread;
 use crate::prediction::Prediction;
 use crate::regressor::gbdt::forest::Forest;
+use crate::regressor::gbdt::spread::Spread;
 
 /// A fitted sum of trees; see [`Gbdt`](super::fit::Gbdt).
 ///

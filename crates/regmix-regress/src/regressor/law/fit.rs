@@ -11,6 +11,7 @@ use crate::metrics::variance;
 use crate::numeric::lbfgs::minimise;
 use crate::regressor::block::Block;
 use crate::regressor::interface::Regressor;
+use crate::regressor::law::model::sigmoid;
 use crate::regressor::law::model::{
     LawModel, SHAPE, derivatives, ln_weights, slope, softplus, terms_of,
 };
@@ -317,7 +318,7 @@ impl Op for Evaluate<'_> {
         for i in 0..n {
             counted[i] = residuals[i] * self.times[i];
         }
-        self.gradient[0] = counted.iter().sum::<f64>() * super::law::sigmoid(self.raw[0]);
+        self.gradient[0] = counted.iter().sum::<f64>() * sigmoid(self.raw[0]);
         for ((term, s), gradient) in terms_of(self.raw, self.domains)
             .zip(&mut self.scratch.terms)
             .zip(self.gradient[1..].chunks_exact_mut(SHAPE + self.domains))

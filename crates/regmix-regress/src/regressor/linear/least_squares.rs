@@ -11,6 +11,7 @@ use crate::folds::Folds;
 use crate::metrics::{mean, variance};
 use crate::prediction::Prediction;
 use crate::regressor::interface::Regressor;
+use crate::regressor::linear::model::LinearModel;
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 

@@ -107,7 +107,7 @@ impl Regressor for Dml {
         &self,
         samples: &Samples<'_>,
         _seed: u64,
-        _monitor: &dyn Monitor,
+        monitor: &dyn Monitor,
     ) -> Result<Model> {
         self.check()?;
         let problem = Problem::new(samples, self.delta, self.penalty(samples), monitor)?;

@@ -18,6 +18,8 @@ use crate::regressor::gp::model::GpModel;
 use crate::regressor::law::model::{LawModel, ln_weights};
 use crate::regressor::linear::model::LinearModel;
 use crate::regressor::log_linear::model::LogLinearModel;
+use crate::regressor::model::calibrated::CalibratedModel;
+use crate::regressor::model::constant::ConstantModel;
 use crate::regressor::model::ensemble::EnsembleModel;
 
 /// A fitted map from mixture to value.

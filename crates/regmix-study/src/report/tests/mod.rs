@@ -8,7 +8,10 @@ use regmix_data::manifest::{DomainEntry, Manifest, SplitEntry, TokenizerEntry};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_dynamic::{Point, Schedule, Spread, StageAccuracy, StageGrid, Trajectories};
-use regmix_regress::{Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions, Recommendation, recommend};
+use regmix_regress::{
+    Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions,
+    Recommendation, recommend,
+};
 
 use super::Report;
 use crate::check::{TargetCheck, TargetRun};
@@ -72,7 +75,9 @@ impl Parts {
         )
         .unwrap();
         let available = (natural.iter()).map(|(d, w)| (d.to_string(), 1e6 * w));
-        let recommendation = recommend(&fit, &RecommendOptions {
+        let recommendation = recommend(
+            &fit,
+            &RecommendOptions {
                 objective: Objective::Mean,
                 budget: Some(Budget {
                     available: available.collect(),
@@ -81,8 +86,9 @@ impl Parts {
                 }),
                 bootstrap: 2,
                 ..RecommendOptions::default()
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         let mut trajectories = Trajectories::new(set.clone());
         for (r, m) in mixtures.iter().enumerate().take(3) {
             let point = |s: u64| Point {

@@ -35,7 +35,7 @@ const SPREAD: [u64; 256] = {
 impl Forest {
     /// The values at many mixtures, each equal to [`Forest::mean`]. Cost per
     /// 64 rows O(D log n + bounds + nodes), and O(trees) per row.
-    pub(super) fn means<W: AsRef<[f64]>>(&self, rows: &[W], out: &mut [f64]) {
+    pub(in crate::regressor::gbdt) fn means<W: AsRef<[f64]>>(&self, rows: &[W], out: &mut [f64]) {
         let mut answers = vec![0; self.bounds.iter().map(Vec::len).sum()];
         let starts = starts(&self.bounds);
         let small = self.trees().all(|(_, leaves)| leaves.len() <= 32);

@@ -8,7 +8,7 @@ impl Forest {
     /// values of `tail`: every question about those is answered once and for
     /// all, and trees shrink to the questions that stay open. Its values are
     /// those of the whole forest up to rounding. Cost O(nodes).
-    pub(super) fn given(&self, tail: &[f64]) -> Self {
+    pub(in crate::regressor::gbdt) fn given(&self, tail: &[f64]) -> Self {
         let open = self.domains().saturating_sub(tail.len());
         let starts = starts(&self.bounds);
         let first = starts.get(open).copied().unwrap_or(usize::MAX);

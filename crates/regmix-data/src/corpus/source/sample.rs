@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::documents::Documents;
-use super::layout::Source;
+use super::Source;
+use crate::corpus::documents::Documents;
 use crate::error::Result;
 use crate::shard::Split;
 

@@ -1,0 +1,1 @@
+//! Holds the test of the structure of the workspace; nothing else.

@@ -1,0 +1,82 @@
+//! The structure of the workspace: no import circles between files, no file and
+//! no function that is too long to read in one go.
+
+mod circles;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use source::Source;
+
+/// Lines of a file.
+const FILE: usize = 500;
+/// Lines of a function.
+const FUNCTION: usize = 80;
+/// Functions that are longer for a reason, which stands beside them.
+const LONG: [&str; 0] = [];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn sources() -> Vec<(String, Source)> {
+    let folders = std::fs::read_dir(workspace().join("crates")).unwrap();
+    let mut crates: Vec<PathBuf> = folders.map(|f| f.unwrap().path()).collect();
+    crates.sort();
+    (crates.iter())
+        .map(|folder| {
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, Source::read(&folder.join("src")))
+        })
+        .collect()
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let mut found = String::new();
+    for (name, source) in sources() {
+        for circle in circles::circles(&source.imports()) {
+            found += &format!("{name}:\n");
+            for (from, to) in circle {
+                found += &format!("  {} -> {}\n", from.join("::"), to.join("::"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "imports in circles:\n{found}");
+}
+
+#[test]
+fn functions_are_short() {
+    let mut found = String::new();
+    for (name, source) in sources() {
+        for module in source.modules.values() {
+            for (function, lines) in &module.functions {
+                if *lines > FUNCTION && !LONG.contains(&function.as_str()) {
+                    let file = module.file.display();
+                    found += &format!("{name}: {function}, {lines} lines, in {file}\n");
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "above {FUNCTION} lines:\n{found}");
+}
+
+#[test]
+fn files_are_short() {
+    let mut found = String::new();
+    let mut folders = vec![workspace().join("crates"), workspace().join("benches")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+                if lines > FILE {
+                    found += &format!("{}: {lines} lines\n", path.display());
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "above {FILE} lines:\n{found}");
+}

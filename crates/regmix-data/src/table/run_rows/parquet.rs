@@ -1,0 +1,71 @@
+//! Tables in parquet.
+
+use std::path::Path;
+
+use polars::io::SerReader;
+use polars::prelude::{Column, DataType, Series};
+
+use super::{RunRow, RunRows};
+use crate::error::{Error, Result};
+use crate::parquet::{damaged, missing, open, string};
+
+impl RunRows {
+    /// Reads a parquet file with the columns of a table: run identifiers
+    /// first, numbers after them. What is missing is NaN. Feature `corpus`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no parquet, has no rows or fewer than
+    /// two columns, a row has no identifier, or a further column holds no
+    /// numbers.
+    pub fn read_parquet(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let frame = open(path)?.finish().map_err(|e| damaged(path, &e))?;
+        let bad = |problem: String| Error::input(problem).in_file(path);
+        let [key, columns @ ..] = frame.columns() else {
+            return Err(bad("no columns: expected runs and numbers".to_owned()));
+        };
+        if columns.is_empty() || frame.height() == 0 {
+            return Err(bad(format!(
+                "{} rows of {} columns: expected at least one row, and a column of numbers after \
+                 that of runs",
+                frame.height(),
+                columns.len() + 1
+            )));
+        }
+        let as_type = |column: &Column, dtype: &DataType| {
+            (column.as_materialized_series().cast(dtype)).map_err(|e| {
+                bad(format!("column `{}`: {e}", column.name())).field(column.name().as_str())
+            })
+        };
+        let runs = as_type(key, &DataType::String)?;
+        let mut numbers = Vec::with_capacity(columns.len());
+        for column in columns {
+            if !column.dtype().is_primitive_numeric() {
+                return Err(bad(format!(
+                    "the column holds {}, expected numbers",
+                    column.dtype()
+                ))
+                .field(column.name().as_str()));
+            }
+            numbers.push(as_type(column, &DataType::Float64)?);
+        }
+        let mut rows = Vec::with_capacity(frame.height());
+        for row in 0..frame.height() {
+            let run = string(Some(&runs), row)
+                .ok_or_else(|| missing("no run", key.name().as_str(), path, row))?;
+            let value = |column: &Series| column.f64().ok().and_then(|c| c.get(row));
+            rows.push(RunRow {
+                line: row as u64 + 1,
+                run,
+                values: (numbers.iter())
+                    .map(|c| value(c).unwrap_or(f64::NAN))
+                    .collect(),
+            });
+        }
+        Ok(Self {
+            key: key.name().to_string(),
+            columns: columns.iter().map(|c| c.name().to_string()).collect(),
+            rows,
+        })
+    }
+}

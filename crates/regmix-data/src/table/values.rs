@@ -1,0 +1,118 @@
+//! Tables of losses and other scores.
+
+use std::path::Path;
+
+use super::names::{check_unique, strip_all};
+use super::records::{read_text, render};
+use super::run_rows::RunReader;
+use crate::artefact::write_atomic;
+use crate::error::{Error, Result};
+
+/// Named rows of values, one column per target: losses, or other scores.
+///
+/// ```
+/// use regmix_data::table::ValueTable;
+///
+/// let csv = "index,metric/the_pile_web_val_loss\n1,3.25\n2,nan\n";
+/// let table = ValueTable::parse(csv, "losses.csv".as_ref())?;
+/// assert_eq!(table.targets(), ["web"]);
+/// assert_eq!(table.rows()[0], [3.25]);
+/// assert!(table.rows()[1][0].is_nan());
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueTable {
+    targets: Vec<String>,
+    runs: Vec<String>,
+    rows: Vec<Vec<f64>>,
+}
+
+impl ValueTable {
+    /// Collects named rows.
+    ///
+    /// # Errors
+    /// When a row has another length than `targets`, or a target or a run
+    /// comes twice.
+    pub fn new(
+        targets: Vec<String>,
+        rows: impl IntoIterator<Item = (String, Vec<f64>)>,
+    ) -> Result<Self> {
+        let (runs, rows): (Vec<String>, Vec<Vec<f64>>) = rows.into_iter().unzip();
+        check_unique(&targets)?;
+        check_unique(&runs)?;
+        if let Some((run, row)) = runs
+            .iter()
+            .zip(&rows)
+            .find(|(_, r)| r.len() != targets.len())
+        {
+            return Err(Error::input(format!(
+                "run `{run}` has {} values for {} targets: expected one each",
+                row.len(),
+                targets.len()
+            )));
+        }
+        Ok(Self {
+            targets,
+            runs,
+            rows,
+        })
+    }
+
+    /// Reads a CSV file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not UTF-8, a row has another number of
+    /// fields than the header, a value is no number, or a run or target comes
+    /// twice.
+    pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::parse(&read_text(path)?, path)
+    }
+
+    /// Parses CSV text; `path` is used in errors only.
+    ///
+    /// # Errors
+    /// As [`ValueTable::read_csv`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let reader = RunReader::new(text, path)?.one_row_per_run();
+        let targets = strip_all(reader.columns(), "metric/", "_val_loss");
+        let targets = strip_all(&targets, "the_pile_", "");
+        let rows = reader
+            .map(|row| row.map(|row| (row.run, row.values)))
+            .collect::<Result<Vec<_>>>()?;
+        Self::new(targets, rows).map_err(|e| e.in_file(path))
+    }
+
+    /// The table as CSV text, `run,<target>…`.
+    pub fn to_csv(&self) -> String {
+        let rows = self.runs.iter().zip(&self.rows).map(|(run, row)| {
+            let values = row.iter().map(f64::to_string);
+            std::iter::once(run.clone()).chain(values)
+        });
+        let targets = self.targets.iter().map(String::as_str);
+        render(std::iter::once("run").chain(targets), rows)
+    }
+
+    /// Writes [`ValueTable::to_csv`] to a file, atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_atomic(path, self.to_csv().as_bytes())
+    }
+
+    /// The targets, in the order of the columns.
+    pub fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
+    /// The run identifiers, in order.
+    pub fn runs(&self) -> &[String] {
+        &self.runs
+    }
+
+    /// The values, `[runs, targets]`; NaN where a run has none.
+    pub fn rows(&self) -> &[Vec<f64>] {
+        &self.rows
+    }
+}
