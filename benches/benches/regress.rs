@@ -9,7 +9,9 @@ use regmix_data::design::Dirichlet;
 use regmix_data::random;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_regress::regressor::{NAMES, regressor, score};
-use regmix_regress::{Choice, Constraints, Fit, FitOptions, Model, RecommendOptions, Samples, recommend};
+use regmix_regress::{
+    Choice, Constraints, Fit, FitOptions, Model, RecommendOptions, Samples, recommend,
+};
 
 /// Few enough for processes and trees, many enough for laws.
 const MIXTURES: usize = 20_000;

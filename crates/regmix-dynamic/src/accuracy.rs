@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use regmix_data::Result;
 use regmix_regress::Folds;
+use regmix_regress::Prediction;
 use regmix_regress::metrics::{coverage90, mae, spearman};
-use regmix_regress::regressor::Prediction;
 
 use crate::config::Config;
 use crate::dynamics::Dynamics;

@@ -239,7 +239,7 @@ impl Design {
                 seed,
                 ..NextOptions::default()
             };
-            let next = world.fit(&rows, name)?.next_runs(&options)?;
+            let next = next_runs(&world.fit(&rows, name)?, &options)?;
             let next: Vec<Mixture> = next.into_iter().map(|n| n.mixture).collect();
             let more = world.measure(&next, rows.len(), seed)?;
             rows.extend(more);

@@ -80,13 +80,16 @@ fn main() -> Result<()> {
                 let fit = fitted(&some_runs(&table, &order[..runs])?, name)?;
                 (PENALTIES.iter())
                     .map(|&(caution, distance)| {
-                        let found = recommend(&fit, &RecommendOptions {
-                            objective: objective.clone(),
-                            caution,
-                            distance,
-                            bootstrap: 0,
-                            ..RecommendOptions::default()
-                        })?;
+                        let found = recommend(
+                            &fit,
+                            &RecommendOptions {
+                                objective: objective.clone(),
+                                caution,
+                                distance,
+                                bootstrap: 0,
+                                ..RecommendOptions::default()
+                            },
+                        )?;
                         let value = judge.mean(found.mixture.weights());
                         Ok([value, value - found.predicted.mean])
                     })

@@ -208,7 +208,9 @@ impl Replay {
         let pool: Vec<Mixture> = (rest.iter())
             .map(|&i| mixtures.mixtures()[i].clone())
             .collect();
-        let next = next_runs_from(&fit, &pool,
+        let next = next_runs_from(
+            &fit,
+            &pool,
             &NextOptions {
                 runs: self.options.step,
                 objective: self.objective.clone(),

@@ -129,7 +129,10 @@ fn without_a_value_of_a_target_earlier_runs_do_not_count() {
     };
     let fit = Fit::train(&new(), &options).unwrap();
     let first = &fit.targets()[0];
-    assert_eq!((first.rows, first.earlier, first.mae_without_earlier), (NEW, 0, None));
+    assert_eq!(
+        (first.rows, first.earlier, first.mae_without_earlier),
+        (NEW, 0, None)
+    );
     assert!(fit.targets()[1].earlier > 0);
     assert!(fit.dropped().is_empty());
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Mixture, Result};
 
-use crate::advise::reach::Reach;
 use crate::advise::reach::neighbour_distances;
 use crate::advise::scorer::Scorer;
 use crate::fit::Fit;

@@ -5,8 +5,6 @@ pub(crate) mod stacking;
 use regmix_data::{Error, Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
-use crate::prediction::Prediction;
-use crate::regressor::block::Block;
 use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;
 use crate::regressor::model::ensemble::EnsembleModel;

@@ -18,7 +18,6 @@ use crate::fit::options::FitOptions;
 use crate::judge::league::League;
 use crate::prediction::Prediction;
 use crate::regressor::model::{Model, score};
-use crate::samples::Samples;
 
 /// The layout of `fit.json`; raised when older files can no longer be read.
 const VERSION: u32 = 2;

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_data::Mixture;
 
-use crate::constraints::Constraints;
 use crate::prediction::Z90;
-use crate::repetition::effective_tokens::effective_tokens;
-use crate::repetition::unimax::unimax;
 
 /// A value with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

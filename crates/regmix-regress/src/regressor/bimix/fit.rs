@@ -4,7 +4,6 @@ use regmix_data::{Error, Monitor, Result};
 
 use crate::bimix::scarcity::{scarcity, scarcity_slope};
 use crate::metrics::mean;
-use crate::prediction::Prediction;
 use crate::regressor::bimix::model::BimixModel;
 use crate::regressor::interface::Regressor;
 use crate::regressor::model::Model;

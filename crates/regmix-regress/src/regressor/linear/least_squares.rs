@@ -8,8 +8,7 @@ use ndarray::{Array1, Array2};
 use regmix_data::{Error, Monitor, Result};
 
 use crate::folds::Folds;
-use crate::metrics::{mean, variance};
-use crate::prediction::Prediction;
+use crate::metrics::mean;
 use crate::regressor::interface::Regressor;
 use crate::regressor::linear::model::LinearModel;
 use crate::regressor::model::Model;

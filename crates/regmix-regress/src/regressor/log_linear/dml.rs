@@ -243,7 +243,7 @@ mod tests {
     fn a_few_wild_rows_do_not_bend_it() {
         let (rows, mut values) = made_up(80);
         let probe = [0.2; 5];
-        let clean = C + super::super::log_linear::falling(&RATES, &probe);
+        let clean = C + super::super::model::falling(&RATES, &probe);
         for i in [7, 31, 66] {
             values[i] += 1.5;
         }

@@ -249,7 +249,7 @@ pub(crate) mod tests {
             let samples = Samples::new(rows.iter().map(Vec::as_slice), values)
                 .unwrap()
                 .with_own_domain(Some(own));
-            let problem = Problem::new(&samples, delta, 0.1).unwrap();
+            let problem = Problem::new(&samples, delta, 0.1, &regmix_data::Silent).unwrap();
             let (mut g, mut unused) = (vec![0.0; 6], vec![0.0; 6]);
             let cost = problem.cost(&p, &mut g);
             prop_assert!(cost > 0.0);

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use crate::metrics::{mean, variance};
 use crate::prediction::Prediction;
 use crate::regressor::bimix::model::BimixModel;
 use crate::regressor::block::Block;
