@@ -24,7 +24,9 @@ use rand::RngExt;
 use regmix_data::design::{Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Mixture, Result, random};
-use regmix_regress::{Choice, Fit, FitOptions, NextOptions, RecommendOptions, recommend};
+use regmix_regress::{
+    Choice, Fit, FitOptions, NextOptions, RecommendOptions, next_runs, recommend,
+};
 
 use common::{Arguments, average, observations, spread, with_threads};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
-    Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, TargetRun, Trajectories,
-    Transitions,
+    Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeLaw,
+    StageLosses, Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
@@ -27,7 +27,7 @@ pub struct Plan<'a> {
     /// A TOML file with the keys of `[dynamic]`.
     pub settings: Option<&'a Path>,
     /// The run that the schedule is for.
-    pub target: TargetRun,
+    pub target: RunLength,
     /// Steps of a whole proxy; those of the longest one if left out.
     pub proxy_steps: Option<u64>,
     /// Runs of a second size of models, to measure the size correction by.
@@ -74,14 +74,14 @@ pub fn plan(
     mixtures: &Path,
     plan: &Plan<'_>,
 ) -> Result<(Schedule, Controller)> {
-    let mut config: Config = match plan.settings {
+    let mut config: DynamicConfig = match plan.settings {
         Some(path) => stage_settings(path)?,
-        None => Config::default(),
+        None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
     let table = trajectories_of(trajectories)?;
     let runs = segments(mixtures)?;
-    let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
+    let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
     let prior = match plan.prior {
@@ -112,7 +112,7 @@ pub fn plan(
             let large = trajectories_of(path)?;
             let ratios = [second.ratio, second.target_ratio];
             // Their own length: stage points are shares of a run.
-            let measured = (large.at_stages(&config.grid()?, config.resample, None))
+            let measured = (StageLosses::new(&large, &config.grid()?, config.resample, None))
                 .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
             Some(measured.map_err(|e| e.in_file_if_none(path))?)
         }

@@ -3,8 +3,8 @@
 use regmix_data::table::MixtureTable;
 use regmix_data::{Mixture, Result, TokenCorpus};
 use regmix_dynamic::{
-    Calibration, Controller, Planner, Request, Schedule, Segment, Segments, TargetRun,
-    Trajectories, Transitions,
+    Controller, Planner, Request, RunLength, Schedule, Segment, Segments, SizeCalibration,
+    StageLosses, Trajectories, Transitions,
 };
 use regmix_model::MixtureChange;
 use regmix_regress::Constraints;
@@ -103,12 +103,16 @@ impl Study {
         &self,
         corpus: &TokenCorpus,
         trajectories: &Trajectories,
-    ) -> Result<(Planner, Option<Calibration>)> {
+    ) -> Result<(Planner, Option<SizeCalibration>)> {
         let config = self.config();
         let mut dynamic = config.stage_config();
         let runs = self.segments()?;
-        let losses =
-            trajectories.at_stages(&dynamic.grid()?, dynamic.resample, Some(config.proxy.steps))?;
+        let losses = StageLosses::new(
+            trajectories,
+            &dynamic.grid()?,
+            dynamic.resample,
+            Some(config.proxy.steps),
+        )?;
         let second = self.second_trajectories(corpus)?;
         let calibration = match (&config.second_size, &second) {
             (Some(section), Some(second)) => {
@@ -144,11 +148,11 @@ impl Study {
 
     /// The run that a schedule is for: the target, or one of as many tokens
     /// as `constraints.target_tokens` says.
-    fn target_run(&self, corpus: &TokenCorpus) -> Result<TargetRun> {
+    fn target_run(&self, corpus: &TokenCorpus) -> Result<RunLength> {
         let section = &self.config().target;
         let context = section.model(corpus.vocab_size())?.context;
         let own = section.steps * (section.batch_size * context) as u64;
-        Ok(TargetRun {
+        Ok(RunLength {
             steps: section.steps,
             tokens: (self.config().constraints.target_tokens).map_or(own, |tokens| tokens as u64),
         })
@@ -191,7 +195,7 @@ const FOLDS: usize = 5;
 
 /// A schedule with how far its stage model can be trusted, and what the size
 /// correction rests on.
-pub(super) fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedule> {
+pub(super) fn judged(planner: &Planner, calibration: Option<&SizeCalibration>) -> Result<Schedule> {
     let mut schedule = planner.schedule()?;
     match planner.accuracy(FOLDS) {
         Ok(accuracy) => schedule.accuracy = accuracy,

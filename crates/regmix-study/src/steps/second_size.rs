@@ -2,7 +2,7 @@
 
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result, TokenCorpus};
-use regmix_dynamic::{Calibration, Config, StageLosses, State, Trajectories};
+use regmix_dynamic::{DynamicConfig, SizeCalibration, StageLosses, State, Trajectories};
 use regmix_model::{Device, Job};
 
 use super::proxies::{report_failures, run_jobs};
@@ -88,10 +88,11 @@ impl Study {
         small: &StageLosses,
         large: &Trajectories,
         corpus: &TokenCorpus,
-    ) -> Result<Calibration> {
+    ) -> Result<SizeCalibration> {
         let config = self.config();
         let dynamic = config.stage_config();
-        let large = large.at_stages(
+        let large = StageLosses::new(
+            large,
             &dynamic.grid()?,
             dynamic.resample,
             Some(section.model.steps),
@@ -109,13 +110,13 @@ impl Study {
 
 /// A calibration for the state that a configuration has.
 pub(super) fn measured(
-    config: &Config,
+    config: &DynamicConfig,
     law: regmix_dynamic::SizeLaw,
     small: &StageLosses,
     large: &StageLosses,
     ratios: [f64; 2],
     objective: &regmix_regress::Objective,
-) -> Result<Calibration> {
+) -> Result<SizeCalibration> {
     let objective = (config.state == State::Objective).then_some(objective);
-    Calibration::measure(law, small, large, ratios, objective)
+    SizeCalibration::measure(law, small, large, ratios, objective)
 }
