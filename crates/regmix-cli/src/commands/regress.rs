@@ -204,7 +204,7 @@ fn front(
         Some((path, _)) if e.field_name().is_some() => e.in_file_if_none(path),
         _ => field_if_none(e, "--pareto"),
     })?;
-    write_atomic(request.out, found.to_csv()?.as_bytes())?;
+    write_atomic(request.out, found.to_csv().as_bytes())?;
     session.result(&found, || show::front(&found))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -127,7 +127,7 @@ pub(in crate::commands) fn league_text(fit: &Fit) -> String {
 fn without_earlier(fit: &Fit) -> String {
     let errors = fit.targets().iter().filter_map(|t| {
         let with = fit.league().get(&t.regressor, &t.target)?.mae;
-        Some((with, t.alone?))
+        Some((with, t.mae_without_earlier?))
     });
     let (with, alone): (Vec<f64>, Vec<f64>) = errors.unzip();
     if with.is_empty() {
