@@ -97,6 +97,6 @@ fn search_front(
         Some((path, _)) if e.field_name().is_some() => e.in_file_if_none(path),
         _ => with_field_if_none(e, "--pareto"),
     })?;
-    write_atomic(out, found.to_csv()?.as_bytes())?;
+    write_atomic(out, found.to_csv().as_bytes())?;
     session.print_result(&found, || show::front(&found))
 }

@@ -109,7 +109,7 @@ pub(crate) fn league(fit: &Fit) -> String {
 fn without_earlier(fit: &Fit) -> String {
     let errors = fit.targets().iter().filter_map(|t| {
         let with = fit.league().get(&t.regressor, &t.target)?.mae;
-        Some((with, t.alone?))
+        Some((with, t.mae_without_earlier?))
     });
     let (with, alone): (Vec<f64>, Vec<f64>) = errors.unzip();
     if with.is_empty() {
