@@ -31,7 +31,8 @@ pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<ExitCode>
 
 fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Result<()> {
     let table = MixtureTable::read_csv(&args.mixtures)?;
-    let predicted = (fit.predict_table(&table)).map_err(|e| e.in_file_if_none(&args.mixtures))?;
+    let predicted = (fit.predict_table_monitored(&table, session.display))
+        .map_err(|e| e.in_file_if_none(&args.mixtures))?;
     let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
         .zip(predicted.rows())
         .map(|(run, row)| {

@@ -256,14 +256,14 @@ pub(crate) const FILTERS: [(&str, &str); 4] = [
 /// Compares the whole output of a command with the snapshot beside the call,
 /// or in a file of the given name.
 macro_rules! assert_output {
-    ($name:literal, $output:expr) => {
-        insta::with_settings!({filters => crate::fixture::FILTERS}, {
-            insta::assert_snapshot!($name, $output)
-        })
-    };
     ($output:expr, @$expected:literal) => {
         insta::with_settings!({filters => crate::fixture::FILTERS}, {
             insta::assert_snapshot!($output, @$expected)
+        })
+    };
+    ($name:expr, $output:expr) => {
+        insta::with_settings!({filters => crate::fixture::FILTERS}, {
+            insta::assert_snapshot!($name, $output)
         })
     };
 }

@@ -1,37 +1,35 @@
 //! What the command says about itself.
 
-use crate::fixture::{Fixture, Output};
+use crate::fixture::{Fixture, assert_output};
+
+const VERBS: [&str; 15] = [
+    "demo",
+    "init",
+    "tokenize",
+    "design",
+    "train",
+    "status",
+    "fit",
+    "predict",
+    "optimize",
+    "schedule",
+    "online",
+    "target",
+    "report",
+    "devices",
+    "completions",
+];
 
 #[test]
 fn every_verb_has_help_on_stdout() {
     let fixture = Fixture::empty();
-    let all = fixture.ok(&["--help"]).stdout;
-    for verb in [
-        "demo",
-        "init",
-        "tokenize",
-        "design",
-        "train",
-        "status",
-        "fit",
-        "predict",
-        "optimize",
-        "target",
-        "report",
-        "devices",
-        "completions",
-    ] {
-        assert!(
-            all.contains(&format!("\n  {verb} ")),
-            "{verb} is not in {all}"
-        );
-        let Output { stdout, stderr, .. } = fixture.ok(&[verb, "--help"]);
-        assert!(
-            stdout.contains(&format!("Usage: regmix {verb}")),
-            "{stdout}"
-        );
-        assert_eq!(stderr, "");
+    let all = fixture.ok(&["--help"]);
+    for verb in VERBS {
+        let line = format!("\n  {verb} ");
+        assert!(all.stdout.contains(&line), "{verb} is not in {all}");
+        assert_output!(format!("help_{verb}"), fixture.ok(&[verb, "--help"]));
     }
+    assert_output!("help", all);
 }
 
 #[test]

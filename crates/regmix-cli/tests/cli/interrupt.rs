@@ -88,22 +88,53 @@ const FIT: [&str; 7] = [
 ];
 
 #[test]
-#[ignore = "the computation has no monitor yet"]
 fn a_stopped_fit_writes_nothing() {
     let fixture = long_tables();
-    assert_output!(stopped(&fixture, "-INT", &FIT), @"");
-    assert_output!(stopped(&fixture, "-TERM", &FIT), @"");
+    assert_output!(stopped(&fixture, "-INT", &FIT), @r#"
+    $ regmix fit --mixtures m.csv --losses l.csv --out fit
+    exit code: 130
+    ----- stderr -----
+    fitting 200 runs, 12 targets
+    stopping; press Ctrl-C again to stop at once
+    judging         108 in [SECONDS]
+    interrupted by Ctrl-C
+    no result was written; start again with: regmix fit --mixtures m.csv --losses l.csv --out fit
+    "#);
+    assert_output!(stopped(&fixture, "-TERM", &FIT), @r#"
+    $ regmix fit --mixtures m.csv --losses l.csv --out fit
+    exit code: 75
+    ----- stderr -----
+    fitting 200 runs, 12 targets
+    stopping because of SIGTERM; a second signal stops at once
+    judging         108 in [SECONDS]
+    stopped by SIGTERM
+    no result was written; start again with: regmix fit --mixtures m.csv --losses l.csv --out fit
+    "#);
 }
 
 #[test]
-#[ignore = "the computation has no monitor yet"]
 fn a_stopped_search_or_prediction_writes_nothing() {
     let fixture = long_tables();
     fixture.ok(&[&FIT[..], &["--regressors", "gp"]].concat());
     let optimize = ["optimize", "--fit", "fit", "--out", "mixture.json"];
-    assert_output!(stopped(&fixture, "-INT", &optimize), @"");
+    assert_output!(stopped(&fixture, "-INT", &optimize), @r#"
+    $ regmix optimize --fit fit --out mixture.json
+    exit code: 130
+    ----- stderr -----
+    stopping; press Ctrl-C again to stop at once
+    refitting       20 in [SECONDS]
+    interrupted by Ctrl-C
+    no result was written; start again with: regmix optimize --fit fit --out mixture.json
+    "#);
     let simulate = [&optimize[..], &["--method", "simulate"]].concat();
-    assert_output!(stopped(&fixture, "-TERM", &simulate), @"");
+    assert_output!(stopped(&fixture, "-TERM", &simulate), @r#"
+    $ regmix optimize --fit fit --out mixture.json --method simulate
+    exit code: 75
+    ----- stderr -----
+    stopping because of SIGTERM; a second signal stops at once
+    stopped by SIGTERM
+    no result was written; start again with: regmix optimize --fit fit --out mixture.json --method simulate
+    "#);
 
     let mixtures = fixture.text("m.csv");
     let (header, rows) = mixtures.split_once('\n').unwrap();
@@ -121,7 +152,6 @@ fn a_stopped_search_or_prediction_writes_nothing() {
 }
 
 #[test]
-#[ignore = "the computation has no monitor yet"]
 fn a_stopped_plan_of_a_schedule_writes_nothing() {
     let fixture = long_tables();
     fixture.write("settings.toml", "stages = 5\nbootstrap = 400\n");
@@ -129,8 +159,24 @@ fn a_stopped_plan_of_a_schedule_writes_nothing() {
     let run = ["--steps", "25000", "--tokens", "26e9", "--out", "plan"];
     let settings = ["--settings", "settings.toml"];
     let args = [&tables[..], &run, &settings].concat();
-    assert_output!(stopped(&fixture, "-INT", &args), @"");
-    assert_output!(stopped(&fixture, "-TERM", &args), @"");
+    assert_output!(stopped(&fixture, "-INT", &args), @r#"
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml
+    exit code: 130
+    ----- stderr -----
+    planning a schedule
+    stopping; press Ctrl-C again to stop at once
+    interrupted by Ctrl-C
+    no result was written; start again with: regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml
+    "#);
+    assert_output!(stopped(&fixture, "-TERM", &args), @r#"
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml
+    exit code: 75
+    ----- stderr -----
+    planning a schedule
+    stopping because of SIGTERM; a second signal stops at once
+    stopped by SIGTERM
+    no result was written; start again with: regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml
+    "#);
 }
 
 #[test]
