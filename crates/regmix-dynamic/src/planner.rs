@@ -119,7 +119,10 @@ impl Planner {
         let full = evaluator(&request.objective, rows.targets())?;
         let measured = rows.targets().to_vec();
         let (rows, goal) = match request.config.state {
-            State::Objective => (rows.scalar(&request.objective)?, Evaluator::of_value(full.sign())),
+            State::Objective => (
+                rows.scalar(&request.objective)?,
+                Evaluator::of_value(full.sign()),
+            ),
             State::Losses => (rows.clone(), full),
         };
         let mut notes = rows.notes().to_vec();

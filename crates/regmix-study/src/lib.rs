@@ -4,15 +4,19 @@ pub mod check;
 pub mod config;
 mod counted;
 mod demo;
+pub mod files;
 pub mod report;
 mod source_files;
 mod stamp;
 mod steps;
 mod study;
+mod tables;
 
 pub use demo::DemoCorpus;
-pub use steps::{
-    Plan, RunCounts, SecondSize, Status, earlier_runs, fit_watched, learning_watched, next_runs,
-    optimize_file, optimize_with, pareto, plan, predict_file, recommend_watched,
+pub use files::STUDY_FILE;
+pub use steps::status::{RunCounts, Status};
+pub use study::{Context, Study, natural_mixture};
+pub use tables::{
+    Plan, SecondSize, earlier_runs, fit_watched, learning_watched, next_runs, optimize_file,
+    pareto, plan, predict_file, recommend_watched,
 };
-pub use study::{Context, STUDY_FILE, Study, natural_mixture};

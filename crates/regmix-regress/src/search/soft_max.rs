@@ -10,7 +10,11 @@ pub(crate) fn largest(x: &[f64]) -> f64 {
 /// `s ln Σ exp(x / s)` with s = `scale`: the largest with its corners rounded.
 pub(crate) fn log_sum_exp(x: &[f64], scale: f64) -> f64 {
     let top = largest(x);
-    top + scale * x.iter().map(|x| ((x - top) / scale).exp()).sum::<f64>().ln()
+    top + scale
+        * x.iter()
+            .map(|x| ((x - top) / scale).exp())
+            .sum::<f64>()
+            .ln()
 }
 
 /// The derivative of [`log_sum_exp`] by each number: shares that sum to 1.

@@ -12,6 +12,7 @@ use std::path::Path;
 use regmix_data::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::files::{ARMS, BEST_OBSERVED, NATURAL, UNIFORM};
 use explain::explain;
 pub(crate) use explain::place;
 
@@ -27,7 +28,7 @@ pub use sections::{
 /// defaults are those of [`template`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct StudyConfig {
     /// Name and seed.
     #[serde(default)]
     pub study: StudySection,
@@ -65,7 +66,7 @@ pub struct Config {
     pub check: CheckSection,
 }
 
-impl Config {
+impl StudyConfig {
     /// Reads a study file.
     ///
     /// # Errors
@@ -89,7 +90,7 @@ impl Config {
     /// Parses a study file; `path` is used in errors only.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`StudyConfig::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| explain(&e, text, path))?;
         let second = config.second_size.as_ref();
@@ -180,7 +181,7 @@ impl Config {
             }
         }
         for name in &config.check.against {
-            if !["natural", "uniform", "best_observed"].contains(&name.as_str()) {
+            if ![NATURAL, UNIFORM, BEST_OBSERVED].contains(&name.as_str()) {
                 let e = Error::input(format!(
                     "unknown mixture `{name}`: expected natural, uniform or best_observed"
                 ))
@@ -189,20 +190,12 @@ impl Config {
             }
         }
         // Names of arms are names of folders.
-        let taken = [
-            "found",
-            "natural",
-            "uniform",
-            "best_observed",
-            "offline",
-            "online",
-        ];
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         for name in config.check.others.keys() {
-            if taken.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
+            if ARMS.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
                 let e = Error::input(format!(
                     "`{name}`: expected letters, digits, _ and -, and none of {}",
-                    taken.join(", ")
+                    ARMS.join(", ")
                 ))
                 .field(name);
                 return Err(place(e, "check.others", text, path));

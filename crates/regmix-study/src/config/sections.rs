@@ -9,6 +9,7 @@ use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::RunSection;
+use crate::files::{FOUND, NATURAL, OFFLINE, ONLINE, UNIFORM};
 
 /// `[study]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -445,9 +446,19 @@ impl ScheduleMode {
     /// The name of its arm in a check.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Offline => "offline",
-            Self::Online => "online",
+            Self::Offline => OFFLINE,
+            Self::Online => ONLINE,
         }
+    }
+}
+
+impl CheckSection {
+    /// The names of its arms.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = &str> {
+        let schedules = self.schedules.iter().map(|mode| mode.name());
+        (std::iter::once(FOUND).chain(self.against.iter().map(String::as_str)))
+            .chain(schedules)
+            .chain(self.others.keys().map(String::as_str))
     }
 }
 
@@ -455,7 +466,7 @@ impl Default for CheckSection {
     fn default() -> Self {
         Self {
             seeds: 3,
-            against: vec!["natural".to_owned(), "uniform".to_owned()],
+            against: vec![NATURAL.to_owned(), UNIFORM.to_owned()],
             schedules: Vec::new(),
             others: BTreeMap::new(),
         }

@@ -2,7 +2,7 @@
 
 use regmix_regress::{Gap, Objective, Recommendation, Reference};
 
-use super::number::{self, UNIT, list, loss, percent, plural, range};
+use super::kit::number::{self, UNIT, list, loss, percent, plural, range};
 use super::{Node, Report, objective_words, paragraph, target_words};
 
 /// Domains named in the headline at most.

@@ -4,8 +4,8 @@ use regmix_data::manifest::{DomainEntry, Manifest};
 use regmix_data::table::MixtureTable;
 use regmix_regress::Method;
 
-use super::node::{self, column, number_cell, paragraph, row_head};
-use super::number::{bytes, count, percent, plural};
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{bytes, count, percent, plural};
 use super::{Node, Report, scroll};
 
 pub(super) fn section(report: &Report<'_>) -> Node {
@@ -151,7 +151,7 @@ fn mixtures(report: &Report<'_>, design: &MixtureTable) -> Node {
                 .push(number_cell(percent(
                     all.iter().copied().fold(1.0, f64::min),
                 )))
-                .push(number_cell(percent(super::number::mean(
+                .push(number_cell(percent(super::kit::number::mean(
                     all.iter().copied(),
                 ))))
                 .push(number_cell(percent(

@@ -15,18 +15,14 @@ mod epochs;
 mod facts;
 mod followed;
 mod heat_map;
+mod kit;
 mod league;
-mod node;
-mod number;
 mod promise;
-mod scale;
 mod scatter;
 mod schedule;
 mod stage_accuracy;
-mod svg;
 #[cfg(test)]
 mod tests;
-mod track;
 mod weights;
 
 use regmix_data::manifest::Manifest;
@@ -35,7 +31,9 @@ use regmix_dynamic::{ControllerState, Schedule, Trajectories};
 use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
-use node::{Node, paragraph, scroll, section};
+use kit::node::{Node, paragraph, scroll, section};
+pub(crate) use kit::number::count;
+use kit::number::plural;
 
 /// Everything the page shows, borrowed from the study's artefacts.
 #[derive(Debug, Clone, Copy)]
@@ -145,7 +143,7 @@ impl Report<'_> {
 fn target_words(fit: &Fit) -> String {
     let all = fit.targets();
     let domains = (all.iter()).all(|t| fit.domains().position(&t.target).is_some());
-    number::plural(all.len(), if domains { "domain" } else { "target" })
+    plural(all.len(), if domains { "domain" } else { "target" })
 }
 
 /// What is minimised, in words; `over` names what a mean is over.

@@ -2,10 +2,10 @@
 
 use crate::check::{Arm, Comparison, TargetCheck, Verdict};
 
-use super::node::{self, column, number_cell, paragraph, row_head};
-use super::number::{NONE, UNIT, difference, loss, plural, short};
-use super::scale::Scale;
-use super::track::Track;
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, UNIT, difference, loss, plural, short};
+use super::kit::scale::Scale;
+use super::kit::track::Track;
 use super::{Node, Report, objective_words, scroll, target_words};
 
 pub(super) fn section(report: &Report<'_>) -> Node {

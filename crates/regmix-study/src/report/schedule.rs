@@ -2,10 +2,10 @@
 
 use regmix_dynamic::{Leg, Schedule, Spread};
 
-use super::node::{self, column, multiples, number_cell, paragraph, row_head};
-use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
-use super::scale::Scale;
-use super::svg::{Frame, banded, line, tooltip};
+use super::kit::node::{self, column, multiples, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, UNIT, count, difference, loss, percent, plural};
+use super::kit::scale::Scale;
+use super::kit::svg::{Frame, banded, line, tooltip};
 use super::{Node, Report, followed, scroll, stage_accuracy};
 
 const WIDTH: f64 = 200.0;

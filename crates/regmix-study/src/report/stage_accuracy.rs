@@ -2,8 +2,8 @@
 
 use regmix_dynamic::{OverTargets, Schedule, StageSummary};
 
-use super::node::{self, Node, column, number_cell, paragraph, row_head, scroll};
-use super::number::{NONE, UNIT, count, decimals, plural};
+use super::kit::node::{self, Node, column, number_cell, paragraph, row_head, scroll};
+use super::kit::number::{NONE, UNIT, count, decimals, plural};
 
 /// One row per stage; nothing where it was not judged.
 pub(super) fn parts(schedule: &Schedule) -> Vec<Node> {

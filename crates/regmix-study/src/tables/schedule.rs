@@ -1,21 +1,19 @@
-//! Schedules of trajectories from anywhere, without a study.
+//! Schedules from tables of the user's own runs.
 
 use std::path::Path;
 
 use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
-    Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, TargetRun, Trajectories,
-    Transitions,
+    Calibration, Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, StageLosses,
+    State, TargetRun, Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
-use super::optimize::bounded;
-use super::schedule::judged;
-use super::second_size::measured;
+use super::limits::bounded;
 use crate::config::{ObjectiveFile, stage_settings};
 
-/// What is wanted of a schedule apart from a study.
+/// How a schedule is planned from tables.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// An objective file, with its limits; the mean of all domains without
@@ -50,8 +48,8 @@ pub struct SecondSize<'a> {
     pub target_ratio: f64,
 }
 
-/// Reads trajectories, of parquet or of CSV by the name of the file.
-fn trajectories_of(path: &Path) -> Result<Trajectories> {
+/// Reads trajectories: parquet if the file is named so, else CSV.
+fn read_trajectories(path: &Path) -> Result<Trajectories> {
     let parquet = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
@@ -79,8 +77,8 @@ pub fn plan(
         None => Config::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
-    let table = trajectories_of(trajectories)?;
-    let runs = segments(mixtures)?;
+    let table = read_trajectories(trajectories)?;
+    let runs = read_segments(mixtures)?;
     let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
@@ -109,17 +107,16 @@ pub fn plan(
         None => None,
         Some(second) => {
             let path = second.trajectories;
-            let large = trajectories_of(path)?;
+            let large = read_trajectories(path)?;
             let ratios = [second.ratio, second.target_ratio];
-            // Their own length: stage points are shares of a run.
-            let measured = (large.at_stages(&config.grid()?, config.resample, None))
-                .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
+            // Stage points are shares of a run, here of the longest one.
+            let measured =
+                (large.at_stages(&config.grid()?, config.resample, None)).and_then(|l| {
+                    measure_size_correction(&config, second.law, &losses, &l, ratios, &objective)
+                });
             Some(measured.map_err(|e| e.in_file_if_none(path))?)
         }
     };
-    if let Some(calibration) = &calibration {
-        config.size = calibration.correction.clone();
-    }
     let request = Request {
         objective,
         prior,
@@ -128,19 +125,65 @@ pub fn plan(
         target: plan.target,
         config,
     };
-    let planner = Planner::fit(&rows, request)?;
-    let schedule = judged(&planner, calibration.as_ref())?;
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
-    let fingerprint = blake3::hash(&bytes).to_hex()[..32].to_owned();
-    let controller = planner.controller(&schedule, &fingerprint)?;
+    let fingerprint = &blake3::hash(&bytes).to_hex()[..32];
+    plan_request(&rows, request, calibration.as_ref(), fingerprint)
+}
+
+/// Plans a schedule and its controller. The name `corpus` of the data goes into
+/// the controller.
+pub(crate) fn plan_request(
+    rows: &Transitions,
+    mut request: Request,
+    calibration: Option<&Calibration>,
+    corpus: &str,
+) -> Result<(Schedule, Controller)> {
+    if let Some(calibration) = calibration {
+        request.config.size = calibration.correction.clone();
+    }
+    let planner = Planner::fit(rows, request)?;
+    let schedule = judged(&planner, calibration)?;
+    let controller = planner.controller(&schedule, corpus)?;
     Ok((schedule, controller))
 }
 
+/// Folds of the cross-validation that measures the accuracy of a stage model.
+const FOLDS: usize = 5;
+
+/// A schedule with the accuracy of its stage model and what its size correction
+/// is based on.
+fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedule> {
+    let mut schedule = planner.schedule()?;
+    match planner.accuracy(FOLDS) {
+        Ok(accuracy) => schedule.accuracy = accuracy,
+        Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
+    }
+    if let Some(calibration) = calibration {
+        schedule.predicted_target = planner.at_target(&schedule);
+        schedule.notes.push(calibration.words());
+    }
+    Ok(schedule)
+}
+
+/// The size correction for losses, or for the objective where that is the
+/// state of the stage model.
+pub(crate) fn measure_size_correction(
+    config: &Config,
+    law: SizeLaw,
+    small: &StageLosses,
+    large: &StageLosses,
+    ratios: [f64; 2],
+    objective: &Objective,
+) -> Result<Calibration> {
+    let objective = (config.state == State::Objective).then_some(objective);
+    Calibration::measure(law, small, large, ratios, objective)
+}
+
 /// A table of mixtures, with or without a column `from`.
-fn segments(path: &Path) -> Result<Segments> {
+fn read_segments(path: &Path) -> Result<Segments> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    let head = text.lines().next().unwrap_or_default();
-    match head.split(',').nth(1).map(str::trim) {
+    let header = text.lines().next().unwrap_or_default();
+    match header.split(',').nth(1).map(str::trim) {
         Some("from") => Segments::parse(&text, path),
         _ => Ok(Segments::fixed(&MixtureTable::parse(&text, path)?)),
     }
