@@ -10,7 +10,8 @@ use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::{Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    Config, Dynamics, Planner, Request, Segments, StageAccuracy, State, TargetRun, Transitions,
+    DynamicConfig, Dynamics, Planner, Request, RunLength, Segments, StageAccuracy, StageLosses,
+    State, Transitions,
 };
 use regmix_regress::Objective;
 
@@ -31,33 +32,32 @@ fn main() -> Result<()> {
         &mut stream(1, "timings", "design"),
     )?
     .into_table()?;
-    let grid = Config::paper().grid()?;
+    let grid = DynamicConfig::paper().grid()?;
     let runs = Segments::switching(&design, 0.25, &grid, 1)?;
-    let losses = world
-        .proxies(&runs, 600, 30)?
-        .at_stages(&grid, Config::paper().resample, None)?;
+    let table = world.proxies(&runs, 600, 30)?;
+    let losses = StageLosses::new(&table, &grid, DynamicConfig::paper().resample, None)?;
     let rows = Transitions::new(&losses, &runs)?;
     println!(
         "{} rows, {} threads",
         rows.rows().len(),
         rayon::current_num_threads()
     );
-    let scalar = Config {
+    let scalar = DynamicConfig {
         state: State::Objective,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     };
-    let plain = Config {
+    let plain = DynamicConfig {
         bootstrap: 0,
         static_unless: 0.0,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     };
     for (name, config) in [
-        ("paper (gbdt, C = 100 000)", Config::paper()),
+        ("paper (gbdt, C = 100 000)", DynamicConfig::paper()),
         ("improved, no bootstrap", plain),
-        ("improved, 20 refits", Config::improved()),
+        ("improved, 20 refits", DynamicConfig::improved()),
         ("improved, scalar state", scalar),
     ] {
-        let target = TargetRun {
+        let target = RunLength {
             steps: 6_000,
             tokens: 6_000_000,
         };

@@ -11,15 +11,15 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    Config, Dynamics, First, Lookahead, Planner, Request, Schedule, Segments, TargetRun,
-    Transitions,
+    DynamicConfig, Dynamics, FirstMixture, Lookahead, Planner, Request, RunLength, Schedule,
+    Segments, StageLosses, Transitions,
 };
 use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::regressor::regressor;
 use regmix_regress::search::{SimulateOptions, Surface, simulate};
 use regmix_regress::{Constraints, Model, Objective, Samples};
 
-const TARGET: TargetRun = TargetRun {
+const TARGET: RunLength = RunLength {
     steps: 6_000,
     tokens: 6_000_000,
 };
@@ -59,31 +59,31 @@ fn main() -> Result<()> {
             },
         ),
     ];
-    let fast = Config {
+    let fast = DynamicConfig {
         draws: 20_000,
-        ..Config::paper()
+        ..DynamicConfig::paper()
     };
-    let methods: [(&str, f64, Config); 7] = [
+    let methods: [(&str, f64, DynamicConfig); 7] = [
         ("paper, static proxies", 0.0, fast.clone()),
         ("paper, half switch", 0.5, fast),
-        ("improved, static proxies", 0.0, Config::improved()),
-        ("improved, half switch", 0.5, Config::improved()),
-        ("improved, all switch", 1.0, Config::improved()),
+        ("improved, static proxies", 0.0, DynamicConfig::improved()),
+        ("improved, half switch", 0.5, DynamicConfig::improved()),
+        ("improved, all switch", 1.0, DynamicConfig::improved()),
         (
             "improved, half, greedy",
             0.5,
-            Config {
+            DynamicConfig {
                 lookahead: Lookahead::Stage,
-                first: First::Prior,
-                ..Config::improved()
+                first: FirstMixture::Prior,
+                ..DynamicConfig::improved()
             },
         ),
         (
             "improved, half, first on prior",
             0.5,
-            Config {
-                first: First::Prior,
-                ..Config::improved()
+            DynamicConfig {
+                first: FirstMixture::Prior,
+                ..DynamicConfig::improved()
             },
         ),
     ];
@@ -228,12 +228,12 @@ fn planner(
     design: &MixtureTable,
     prior: &Mixture,
     share: f64,
-    config: &Config,
+    config: &DynamicConfig,
 ) -> Result<Planner> {
     let grid = config.grid()?;
     let runs = Segments::switching(design, share, &grid, 1)?;
     let table = world.proxies(&runs, 600, 30)?;
-    let losses = table.at_stages(&grid, config.resample, None)?;
+    let losses = StageLosses::new(&table, &grid, config.resample, None)?;
     let request = Request {
         objective: Objective::Mean,
         prior: prior.clone(),

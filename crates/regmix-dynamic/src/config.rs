@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::search::SimulateOptions;
 
-use crate::resample::Resample;
+use crate::record::Resample;
+use crate::record::StageGrid;
 use crate::size::SizeCorrection;
-use crate::stages::StageGrid;
 
 /// A set of choices to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub enum Preset {
     /// RegMix-D to the letter (arXiv 2606.18663).
     Paper,
     /// What did better on made-up dynamics with known truth, see
-    /// [`Config::improved`].
+    /// [`DynamicConfig::improved`].
     #[default]
     Improved,
 }
@@ -48,7 +48,7 @@ pub enum Outcome {
 /// Where the first stage's losses come from, in a plan made before training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Start {
+pub enum FirstLosses {
     /// The mean over all proxies: the paper, although the target spends the
     /// first segment on the prior and not on the proxies' mixtures.
     Mean,
@@ -60,7 +60,7 @@ pub enum Start {
 /// What the first segment is on, before the first stage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum First {
+pub enum FirstMixture {
     /// The prior: the paper, "no knowledge yet".
     Prior,
     /// A mixture that is planned with the others: proxies do tell what the
@@ -94,7 +94,7 @@ pub enum Search {
 ///
 /// In TOML or JSON every field may be left out and then has the value of
 /// `preset`; unknown fields are errors. The column "paper" is
-/// [`Config::paper`], "improved" is [`Config::improved`], the default.
+/// [`DynamicConfig::paper`], "improved" is [`DynamicConfig::improved`], the default.
 ///
 /// | field | paper | improved | range |
 /// |---|---|---|---|
@@ -137,7 +137,7 @@ pub enum Search {
 /// - *Choice of 128 of 512 proxies*: give the runs that are to be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Section")]
-pub struct Config {
+pub struct DynamicConfig {
     /// The set of choices that fields left out have.
     pub preset: Preset,
     /// How many stages there are after the first segment.
@@ -155,9 +155,9 @@ pub struct Config {
     /// What it predicts.
     pub outcome: Outcome,
     /// Where a plan starts.
-    pub start: Start,
+    pub start: FirstLosses,
     /// What the first segment is on.
-    pub first: First,
+    pub first: FirstMixture,
     /// How far it looks.
     pub lookahead: Lookahead,
     /// How mixtures are searched for.
@@ -186,13 +186,13 @@ pub struct Config {
     pub seed: u64,
 }
 
-impl Default for Config {
+impl Default for DynamicConfig {
     fn default() -> Self {
         Self::improved()
     }
 }
 
-impl Config {
+impl DynamicConfig {
     /// RegMix-D to the letter.
     pub fn paper() -> Self {
         Self {
@@ -204,8 +204,8 @@ impl Config {
             per_stage: false,
             state: State::Objective,
             outcome: Outcome::Next,
-            start: Start::Mean,
-            first: First::Prior,
+            start: FirstLosses::Mean,
+            first: FirstMixture::Prior,
             lookahead: Lookahead::Stage,
             search: Search::Simulate,
             draws: 100_000,
@@ -233,8 +233,8 @@ impl Config {
             per_stage: true,
             state: State::Losses,
             outcome: Outcome::LogRatio,
-            start: Start::Regression,
-            first: First::Planned,
+            start: FirstLosses::Regression,
+            first: FirstMixture::Planned,
             lookahead: Lookahead::Run,
             search: Search::Descend,
             size: SizeCorrection::FirstSegment,
@@ -289,7 +289,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.ramp) {
             return wrong("ramp", self.ramp.to_string(), "a share between 0 and 1");
         }
-        if self.first == First::Planned && self.lookahead == Lookahead::Stage {
+        if self.first == FirstMixture::Planned && self.lookahead == Lookahead::Stage {
             let error = Error::input("planned: it looks to the end of the run");
             return Err(error
                 .field("first")
@@ -351,8 +351,8 @@ struct Section {
     per_stage: Option<bool>,
     state: Option<State>,
     outcome: Option<Outcome>,
-    start: Option<Start>,
-    first: Option<First>,
+    start: Option<FirstLosses>,
+    first: Option<FirstMixture>,
     lookahead: Option<Lookahead>,
     search: Option<Search>,
     draws: Option<usize>,
@@ -368,7 +368,7 @@ struct Section {
     seed: Option<u64>,
 }
 
-impl From<Section> for Config {
+impl From<Section> for DynamicConfig {
     fn from(s: Section) -> Self {
         let base = match s.preset {
             Preset::Paper => Self::paper(),
@@ -406,20 +406,23 @@ impl From<Section> for Config {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> std::result::Result<Config, serde_json::Error> {
+    fn read(json: &str) -> std::result::Result<DynamicConfig, serde_json::Error> {
         serde_json::from_str(json)
     }
 
     #[test]
     fn fields_left_out_are_the_presets() {
-        assert_eq!(read("{}").unwrap(), Config::improved());
-        assert_eq!(read(r#"{"preset":"paper"}"#).unwrap(), Config::paper());
+        assert_eq!(read("{}").unwrap(), DynamicConfig::improved());
+        assert_eq!(
+            read(r#"{"preset":"paper"}"#).unwrap(),
+            DynamicConfig::paper()
+        );
         let some =
             read(r#"{"preset":"paper","stages":7,"size":{"power_law":{"ratio":60,"beta":0.1}}}"#)
                 .unwrap();
         assert_eq!((some.stages, some.draws), (7, 100_000));
         assert!(read(r#"{"stage":7}"#).is_err());
-        for config in [Config::paper(), Config::improved(), some] {
+        for config in [DynamicConfig::paper(), DynamicConfig::improved(), some] {
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(read(&text).unwrap(), config);
             config.check().unwrap();
@@ -440,7 +443,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_name_their_field() {
-        type Change = fn(&mut Config);
+        type Change = fn(&mut DynamicConfig);
         let changes: [(&str, Change); 11] = [
             ("stages", |c| c.stages = 0),
             ("points", |c| c.points = Some(vec![0.5])),
@@ -460,7 +463,7 @@ mod tests {
             }),
         ];
         for (field, change) in changes {
-            let mut config = Config::improved();
+            let mut config = DynamicConfig::improved();
             change(&mut config);
             let error = config.check().unwrap_err();
             assert!(

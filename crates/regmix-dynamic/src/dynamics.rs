@@ -2,7 +2,7 @@
 
 use regmix_data::DomainSet;
 
-use crate::stages::StageGrid;
+use crate::record::StageGrid;
 
 /// A place in training: a stage, and the fraction of training at which the
 /// mixture is chosen. The two agree in a plan; a target that is observed a

@@ -7,7 +7,7 @@
 //! l_j)`, and mixtures are chosen stage by stage.
 //!
 //! - [`Trajectories`]: run x step x domain, from CSV or a study;
-//!   [`Trajectories::at_stages`] brings them to stage points ([`StageGrid`]).
+//!   [`StageLosses`] brings them to stage points ([`StageGrid`]).
 //! - [`Segments`]: which mixture a run was on, and when; designs of proxies
 //!   that switch in mid-run ([`Segments::switching`]).
 //! - [`Transitions`], [`StageModel`], [`StageAccuracy`]: rows, f, and how good
@@ -17,17 +17,17 @@
 //!   trainers.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
-//! - [`SizeCorrection`], [`Calibration`]: from a target's losses to the proxies'
+//! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the proxies'
 //!   scale, by its first segment or by a second size of models.
-//! - [`Config`]: every choice, with the paper's ([`Config::paper`]) and ours
-//!   ([`Config::improved`], the default).
+//! - [`DynamicConfig`]: every choice, with the paper's ([`DynamicConfig::paper`]) and ours
+//!   ([`DynamicConfig::improved`], the default).
 //! - [`simulator`]: made-up dynamics with known truth, to judge all this by.
 //!
 //! ```
 //! use regmix_data::table::MixtureTable;
 //! use regmix_data::{DomainSet, Mixture};
 //! use regmix_dynamic::{
-//!     Config, Planner, Point, Request, Segments, TargetRun, Trajectories, Transitions,
+//!     DynamicConfig, Planner, Point, Request, RunLength, Segments, StageLosses, Trajectories, Transitions,
 //! };
 //! use regmix_regress::Objective;
 //!
@@ -48,14 +48,14 @@
 //! }
 //! let runs = Segments::fixed(&MixtureTable::parse(&design, "mixtures.csv".as_ref())?);
 //!
-//! let config = Config { stages: 3, ..Config::improved() };
-//! let losses = table.at_stages(&config.grid()?, config.resample, None)?;
+//! let config = DynamicConfig { stages: 3, ..DynamicConfig::improved() };
+//! let losses = StageLosses::new(&table, &config.grid()?, config.resample, None)?;
 //! let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 //!     objective: Objective::Mean,
 //!     prior: Mixture::uniform(runs.domains().clone()),
 //!     constraints: None,
 //!     budget: None,
-//!     target: TargetRun { steps: 4000, tokens: 4_000_000_000 },
+//!     target: RunLength { steps: 4000, tokens: 4_000_000_000 },
 //!     config,
 //! })?;
 //! let schedule = planner.schedule()?;
@@ -73,44 +73,29 @@
 //! correction was measured before. State is the losses: what a model has
 //! learnt beyond them is not seen.
 
-mod accuracy;
-mod calibration;
 mod config;
 mod dynamics;
-mod export;
-mod fill;
-mod first;
-mod gain;
-mod goal;
 mod online;
 mod plan;
-mod planner;
-mod resample;
-mod ridge;
+mod record;
 mod schedule;
-mod segments;
 pub mod simulator;
 mod size;
-mod smooth;
 mod stage_model;
-mod stages;
-mod trajectories;
-mod transitions;
 
-pub use accuracy::{OverTargets, StageAccuracy, StageSummary};
-pub use calibration::{Calibration, SizeLaw};
-pub use config::{Config, First, Lookahead, Outcome, Preset, SMOOTH, Search, Start, State};
+pub use config::{
+    DynamicConfig, FirstLosses, FirstMixture, Lookahead, Outcome, Preset, SMOOTH, Search, State,
+};
 pub use dynamics::{Dynamics, Moment, Slopes};
-pub use export::{ExportOptions, Trainer};
 #[cfg(feature = "http")]
 pub use online::http;
 pub use online::{Controller, ControllerState, Decision, protocol};
-pub use planner::{Planner, Request};
-pub use resample::{Resample, StageLosses};
-pub use schedule::{Leg, Schedule, Spread, TargetRun, Weight};
-pub use segments::{Segment, Segments};
-pub use size::SizeCorrection;
-pub use stage_model::StageModel;
-pub use stages::StageGrid;
-pub use trajectories::{Point, Trajectories};
-pub use transitions::{Beginning, Transition, Transitions};
+pub use record::{
+    FirstSegment, Point, Resample, Segment, Segments, StageGrid, StageLosses, Trajectories,
+    Transition, Transitions,
+};
+pub use schedule::{
+    ExportOptions, PlannedSegment, Planner, Request, RunLength, Schedule, Trainer, Weight,
+};
+pub use size::{SizeCalibration, SizeCorrection, SizeLaw};
+pub use stage_model::{OverTargets, StageAccuracy, StageModel, StageSummary};

@@ -20,9 +20,9 @@ use regmix_data::random::stream;
 use regmix_data::{DomainSet, Error, Result};
 
 use crate::dynamics::{Dynamics, Moment, Slopes};
-use crate::segments::Segments;
-use crate::stages::StageGrid;
-use crate::trajectories::{Point, Trajectories};
+use crate::record::Segments;
+use crate::record::StageGrid;
+use crate::record::{Point, Trajectories};
 
 /// Steps of integration per run.
 const STEPS: f64 = 120.0;

@@ -4,7 +4,8 @@ use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::{Mixture, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    Config, Dynamics, Planner, Request, Schedule, Segments, StageAccuracy, TargetRun, Transitions,
+    DynamicConfig, Dynamics, Planner, Request, RunLength, Schedule, Segments, StageAccuracy,
+    StageLosses, Transitions,
 };
 use regmix_regress::{Budget, Objective};
 
@@ -18,8 +19,8 @@ fn world(change: impl Fn(&mut WorldOptions)) -> World {
     World::new(options).unwrap()
 }
 
-fn config(base: Config) -> Config {
-    Config {
+fn config(base: DynamicConfig) -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
         draws: 4000,
         best: 32,
@@ -33,7 +34,7 @@ fn prior(world: &World) -> Mixture {
     Mixture::uniform(world.domains().clone())
 }
 
-fn rows(world: &World, config: &Config, proxies: usize, share: f64) -> Transitions {
+fn rows(world: &World, config: &DynamicConfig, proxies: usize, share: f64) -> Transitions {
     let design = Maximin::default()
         .draw(
             &Space::new(prior(world)),
@@ -46,17 +47,17 @@ fn rows(world: &World, config: &Config, proxies: usize, share: f64) -> Transitio
     let grid = config.grid().unwrap();
     let runs = Segments::switching(&design, share, &grid, 3).unwrap();
     let table = world.proxies(&runs, 500, 25).unwrap();
-    let losses = table.at_stages(&grid, config.resample, None).unwrap();
+    let losses = StageLosses::new(&table, &grid, config.resample, None).unwrap();
     Transitions::new(&losses, &runs).unwrap()
 }
 
-fn request(world: &World, config: Config) -> Request {
+fn request(world: &World, config: DynamicConfig) -> Request {
     Request {
         objective: Objective::Mean,
         prior: prior(world),
         constraints: None,
         budget: None,
-        target: TargetRun {
+        target: RunLength {
             steps: 5000,
             tokens: 5_000_000,
         },
@@ -74,8 +75,8 @@ fn truth(world: &World, schedule: &Schedule) -> f64 {
 }
 
 /// The weight of the domains that are worth more early.
-fn early(schedule: &Schedule, leg: usize) -> f64 {
-    schedule.segments[leg]
+fn early(schedule: &Schedule, segment: usize) -> f64 {
+    schedule.segments[segment]
         .mixture
         .weights()
         .iter()
@@ -89,13 +90,14 @@ fn early(schedule: &Schedule, leg: usize) -> f64 {
 fn the_drift_is_found_from_proxies() {
     let world = world(|o| o.drift = 1.0);
     for share in [0.0, 0.5] {
-        let config = config(Config::improved());
+        let config = config(DynamicConfig::improved());
         let rows = rows(&world, &config, 96, share);
         let planner = Planner::fit(&rows, request(&world, config)).unwrap();
         let schedule = planner.schedule().unwrap();
         let falls = early(&schedule, 0) - early(&schedule, 4);
         assert!(falls > 0.2, "{share}: {falls}");
-        let exact = Planner::fit(&rows, request(&world, self::config(Config::paper()))).unwrap();
+        let exact =
+            Planner::fit(&rows, request(&world, self::config(DynamicConfig::paper()))).unwrap();
         let exact = truth(&world, &exact.schedule().unwrap());
         assert!(truth(&world, &schedule) < exact - 0.02, "{share}: {exact}");
     }
@@ -105,9 +107,9 @@ fn the_drift_is_found_from_proxies() {
 fn no_gain_is_invented_where_the_best_mixture_does_not_change() {
     for seed in 0..3 {
         let world = world(|o| o.seed = seed);
-        let config = Config {
+        let config = DynamicConfig {
             bootstrap: 12,
-            ..config(Config::improved())
+            ..config(DynamicConfig::improved())
         };
         let planner =
             Planner::fit(&rows(&world, &config, 64, 0.5), request(&world, config)).unwrap();
@@ -123,9 +125,9 @@ fn no_gain_is_invented_where_the_best_mixture_does_not_change() {
 #[test]
 fn the_same_plan_on_any_number_of_threads() {
     let world = world(|o| o.drift = 0.5);
-    let config = Config {
+    let config = DynamicConfig {
         bootstrap: 3,
-        ..config(Config::improved())
+        ..config(DynamicConfig::improved())
     };
     let rows = rows(&world, &config, 40, 0.25);
     let run = |threads| {
@@ -146,7 +148,7 @@ fn the_same_plan_on_any_number_of_threads() {
 #[test]
 fn epochs_are_limited_over_the_whole_schedule() {
     let world = world(|o| o.drift = 1.0);
-    for base in [Config::paper(), Config::improved()] {
+    for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
         let config = config(base);
         let free = request(&world, config.clone());
         let rows = rows(&world, &config, 64, 0.25);
@@ -194,10 +196,10 @@ fn epochs_are_limited_over_the_whole_schedule() {
 fn what_cannot_be_measured_is_not_believed() {
     let world = world(|o| (o.drift, o.noise) = (1.5, 0.0));
     let plan = |static_unless: f64| {
-        let config = Config {
+        let config = DynamicConfig {
             bootstrap: 8,
             static_unless,
-            ..config(Config::improved())
+            ..config(DynamicConfig::improved())
         };
         let rows = rows(&world, &config, 12, 0.5);
         let planner = Planner::fit(&rows, request(&world, config)).unwrap();
@@ -208,8 +210,8 @@ fn what_cannot_be_measured_is_not_believed() {
     let why = |s: &Schedule| s.notes.join(" ");
     assert!(why(&safe).contains("could not be measured, the best single"));
     assert!(why(&safe).contains("of 4 splits of the runs in halves gave none"));
-    let legs = &safe.segments[1..];
-    assert!(legs.windows(2).all(|l| l[0].mixture == l[1].mixture));
+    let segments = &safe.segments[1..];
+    assert!(segments.windows(2).all(|l| l[0].mixture == l[1].mixture));
     let asked = plan(0.0);
     assert!(!asked.fell_back && asked.gain.is_none());
     assert!(why(&asked).contains("the schedule stands unchecked"));
@@ -238,18 +240,18 @@ fn online(planner: &Planner, schedule: &Schedule) -> Vec<(Mixture, bool)> {
 #[test]
 fn one_mixture_is_left_online_only_for_a_clear_promise() {
     let world = world(|o| o.noise = 0.02);
-    let config = Config {
+    let config = DynamicConfig {
         bootstrap: 12,
-        ..config(Config::improved())
+        ..config(DynamicConfig::improved())
     };
     let rows = rows(&world, &config, 64, 0.5);
-    let plan = |config: Config| {
+    let plan = |config: DynamicConfig| {
         let planner = Planner::fit(&rows, request(&world, config)).unwrap();
         let schedule = planner.schedule().unwrap();
         (online(&planner, &schedule), schedule)
     };
     // So much is asked of a gain that none is clear.
-    let (strict, schedule) = plan(Config {
+    let (strict, schedule) = plan(DynamicConfig {
         static_unless: 1e3,
         ..config.clone()
     });
@@ -262,7 +264,7 @@ fn one_mixture_is_left_online_only_for_a_clear_promise() {
     assert!(free.iter().any(|(m, _)| m.tv_distance(single) > 0.01));
     // Nothing can be measured: the mixture stays.
     let rows = self::rows(&world, &config, 12, 0.5);
-    let config = Config {
+    let config = DynamicConfig {
         static_unless: 2.0,
         ..config
     };
@@ -277,8 +279,8 @@ fn one_mixture_is_left_online_only_for_a_clear_promise() {
 #[test]
 fn a_trust_region_bounds_every_step() {
     let world = world(|o| o.drift = 1.5);
-    for base in [Config::paper(), Config::improved()] {
-        let config = Config {
+    for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
+        let config = DynamicConfig {
             trust: Some(0.05),
             ..config(base)
         };
@@ -306,17 +308,17 @@ fn planning_ahead_beats_greed_where_skills_wait_for_one() {
         o.need = 6.0;
         o.noise = 0.0;
     });
-    let run = |base: Config| {
+    let run = |base: DynamicConfig| {
         let config = config(base);
         let planner =
             Planner::fit(&rows(&world, &config, 96, 0.5), request(&world, config)).unwrap();
         truth(&world, &planner.schedule().unwrap())
     };
-    let ahead = run(Config::improved());
-    let greedy = run(Config {
+    let ahead = run(DynamicConfig::improved());
+    let greedy = run(DynamicConfig {
         lookahead: regmix_dynamic::Lookahead::Stage,
-        first: regmix_dynamic::First::Prior,
-        ..Config::improved()
+        first: regmix_dynamic::FirstMixture::Prior,
+        ..DynamicConfig::improved()
     });
     assert!(ahead < greedy - 0.002, "{ahead} {greedy}");
 }
@@ -324,7 +326,7 @@ fn planning_ahead_beats_greed_where_skills_wait_for_one() {
 #[test]
 fn bad_requests_are_refused_before_work() {
     let world = world(|_| ());
-    let config = config(Config::improved());
+    let config = config(DynamicConfig::improved());
     let rows = rows(&world, &config, 32, 0.0);
     type Change = fn(&mut Request);
     let changes: [(&str, Change); 6] = [
@@ -334,9 +336,9 @@ fn bad_requests_are_refused_before_work() {
         ("draws", |r| r.config.best = 0),
         ("worst case", |r| {
             r.objective = Objective::parse("worst");
-            r.config = Config {
+            r.config = DynamicConfig {
                 stages: 4,
-                ..Config::paper()
+                ..DynamicConfig::paper()
             };
         }),
         ("unknown domain", |r| {
@@ -355,7 +357,7 @@ fn bad_requests_are_refused_before_work() {
 #[test]
 fn accuracy_is_that_of_runs_held_out() {
     let world = world(|o| o.drift = 0.5);
-    let config = config(Config::improved());
+    let config = config(DynamicConfig::improved());
     let good = rows(&world, &config, 64, 0.5);
     let judged = StageAccuracy::cross_validate(&good, &config, 4).unwrap();
     assert_eq!(judged.len(), 4 * 5);
@@ -365,7 +367,7 @@ fn accuracy_is_that_of_runs_held_out() {
         assert!(one.fall_spearman > 0.7 && one.coverage90 > 0.7, "{one:?}");
     }
     // Trees that see the objective only are judged in the same way.
-    let exact = self::config(Config::paper());
+    let exact = self::config(DynamicConfig::paper());
     let scalar = good.scalar(&Objective::Mean).unwrap();
     let judged = StageAccuracy::cross_validate(&scalar, &exact, 3).unwrap();
     assert_eq!(judged.len(), 4);

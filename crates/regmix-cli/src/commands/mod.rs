@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use regmix_data::Result;
-use regmix_dynamic::TargetRun;
+use regmix_dynamic::RunLength;
 use regmix_regress::NextOptions;
 use regmix_study::config::{EarlierSection, ScheduleMode};
 use regmix_study::{Context, Plan, SecondSize, Study};
@@ -191,7 +191,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                     objective: objective.as_deref(),
                     prior: prior.as_deref(),
                     settings: settings.as_deref(),
-                    target: TargetRun {
+                    target: RunLength {
                         steps: *steps,
                         tokens: *tokens,
                     },

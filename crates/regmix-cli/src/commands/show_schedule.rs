@@ -1,6 +1,7 @@
 //! A schedule in words and tables.
 
-use regmix_dynamic::{Leg, OverTargets, Schedule, Spread, StageSummary, Weight};
+use regmix_dynamic::{OverTargets, PlannedSegment, Schedule, StageSummary, Weight};
+use regmix_regress::Prediction;
 
 use super::show::{aim, percent};
 use crate::output::table::table;
@@ -12,23 +13,25 @@ pub(super) fn text(schedule: &Schedule) -> String {
         .collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
     // Neighbours on the same mixture are one column: a single mixture is.
-    let mut legs: Vec<(&Leg, u64)> = Vec::new();
-    for leg in &schedule.segments {
-        match legs.last_mut() {
-            Some((first, to)) if first.mixture == leg.mixture => *to = leg.to_step,
-            _ => legs.push((leg, leg.to_step)),
+    let mut segments: Vec<(&PlannedSegment, u64)> = Vec::new();
+    for segment in &schedule.segments {
+        match segments.last_mut() {
+            Some((first, to)) if first.mixture == segment.mixture => *to = segment.to_step,
+            _ => segments.push((segment, segment.to_step)),
         }
     }
     let rows = order.into_iter().map(|(domain, mean)| {
-        let own = legs.iter().map(|(leg, _)| match leg.weights.get(domain) {
-            Some(Weight {
-                weight,
-                sd: Some(sd),
-                ..
-            }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
-            Some(w) => percent(w.weight),
-            None => "-".to_owned(),
-        });
+        let own = segments
+            .iter()
+            .map(|(segment, _)| match segment.weights.get(domain) {
+                Some(Weight {
+                    weight,
+                    sd: Some(sd),
+                    ..
+                }) => format!("{:.1} +- {:.1}%", 100.0 * weight, 100.0 * sd),
+                Some(w) => percent(w.weight),
+                None => "-".to_owned(),
+            });
         let epochs = schedule.epochs.get(domain);
         std::iter::once(domain.to_owned())
             .chain(own)
@@ -38,8 +41,8 @@ pub(super) fn text(schedule: &Schedule) -> String {
             ])
             .collect()
     });
-    let steps = (legs.iter())
-        .map(|(leg, to)| format!("steps {}-{to}", leg.from_step))
+    let steps = (segments.iter())
+        .map(|(segment, to)| format!("steps {}-{to}", segment.from_step))
         .collect::<Vec<_>>();
     let head: Vec<&str> = std::iter::once("domain")
         .chain(steps.iter().map(String::as_str))
@@ -47,7 +50,7 @@ pub(super) fn text(schedule: &Schedule) -> String {
         .collect();
     let mut text = format!("Schedule for the {}:\n", aim(&schedule.objective));
     text.push_str(&table(&head, rows));
-    let spread = |s: Spread| format!("{:.4} +- {:.4}", s.mean, s.sd);
+    let spread = |s: Prediction| format!("{:.4} +- {:.4}", s.mean, s.sd);
     text.push('\n');
     if let Some(predicted) = schedule.predicted {
         text.push_str(&format!("Predicted for a proxy: {}", spread(predicted)));
@@ -106,9 +109,9 @@ fn accuracy(schedule: &Schedule) -> String {
             }
         };
         // The first segment of a schedule is no stage.
-        let leg = schedule.segments.get(stage.stage + 1);
+        let segment = schedule.segments.get(stage.stage + 1);
         vec![
-            leg.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
+            segment.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
             cell(stage.spearman, 2),
             cell(stage.fall_spearman, 2),
             cell(stage.mae, 3),

@@ -278,7 +278,7 @@ fn more(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::DynamicConfig;
     use crate::online::tests::controller;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -300,7 +300,7 @@ mod tests {
 
     /// Serves while `talk` goes on; what the controller was left as.
     fn with_server(token: Option<&str>, state: &Path, talk: impl FnOnce(u16)) -> Controller {
-        let controller = controller(Config::improved());
+        let controller = controller(DynamicConfig::improved());
         let server =
             Server::bind(controller, "127.0.0.1:0", token.map(str::to_owned), state).unwrap();
         let port = server.port().unwrap();
@@ -412,7 +412,7 @@ mod tests {
         let state = dir.path().join("state.json");
         let bind = |address: &str, token: Option<&str>| {
             Server::bind(
-                controller(Config::improved()),
+                controller(DynamicConfig::improved()),
                 address,
                 token.map(str::to_owned),
                 &state,

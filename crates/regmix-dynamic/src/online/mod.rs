@@ -1,10 +1,10 @@
 //! The online controller: Algorithm 2 of RegMix-D.
 
-mod head;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod protocol;
 mod reason;
+mod setup;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -17,16 +17,16 @@ use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 
-use crate::config::{Start, State};
+use crate::config::{FirstLosses, State};
 use crate::dynamics::Dynamics;
 use crate::plan::{Plan, Position, Problem};
-use crate::planner::Planner;
+use crate::schedule::Planner;
 use crate::schedule::Schedule;
 use crate::size::SizeCorrection;
 use crate::stage_model::StageModel;
 
-use self::head::Head;
 use self::reason::Grounds;
+use self::setup::Setup;
 pub use self::state::{ControllerState, Decision};
 
 /// Chooses the mixtures of a run that goes on, from the losses it reports.
@@ -64,7 +64,7 @@ pub use self::state::{ControllerState, Decision};
 /// as one that never stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Controller {
-    head: Head,
+    setup: Setup,
     state: ControllerState,
     ready: Ready,
 }
@@ -88,10 +88,14 @@ impl Planner {
     /// # Errors
     /// When the schedule has other stages or domains.
     pub fn controller(&self, schedule: &Schedule, fingerprint: &str) -> Result<Controller> {
-        let head = Head::new(self, schedule, fingerprint)?;
-        let state = ControllerState::new(&head);
+        let setup = Setup::new(self, schedule, fingerprint)?;
+        let state = ControllerState::new(&setup);
         let ready = Ready::default();
-        Ok(Controller { head, state, ready })
+        Ok(Controller {
+            setup,
+            state,
+            ready,
+        })
     }
 }
 
@@ -108,17 +112,17 @@ impl Controller {
 
     /// The study that it belongs to.
     pub fn fingerprint(&self) -> &str {
-        &self.head.fingerprint
+        &self.setup.fingerprint
     }
 
     /// The names of the losses that it knows.
     pub fn losses(&self) -> &[String] {
-        &self.head.losses
+        &self.setup.losses
     }
 
     /// The steps at which decisions are due.
     pub fn decision_steps(&self) -> &[u64] {
-        &self.head.steps[..self.head.steps.len() - 1]
+        &self.setup.steps[..self.setup.steps.len() - 1]
     }
 
     /// Takes a validation of the target, by domain in nats per token. Returns
@@ -146,7 +150,7 @@ impl Controller {
                 let mut next = self.state.clone();
                 next.last_step = Some(step);
                 next.last_losses = losses.clone();
-                match self.head.due(&self.state, step) {
+                match self.setup.due(&self.state, step) {
                     None => {
                         self.state = next;
                         return Ok(None);
@@ -154,7 +158,7 @@ impl Controller {
                     Some(stage) => {
                         let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
                         let ready = ready.map(|(_, draws)| &**draws);
-                        self.head.decide(&mut next, stage, step, losses, ready)?;
+                        self.setup.decide(&mut next, stage, step, losses, ready)?;
                     }
                 }
                 let changed = next.in_force != self.state.in_force;
@@ -172,18 +176,18 @@ impl Controller {
                 .field(field)
                 .help("the mixture in force stays; report losses in the order of steps, once each"))
         };
-        if step > self.head.target.steps {
+        if step > self.setup.target.steps {
             return refuse(
                 format!(
                     "step {step} is after the end of the run, {}",
-                    self.head.target.steps
+                    self.setup.target.steps
                 ),
                 "step",
             );
         }
         for (name, loss) in losses {
-            if !self.head.losses.contains(name) {
-                let known = self.head.losses.join(", ");
+            if !self.setup.losses.contains(name) {
+                let known = self.setup.losses.join(", ");
                 return refuse(
                     format!("unknown loss `{name}`: expected one of {known}"),
                     "losses",
@@ -220,7 +224,7 @@ impl Controller {
     pub fn prepare(&mut self) -> Result<()> {
         let stage = self.state.next_stage;
         if !matches!(&self.ready.0, Some((s, _)) if *s == stage) {
-            let draws = self.head.draws(stage)?;
+            let draws = self.setup.draws(stage)?;
             self.ready = Ready(draws.map(|d| (stage, Arc::new(d))));
         }
         Ok(())
@@ -231,7 +235,7 @@ impl Controller {
     /// # Errors
     /// When the state belongs to another study, or does not fit.
     pub fn resume(&mut self, state: ControllerState) -> Result<()> {
-        state.check(&self.head)?;
+        state.check(&self.setup)?;
         self.state = state;
         Ok(())
     }
@@ -241,7 +245,7 @@ impl Controller {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_json(path, &self.head)
+        write_json(path, &self.setup)
     }
 
     /// Reads what [`Controller::save`] wrote, at the start of the run.
@@ -250,13 +254,18 @@ impl Controller {
     /// When the file is missing, damaged or of another version.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut head: Head = read_json(path)?;
-        head.make_goal()
-            .and_then(|()| head.check())
+        let mut setup: Setup = read_json(path)?;
+        setup
+            .make_goal()
+            .and_then(|()| setup.check())
             .map_err(|e| e.in_file(path))?;
-        let state = ControllerState::new(&head);
+        let state = ControllerState::new(&setup);
         let ready = Ready::default();
-        Ok(Self { head, state, ready })
+        Ok(Self {
+            setup,
+            state,
+            ready,
+        })
     }
 
     /// Writes the state, atomically.
@@ -282,7 +291,7 @@ impl Controller {
     }
 }
 
-impl Head {
+impl Setup {
     /// The stage that an observation decides, if any.
     fn due(&self, state: &ControllerState, step: u64) -> Option<usize> {
         let passed = self.steps.partition_point(|s| *s <= step);
@@ -406,7 +415,7 @@ impl Head {
     fn expected(&self, state: &ControllerState, stage: usize) -> Vec<f64> {
         let start = match self.config.size {
             // The scale is measured against a proxy on the same mixture.
-            SizeCorrection::FirstSegment => Start::Regression,
+            SizeCorrection::FirstSegment => FirstLosses::Regression,
             _ => self.config.start,
         };
         let mut at = match &state.predicted {

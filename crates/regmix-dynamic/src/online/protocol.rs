@@ -69,19 +69,20 @@ struct Answer<'a> {
 ///
 /// ```
 /// # use regmix_dynamic::simulator::{World, WorldOptions};
-/// # use regmix_dynamic::{Config, Planner, Request, Segments, TargetRun, Transitions};
+/// # use regmix_dynamic::{DynamicConfig, Planner, Request, RunLength, Segments, StageLosses, Transitions};
 /// # use regmix_data::design::{Maximin, Sampler, Space};
 /// # use regmix_data::{Mixture, random::stream};
 /// # let world = World::new(WorldOptions { domains: 2, ..WorldOptions::default() })?;
 /// # let prior = Mixture::uniform(regmix_dynamic::Dynamics::domains(&world).clone());
 /// # let design = Maximin::default()
 /// #     .draw(&Space::new(prior.clone()), 16, &mut stream(1, "doc", "design"))?.into_table()?;
-/// # let config = Config { bootstrap: 0, static_unless: 0.0, ..Config::improved() };
+/// # let config = DynamicConfig { bootstrap: 0, static_unless: 0.0, ..DynamicConfig::improved() };
 /// # let runs = Segments::fixed(&design);
-/// # let losses = world.proxies(&runs, 600, 30)?.at_stages(&config.grid()?, config.resample, None)?;
+/// # let table = world.proxies(&runs, 600, 30)?;
+/// # let losses = StageLosses::new(&table, &config.grid()?, config.resample, None)?;
 /// # let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 /// #     objective: regmix_regress::Objective::Mean, prior, constraints: None, budget: None,
-/// #     target: TargetRun { steps: 600, tokens: 600_000 }, config,
+/// #     target: RunLength { steps: 600, tokens: 600_000 }, config,
 /// # })?;
 /// # let mut controller = planner.controller(&planner.schedule()?, "a study")?;
 /// use regmix_dynamic::protocol::answer;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Mixture, Result};
 
-use super::head::Head;
+use super::setup::Setup;
 use crate::dynamics::Dynamics;
 
 /// The layout of the file.
@@ -75,17 +75,17 @@ pub struct Decision {
 }
 
 impl ControllerState {
-    pub(super) fn new(head: &Head) -> Self {
+    pub(super) fn new(setup: &Setup) -> Self {
         Self {
             version: VERSION,
-            fingerprint: head.fingerprint.clone(),
+            fingerprint: setup.fingerprint.clone(),
             next_stage: 0,
-            in_force: head.first.clone(),
+            in_force: setup.first.clone(),
             since: 0.0,
-            used: vec![0.0; head.first.weights().len()],
+            used: vec![0.0; setup.first.weights().len()],
             factors: None,
             predicted: None,
-            standing: head.schedule.iter().cloned().enumerate().collect(),
+            standing: setup.schedule.iter().cloned().enumerate().collect(),
             last_step: None,
             last_losses: BTreeMap::new(),
             refused: 0,
@@ -125,7 +125,7 @@ impl ControllerState {
         self.refused
     }
 
-    pub(super) fn check(&self, head: &Head) -> Result<()> {
+    pub(super) fn check(&self, setup: &Setup) -> Result<()> {
         let wrong = |what: String, help: &str| Err(Error::input(what).help(help));
         if self.version != VERSION {
             return wrong(
@@ -133,16 +133,16 @@ impl ControllerState {
                 "start the run again, or use the program that wrote the state",
             );
         }
-        if self.fingerprint != head.fingerprint {
+        if self.fingerprint != setup.fingerprint {
             return wrong(
                 format!(
                     "the state of another study, `{}`: expected `{}`",
-                    self.fingerprint, head.fingerprint
+                    self.fingerprint, setup.fingerprint
                 ),
                 "give the state that this controller wrote, or move it away to start again",
             );
         }
-        let (d, t) = (head.model.domains(), head.model.targets().len());
+        let (d, t) = (setup.model.domains(), setup.model.targets().len());
         let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
         let sizes = self.in_force.domains() == d
             && self.used.len() == d.len()
@@ -160,7 +160,7 @@ impl ControllerState {
                 .values()
                 .all(|m| m.len() == d.len() && finite(m))
             && (0.0..=1.0).contains(&self.since)
-            && self.next_stage <= head.model.grid().stages();
+            && self.next_stage <= setup.model.grid().stages();
         if !sizes {
             return wrong("damaged state".to_owned(), "go back to an older copy of it");
         }

@@ -1,10 +1,8 @@
 use super::*;
-use crate::config::Config;
-use crate::planner::Request;
-use crate::schedule::TargetRun;
-use crate::segments::Segments;
+use crate::config::DynamicConfig;
+use crate::record::{Segments, StageLosses, Transitions};
+use crate::schedule::{Request, RunLength};
 use crate::simulator::{World, WorldOptions};
-use crate::transitions::Transitions;
 use proptest::prelude::*;
 use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::random::stream;
@@ -20,10 +18,10 @@ fn world() -> World {
     .unwrap()
 }
 
-pub(super) fn controller(base: Config) -> Controller {
+pub(super) fn controller(base: DynamicConfig) -> Controller {
     let world = world();
     let prior = Mixture::uniform(world.domains().clone());
-    let config = Config {
+    let config = DynamicConfig {
         stages: 3,
         draws: 500,
         best: 8,
@@ -42,9 +40,8 @@ pub(super) fn controller(base: Config) -> Controller {
         .into_table()
         .unwrap();
     let runs = Segments::switching(&design, 0.5, &grid, 5).unwrap();
-    let losses = (world.proxies(&runs, 400, 20).unwrap())
-        .at_stages(&grid, config.resample, None)
-        .unwrap();
+    let table = world.proxies(&runs, 400, 20).unwrap();
+    let losses = StageLosses::new(&table, &grid, config.resample, None).unwrap();
     let tokens = |d: &str| (d.to_owned(), 4e5);
     let request = Request {
         objective: Objective::Mean,
@@ -59,7 +56,7 @@ pub(super) fn controller(base: Config) -> Controller {
             max_epochs: 2.0,
         }),
         prior,
-        target: TargetRun {
+        target: RunLength {
             steps: 1000,
             tokens: 1_000_000,
         },
@@ -83,7 +80,7 @@ fn report(fraction: f64) -> BTreeMap<String, f64> {
 
 #[test]
 fn decisions_come_at_stage_points_and_only_there() {
-    for base in [Config::paper(), Config::improved()] {
+    for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
         let mut c = controller(base);
         assert_eq!(c.decision_steps(), [250, 500, 750]);
         let mut changed = Vec::new();
@@ -102,7 +99,7 @@ fn decisions_come_at_stage_points_and_only_there() {
 
 #[test]
 fn what_is_wrong_with_an_observation_is_told_and_changes_nothing() {
-    let mut c = controller(Config::improved());
+    let mut c = controller(DynamicConfig::improved());
     c.observe(100, &report(0.1)).unwrap();
     c.observe(260, &report(0.26)).unwrap();
     let before = c.clone();
@@ -137,7 +134,7 @@ fn what_is_wrong_with_an_observation_is_told_and_changes_nothing() {
 
 #[test]
 fn passed_stage_points_are_one_decision() {
-    let mut c = controller(Config::improved());
+    let mut c = controller(DynamicConfig::improved());
     assert!(c.observe(760, &report(0.76)).unwrap().is_some());
     assert_eq!(c.state().decisions().len(), 1);
     assert_eq!(c.state().decisions()[0].stage, 2);
@@ -147,16 +144,16 @@ fn passed_stage_points_are_one_decision() {
 #[test]
 fn a_restart_goes_on_to_the_bit() {
     let dir = tempfile::tempdir().unwrap();
-    let (head, state) = (
+    let (setup, state) = (
         dir.path().join("online.json"),
         dir.path().join("state.json"),
     );
-    for base in [Config::paper(), Config::improved()] {
+    for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
         let mut steady = controller(base);
-        steady.save(&head).unwrap();
+        steady.save(&setup).unwrap();
         std::fs::remove_file(&state).ok();
         for step in (125..=1000).step_by(125) {
-            let mut fresh = Controller::load(&head).unwrap();
+            let mut fresh = Controller::load(&setup).unwrap();
             fresh.load_state(&state).unwrap();
             let losses = report(step as f64 / 1000.0);
             let answer = steady.observe(step, &losses).unwrap();
@@ -171,7 +168,7 @@ fn a_restart_goes_on_to_the_bit() {
 fn files_of_another_study_or_damaged_ones_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.json");
-    let mut c = controller(Config::improved());
+    let mut c = controller(DynamicConfig::improved());
     c.save_state(&path).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to, said) in [
@@ -203,7 +200,7 @@ fn files_of_another_study_or_damaged_ones_are_refused() {
 
 #[test]
 fn the_scale_is_measured_in_the_first_segment() {
-    let mut c = controller(Config::improved());
+    let mut c = controller(DynamicConfig::improved());
     let observed = losses([2.0, 2.5, 2.2]);
     c.observe(250, &observed).unwrap();
     let first = c.state().decisions()[0].clone();
@@ -218,10 +215,10 @@ fn the_scale_is_measured_in_the_first_segment() {
 
 #[test]
 fn draws_made_beforehand_change_nothing() {
-    let base = controller(Config::paper());
+    let base = controller(DynamicConfig::paper());
     // A budget moves the caps with what was used: nothing is drawn then.
     let mut free = base.clone();
-    free.head.forget_budget();
+    free.setup.forget_budget();
     for start in [base, free] {
         let (mut plain, mut ready) = (start.clone(), start);
         for step in [250, 500, 750] {
@@ -238,11 +235,11 @@ fn draws_made_beforehand_change_nothing() {
 
 #[test]
 fn a_plan_is_kept_unless_another_promises_more() {
-    let mut c = controller(Config {
+    let mut c = controller(DynamicConfig {
         min_gain: 10.0,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     });
-    let planned = c.head.schedule.clone();
+    let planned = c.setup.schedule.clone();
     for (stage, step) in [250, 500, 750].into_iter().enumerate() {
         c.observe(step, &report(step as f64 / 1000.0)).unwrap();
         assert_eq!(c.mixture().weights(), planned[stage]);
@@ -252,7 +249,7 @@ fn a_plan_is_kept_unless_another_promises_more() {
 
 #[test]
 fn lines_are_answered_whatever_they_say() {
-    let mut c = controller(Config::improved());
+    let mut c = controller(DynamicConfig::improved());
     let mut say = |line: &str| protocol::answer(&mut c, line);
     let (text, changed) = say(r#"{"step":250,"losses":{"d0":3.0,"d1":3.1,"d2":3.2}}"#);
     assert!(changed && text.contains(r#""switch":true"#), "{text}");
@@ -296,7 +293,7 @@ proptest! {
     fn nothing_panics_and_a_mixture_stays_in_force(
         reports in prop::collection::vec((0u64..1200, prop::array::uniform3(-1.0f64..9.0)), 1..12),
     ) {
-        let start = controller(Config::improved());
+        let start = controller(DynamicConfig::improved());
         let mut twice = [start.clone(), start];
         for (step, values) in &reports {
             let [a, b] = &mut twice;

@@ -12,7 +12,7 @@ use regmix_regress::{Baseline, Constraints, Evaluator};
 
 use self::bounds::Bounds;
 use self::surface::{OneStage, Static};
-use crate::config::{Config, Lookahead, Search};
+use crate::config::{DynamicConfig, Lookahead, Search};
 use crate::dynamics::{Dynamics, Moment};
 
 /// Sweeps over the stages, and the gain below which there is no further one.
@@ -40,7 +40,7 @@ pub(crate) struct Problem<'a, D: ?Sized> {
     pub(crate) goal: Evaluator,
     pub(crate) prior: &'a Mixture,
     pub(crate) bounds: Bounds,
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a DynamicConfig,
     pub(crate) position: Position,
     /// The losses at the end of every stage that a worst case is against.
     baseline: Option<Vec<Vec<f64>>>,
@@ -65,7 +65,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         goal: Evaluator,
         prior: &'a Mixture,
         bounds: Bounds,
-        config: &'a Config,
+        config: &'a DynamicConfig,
         position: Position,
     ) -> Self {
         let mut out = Self {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::goal::evaluator;
 use crate::simulator::{World, WorldOptions};
 use regmix_data::DomainSet;
 use regmix_regress::Objective;
@@ -28,11 +27,11 @@ fn position(world: &World, first: &[f64]) -> Position {
 fn problem<'a>(
     world: &'a World,
     prior: &'a Mixture,
-    config: &'a Config,
+    config: &'a DynamicConfig,
     position: Position,
     budget: Option<Vec<f64>>,
 ) -> Problem<'a, World> {
-    let goal = evaluator(&Objective::Mean, world.targets()).unwrap();
+    let goal = Objective::Mean.evaluator(world.targets()).unwrap();
     let constraints = Constraints::none(world.domains().clone());
     let bounds = Bounds {
         constraints,
@@ -41,19 +40,19 @@ fn problem<'a>(
     Problem::new(world, goal, prior, bounds, config, position)
 }
 
-fn paper() -> Config {
-    Config {
+fn paper() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
         draws: 2000,
         best: 16,
-        ..Config::paper()
+        ..DynamicConfig::paper()
     }
 }
 
-fn improved() -> Config {
-    Config {
+fn improved() -> DynamicConfig {
+    DynamicConfig {
         stages: 4,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     }
 }
 
@@ -180,7 +179,7 @@ fn a_worst_case_is_planned_for() {
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
     let worst = |objective: &Objective| {
-        let goal = |o| evaluator(o, world.targets()).unwrap();
+        let goal = |o: &Objective| o.evaluator(world.targets()).unwrap();
         let bounds = || Bounds {
             constraints: Constraints::none(world.domains().clone()),
             budget: None,

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::State;
-use crate::segments::Segments;
+use crate::config::{Outcome, State};
+use crate::record::{Segments, StageLosses};
 use crate::simulator::{World, WorldOptions};
 use regmix_data::design::{Maximin, Sampler, Space};
 use regmix_data::{Mixture, random::stream};
@@ -24,20 +24,19 @@ fn rows(world: &World, share: f64) -> Transitions {
         .unwrap();
     let grid = world.grid().clone();
     let runs = Segments::switching(&design, share, &grid, 2).unwrap();
-    let losses = (world.proxies(&runs, 300, 15).unwrap())
-        .at_stages(&grid, Default::default(), None)
-        .unwrap();
+    let table = world.proxies(&runs, 300, 15).unwrap();
+    let losses = StageLosses::new(&table, &grid, Default::default(), None).unwrap();
     Transitions::new(&losses, &runs).unwrap()
 }
 
-fn config(regressor: &str, outcome: Outcome, per_stage: bool) -> Config {
-    Config {
+fn config(regressor: &str, outcome: Outcome, per_stage: bool) -> DynamicConfig {
+    DynamicConfig {
         stages: 2,
         regressor: regressor.to_owned(),
         outcome,
         per_stage,
         state: State::Losses,
-        ..Config::improved()
+        ..DynamicConfig::improved()
     }
 }
 

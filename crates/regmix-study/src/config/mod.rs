@@ -54,7 +54,7 @@ pub struct StudyConfig {
     pub constraints: ConstraintSection,
     /// How schedules are planned.
     #[serde(default)]
-    pub dynamic: regmix_dynamic::Config,
+    pub dynamic: regmix_dynamic::DynamicConfig,
     /// A second size of proxies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_size: Option<SecondSizeSection>,
@@ -205,9 +205,9 @@ impl StudyConfig {
     }
 
     /// `[dynamic]` with the study's seed.
-    pub fn stage_config(&self) -> regmix_dynamic::Config {
+    pub fn stage_config(&self) -> regmix_dynamic::DynamicConfig {
         let seed = self.study.seed.wrapping_add(self.dynamic.seed);
-        regmix_dynamic::Config {
+        regmix_dynamic::DynamicConfig {
             seed,
             ..self.dynamic.clone()
         }
@@ -218,9 +218,9 @@ impl StudyConfig {
 ///
 /// # Errors
 /// When it cannot be read or does not parse, or a value is out of range.
-pub(crate) fn stage_settings(path: &Path) -> Result<regmix_dynamic::Config> {
+pub(crate) fn stage_settings(path: &Path) -> Result<regmix_dynamic::DynamicConfig> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    let config: regmix_dynamic::Config =
+    let config: regmix_dynamic::DynamicConfig =
         toml::from_str(&text).map_err(|e| explain(&e, &text, path))?;
     config.check().map_err(|e| e.in_file(path))?;
     Ok(config)

@@ -63,8 +63,9 @@ fn courses(
     table: &Trajectories,
 ) -> Vec<(String, Vec<Place>)> {
     let config = &schedule.config;
-    let losses = (config.grid())
-        .and_then(|grid| table.at_stages(&grid, config.resample, Some(schedule.target.steps)));
+    let losses = (config.grid()).and_then(|grid| {
+        StageLosses::new(table, &grid, config.resample, Some(schedule.target.steps))
+    });
     let Ok(losses) = losses else {
         return Vec::new();
     };
@@ -82,11 +83,15 @@ fn courses(
 fn planned(schedule: &Schedule, losses: &StageLosses, run: usize) -> Option<Vec<Place>> {
     let seen = Seen { schedule, losses };
     let predicted: Vec<(Vec<f64>, Vec<f64>)> = (schedule.segments.iter())
-        .map(|leg| {
-            let one = |name: &String| leg.predicted.get(name).map(|s| (s.mean, s.sd));
+        .map(|segment| {
+            let one = |name: &String| segment.predicted.get(name).map(|s| (s.mean, s.sd));
             match schedule.config.state {
                 State::Losses => losses.targets().iter().map(one).collect::<Option<Vec<_>>>(),
-                State::Objective => leg.predicted.values().next().map(|s| vec![(s.mean, s.sd)]),
+                State::Objective => segment
+                    .predicted
+                    .values()
+                    .next()
+                    .map(|s| vec![(s.mean, s.sd)]),
             }
             .map(|all| all.into_iter().unzip())
         })
@@ -254,14 +259,15 @@ fn figure(run: &str, places: &[Place]) -> Option<Node> {
 mod tests {
     use super::*;
     use regmix_data::{DomainSet, Mixture};
-    use regmix_dynamic::{Config, Point, Spread, StageGrid, TargetRun};
+    use regmix_dynamic::{DynamicConfig, Point, RunLength, StageGrid};
+    use regmix_regress::Prediction;
 
     /// Two segments with predicted losses 4 and 3, and a target of half of
     /// them, evaluated at some steps.
     fn places(size: SizeCorrection, steps: &[u64]) -> Vec<Place> {
         let domains = DomainSet::from_names(["a", "b"]).unwrap();
         let even = Mixture::uniform(domains.clone());
-        let target = TargetRun {
+        let target = RunLength {
             steps: 20,
             tokens: 200,
         };
@@ -269,15 +275,15 @@ mod tests {
         let mut schedule =
             Schedule::of_mixtures(&grid, vec![even.clone(), even], Objective::Mean, target)
                 .unwrap();
-        schedule.config = Config {
+        schedule.config = DynamicConfig {
             stages: 1,
             size,
-            ..Config::improved()
+            ..DynamicConfig::improved()
         };
-        for (leg, mean) in schedule.segments.iter_mut().zip([4.0, 3.0]) {
+        for (segment, mean) in schedule.segments.iter_mut().zip([4.0, 3.0]) {
             for name in ["a", "b"] {
-                let spread = Spread { mean, sd: 0.1 };
-                leg.predicted.insert(name.to_owned(), spread);
+                let spread = Prediction { mean, sd: 0.1 };
+                segment.predicted.insert(name.to_owned(), spread);
             }
         }
         let mut table = Trajectories::new(domains);

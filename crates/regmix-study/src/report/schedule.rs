@@ -1,6 +1,7 @@
 //! Mixtures along training: what was planned, and what online changed.
 
-use regmix_dynamic::{Leg, Schedule, Spread};
+use regmix_dynamic::{PlannedSegment, Schedule};
+use regmix_regress::Prediction;
 
 use super::kit::node::{self, column, multiples, number_cell, paragraph, row_head};
 use super::kit::number::{NONE, UNIT, count, difference, loss, percent, plural};
@@ -15,14 +16,14 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     let schedule = report.schedule?;
     let domains = schedule.mean.domains();
     let highest = (schedule.segments.iter())
-        .flat_map(|leg| leg.weights.values())
+        .flat_map(|segment| segment.weights.values())
         .map(|w| w.high.unwrap_or(w.weight).max(w.weight));
     // One range for all, so that heights can be compared.
     let y = Scale::from_zero(highest);
     let figures = (report.ordered(domains.names()).into_iter())
         .map(|(_, name)| figure(report, schedule, y, name));
     let spreads = (schedule.segments.iter())
-        .flat_map(|leg| leg.weights.values())
+        .flat_map(|segment| segment.weights.values())
         .any(|w| w.low.is_some());
     let band = match spreads {
         true => " Band: 5th to 95th percentile over refits on resampled runs.",
@@ -59,7 +60,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
 }
 
 fn verdict(schedule: &Schedule) -> String {
-    let spread = |s: Spread| format!("{} ± {}", difference(s.mean), loss(s.sd));
+    let spread = |s: Prediction| format!("{} ± {}", difference(s.mean), loss(s.sd));
     match (schedule.gain, schedule.fell_back) {
         (Some(gain), true) => format!(
             "No schedule clearly beats one mixture: planned on half of the proxies and judged by \
@@ -87,26 +88,26 @@ fn verdict(schedule: &Schedule) -> String {
 fn figure(report: &Report<'_>, schedule: &Schedule, y: Scale, name: &str) -> Node {
     let x = Scale::tight([0.0, 1.0]);
     let frame = Frame::new(x, y, WIDTH, HEIGHT);
-    let weight = |leg: &Leg| leg.weights.get(name).map_or(0.0, |w| w.weight);
+    let weight = |segment: &PlannedSegment| segment.weights.get(name).map_or(0.0, |w| w.weight);
     let shares: Vec<String> = (schedule.segments.iter())
-        .map(|leg| percent(weight(leg)))
+        .map(|segment| percent(weight(segment)))
         .collect();
     let whole = |share: f64| format!("{:.0}%", 100.0 * share);
     let across = [0.0, 0.5, 1.0].map(|at| (at, whole(at)));
     let up: Vec<(f64, String)> = y.ticks(2).0.into_iter().map(|t| (t, whole(t))).collect();
-    let steps = |of: &dyn Fn(&Leg) -> f64| -> Vec<(f64, f64)> {
+    let steps = |of: &dyn Fn(&PlannedSegment) -> f64| -> Vec<(f64, f64)> {
         (schedule.segments.iter())
-            .flat_map(|leg| [leg.from, leg.to].map(|at| frame.at(at, of(leg))))
+            .flat_map(|segment| [segment.from, segment.to].map(|at| frame.at(at, of(segment))))
             .collect()
     };
-    let limit = |leg: &Leg, high: bool| {
-        let w = leg.weights.get(name);
+    let limit = |segment: &PlannedSegment, high: bool| {
+        let w = segment.weights.get(name);
         let value = w.and_then(|w| if high { w.high } else { w.low });
-        value.unwrap_or_else(|| weight(leg))
+        value.unwrap_or_else(|| weight(segment))
     };
     let [band, curve] = banded(
-        &steps(&|leg| limit(leg, false)),
-        &steps(&|leg| limit(leg, true)),
+        &steps(&|segment| limit(segment, false)),
+        &steps(&|segment| limit(segment, true)),
         &steps(&weight),
     );
     let label = format!("{name}: {}", shares.join(", "));

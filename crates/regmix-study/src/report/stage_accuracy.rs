@@ -33,10 +33,10 @@ pub(super) fn parts(schedule: &Schedule) -> Vec<Node> {
         .push(column("In 90% interval", "n"));
     let rows = stages.iter().map(|stage| {
         // The first segment of a schedule is no stage.
-        let leg = schedule.segments.get(stage.stage + 1);
-        let steps = leg.map_or_else(
+        let segment = schedule.segments.get(stage.stage + 1);
+        let steps = segment.map_or_else(
             || NONE.to_owned(),
-            |leg| format!("{} to {}", count(leg.from_step), count(leg.to_step)),
+            |segment| format!("{} to {}", count(segment.from_step), count(segment.to_step)),
         );
         Node::new("tr")
             .push(row_head(&steps))

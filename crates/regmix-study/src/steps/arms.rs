@@ -68,7 +68,7 @@ pub(super) fn single_mixture_arms(
         predicted: Some(found.objective.sign() * found.predicted.mean),
         course: Course::Fixed,
     }];
-    for name in study.config().check.against {
+    for name in &study.config().check.against {
         let mixture = match name.as_str() {
             NATURAL => natural.clone(),
             UNIFORM => Mixture::uniform(natural.domains().clone()),

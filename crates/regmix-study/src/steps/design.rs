@@ -180,7 +180,7 @@ pub(crate) fn proxy_tokens(study: &Study, corpus: &TokenCorpus) -> Result<u64> {
 }
 
 /// How often a run of `tokens` tokens sees each domain's text, per domain.
-pub(crate) fn implied_epochs(
+fn implied_epochs(
     study: &Study,
     corpus: &TokenCorpus,
     mixture: &Mixture,

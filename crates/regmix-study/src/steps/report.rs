@@ -19,6 +19,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let corpus = study.corpus()?;
     let natural = natural_mixture(corpus.manifest())?;
     let interactions = fit.interactions(&natural.reordered(fit.domains())?)?;
+    monitor.check()?;
     let trajectories = study.path(files::TRAJECTORIES);
     let trajectories = match trajectories.exists() {
         true => Some(Trajectories::read_csv(trajectories)?),
@@ -36,6 +37,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let decisions = decisions(study, check.as_ref())?;
     let scheduled = trajectories_on_schedules(study, check.as_ref(), &corpus)?;
     let design = study.mixtures()?;
+    monitor.check()?;
     let html = Report {
         name: &study.config().study.name,
         recommendation: &recommendation,

@@ -2,7 +2,8 @@
 
 use regmix_data::{Result, TokenCorpus};
 use regmix_dynamic::{
-    Calibration, Controller, Request, Schedule, Segments, TargetRun, Trajectories, Transitions,
+    Controller, Request, RunLength, Schedule, Segments, SizeCalibration, StageLosses, Trajectories,
+    Transitions,
 };
 use regmix_regress::Constraints;
 
@@ -49,12 +50,16 @@ fn inputs(
     study: &Study,
     corpus: &TokenCorpus,
     trajectories: &Trajectories,
-) -> Result<(Transitions, Request, Option<Calibration>)> {
+) -> Result<(Transitions, Request, Option<SizeCalibration>)> {
     let config = study.config();
     let dynamic = config.stage_config();
     let runs = all_segments(study)?;
-    let losses =
-        trajectories.at_stages(&dynamic.grid()?, dynamic.resample, Some(config.proxy.steps))?;
+    let losses = StageLosses::new(
+        trajectories,
+        &dynamic.grid()?,
+        dynamic.resample,
+        Some(config.proxy.steps),
+    )?;
     let second = second_size::trajectories(study, corpus)?;
     let calibration = (config.second_size.as_ref().zip(second.as_ref()))
         .map(|(section, second)| second_size::calibration(study, section, &losses, second, corpus))
@@ -83,8 +88,8 @@ fn all_segments(study: &Study) -> Result<Segments> {
 
 /// The run that a schedule is for: the target, or one of as many tokens
 /// as `constraints.target_tokens` says.
-fn run_length(study: &Study) -> Result<TargetRun> {
-    Ok(TargetRun {
+fn run_length(study: &Study) -> Result<RunLength> {
+    Ok(RunLength {
         steps: study.config().target.steps,
         tokens: target_tokens(study)? as u64,
     })
@@ -103,7 +108,7 @@ fn stamp(study: &Study, corpus: &TokenCorpus, losses: &Trajectories) -> Result<S
     stamp
         .with("corpus", &corpus.fingerprint())?
         .with("trajectories", &digest(losses.to_csv()))?
-        .with("mixtures", &digest(design::segments(study)?.to_csv()))?
+        .with("mixtures", &digest(all_segments(study)?.to_csv()))?
         .with("dynamic", &config.stage_config())?
         .with("objective", &config.objective)?
         .with("constraints", &config.constraints)?

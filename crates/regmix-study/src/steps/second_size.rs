@@ -2,7 +2,7 @@
 
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result, TokenCorpus};
-use regmix_dynamic::{Calibration, StageLosses, Trajectories};
+use regmix_dynamic::{SizeCalibration, StageLosses, Trajectories};
 use regmix_model::Job;
 
 use super::runs::{Compute, spec, train_runs};
@@ -78,10 +78,11 @@ pub(super) fn calibration(
     small: &StageLosses,
     large: &Trajectories,
     corpus: &TokenCorpus,
-) -> Result<Calibration> {
+) -> Result<SizeCalibration> {
     let config = study.config();
     let dynamic = config.stage_config();
-    let large = large.at_stages(
+    let large = StageLosses::new(
+        large,
         &dynamic.grid()?,
         dynamic.resample,
         Some(section.model.steps),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::table::MixtureTable;
 use regmix_data::tokenize::Summary;
-use regmix_data::{Mixture, Result, Silent, TokenCorpus};
+use regmix_data::{Result, Silent};
 use regmix_dynamic::{Schedule, Trajectories};
 use regmix_model::Device;
 use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
@@ -51,24 +51,11 @@ impl Study {
         design::design(self, cx)
     }
 
-    /// How often a run of `tokens` tokens sees each domain's text, per domain.
-    ///
-    /// # Errors
-    /// When a domain is smaller than one sequence.
-    pub fn implied_epochs(
-        &self,
-        corpus: &TokenCorpus,
-        mixture: &Mixture,
-        tokens: u64,
-        context: usize,
-    ) -> Result<Vec<f64>> {
-        design::implied_epochs(self, corpus, mixture, tokens, context)
-    }
-
     /// The greatest number of epochs per domain over all proxies.
     ///
     /// # Errors
-    /// When corpus or design are missing; as [`Study::implied_epochs`].
+    /// When the corpus or the design is missing, or a domain is smaller than one
+    /// sequence.
     pub fn proxy_epochs(&self) -> Result<Vec<(String, f64)>> {
         design::proxy_epochs(self)
     }

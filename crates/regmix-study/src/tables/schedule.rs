@@ -5,8 +5,8 @@ use std::path::Path;
 use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{
-    Calibration, Config, Controller, Planner, Request, Schedule, Segments, SizeLaw, StageLosses,
-    State, TargetRun, Trajectories, Transitions,
+    Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeCalibration,
+    SizeLaw, StageLosses, State, Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
@@ -25,7 +25,7 @@ pub struct Plan<'a> {
     /// A TOML file with the keys of `[dynamic]`.
     pub settings: Option<&'a Path>,
     /// The run that the schedule is for.
-    pub target: TargetRun,
+    pub target: RunLength,
     /// Steps of a whole proxy; those of the longest one if left out.
     pub proxy_steps: Option<u64>,
     /// Runs of a second size of models, to measure the size correction by.
@@ -72,14 +72,14 @@ pub fn plan(
     mixtures: &Path,
     plan: &Plan<'_>,
 ) -> Result<(Schedule, Controller)> {
-    let mut config: Config = match plan.settings {
+    let mut config: DynamicConfig = match plan.settings {
         Some(path) => stage_settings(path)?,
-        None => Config::default(),
+        None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
     let table = read_trajectories(trajectories)?;
     let runs = read_segments(mixtures)?;
-    let losses = (table.at_stages(&config.grid()?, config.resample, plan.proxy_steps))
+    let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
     let prior = match plan.prior {
@@ -110,8 +110,8 @@ pub fn plan(
             let large = read_trajectories(path)?;
             let ratios = [second.ratio, second.target_ratio];
             // Stage points are shares of a run, here of the longest one.
-            let measured =
-                (large.at_stages(&config.grid()?, config.resample, None)).and_then(|l| {
+            let measured = (StageLosses::new(&large, &config.grid()?, config.resample, None))
+                .and_then(|l| {
                     measure_size_correction(&config, second.law, &losses, &l, ratios, &objective)
                 });
             Some(measured.map_err(|e| e.in_file_if_none(path))?)
@@ -135,7 +135,7 @@ pub fn plan(
 pub(crate) fn plan_request(
     rows: &Transitions,
     mut request: Request,
-    calibration: Option<&Calibration>,
+    calibration: Option<&SizeCalibration>,
     corpus: &str,
 ) -> Result<(Schedule, Controller)> {
     if let Some(calibration) = calibration {
@@ -152,8 +152,8 @@ const FOLDS: usize = 5;
 
 /// A schedule with the accuracy of its stage model and what its size correction
 /// is based on.
-fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedule> {
-    let mut schedule = planner.schedule()?;
+fn judged(planner: &Planner, calibration: Option<&SizeCalibration>) -> Result<Schedule> {
+    let mut schedule = Planner::schedule(planner)?;
     match planner.accuracy(FOLDS) {
         Ok(accuracy) => schedule.accuracy = accuracy,
         Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
@@ -168,15 +168,15 @@ fn judged(planner: &Planner, calibration: Option<&Calibration>) -> Result<Schedu
 /// The size correction for losses, or for the objective where that is the
 /// state of the stage model.
 pub(crate) fn measure_size_correction(
-    config: &Config,
+    config: &DynamicConfig,
     law: SizeLaw,
     small: &StageLosses,
     large: &StageLosses,
     ratios: [f64; 2],
     objective: &Objective,
-) -> Result<Calibration> {
+) -> Result<SizeCalibration> {
     let objective = (config.state == State::Objective).then_some(objective);
-    Calibration::measure(law, small, large, ratios, objective)
+    SizeCalibration::measure(law, small, large, ratios, objective)
 }
 
 /// A table of mixtures, with or without a column `from`.

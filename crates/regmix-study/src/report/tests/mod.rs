@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use regmix_data::manifest::{DomainEntry, Manifest, SplitEntry, TokenizerEntry};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
-use regmix_dynamic::{Point, Schedule, Spread, StageAccuracy, StageGrid, Trajectories};
+use regmix_dynamic::{Point, Schedule, StageAccuracy, StageGrid, Trajectories};
 use regmix_regress::{
-    Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, RecommendOptions,
+    Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, Prediction, RecommendOptions,
     Recommendation,
 };
 
@@ -142,14 +142,14 @@ impl Parts {
 
 /// From the natural mixture to the one that was found.
 fn schedule(found: &Recommendation, natural: &Mixture) -> Schedule {
-    let target = regmix_dynamic::TargetRun {
+    let target = regmix_dynamic::RunLength {
         steps: 300,
         tokens: 300_000,
     };
     let mixtures = vec![natural.clone(), natural.clone(), found.mixture.clone()];
     let grid = StageGrid::equal(2).unwrap();
     let mut out = Schedule::of_mixtures(&grid, mixtures, Objective::Mean, target).unwrap();
-    out.gain = Some(Spread {
+    out.gain = Some(Prediction {
         mean: 0.02,
         sd: 0.005,
     });

@@ -1,5 +1,8 @@
 //! A schedule of mixtures: the content of `schedule.json`.
 
+mod export;
+pub(crate) mod planner;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,11 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
-use regmix_regress::Objective;
+use regmix_regress::{Objective, Prediction};
 
-use crate::accuracy::StageAccuracy;
-use crate::config::Config;
-use crate::stages::StageGrid;
+use crate::config::DynamicConfig;
+use crate::record::StageGrid;
+use crate::stage_model::StageAccuracy;
+
+pub use self::export::{ExportOptions, Trainer};
+pub use self::planner::{Planner, Request};
 
 /// The layout of `schedule.json`.
 const VERSION: u32 = 1;
@@ -19,20 +25,11 @@ const VERSION: u32 = 1;
 /// The run that a schedule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TargetRun {
+pub struct RunLength {
     /// Optimizer steps.
     pub steps: u64,
     /// Tokens.
     pub tokens: u64,
-}
-
-/// A value with its uncertainty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// The expected value.
-    pub mean: f64,
-    /// Its standard deviation.
-    pub sd: f64,
 }
 
 /// A weight, and how it moves when the plan is made again on resampled runs.
@@ -51,7 +48,7 @@ pub struct Weight {
 /// A stretch of training with one mixture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Leg {
+pub struct PlannedSegment {
     /// Where it starts and ends, fractions of training.
     pub from: f64,
     /// See `from`.
@@ -67,7 +64,7 @@ pub struct Leg {
     /// The weights with their spread.
     pub weights: BTreeMap<String, Weight>,
     /// The predicted losses at its end, on the scale of the proxies.
-    pub predicted: BTreeMap<String, Spread>,
+    pub predicted: BTreeMap<String, Prediction>,
     /// How often it goes through what there is of every domain, where the
     /// budget is known.
     pub epochs: BTreeMap<String, f64>,
@@ -85,9 +82,9 @@ pub struct Schedule {
     /// What was minimised, or maximised.
     pub objective: Objective,
     /// The run that it is for.
-    pub target: TargetRun,
+    pub target: RunLength,
     /// The segments, in order: the first is the prior's.
-    pub segments: Vec<Leg>,
+    pub segments: Vec<PlannedSegment>,
     /// The share of a segment over which the mixture moves from the one
     /// before, in a straight line; 0 switches at once.
     pub ramp: f64,
@@ -96,14 +93,14 @@ pub struct Schedule {
     /// How often the run goes through what there is of every domain.
     pub epochs: BTreeMap<String, f64>,
     /// The predicted objective at the end; absent where nothing predicts it.
-    pub predicted: Option<Spread>,
+    pub predicted: Option<Prediction>,
     /// The predicted objective of the best single mixture (after the prior's
     /// segment), where it was looked for.
-    pub single: Option<Spread>,
+    pub single: Option<Prediction>,
     /// How much better a schedule planned on half of the runs is than the best
     /// single mixture by the other half: mean and standard deviation over
     /// splits of the runs.
-    pub gain: Option<Spread>,
+    pub gain: Option<Prediction>,
     /// Whether the schedule was given up for the single mixture, since its
     /// gain was not clear on runs that it was not planned on, or could not be
     /// measured: [`gain`](Self::gain) is then absent and a note says why.
@@ -115,11 +112,11 @@ pub struct Schedule {
     /// The predicted objective at the end on the scale of the target, where
     /// the size correction was measured on models of a second size.
     #[serde(default)]
-    pub predicted_target: Option<Spread>,
+    pub predicted_target: Option<Prediction>,
     /// What a person should know.
     pub notes: Vec<String>,
     /// How it was made.
-    pub config: Config,
+    pub config: DynamicConfig,
     /// Name and version of the program.
     pub program: String,
     /// Runs that were fitted.
@@ -137,7 +134,7 @@ impl Schedule {
         grid: &StageGrid,
         mixtures: Vec<Mixture>,
         objective: Objective,
-        target: TargetRun,
+        target: RunLength,
     ) -> Result<Self> {
         if mixtures.len() != grid.stages() + 1 {
             return Err(Error::input(format!(
@@ -168,7 +165,7 @@ impl Schedule {
                 };
                 (d.to_string(), plain)
             });
-            segments.push(Leg {
+            segments.push(PlannedSegment {
                 from: fractions[i],
                 to: fractions[i + 1],
                 from_step: starts[i],
@@ -195,7 +192,7 @@ impl Schedule {
             accuracy: Vec::new(),
             predicted_target: None,
             notes: Vec::new(),
-            config: Config::default(),
+            config: DynamicConfig::default(),
             program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
             runs: 0,
         })
@@ -231,14 +228,15 @@ impl Schedule {
             Some(last) if last.0 == step => last.1 = weights,
             _ => out.push((step, weights)),
         };
-        for (i, leg) in self.segments.iter().enumerate() {
-            let length = self.ramp * (leg.to_step - leg.from_step) as f64;
+        for (i, segment) in self.segments.iter().enumerate() {
+            let length = self.ramp * (segment.to_step - segment.from_step) as f64;
             if i > 0 && length >= 2.0 {
                 for part in 0..parts.max(1) {
                     let share = (part as f64 + 0.5) / parts.max(1) as f64;
-                    let step = leg.from_step + (length * part as f64 / parts.max(1) as f64) as u64;
+                    let step =
+                        segment.from_step + (length * part as f64 / parts.max(1) as f64) as u64;
                     let before = self.segments[i - 1].mixture.weights();
-                    let between = (before.iter().zip(leg.mixture.weights()))
+                    let between = (before.iter().zip(segment.mixture.weights()))
                         .map(|(a, b)| a + share * (b - a));
                     push(step, between.collect());
                 }
@@ -248,7 +246,7 @@ impl Schedule {
             } else {
                 0
             };
-            push(leg.from_step + ramp, leg.mixture.weights().to_vec());
+            push(segment.from_step + ramp, segment.mixture.weights().to_vec());
         }
         out
     }
@@ -310,7 +308,7 @@ mod tests {
         let mixtures = [0.5, 0.9, 0.1]
             .map(|w| Mixture::new(domains.clone(), vec![w, 1.0 - w]).unwrap())
             .to_vec();
-        let target = TargetRun {
+        let target = RunLength {
             steps: 30,
             tokens: 300,
         };

@@ -10,7 +10,7 @@ use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, RunRow, RunRows};
 use regmix_data::{DomainSet, Error, Mixture, Result, artefact};
 
-use crate::stages::StageGrid;
+use super::stage_grid::StageGrid;
 
 /// A mixture from a fraction of training on.
 #[derive(Debug, Clone, PartialEq)]

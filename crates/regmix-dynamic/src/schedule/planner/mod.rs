@@ -1,22 +1,22 @@
 //! From trajectories to a schedule.
 
+mod held_out_gain;
+mod refits;
+
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
-use regmix_regress::{Budget, Constraints, Evaluator, Objective};
+use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction};
 
-use crate::accuracy::StageAccuracy;
-use crate::config::{Config, First, Lookahead, State};
+use self::held_out_gain::HeldOut;
+use self::refits::Refit;
+use super::{RunLength, Schedule};
+use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
-use crate::fill::Refit;
-use crate::first::FromStart;
-use crate::gain::HeldOut;
-use crate::goal::evaluator;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
-use crate::schedule::{Schedule, Spread, TargetRun};
-use crate::stage_model::StageModel;
-use crate::transitions::Transitions;
+use crate::record::Transitions;
+use crate::stage_model::{FromStart, StageAccuracy, StageModel};
 
 /// What is wanted of a schedule.
 #[derive(Debug, Clone)]
@@ -32,16 +32,16 @@ pub struct Request {
     /// schedule. Its `target_tokens` are those of `target`.
     pub budget: Option<Budget>,
     /// The run that the schedule is for.
-    pub target: TargetRun,
+    pub target: RunLength,
     /// The choices.
-    pub config: Config,
+    pub config: DynamicConfig,
 }
 
 /// A stage model with what is wanted: makes schedules and controllers.
 ///
 /// ```
 /// use regmix_dynamic::simulator::{World, WorldOptions};
-/// use regmix_dynamic::{Config, Planner, Request, Segments, TargetRun, Transitions};
+/// use regmix_dynamic::{DynamicConfig, Planner, Request, RunLength, Segments, StageLosses, Transitions};
 /// use regmix_data::design::{Maximin, Sampler, Space};
 /// use regmix_data::{Mixture, random::stream};
 /// use regmix_regress::Objective;
@@ -52,23 +52,23 @@ pub struct Request {
 /// let design = Maximin::default()
 ///     .draw(&Space::new(prior.clone()), 64, &mut stream(1, "doc", "design"))?
 ///     .into_table()?;
-/// let config = Config::improved();
+/// let config = DynamicConfig::improved();
 /// let runs = Segments::switching(&design, 0.5, &config.grid()?, 1)?;
 /// let table = world.proxies(&runs, 600, 30)?;
-/// let losses = table.at_stages(&config.grid()?, config.resample, None)?;
+/// let losses = StageLosses::new(&table, &config.grid()?, config.resample, None)?;
 /// let planner = Planner::fit(&Transitions::new(&losses, &runs)?, Request {
 ///     objective: Objective::Mean,
 ///     prior,
 ///     constraints: None,
 ///     budget: None,
-///     target: TargetRun { steps: 6_000, tokens: 6_000_000 },
+///     target: RunLength { steps: 6_000, tokens: 6_000_000 },
 ///     config,
 /// })?;
 /// let schedule = planner.schedule()?;
 /// assert_eq!(schedule.segments.len(), 6);
 /// // Domains with even numbers early, odd ones late.
-/// let even = |leg: usize| -> f64 {
-///     let weights = schedule.segments[leg].mixture.weights();
+/// let even = |segment: usize| -> f64 {
+///     let weights = schedule.segments[segment].mixture.weights();
 ///     weights.iter().step_by(2).sum()
 /// };
 /// assert!(even(1) > 0.55 && even(5) < 0.45);
@@ -116,7 +116,8 @@ impl Planner {
             budget.target_tokens = request.target.tokens as f64;
         }
         let bounds = Bounds::new(constraints, request.budget.as_ref())?;
-        let full = evaluator(&request.objective, rows.targets())?;
+        let full =
+            (request.objective.evaluator(rows.targets())).map_err(|e| e.field("objective"))?;
         let measured = rows.targets().to_vec();
         let (rows, goal) = match request.config.state {
             State::Objective => (
@@ -195,8 +196,8 @@ impl Planner {
     fn position(&self, model: &StageModel) -> Position {
         let prior = self.first.weights();
         let at = match self.request.config.first {
-            First::Prior => model.grid().points()[0],
-            First::Planned => 0.0,
+            FirstMixture::Prior => model.grid().points()[0],
+            FirstMixture::Planned => 0.0,
         };
         Position {
             stage: 0,
@@ -215,8 +216,8 @@ impl Planner {
         from_start: &'a FromStart<'a>,
     ) -> Problem<'a, dyn Dynamics + 'a> {
         let dynamics: &dyn Dynamics = match self.request.config.first {
-            First::Prior => model,
-            First::Planned => from_start,
+            FirstMixture::Prior => model,
+            FirstMixture::Planned => from_start,
         };
         Problem::new(
             dynamics,
@@ -288,7 +289,7 @@ impl Planner {
         }
         notes.extend(held_out.note(fell_back));
         let domains = self.model.domains();
-        let before = (config.first == First::Prior).then(|| Ok(self.first.clone()));
+        let before = (config.first == FirstMixture::Prior).then(|| Ok(self.first.clone()));
         let planned =
             (plan.mixtures.iter()).map(|m| Mixture::normalized(domains.clone(), m.clone()));
         let mixtures = before.into_iter().chain(planned);
@@ -305,7 +306,7 @@ impl Planner {
         out.gain = gain;
         self.fill_weights(&mut out, &refits, fell_back);
         self.fill_losses(&mut out, &problem, &plan, &refits);
-        out.single = single_value.map(|value| Spread {
+        out.single = single_value.map(|value| Prediction {
             mean: self.goal.sign() * value,
             sd: out.predicted.map_or(0.0, |p| p.sd),
         });
@@ -325,9 +326,9 @@ impl Planner {
     /// The predicted objective at the end of a schedule on the scale of the
     /// target, by the size correction; absent where that is not known before
     /// training, or the objective is a worst case.
-    pub fn at_target(&self, schedule: &Schedule) -> Option<Spread> {
+    pub fn at_target(&self, schedule: &Schedule) -> Option<Prediction> {
         let end = &schedule.segments.last()?.predicted;
-        let of = |get: fn(&Spread) -> f64| -> Option<Vec<f64>> {
+        let of = |get: fn(&Prediction) -> f64| -> Option<Vec<f64>> {
             (self.model.targets().iter())
                 .map(|t| end.get(t).map(get))
                 .collect()
@@ -339,7 +340,7 @@ impl Planner {
         let spread: Vec<f64> = (size.at_target(&above)?.iter().zip(&here))
             .map(|(a, h)| (a - h).abs())
             .collect();
-        (!self.goal.is_worst()).then(|| Spread {
+        (!self.goal.is_worst()).then(|| Prediction {
             mean: self.goal.value(&here, None),
             sd: self.goal.sd(&spread, &here, None),
         })

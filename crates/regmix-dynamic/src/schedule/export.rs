@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use crate::schedule::Schedule;
+use super::Schedule;
 
 /// A trainer that takes mixtures in stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Schedule {
     ///
     /// ```
     /// use regmix_data::{DomainSet, Mixture};
-    /// use regmix_dynamic::{ExportOptions, Schedule, StageGrid, TargetRun, Trainer};
+    /// use regmix_dynamic::{ExportOptions, RunLength, Schedule, StageGrid, Trainer};
     /// use regmix_regress::Objective;
     ///
     /// let domains = DomainSet::from_names(["web", "code"])?;
@@ -122,7 +122,7 @@ impl Schedule {
     /// ];
     /// # let two = mixtures;
     /// # let mixtures = vec![two[0].clone(), two[0].clone(), two[1].clone()];
-    /// let target = TargetRun { steps: 3000, tokens: 3_000_000 };
+    /// let target = RunLength { steps: 3000, tokens: 3_000_000 };
     /// let schedule = Schedule::of_mixtures(&StageGrid::equal(2)?, mixtures, Objective::Mean, target)?;
     /// let text = schedule.export(Trainer::Levanter, &ExportOptions::default())?;
     /// assert!(text.contains("    - [2000, {web: 1.000000, code: 0.000000}]\n"));
@@ -281,8 +281,8 @@ fn olmo_core(phases: &[Phase], names: &[&str], paths: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::TargetRun;
-    use crate::stages::StageGrid;
+    use crate::record::StageGrid;
+    use crate::schedule::RunLength;
     use proptest::prelude::*;
     use regmix_data::{DomainSet, Mixture};
     use regmix_regress::Objective;
@@ -291,7 +291,7 @@ mod tests {
         let domains = DomainSet::from_names(["web", "code", "law"]).unwrap();
         let mixtures = [[0.5, 0.25, 0.25], [0.7, 0.3, 0.0], [1.0 / 3.0; 3]]
             .map(|w| Mixture::new(domains.clone(), w.to_vec()).unwrap());
-        let target = TargetRun {
+        let target = RunLength {
             steps: 300,
             tokens: 3000,
         };

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Result};
 use regmix_regress::Objective;
 
-use crate::goal::evaluator;
-use crate::resample::StageLosses;
-use crate::size::SizeCorrection;
+use super::correction::SizeCorrection;
+use crate::record::StageLosses;
 
 /// The form of a size correction that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,7 +22,7 @@ pub enum SizeLaw {
 
 /// A size correction that was measured, and how well it holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Calibration {
+pub struct SizeCalibration {
     /// The correction, for the target.
     pub correction: SizeCorrection,
     /// Runs that both sizes have.
@@ -36,7 +35,7 @@ pub struct Calibration {
     pub uncorrected: f64,
 }
 
-impl Calibration {
+impl SizeCalibration {
     /// Measures a correction from runs of two sizes that bear the same names
     /// and were trained on the same mixtures, at all stage points: `small`
     /// are the proxies. `ratio` is that of parameters, second size to first,
@@ -67,7 +66,8 @@ impl Calibration {
         }
         let goal = match objective {
             Some(objective) => {
-                let goal = evaluator(objective, &small.targets)?;
+                let goal =
+                    (objective.evaluator(&small.targets)).map_err(|e| e.field("objective"))?;
                 if goal.is_worst() {
                     return Err(Error::input(
                         "a worst case needs the losses of all targets as state",
@@ -171,9 +171,9 @@ impl Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resample::Resample;
-    use crate::stages::StageGrid;
-    use crate::trajectories::{Point, Trajectories};
+    use crate::record::Resample;
+    use crate::record::StageGrid;
+    use crate::record::{Point, Trajectories};
     use regmix_data::DomainSet;
 
     /// Runs whose losses are those of proxies times a factor, plus a number.
@@ -191,14 +191,14 @@ mod tests {
             table.push(format!("r{run}"), points.collect()).unwrap();
         }
         let grid = StageGrid::equal(5).unwrap();
-        table.at_stages(&grid, Resample::Interpolate, None).unwrap()
+        StageLosses::new(&table, &grid, Resample::Interpolate, None).unwrap()
     }
 
     #[test]
     fn the_law_behind_two_sizes_is_found() {
         let small = losses(6, 1.0, 0.0);
         let large = losses(4, 16f64.powf(-0.05), 0.0);
-        let law = Calibration::measure(SizeLaw::PowerLaw, &small, &large, [16.0, 64.0], None);
+        let law = SizeCalibration::measure(SizeLaw::PowerLaw, &small, &large, [16.0, 64.0], None);
         let law = law.unwrap();
         let SizeCorrection::PowerLaw { ratio, beta } = law.correction else {
             panic!()
@@ -208,7 +208,7 @@ mod tests {
         assert!(law.words().contains("4 runs") && law.words().contains("exponent 0.0500"));
 
         let shifted = losses(6, 0.8, -0.3);
-        let line = Calibration::measure(SizeLaw::Affine, &small, &shifted, [4.0, 4.0], None);
+        let line = SizeCalibration::measure(SizeLaw::Affine, &small, &shifted, [4.0, 4.0], None);
         let line = line.unwrap();
         let back = line.correction.corrected(&[1.3, 2.1], None).unwrap();
         assert!(
@@ -217,10 +217,10 @@ mod tests {
         );
         assert!(line.error < 1e-9);
         // A line that is needed is not a power law, and the error says so.
-        let wrong = Calibration::measure(SizeLaw::PowerLaw, &small, &shifted, [4.0, 4.0], None);
+        let wrong = SizeCalibration::measure(SizeLaw::PowerLaw, &small, &shifted, [4.0, 4.0], None);
         assert!(wrong.unwrap().error > 0.05);
 
-        let mean = Calibration::measure(
+        let mean = SizeCalibration::measure(
             SizeLaw::Affine,
             &small,
             &shifted,
@@ -237,7 +237,7 @@ mod tests {
     fn what_cannot_be_compared_is_refused() {
         let (small, few) = (losses(6, 1.0, 0.0), losses(2, 0.9, 0.0));
         let measure = |large: &StageLosses, ratio: f64, objective| {
-            Calibration::measure(SizeLaw::PowerLaw, &small, large, [ratio, ratio], objective)
+            SizeCalibration::measure(SizeLaw::PowerLaw, &small, large, [ratio, ratio], objective)
                 .unwrap_err()
                 .to_string()
         };

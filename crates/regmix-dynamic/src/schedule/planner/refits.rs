@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use regmix_data::Result;
+use regmix_regress::Prediction;
 use regmix_regress::metrics::mean_and_sd;
 
+use super::Planner;
 use crate::dynamics::Dynamics;
 use crate::plan::bounds::available;
 use crate::plan::{Plan, Problem};
-use crate::planner::Planner;
-use crate::schedule::{Schedule, Spread};
+use crate::schedule::Schedule;
 
 impl Planner {
     pub(crate) fn fill_weights(&self, out: &mut Schedule, refits: &[Refit], fell_back: bool) {
@@ -17,7 +18,7 @@ impl Planner {
             return;
         }
         let skip = out.segments.len() - refits[0].mixtures.len();
-        for (place, leg) in out.segments.iter_mut().skip(skip).enumerate() {
+        for (place, segment) in out.segments.iter_mut().skip(skip).enumerate() {
             for (d, name) in self.model.domains().names().enumerate() {
                 let of = |r: &Refit| match (fell_back, &r.single) {
                     (true, Some(single)) => single[d],
@@ -26,7 +27,7 @@ impl Planner {
                 let mut values: Vec<f64> = refits.iter().map(of).collect();
                 values.sort_by(f64::total_cmp);
                 let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
-                if let Some(weight) = leg.weights.get_mut(name) {
+                if let Some(weight) = segment.weights.get_mut(name) {
                     weight.sd = Some(spread(&values).sd);
                     (weight.low, weight.high) = (Some(at(0.05)), Some(at(0.95)));
                 }
@@ -51,7 +52,7 @@ impl Planner {
                 .map(|(t, (mean, sd))| {
                     (
                         t.clone(),
-                        Spread {
+                        Prediction {
                             mean: *mean,
                             sd: *sd,
                         },
@@ -100,7 +101,7 @@ impl Planner {
         } else {
             0.0
         };
-        out.predicted = Some(Spread {
+        out.predicted = Some(Prediction {
             mean: self.goal.value(&state, baseline),
             sd: self.goal.sd(&sd, &state, baseline).max(refitted),
         });
@@ -116,9 +117,9 @@ impl Planner {
                 continue;
             }
             let of = |weight: Option<f64>, all: f64| weight.unwrap_or(0.0) * all / tokens;
-            for leg in &mut out.segments {
-                let epochs = of(leg.mixture.get(name), leg.tokens as f64);
-                leg.epochs.insert(name.to_owned(), epochs);
+            for segment in &mut out.segments {
+                let epochs = of(segment.mixture.get(name), segment.tokens as f64);
+                segment.epochs.insert(name.to_owned(), epochs);
             }
             let epochs = of(out.mean.get(name), budget.target_tokens);
             out.epochs.insert(name.to_owned(), epochs);
@@ -137,8 +138,8 @@ pub(crate) struct Refit {
     pub(crate) single: Option<Vec<f64>>,
 }
 
-pub(crate) fn spread(values: &[f64]) -> Spread {
+pub(crate) fn spread(values: &[f64]) -> Prediction {
     let (mean, sd) = mean_and_sd(values);
     let sd = if values.len() > 1 { sd } else { 0.0 };
-    Spread { mean, sd }
+    Prediction { mean, sd }
 }

@@ -4,12 +4,11 @@
 use rayon::prelude::*;
 
 use regmix_data::{Error, Result};
-use regmix_regress::Folds;
+use regmix_regress::{Folds, Prediction};
 
-use crate::fill::spread;
-use crate::first::FromStart;
-use crate::planner::Planner;
-use crate::schedule::Spread;
+use super::Planner;
+use super::refits::spread;
+use crate::stage_model::FromStart;
 use crate::stage_model::StageModel;
 
 /// Gains by split of the runs, and what went wrong in the others.
@@ -23,7 +22,7 @@ pub(crate) struct HeldOut {
 
 impl HeldOut {
     /// Mean and standard deviation over splits, of which there must be two.
-    pub(crate) fn gain(&self) -> Option<Spread> {
+    pub(crate) fn gain(&self) -> Option<Prediction> {
         (self.gains.len() > 1).then(|| spread(&self.gains))
     }
 

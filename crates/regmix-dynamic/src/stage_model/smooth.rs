@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::Result;
 
+use super::ridge::Ridge;
 use crate::dynamics::Slopes;
-use crate::ridge::Ridge;
-use crate::transitions::{Beginning, Transition, Transitions};
+use crate::record::{FirstSegment, Transition, Transitions};
 
 /// Weights below this are hardly told apart.
 const RESOLUTION: f64 = 1e-3;
@@ -279,7 +279,7 @@ fn same_throughout(rows: &Transitions) -> Vec<bool> {
     out
 }
 
-fn mean(rows: &[Beginning]) -> Vec<f64> {
+fn mean(rows: &[FirstSegment]) -> Vec<f64> {
     let mut mean = vec![0.0; rows[0].state.len()];
     for row in rows {
         for (m, l) in mean.iter_mut().zip(&row.state) {

@@ -8,10 +8,9 @@ use regmix_data::random::stream;
 use regmix_data::{DomainSet, Error, Result};
 use regmix_regress::Objective;
 
-use crate::goal::evaluator;
-use crate::resample::StageLosses;
-use crate::segments::Segments;
-use crate::stages::StageGrid;
+use super::segments::Segments;
+use super::stage_grid::StageGrid;
+use super::stage_losses::StageLosses;
 
 /// One stage of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +31,7 @@ pub struct Transition {
 /// The first segment of one run: what it trained on up to the first stage
 /// point, and the losses there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Beginning {
+pub struct FirstSegment {
     /// The place of the run.
     pub run: usize,
     /// The mean mixture.
@@ -51,7 +50,7 @@ pub struct Transitions {
     pub(crate) grid: StageGrid,
     pub(crate) runs: Vec<String>,
     pub(crate) rows: Vec<Transition>,
-    pub(crate) beginnings: Vec<Beginning>,
+    pub(crate) beginnings: Vec<FirstSegment>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -78,7 +77,7 @@ impl Transitions {
             let whole = |point: usize| at[point].iter().all(|l| l.is_finite());
             let mixture = segments.mean(name, 0.0, out.grid.points()[0])?;
             if whole(0) {
-                out.beginnings.push(Beginning {
+                out.beginnings.push(FirstSegment {
                     run,
                     mixture,
                     state: at[0].clone(),
@@ -149,7 +148,7 @@ impl Transitions {
     /// When the objective names an unknown target, or is a worst case, which
     /// needs all losses.
     pub fn scalar(&self, objective: &Objective) -> Result<Self> {
-        let goal = evaluator(objective, &self.targets)?;
+        let goal = (objective.evaluator(&self.targets)).map_err(|e| e.field("objective"))?;
         if goal.is_worst() {
             return Err(
                 Error::input("a worst case needs the losses of all targets as state")

@@ -6,13 +6,12 @@ use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 use regmix_regress::{Constraints, Evaluator, Objective};
 
-use crate::config::{Config, Search, State};
+use crate::config::{DynamicConfig, Search, State};
 use crate::dynamics::Dynamics;
-use crate::goal::evaluator;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
-use crate::planner::Planner;
-use crate::schedule::{Schedule, TargetRun};
+use crate::schedule::Planner;
+use crate::schedule::{RunLength, Schedule};
 use crate::stage_model::StageModel;
 
 /// The layout of the file.
@@ -20,17 +19,17 @@ const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Head {
+pub(super) struct Setup {
     version: u32,
     pub(super) fingerprint: String,
-    pub(super) target: TargetRun,
+    pub(super) target: RunLength,
     /// The steps of the stage points.
     pub(super) steps: Vec<u64>,
     objective: Objective,
     prior: Mixture,
     pub(super) first: Mixture,
     limits: Limits,
-    pub(super) config: Config,
+    pub(super) config: DynamicConfig,
     /// The names of the losses that are reported.
     pub(super) losses: Vec<String>,
     pub(super) model: StageModel,
@@ -70,7 +69,7 @@ struct Total {
     cap: f64,
 }
 
-impl Head {
+impl Setup {
     pub(super) fn new(planner: &Planner, schedule: &Schedule, fingerprint: &str) -> Result<Self> {
         let model = planner.model.clone();
         let domains = model.domains();
@@ -130,7 +129,7 @@ impl Head {
 
     /// The objective over the losses that are reported.
     pub(super) fn full_goal(&self) -> Result<Evaluator> {
-        evaluator(&self.objective, &self.losses)
+        (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
     /// Checks a file, and makes what is not in it.

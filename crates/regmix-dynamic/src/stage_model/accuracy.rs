@@ -4,15 +4,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use regmix_data::Result;
-use regmix_regress::Folds;
-use regmix_regress::metrics::{coverage90, mae, spearman};
-use regmix_regress::regressor::Prediction;
+use regmix_regress::metrics::{coverage90, mae, mean_and_sd, spearman};
+use regmix_regress::{Folds, Prediction};
 
-use crate::config::Config;
+use super::StageModel;
+use crate::config::DynamicConfig;
 use crate::dynamics::Dynamics;
-use crate::fill::spread;
-use crate::stage_model::StageModel;
-use crate::transitions::Transitions;
+use crate::record::Transitions;
 
 /// The accuracy of f on one stage and target. RegMix-D reports none.
 ///
@@ -58,7 +56,11 @@ impl StageAccuracy {
     ///
     /// # Errors
     /// When there are fewer than 2 runs or folds, or a fit fails.
-    pub fn cross_validate(rows: &Transitions, config: &Config, folds: usize) -> Result<Vec<Self>> {
+    pub fn cross_validate(
+        rows: &Transitions,
+        config: &DynamicConfig,
+        folds: usize,
+    ) -> Result<Vec<Self>> {
         let split = Folds::new(rows.runs.len(), folds, config.seed, "stages")?;
         let models = (0..split.count())
             .into_par_iter()
@@ -102,7 +104,7 @@ impl StageAccuracy {
                 .collect();
             match scores.len() {
                 0 | 1 => f64::NAN,
-                _ => spread(&scores).sd,
+                _ => mean_and_sd(&scores).1,
             }
         };
         let all: Vec<&Case> = cases.iter().collect();

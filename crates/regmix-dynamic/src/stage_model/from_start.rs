@@ -2,10 +2,10 @@
 
 use regmix_data::DomainSet;
 
-use crate::config::Start;
+use super::StageModel;
+use crate::config::FirstLosses;
 use crate::dynamics::{Dynamics, Moment, Slopes};
-use crate::stage_model::StageModel;
-use crate::stages::StageGrid;
+use crate::record::StageGrid;
 
 /// A stage model whose stage 0 is the first segment: it forgets the state it
 /// is given, and says what losses its mixture leads to.
@@ -45,7 +45,7 @@ impl Dynamics for FromStart<'_> {
 
     fn next(&self, at: Moment, state: &[f64], mixture: &[f64]) -> Vec<f64> {
         match Self::inner(at) {
-            None => self.model.start(Start::Regression, mixture),
+            None => self.model.start(FirstLosses::Regression, mixture),
             Some(at) => self.model.next(at, state, mixture),
         }
     }
@@ -53,7 +53,7 @@ impl Dynamics for FromStart<'_> {
     fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
         match Self::inner(at) {
             None => (mixtures.iter())
-                .flat_map(|m| self.model.start(Start::Regression, m))
+                .flat_map(|m| self.model.start(FirstLosses::Regression, m))
                 .collect(),
             Some(at) => self.model.next_many(at, state, mixtures),
         }
@@ -61,7 +61,7 @@ impl Dynamics for FromStart<'_> {
 
     fn next_each(&self, at: Moment, states: &[Vec<f64>], mixture: &[f64]) -> Vec<Vec<f64>> {
         match Self::inner(at) {
-            None => vec![self.model.start(Start::Regression, mixture); states.len()],
+            None => vec![self.model.start(FirstLosses::Regression, mixture); states.len()],
             Some(at) => self.model.next_each(at, states, mixture),
         }
     }

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use crate::stages::StageGrid;
-use crate::trajectories::{Point, Trajectories};
+use super::stage_grid::StageGrid;
+use super::trajectories::{Point, Trajectories};
+
+/// An evaluation this near to a stage point, as a share of the run, is at it.
+const SAME: f64 = 0.002;
 
 /// How a loss at a stage point is taken from evaluations at other steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,73 +39,36 @@ pub struct StageLosses {
 }
 
 impl StageLosses {
-    /// The stage points.
-    pub fn grid(&self) -> &StageGrid {
-        &self.grid
-    }
-
-    /// The names of the losses.
-    pub fn targets(&self) -> &[String] {
-        &self.targets
-    }
-
-    /// The runs.
-    pub fn runs(&self) -> &[String] {
-        &self.runs
-    }
-
-    /// The losses of one run, by its place: `[points][targets]`, NaN where
-    /// nothing was measured.
-    pub fn losses(&self, run: usize) -> &[Vec<f64>] {
-        &self.losses[run]
-    }
-
-    /// Steps of a whole run.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// What was missing: runs that stopped early, points between evaluations
-    /// that are too far apart, losses that were not measured.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-}
-
-/// An evaluation this near to a stage point, as a share of the run, is at it.
-const SAME: f64 = 0.002;
-
-impl Trajectories {
-    /// The losses at stage points.
+    /// The losses of some trajectories at stage points.
     ///
     /// A whole run has `steps` steps; where none are given, as many as the
     /// longest run. Runs that stopped early keep the points they reached.
     /// Nothing is extrapolated, and a point between two evaluations further
     /// apart than a stage and a half counts as missing. All of this is told
-    /// in [`StageLosses::notes`].
+    /// in [`notes`](Self::notes).
     ///
     /// # Errors
     /// When there is no run, no run has two points, fewer than half of the
     /// runs reach the end, or ([`Resample::Exact`]) a run was not evaluated
     /// at a point that it passed.
-    pub fn at_stages(
-        &self,
+    pub fn new(
+        table: &Trajectories,
         grid: &StageGrid,
         resample: Resample,
         steps: Option<u64>,
-    ) -> Result<StageLosses> {
-        let longest = (self.iter().filter_map(|(_, p)| p.last())).map(|p| p.step);
+    ) -> Result<Self> {
+        let longest = (table.iter().filter_map(|(_, p)| p.last())).map(|p| p.step);
         let Some(total) = steps.or_else(|| longest.max()).filter(|s| *s > 0) else {
             return Err(Error::input(
                 "no trajectories: expected runs with at least two evaluations",
             ));
         };
         let stops = grid.steps(total)?;
-        let mut out = StageLosses {
+        let mut out = Self {
             grid: grid.clone(),
-            targets: self.domains().names().map(str::to_owned).collect(),
-            runs: Vec::with_capacity(self.len()),
-            losses: Vec::with_capacity(self.len()),
+            targets: table.domains().names().map(str::to_owned).collect(),
+            runs: Vec::with_capacity(table.len()),
+            losses: Vec::with_capacity(table.len()),
             steps: total,
             notes: Vec::new(),
         };
@@ -113,7 +79,7 @@ impl Trajectories {
             gap,
         };
         let mut ended = 0;
-        for (run, points) in self.iter() {
+        for (run, points) in table.iter() {
             let mut losses = Vec::with_capacity(stops.len());
             for stop in &stops {
                 losses.push(reader.read(points, *stop).map_err(|e| e.field(run))?);
@@ -144,10 +110,10 @@ impl Trajectories {
             out.runs.push(run.to_owned());
             out.losses.push(losses);
         }
-        if 2 * ended < self.len() {
+        if 2 * ended < table.len() {
             return Err(Error::input(format!(
                 "{ended} of {} runs reach step {total}: expected at least half of them",
-                self.len()
+                table.len()
             ))
             .field("steps")
             .help("say how many steps a whole run has, or leave out runs of another length"));
@@ -164,6 +130,38 @@ impl Trajectories {
             .help("evaluate proxies at least once per stage, or plan fewer stages"));
         }
         Ok(out)
+    }
+
+    /// The stage points.
+    pub fn grid(&self) -> &StageGrid {
+        &self.grid
+    }
+
+    /// The names of the losses.
+    pub fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
+    /// The runs.
+    pub fn runs(&self) -> &[String] {
+        &self.runs
+    }
+
+    /// The losses of one run, by its place: `[points][targets]`, NaN where
+    /// nothing was measured.
+    pub fn losses(&self, run: usize) -> &[Vec<f64>] {
+        &self.losses[run]
+    }
+
+    /// Steps of a whole run.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What was missing: runs that stopped early, points between evaluations
+    /// that are too far apart, losses that were not measured.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -254,16 +252,16 @@ mod tests {
         let all: Vec<(u64, f64)> = [40, 90, 100].map(|s| (s, line(s))).to_vec();
         let early = [(10, line(10)), (60, line(60))];
         let table = table(&[("x", &all), ("y", &early), ("z", &all)]);
-        let got = table.at_stages(&grid, Resample::Interpolate, None).unwrap();
+        let got = StageLosses::new(&table, &grid, Resample::Interpolate, None).unwrap();
         assert!((got.losses(0)[0][0] - line(50)).abs() < 1e-12);
         assert_eq!(got.losses(0)[1][0], line(100));
         assert!((got.losses(1)[0][0] - line(50)).abs() < 1e-12);
         assert!(got.losses(1)[1][0].is_nan());
         assert_eq!(got.notes().len(), 1);
         assert!(got.notes()[0].contains("`y` stopped at step 60 of 100"));
-        let near = table.at_stages(&grid, Resample::Nearest, None).unwrap();
+        let near = StageLosses::new(&table, &grid, Resample::Nearest, None).unwrap();
         assert_eq!(near.losses(0)[0][0], line(40));
-        let err = table.at_stages(&grid, Resample::Exact, None).unwrap_err();
+        let err = StageLosses::new(&table, &grid, Resample::Exact, None).unwrap_err();
         assert!(
             err.to_string().contains("no evaluation at step 50"),
             "{err}"
@@ -277,9 +275,8 @@ mod tests {
         let mut holes = full.clone();
         holes[2].1 = f64::INFINITY;
         let wide = [(20, 4.0), (40, 3.9), (100, 3.5)];
-        let got = table(&[("full", &full), ("holes", &holes), ("wide", &wide)])
-            .at_stages(&grid, Resample::Interpolate, None)
-            .unwrap();
+        let table = table(&[("full", &full), ("holes", &holes), ("wide", &wide)]);
+        let got = StageLosses::new(&table, &grid, Resample::Interpolate, None).unwrap();
         let missing: Vec<bool> = got.losses(1).iter().map(|p| p[0].is_nan()).collect();
         assert_eq!(missing, [false, false, true, false, false]);
         let missing: Vec<bool> = got.losses(2).iter().map(|p| p[0].is_nan()).collect();
@@ -295,18 +292,14 @@ mod tests {
     fn too_little_is_an_error() {
         let grid = StageGrid::equal(2).unwrap();
         let one = table(&[("x", &[(100, 3.0)])]);
-        let err = one
-            .at_stages(&grid, Resample::Interpolate, None)
-            .unwrap_err();
+        let err = StageLosses::new(&one, &grid, Resample::Interpolate, None).unwrap_err();
         assert!(err.to_string().contains("two stage points"), "{err}");
         let empty = Trajectories::new(DomainSet::from_names(["a"]).unwrap());
-        assert!(empty.at_stages(&grid, Resample::Interpolate, None).is_err());
+        assert!(StageLosses::new(&empty, &grid, Resample::Interpolate, None).is_err());
         let short: &[(u64, f64)] = &[(10, 5.0), (20, 4.0)];
         let long: &[(u64, f64)] = &[(33, 5.0), (67, 4.5), (100, 4.0)];
         let mixed = table(&[("a", short), ("b", short), ("c", short), ("d", long)]);
-        let err = mixed
-            .at_stages(&grid, Resample::Interpolate, None)
-            .unwrap_err();
+        let err = StageLosses::new(&mixed, &grid, Resample::Interpolate, None).unwrap_err();
         assert!(
             err.to_string().contains("1 of 4 runs reach step 100"),
             "{err}"
