@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
 # Measures the `1m` preset as the papers train it (RegMix, arXiv 2407.01492:
 # vocabulary 50,432, context 2,048, 512 sequences a step by accumulation) on a
-# GPU: the losses of the first steps against the engine for processors, then
+# GPU: the losses of the first steps compared with the engine for CPUs, then
 # tokens per second and memory beside PyTorch, in alternating rounds.
 #
 #   THROUGHPUT=./throughput PYTHON=python3 benches/gpu.sh
 #
-# One file is to be carried to the machine besides benches/: the example
-# `throughput` of a build with the feature. It needs no toolchain there:
+# Copy one file to the machine besides benches/: the example `throughput` of a
+# build with the feature. The machine needs no toolchain:
 #   cargo build --release --workspace --features regmix-model/cuda --example throughput
-# PYTHON has torch with CUDA; without it, PyTorch is left out with a word.
+# PYTHON needs torch with CUDA; without it, PyTorch is skipped with a message.
 #
-# variable    default     what
-# DEVICE      cuda:0      regmix's name of the device
+# variable    default     meaning
+# DEVICE      cuda:0      the device, as regmix names it
 # MICRO       8           sequences at once: about 5 GB of memory each
 # BATCH       512         sequences a step
 # CONTEXT     2048        tokens of a sequence
 # VOCAB       50432       token ids
 # STEPS       3           timed steps of a round
 # ROUNDS      3           rounds
-# CHECK       2           sequences a step of the comparison of losses
+# CHECK       2           sequences per step of the comparison of losses
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 throughput=${THROUGHPUT:-$here/../target/release/examples/throughput}
@@ -38,7 +38,7 @@ if [ "$gpu" = 1 ] && command -v nvidia-smi >/dev/null; then
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
 fi
 
-# Runs a command; with a card, adds the most memory that was in use meanwhile.
+# Runs a command; on a GPU, adds the largest memory that was in use.
 watched() {
     if [ "$gpu" = 0 ] || ! command -v nvidia-smi >/dev/null; then
         "$@"

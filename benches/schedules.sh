@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Schedules beside single mixtures on real text: 96 proxies and 24, the paper's
-# method, the improved one, and the improved one without its check of the gain.
+# Schedules compared with single mixtures on real text: with 96 proxies and with 24,
+# by the paper's method, by the default, and by the default without its check of
+# the gain.
 # usage: benches/schedules.sh CORPUS OUT   (REGMIX names another binary)
 set -euo pipefail
 here=$(dirname "$0")
@@ -9,7 +10,7 @@ out=$2
 regmix=${REGMIX:-target/release/regmix}
 steps() { for step in "${@:2}"; do "$regmix" -C "$out/$1" "$step"; done; }
 
-# A study of so many proxies, without targets.
+# A study with this number of proxies, without targets.
 study() {
     mkdir -p "$out/$1"
     if [ ! -e "$out/$1/study.toml" ]; then
@@ -18,7 +19,7 @@ study() {
     steps "$1" tokenize design train fit optimize schedule
 }
 
-# The same proxies with another [dynamic].
+# The same proxies with other settings in [dynamic].
 variant() {
     rm -rf "${out:?}/$2"
     mkdir "$out/$2"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Type-checks and lints the code behind the features `cuda` and `vulkan` where no such GPU
-# is, and without a download from github.com.
+# Type-checks and lints the code behind the features `cuda` and `vulkan` without a
+# GPU and without a download from github.com.
 #
 #   ci/check-cuda-vulkan.sh [STAND-IN]
 #
 # burn's `cuda` builds PTX through LLVM, which a build script downloads. The
 # stand-in is a folder with a crate `cubecl-llvm` of the locked version that
-# has the same interface and no LLVM: given as the argument, or
+# has the same interface without LLVM: given as the argument, or
 # $REGMIX_SHARED/tools/stub-llvm, or ../shared/tools/stub-llvm. With it, kernels
 # go through NVRTC (feature `cuda-nvrtc`). Without a stand-in only `vulkan` is
 # checked.
@@ -22,11 +22,11 @@ if [ ! -e "$stand_in/Cargo.toml" ]; then
     exit 0
 fi
 echo "== cuda and vulkan"
-# The lock file would name the stand-in afterwards.
+# Otherwise the lock file would name the stand-in afterwards.
 kept=$(mktemp)
 cp Cargo.lock "$kept"
 trap 'cp "$kept" Cargo.lock; rm "$kept"' EXIT
 stand_in=$(cd "$stand_in" && pwd)
-# Clippy hands on what comes after its name only.
+# Clippy passes on only the arguments after its name.
 cargo "${check[@]}" --config "patch.crates-io.cubecl-llvm.path=\"$stand_in\"" \
     --features regmix-cli/cuda-nvrtc,regmix-cli/vulkan -- -D warnings

@@ -3,12 +3,12 @@
 # device tests there.
 #
 #   ci/tch.sh FOLDER              prepare (once), build, test
-#   ci/tch.sh FOLDER prepare      only prepare; then say what to set
+#   ci/tch.sh FOLDER prepare      only prepare; then print the variables to set
 #
 # The crate `tch` 0.22 needs libtorch 2.9.0 exactly. PyPI's wheel of torch 2.9.0
-# holds it; the CUDA libraries that the wheel's other parts need are left out, so
-# this is libtorch for processors: 487 MB kept of about 900 MB fetched. For
-# `tch:N` on a GPU, set LIBTORCH to a whole CUDA build of libtorch 2.9.0 instead.
+# contains it. The CUDA libraries of the wheel are left out, so this is libtorch for
+# CPUs: 487 MB of about 900 MB fetched are kept. For
+# `tch:N` on a GPU, set LIBTORCH to a complete CUDA build of libtorch 2.9.0 instead.
 # Needs Linux on x86-64, python3 with pip, gcc and g++.
 set -euo pipefail
 [ $# -ge 1 ] || {

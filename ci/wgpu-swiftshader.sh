@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Trains on a GPU that is a program: builds with --features wgpu and runs the
-# device tests on SwiftShader, the software Vulkan driver of Chromium.
+# Trains on a software renderer: builds with --features wgpu and runs the device
+# tests on SwiftShader, Chromium's software implementation of Vulkan.
 #
-#   ci/wgpu-swiftshader.sh            fetches the driver if there is none
-#   ci/wgpu-swiftshader.sh COMMAND    runs COMMAND with the driver instead
+#   ci/wgpu-swiftshader.sh            fetches the driver if it is missing
+#   ci/wgpu-swiftshader.sh COMMAND    runs COMMAND with the driver instead of the tests
 #
 # The driver is looked for in $SWIFTSHADER (a folder), then in
 # /usr/lib/chromium; else Debian's package is fetched with apt and unpacked in
 # a temporary folder (32 MB; nothing is installed). Without apt or a
-# network it says so and ends well. Chromium's folder holds a Vulkan loader,
-# too, so that the machine needs none.
+# network it prints that it is skipped and succeeds. Chromium's folder also holds
+# a Vulkan loader, so that the machine needs none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,7 +46,7 @@ if [ $# -gt 0 ]; then
     "$@"
     exit
 fi
-# With --workspace what the default build compiled is used again; without it
-# half of the tree would be compiled with other features.
+# With --workspace the compilation of the default build is reused; without it half
+# of the dependencies would be compiled again with other features.
 REGMIX_EXPECT_DEVICE=wgpu:0 cargo test --locked --release --workspace \
     --features regmix-model/wgpu --test devices -- --nocapture

@@ -1,5 +1,5 @@
 //! Tokenizing, loading, drawing mixtures.
-#![allow(missing_docs)] // criterion's macros make a public function without.
+#![allow(missing_docs)] // criterion's macros make a public function without docs.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regmix_benches::{bpe, mini_corpus, tokenized};
@@ -44,14 +44,13 @@ fn load(c: &mut Criterion) {
         let mut loader =
             Loader::new(corpus.clone(), mixture, config).expect("domains are large enough");
         let mut tokens = vec![0; batch * (seq_len + 1)];
-        let mut domains = vec![0; batch];
         let mut start = 0;
         group.throughput(Throughput::Elements((batch * seq_len) as u64));
         group.bench_function(format!("fill-{batch}x{seq_len}"), |b| {
             b.iter(|| {
                 loader
-                    .fill(start, &mut tokens, &mut domains)
-                    .expect("the corpus is sound");
+                    .fill_batch(start, &mut tokens)
+                    .expect("the corpus is valid");
                 start += batch as u64;
             });
         });

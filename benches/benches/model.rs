@@ -1,6 +1,6 @@
 //! One training step per preset, on every device that is compiled in and
 //! present; on the CPU, on one thread.
-#![allow(missing_docs)] // criterion's macros make a public function without.
+#![allow(missing_docs)] // criterion's macros make a public function without docs.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_freed_buffers};
@@ -8,8 +8,7 @@ use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_f
 /// Preset, vocabulary, sequences per step, context.
 type Case = (&'static str, usize, usize, usize);
 
-/// `60m` and `1b` do not fit a bench on a CPU; `1m` is taken at a short
-/// context.
+/// `60m` and `1b` take too long on a CPU; `1m` has a short context.
 const SMALL: [Case; 5] = [
     ("nano", 1024, 8, 128),
     ("nano", 8192, 8, 128),
@@ -18,7 +17,7 @@ const SMALL: [Case; 5] = [
     ("1m", 50_432, 1, 512),
 ];
 
-/// As the papers train them, a micro-batch at a time.
+/// The papers' sizes, one micro-batch per step.
 const LARGE: [Case; 2] = [("1m", 50_432, 8, 2048), ("60m", 50_432, 8, 2048)];
 
 fn train_step(c: &mut Criterion) {
@@ -26,10 +25,10 @@ fn train_step(c: &mut Criterion) {
     let mut group = c.benchmark_group("train_step");
     group.sample_size(10);
     for found in Device::survey().into_iter().filter(|d| d.present) {
-        let device = Device::open(found.spec).expect("it was there a moment ago");
+        let device = Device::open(found.spec).expect("the device is present");
         let gpu = !matches!(found.spec, DeviceSpec::Cpu | DeviceSpec::Tch);
         let cases = match (found.software, gpu) {
-            // A second or so per step.
+            // A step takes about a second.
             (true, _) => SMALL[..1].to_vec(),
             (false, true) => [&SMALL[..], &LARGE].concat(),
             (false, false) => SMALL.to_vec(),
@@ -40,7 +39,7 @@ fn train_step(c: &mut Criterion) {
                 ..ModelConfig::preset(preset, vocab).expect("the preset exists")
             };
             let mut trainer = Trainer::new(&config, AdamWConfig::default(), 1, &device)
-                .expect("the preset is sound");
+                .expect("the preset is valid");
             let tokens: Vec<u32> = (0..(batch * (context + 1)) as u32)
                 .map(|i| i.wrapping_mul(2_654_435_761) % vocab as u32)
                 .collect();

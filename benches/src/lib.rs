@@ -1,24 +1,23 @@
-//! What the benches share: where real data is, and a corpus made of it.
+//! Real data for the benches, and a tokenized corpus made of it.
 //!
-//! Benches run on real text and the published tables where they find them: in
-//! `$REGMIX_SHARED`, or in a folder `shared` beside the workspace. Elsewhere
-//! they say so and do nothing.
+//! Benches run on real text and the published tables, which they look for in
+//! `$REGMIX_SHARED`, or in a folder `shared` beside the workspace. Where the data
+//! is missing, they print that they are skipped.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use regmix_data::TokenCorpus;
 use regmix_data::corpus::{ReadOptions, Source};
 use regmix_data::tokenize::{TokenizeOptions, tokenize};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
+use regmix_data::{Silent, TokenCorpus};
 
-/// A file or folder of the shared data, if it is there.
+/// A file or folder of the shared data, if it exists.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let root = std::env::var_os("REGMIX_SHARED").map_or(beside, PathBuf::from);
     let found = root.join(path);
     if !found.exists() {
-        #[allow(clippy::print_stderr)] // The only way to tell why nothing is measured.
+        #[allow(clippy::print_stderr)] // Otherwise nobody sees why nothing is measured.
         {
             eprintln!("skipped: {path} is not in $REGMIX_SHARED or ../shared");
         }
@@ -27,7 +26,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     Some(found)
 }
 
-/// The small corpus of fourteen domains, if it is there.
+/// The small corpus of fourteen domains, if it exists.
 pub fn mini_corpus() -> Option<Source> {
     let folder = shared("data/corpus/mini")?;
     Some(Source::open(folder, None, ReadOptions::default()).expect("the shared corpus is readable"))
@@ -41,10 +40,9 @@ pub fn bpe(source: &Source) -> Tokenizer {
     Tokenizer::train_bpe(&sample, &BpeOptions::new(4096)).expect("there is text to train on")
 }
 
-/// A source as token shards in a folder.
+/// Tokenizes a source into a folder.
 pub fn tokenized(source: &Source, tokenizer: &Tokenizer, folder: &Path) -> TokenCorpus {
     let options = TokenizeOptions::default();
-    let go = AtomicBool::new(false);
-    tokenize(source, tokenizer, folder, &options, &mut |_| {}, &go).expect("the corpus is sound");
+    tokenize(source, tokenizer, folder, &options, &Silent).expect("the corpus is sound");
     TokenCorpus::open(folder).expect("the corpus was just written")
 }

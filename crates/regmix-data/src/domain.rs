@@ -48,12 +48,11 @@ impl Domain {
         Ok(Self(name.into()))
     }
 
-    /// Makes a name out of a human label, as the Pile's `meta.pile_set_name`
-    /// holds: `"Pile-CC"` becomes `pile_cc`, `"USPTO Backgrounds"` becomes
+    /// Makes a name of a label, as in the Pile's `meta.pile_set_name`: `"Pile-CC"` becomes `pile_cc`, `"USPTO Backgrounds"` becomes
     /// `uspto_backgrounds`, `"Gutenberg (PG-19)"` becomes `gutenberg_pg_19`.
     ///
     /// # Errors
-    /// When nothing usable is left.
+    /// When no letter or digit is left, or the name is too long.
     pub fn from_label(label: &str) -> Result<Self> {
         let mut name = String::with_capacity(label.len());
         for c in label.chars() {
@@ -103,7 +102,7 @@ impl AsRef<str> for Domain {
     }
 }
 
-/// Domains in a fixed order, each once.
+/// Distinct domains in a fixed order.
 ///
 /// Every artefact stores its set, and files are joined by name, never by
 /// column order. Cloning is cheap.
@@ -112,7 +111,7 @@ impl AsRef<str> for Domain {
 pub struct DomainSet(Arc<[Domain]>);
 
 impl DomainSet {
-    /// Checks that the set is not empty and no name comes twice.
+    /// Checks that the set is not empty and its names are unique.
     ///
     /// # Errors
     /// When it is empty or a domain is duplicated.
@@ -135,7 +134,7 @@ impl DomainSet {
     /// Builds a set from names.
     ///
     /// # Errors
-    /// When a name is not a domain name, comes twice, or there is none.
+    /// When a name is not a domain name or not unique, or there are no names.
     pub fn from_names<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         Self::new(
             names
@@ -166,10 +165,10 @@ impl DomainSet {
         self.0.iter().position(|d| d.as_str() == name)
     }
 
-    /// The place of a domain, or an error that lists the known ones.
+    /// The place of a domain.
     ///
     /// # Errors
-    /// When the domain is unknown.
+    /// When the domain is unknown; the error lists the known ones.
     pub fn require(&self, name: &str) -> Result<usize> {
         self.position(name).ok_or_else(|| {
             Error::input(format!(

@@ -1,9 +1,8 @@
 //! The one error type of the regmix crates.
 //!
-//! A person who reads an error wants to know where (file, line, field), what
-//! is wrong, what was expected, and what to do. [`Error`] carries those parts
-//! separately so that a program can show them as it likes; its `Display` puts
-//! them on one line.
+//! An [`Error`] holds separately where the problem is (file, line, field), what
+//! is wrong, what was expected, and what to do, so that a program can show
+//! these as it likes; its `Display` writes them on one line.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,14 +18,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// Something the user supplied is wrong: a file, a value, a flag.
     Input,
-    /// The operating system refused: a missing file, a full disk, a
+    /// The operating system reported an error: a missing file, a full disk, a
     /// read-only folder.
     Io,
-    /// Inputs of a finished artefact changed, and redoing it needs consent.
+    /// Inputs of a finished artefact changed, and the user has not allowed to
+    /// make it again.
     Stale,
-    /// The device that was asked for is not compiled in or not present.
+    /// The device is not compiled in, not present, or lacks a feature.
     Device,
-    /// The user interrupted; what was done is saved.
+    /// A stop was requested; finished work is saved.
     Interrupted,
     /// The computation itself failed, for example a run that diverged.
     Failed,
@@ -78,13 +78,13 @@ impl Error {
         }))
     }
 
-    /// Something the user supplied is wrong. Say what was found and what was
-    /// expected.
+    /// Something the user supplied is wrong. `problem` should state what was
+    /// found and what was expected.
     pub fn input(problem: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, problem)
     }
 
-    /// The operating system refused an operation on `path`.
+    /// An operation of the operating system on `path` failed.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         let help = match source.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
@@ -110,7 +110,12 @@ impl Error {
         err
     }
 
-    /// The computation failed through no fault of the input's form.
+    /// A stop was requested. `problem` should state what was interrupted.
+    pub fn interrupted(problem: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Interrupted, problem)
+    }
+
+    /// The computation failed, although the input is well-formed.
     pub fn failed(problem: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, problem)
     }
@@ -145,7 +150,7 @@ impl Error {
         self
     }
 
-    /// Says what to do.
+    /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
@@ -179,12 +184,12 @@ impl Error {
         self.0.kind == ErrorKind::Input
     }
 
-    /// Whether the operating system refused.
+    /// Whether the operating system reported an error.
     pub fn is_io(&self) -> bool {
         self.0.kind == ErrorKind::Io
     }
 
-    /// Whether the user interrupted.
+    /// Whether a stop was requested.
     pub fn is_interrupted(&self) -> bool {
         self.0.kind == ErrorKind::Interrupted
     }

@@ -17,14 +17,14 @@ pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
 const VERSION: u32 = 1;
 
-/// What a tokenized corpus holds: domains in order, and for each domain and
-/// split its tokens, bytes, documents and shards.
+/// The contents of a tokenized corpus: domains in order, and for each domain
+/// and split its tokens, bytes, documents and shards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format version, 1.
     pub version: u32,
-    /// What made tokens out of text.
+    /// The tokenizer of all shards.
     pub tokenizer: TokenizerEntry,
     /// The domains, in order.
     pub domains: Vec<DomainEntry>,
@@ -98,7 +98,8 @@ impl Manifest {
     /// When it cannot be read, was made by a newer version, has a domain
     /// twice, counts that do not add up, or a shard outside the folder.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
-        /// Read first, so that a newer file is not blamed for its new fields.
+        /// Read first: in a newer file, the error is its version, not an unknown
+        /// field.
         #[derive(Deserialize)]
         struct Version {
             version: u32,
@@ -143,7 +144,7 @@ impl Manifest {
     /// The domains in order.
     ///
     /// # Errors
-    /// When there is none or one comes twice.
+    /// When there is no domain or one comes twice.
     pub fn domain_set(&self) -> Result<DomainSet> {
         DomainSet::new(self.domains.iter().map(|d| d.name.clone()))
     }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// let natural = Mixture::normalized(domains.clone(), vec![6.0, 3.0, 1.0])?;
 /// assert_eq!(natural.weights(), [0.6, 0.3, 0.1]);
 /// assert_eq!(natural.get("code"), Some(0.3));
-/// // `new` does not repair what it is given.
+/// // `new` does not rescale.
 /// assert!(Mixture::new(domains, vec![0.3, 0.1, 0.1]).is_err());
 /// # Ok::<(), regmix_data::Error>(())
 /// ```

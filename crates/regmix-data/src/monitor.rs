@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The unit in which a part of a computation is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +71,10 @@ pub trait Monitor: Sync {
     /// Computations call this between their units of work.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] when [`stop_requested`](Self::stop_requested).
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind) when [`stop_requested`](Self::stop_requested).
     fn check(&self) -> Result<()> {
         if self.stop_requested() {
-            return Err(Error::new(
-                ErrorKind::Interrupted,
-                "interrupted; what was finished is kept",
-            ));
+            return Err(Error::interrupted("interrupted; what was finished is kept"));
         }
         Ok(())
     }

@@ -1,13 +1,20 @@
 //! Random streams: one per (seed, run, purpose), the same on every machine.
 
-use rand::SeedableRng;
+use std::convert::Infallible;
+
+use rand::{Rng, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The generator of one purpose of one run of a study.
+/// The random numbers of one purpose, from [`stream`]; a generator for the
+/// crate `rand`.
+#[derive(Debug, Clone)]
+pub struct Stream(ChaCha8Rng);
+
+/// The random numbers of one purpose of one run of a study.
 ///
-/// ChaCha8 keyed by the study's seed; the stream number is a hash of run and
-/// purpose, so that no two purposes share numbers and adding one changes none
-/// of the others.
+/// They come from ChaCha8 keyed by the study's seed; the stream number is a
+/// hash of run and purpose. No two purposes share numbers, and adding a
+/// purpose changes no other.
 ///
 /// ```
 /// use rand::Rng;
@@ -18,18 +25,37 @@ use rand_chacha::ChaCha8Rng;
 /// assert_ne!(a.next_u64(), b.next_u64());
 /// assert_eq!(stream(42, "x", "y").next_u64(), stream(42, "x", "y").next_u64());
 /// ```
-pub fn stream(seed: u64, run: &str, purpose: &str) -> ChaCha8Rng {
+pub fn stream(seed: u64, run: &str, purpose: &str) -> Stream {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(
         run.bytes()
             .chain(std::iter::once(0xff)) // Not in UTF-8: ("ab", "c") differs from ("a", "bc").
             .chain(purpose.bytes()),
     ));
-    rng
+    Stream(rng)
 }
 
-/// FNV-1a over bytes, 64 bits: small, stable, documented. Not for anything an
-/// adversary feeds.
+impl TryRng for Stream {
+    type Error = Infallible;
+
+    #[inline]
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.next_u32())
+    }
+
+    #[inline]
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.next_u64())
+    }
+
+    #[inline]
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// FNV-1a over bytes, 64 bits. It does not resist chosen input.
 fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -53,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_and_purposes_do_not_run_together() {
+    fn runs_and_purposes_have_their_own_numbers() {
         assert_ne!(
             stream(1, "ab", "c").next_u64(),
             stream(1, "a", "bc").next_u64()

@@ -1,4 +1,4 @@
-//! Training speed of a model on a device, on a processor beside the speed of
+//! The training speed of a model on a device; on a processor also the speed of
 //! its matrix products.
 //!
 //! ```sh
@@ -8,8 +8,9 @@
 //! Prints one line of `key=value` pairs: tokens per second of all models
 //! together (median over steps), GFLOP/s, the same as a share of the fastest
 //! measured matrix product, the time of an evaluation as a share of that of a
-//! training step on the same tokens, and the peak memory of the process. With `--losses N`
-//! also the losses of the first N steps, which a second device should repeat.
+//! training step on the same tokens, and the peak memory of the process. With
+//! `--losses N` it also prints the losses of the first N steps, for comparison
+//! with another device.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -190,7 +191,8 @@ fn product_peak(threads: usize) -> f64 {
     })
 }
 
-/// Megabytes that the process held at most; 0 where the system does not say.
+/// The peak memory of the process in megabytes; 0 where the system does not
+/// tell.
 fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:"));

@@ -2,9 +2,9 @@
 //!
 //! One file holds a consistent state: weights under Hugging Face's names and
 //! layout (`[out, in]`), both AdamW moments, and in its metadata the step and
-//! the fingerprint of the run. It is written to a temporary name and renamed,
-//! so that there is always a whole one. The format's reader checks every
-//! claim of the header against the file's length before anything is allocated.
+//! the fingerprint of the run. It is written under a temporary name and renamed,
+//! so that there is always a complete one. The format's reader checks the header
+//! against the file's length before it allocates memory.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub(crate) fn save(
     write(path, tensors, metadata)
 }
 
-/// Writes the weights alone, for use elsewhere.
+/// Writes only the weights, for use in other programs.
 pub(crate) fn save_weights(
     path: &Path,
     parameters: &[Parameter],
@@ -92,7 +92,7 @@ pub(crate) fn load(
         }
         let mut values = read(&tensors, name, &stored).map_err(bad)?;
         if parameter.transposed {
-            values = transposed(&values, stored[1]);
+            values = transpose(&values, stored[1]);
         }
         state.weights.push(values);
         let moment = |prefix| read(&tensors, &format!("{prefix}{name}"), &[count]).map_err(bad);
@@ -115,7 +115,7 @@ fn write(
 struct Stored<'a> {
     shape: Vec<usize>,
     values: &'a [f32],
-    /// Whether the values are laid out the other way round.
+    /// Whether the file has the transposed values.
     transposed: bool,
 }
 
@@ -129,7 +129,7 @@ impl View for Stored<'_> {
     fn data(&self) -> Cow<'_, [u8]> {
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Cow::Owned(if self.transposed {
-            bytes(&transposed(self.values, self.shape[0]))
+            bytes(&transpose(self.values, self.shape[0]))
         } else {
             bytes(self.values)
         })
@@ -165,8 +165,8 @@ fn weights<'a>(parameters: &[Parameter], values: &'a [Vec<f32>]) -> Vec<(String,
         .collect()
 }
 
-/// A row-major matrix of `columns` columns, turned.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+/// The transpose of a row-major matrix of `columns` columns.
+fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|c| values.iter().skip(c).step_by(columns).copied())
         .collect()

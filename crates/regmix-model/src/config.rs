@@ -51,7 +51,7 @@ fn default_norm_eps() -> f32 {
     1e-5
 }
 
-/// Parameter counts, apart and together: "a 1M model" counts the blocks only.
+/// Parameter counts: "a 1M model" counts only the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
     /// Token embedding, plus the output layer where it is not tied.
@@ -128,10 +128,10 @@ impl ModelConfig {
         })
     }
 
-    /// Checks that the parts fit together.
+    /// Checks that all fields are in range and fit together.
     ///
     /// # Errors
-    /// Names the first field that does not, and what was expected.
+    /// Names the first field that is wrong, and what was expected.
     pub fn check(&self) -> Result<()> {
         let bad = |field: &str, problem: String| Err(Error::input(problem).field(field));
         for (field, value) in [
@@ -239,7 +239,8 @@ mod tests {
         assert!(c.check().unwrap_err().to_string().contains("`kv_heads`"));
         let mut c = good;
         c.layers = 0;
-        assert!(c.check().is_err());
-        assert!(ModelConfig::preset("2m", 10).is_err());
+        assert_eq!(c.check().unwrap_err().field_name(), Some("layers"));
+        let err = ModelConfig::preset("2m", 10).unwrap_err();
+        assert!(err.problem().contains("unknown preset `2m`"), "{err}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a trainer asks of the code that computes.
+//! The interface between a trainer and the code that computes.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -25,12 +25,12 @@ pub(crate) struct State {
 ///
 /// `tokens` are whole sequences of `context + 1` known ids, laid end to end.
 pub(crate) trait Engine: Debug {
-    /// Adds `share` of the gradient of the sequences' mean loss to what the
-    /// next update follows; gives the mean loss, nats per token.
+    /// Adds `share` times the gradient of the sequences' mean loss to the
+    /// gradient of the next update. Returns the mean loss, nats per token.
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64;
 
-    /// Moves the weights by the gradient and forgets it; gives its norm
-    /// before clipping. With a norm that is not finite nothing is moved.
+    /// Updates the weights by the gradient and clears it. Returns its norm
+    /// before clipping. If the norm is not finite, nothing is updated.
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
 
     /// Mean loss of every sequence, nats per token.
@@ -39,10 +39,10 @@ pub(crate) trait Engine: Debug {
     /// Logits of one sequence of at most `context` tokens, `[tokens, vocab]`.
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32>;
 
-    /// Everything that training goes on from.
+    /// Everything that training is resumed from.
     fn state(&self) -> Cow<'_, State>;
 
-    /// Goes on from a state of the same shapes.
+    /// Resumes from a state of the same shapes.
     fn restore(&mut self, state: State);
 }
 

@@ -1,54 +1,39 @@
 //! Many runs at once.
 //!
-//! On a CPU each run has one thread of its own and shares with the others only
-//! what nobody writes: memory-mapped shards and the validation sequences.
-//! Nothing is synchronised within a step, and results do not depend on how many
-//! runs go on beside one.
+//! On a CPU each run has one thread and shares with the others only data that
+//! is never written: memory-mapped shards and the validation sequences. Nothing
+//! is synchronised within a step, and results do not depend on how many runs
+//! are trained at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, PoisonError};
 
-use regmix_data::{Error, Result, TokenCorpus};
+use regmix_data::{Error, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
-use crate::memory::training_memory;
-use crate::run::{Control, RunSpec, RunStatus, SharedValidation, Steer, is_claimed, train_sharing};
+use crate::device::failure::panic_message;
+use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
 
-/// A run and its folder.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The run.
-    pub spec: RunSpec,
-    /// Where it lives.
-    pub folder: PathBuf,
-    /// What chooses its mixtures while it trains, if anything does.
-    pub steer: Option<Arc<dyn Steer>>,
-}
-
-/// Bytes that the largest of these runs needs on a CPU: [`training_memory`].
-pub fn memory_per_run(jobs: &[Job]) -> u64 {
-    let needs = jobs
-        .iter()
-        .map(|j| training_memory(&j.spec.model, j.spec.train.micro_batch));
-    needs.max().unwrap_or(0)
-}
-
-/// Trains all jobs, `parallel` at a time, in order, and gives their statuses
+/// Trains all jobs, `parallel` at a time, in order, and returns their statuses
 /// in the same order. Runs that diverge end as [`RunStatus::Failed`] and do
 /// not stop the others.
 ///
+/// After every step `monitor` advances by the step's tokens; after every run
+/// its note counts the runs.
+///
 /// # Errors
 /// When one of the folders holds a run of another configuration: before any
-/// run is started. Else the first error of a run, as [`train`](crate::train);
-/// no further run is started then, and those in progress are finished. On an interruption all runs in progress
+/// run is started. Otherwise the first error of a run, as
+/// [`train`](crate::train): no further run is started then, and those in
+/// progress are finished. When `monitor` requests a stop, all runs in progress
 /// save a checkpoint.
 pub fn train_all(
     jobs: &[Job],
     corpus: &TokenCorpus,
     device: &Device,
     parallel: usize,
-    control: Control<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<RunStatus>> {
     for job in jobs {
         is_claimed(&job.spec, &job.folder)?;
@@ -61,14 +46,15 @@ pub fn train_all(
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(i) else { break };
-            let result = train_sharing(job, corpus, device, control, &validation)
-                .map_err(|e| named(e, &job.folder));
+            let result = train_job(job, corpus, device, monitor, &validation)
+                .map_err(|e| with_folder(e, &job.folder));
             if result.is_err() {
                 next.store(jobs.len(), Ordering::Relaxed);
             }
-            results
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)[i] = Some(result);
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results[i] = Some(result);
+            let ended = results.iter().flatten().filter(|r| r.is_ok()).count();
+            monitor.note(&format!("{ended}/{} runs", jobs.len()));
         }
     };
     let parallel = parallel.clamp(1, jobs.len().max(1));
@@ -87,9 +73,7 @@ pub fn train_all(
         Ok(())
     })?;
     let mut statuses = Vec::with_capacity(jobs.len());
-    let results = results
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut first_error = None;
     for result in results.into_iter().flatten() {
         match result {
@@ -107,7 +91,7 @@ pub fn train_all(
     }
 }
 
-fn named(error: Error, folder: &Path) -> Error {
+fn with_folder(error: Error, folder: &Path) -> Error {
     if error.path().is_some() || error.is_interrupted() {
         error
     } else {
@@ -116,11 +100,6 @@ fn named(error: Error, folder: &Path) -> Error {
 }
 
 fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    Error::failed(format!("a run's thread failed: {text}"))
+    Error::failed(format!("a run's thread failed: {}", panic_message(panic)))
         .help("this is a mistake in regmix; finished runs and checkpoints are kept")
 }

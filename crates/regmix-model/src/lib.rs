@@ -15,7 +15,6 @@ mod checkpoint;
 mod config;
 mod device;
 mod engine;
-mod failure;
 mod fleet;
 mod graph;
 mod host;
@@ -32,13 +31,13 @@ mod trainer;
 
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
-pub use fleet::{Job, memory_per_run, train_all};
+pub use fleet::train_all;
 pub use memory::{keep_freed_buffers, training_memory};
-pub use optimizer::{AdamWConfig, Schedule, learning_rate};
-pub use parallel::{Calibration, default_parallel};
+pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
+pub use parallel::{ParallelTrial, default_parallel, memory_per_run};
 pub use precision::Precision;
 pub use run::{
-    Control, Fallback, MixtureChange, Progress, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
+    Fallback, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
     stored_fingerprint, train,
 };
 pub use trainer::{StepOutcome, Trainer};

@@ -1,12 +1,12 @@
-//! Memory: how much training takes, and the allocator set for it.
+//! Memory: how much training takes, and the settings of the allocator.
 
 use crate::config::ModelConfig;
 use crate::host;
 
 /// Bytes that one model in training takes on a CPU, `micro_batch` sequences at
-/// a time: weights, gradient, both moments, and what lies between the layers.
-/// What the program itself takes (some megabytes) and what writing a
-/// checkpoint takes for a moment (three times the weights) come on top.
+/// a time: weights, gradient, both moments, and what is between the layers. The
+/// program itself takes some megabytes more, and writing a checkpoint three
+/// times the weights for a moment.
 ///
 /// ```
 /// use regmix_model::{ModelConfig, training_memory};
@@ -20,12 +20,12 @@ pub fn training_memory(model: &ModelConfig, micro_batch: usize) -> u64 {
     4 * host::numbers_held(model, micro_batch)
 }
 
-/// Bytes of memory that are free for programs, where the system says.
+/// Bytes of memory that are free for programs, where the system tells.
 pub(crate) fn available_memory() -> Option<u64> {
     system_memory("MemAvailable:")
 }
 
-/// Bytes of memory that the machine has, where the system says.
+/// Bytes of memory that the machine has, where the system tells.
 pub(crate) fn total_memory() -> Option<u64> {
     system_memory("MemTotal:")
 }
@@ -39,17 +39,17 @@ fn system_memory(what: &str) -> Option<u64> {
 
 /// Keeps freed buffers for reuse; call it once, at the start of `main`.
 ///
-/// A training step frees and asks for the same megabytes over and over; by
-/// default glibc gives each large buffer back to the system and gets it zeroed
-/// again, page by page, which takes a tenth of the step and more. It sets
-/// glibc's allocator for the whole process; elsewhere it does nothing.
+/// A training step frees and allocates the same megabytes again and again. By
+/// default glibc returns each large buffer to the system and receives it again
+/// with zeroed pages, which takes a tenth of the step or more. This sets glibc's
+/// allocator for the whole process; with other C libraries it does nothing.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn keep_freed_buffers() {
-    /// The largest value that glibc takes.
+    /// The largest value that glibc accepts.
     const MMAP_THRESHOLD: libc::c_int = 32 << 20;
     const TRIM_THRESHOLD: libc::c_int = libc::c_int::MAX;
-    // SAFETY: mallopt only sets two numbers of the allocator, under its own
-    // lock. A refused value leaves the default.
+    // SAFETY: mallopt only sets two numbers of the allocator, under the
+    // allocator's lock. If it rejects a value, the default stays.
     #[allow(unsafe_code)]
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD);
@@ -57,6 +57,6 @@ pub fn keep_freed_buffers() {
     }
 }
 
-/// Keeps freed buffers for reuse, on glibc; elsewhere it does nothing.
+/// Keeps freed buffers for reuse, with glibc; here it does nothing.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep_freed_buffers() {}

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: what a run measured, one line per evaluation.
+//! `metrics.jsonl`: the measurements of a run, one line per evaluation.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -70,9 +70,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file for appending after `step`. Lines of later steps, which
-    /// a stopped attempt left behind its last checkpoint, will be made again
-    /// and are dropped; the others are given back.
+    /// Opens the file for appending after `step`, and returns its lines up to
+    /// there. Lines of later steps, which an earlier attempt wrote after its last
+    /// checkpoint, are dropped: these steps are made again.
     pub(crate) fn resume(path: PathBuf, step: u64) -> Result<(Self, Vec<Line>)> {
         let mut lines = Vec::new();
         if path.exists() {
@@ -141,8 +141,8 @@ mod tests {
             metrics.append(&line(step)).unwrap();
         }
         metrics.file.write_all(b"{\"step\":5,\"tok").unwrap();
-        let (mut metrics, told) = Metrics::resume(path.clone(), 2).unwrap();
-        assert!(told.iter().all(|line| line.step <= 2) && !told.is_empty());
+        let (mut metrics, earlier) = Metrics::resume(path.clone(), 2).unwrap();
+        assert!(earlier.iter().all(|line| line.step <= 2) && !earlier.is_empty());
         assert_eq!(metrics.last(), Some(line(2)));
         metrics.append(&line(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [line(1), line(2), line(3)]);

@@ -1,4 +1,4 @@
-//! How AdamW is set, and the learning rate.
+//! The settings of AdamW, and the learning rate.
 
 use regmix_data::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -56,10 +56,10 @@ impl AdamWConfig {
     }
 }
 
-/// How the learning rate goes after the warm-up.
+/// The learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Schedule {
+pub enum LearningRateSchedule {
     /// Stays at its peak (the papers' proxies).
     #[default]
     Constant,
@@ -72,9 +72,9 @@ pub enum Schedule {
 /// Rises linearly to `lr` over `warmup` steps, then follows the schedule.
 ///
 /// ```
-/// use regmix_model::{Schedule, learning_rate};
+/// use regmix_model::{LearningRateSchedule, learning_rate};
 ///
-/// let lr = |step| learning_rate(step, 100, 10, 1e-3, 1e-4, Schedule::Cosine);
+/// let lr = |step| learning_rate(step, 100, 10, 1e-3, 1e-4, LearningRateSchedule::Cosine);
 /// assert_eq!(lr(0), 1e-4);
 /// assert_eq!(lr(9), 1e-3);
 /// assert!((lr(99) - 1e-4).abs() < 1e-6);
@@ -85,14 +85,14 @@ pub fn learning_rate(
     warmup: u64,
     lr: f64,
     min_lr: f64,
-    schedule: Schedule,
+    schedule: LearningRateSchedule,
 ) -> f64 {
     if step < warmup {
         return lr * (step + 1) as f64 / warmup as f64;
     }
     match schedule {
-        Schedule::Constant => lr,
-        Schedule::Cosine => {
+        LearningRateSchedule::Constant => lr,
+        LearningRateSchedule::Cosine => {
             let span = steps.saturating_sub(warmup).max(1) as f64;
             let done = ((step - warmup + 1) as f64 / span).min(1.0);
             min_lr + (lr - min_lr) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
@@ -106,17 +106,20 @@ mod tests {
 
     #[test]
     fn constant_schedule_stays() {
-        let lr = |step| learning_rate(step, 100, 10, 2e-3, 0.0, Schedule::Constant);
+        let lr = |step| learning_rate(step, 100, 10, 2e-3, 0.0, LearningRateSchedule::Constant);
         assert!((lr(4) - 1e-3).abs() < 1e-12);
         assert_eq!(lr(10), 2e-3);
         assert_eq!(lr(99), 2e-3);
         // No warm-up: the peak from the first step.
-        assert_eq!(learning_rate(0, 5, 0, 1.0, 0.0, Schedule::Constant), 1.0);
+        assert_eq!(
+            learning_rate(0, 5, 0, 1.0, 0.0, LearningRateSchedule::Constant),
+            1.0
+        );
     }
 
     #[test]
     fn cosine_passes_its_middle() {
-        let lr = learning_rate(54, 110, 0, 1.0, 0.0, Schedule::Cosine);
+        let lr = learning_rate(54, 110, 0, 1.0, 0.0, LearningRateSchedule::Cosine);
         assert!((lr - 0.5).abs() < 1e-9, "{lr}");
     }
 

@@ -3,16 +3,24 @@
 use std::sync::Barrier;
 use std::time::Instant;
 
-use regmix_data::{Error, ErrorKind, Monitor, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use crate::device::Device;
-use crate::fleet::{Job, memory_per_run};
-use crate::memory::available_memory;
+use crate::memory::{available_memory, training_memory};
+use crate::run::Job;
 use crate::trainer::Trainer;
 
+/// Bytes that the largest of these runs needs on a CPU: [`training_memory`].
+pub fn memory_per_run(jobs: &[Job]) -> u64 {
+    (jobs.iter())
+        .map(|j| training_memory(&j.spec.model, j.spec.train.micro_batch))
+        .max()
+        .unwrap_or(0)
+}
+
 /// How many runs are trained at once on a processor: one per core, or fewer
-/// where the largest would not fit that often into the memory that is free.
-/// Elsewhere one, where [`Calibration::measure`] tells more.
+/// where free memory does not suffice for as many of the largest. On other
+/// devices one; [`ParallelTrial::measure`] finds how many are faster.
 pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
     if !device.is_cpu() {
         return 1;
@@ -26,36 +34,35 @@ pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
 
 /// How fast a device trains several models at once.
 ///
-/// A small model does not fill a GPU: most of its step is waiting for one
-/// kernel to start after the other. Several models, each on a thread and a
-/// stream of its own, fill each other's gaps until the device is full or its
-/// memory is out.
+/// A small model does not fill a GPU: in most of its step one kernel waits for
+/// another to end. Several models, each on its own thread and stream, use these
+/// gaps until the device is full or has no memory left.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Calibration {
+pub struct ParallelTrial {
     /// Models at once, and the tokens per second of all of them together.
     pub speeds: Vec<(usize, f64)>,
     /// Why more were not tried, if the device refused them.
     pub refused: Option<String>,
 }
 
-impl Calibration {
-    /// The most that are tried.
+impl ParallelTrial {
+    /// The greatest number of models that is tried.
     const MOST: usize = 32;
-    /// Twice as many must bring so much more.
+    /// The speed-up that twice as many models must reach.
     const GAIN: f64 = 1.1;
-    /// Seconds that are measured for each number, and steps if these take
-    /// longer.
+    /// How long each number of models is measured: so many seconds, and at least
+    /// so many steps.
     const SECONDS: f64 = if cfg!(test) { 0.05 } else { 1.0 };
     const STEPS: u32 = 2;
 
     /// Trains 1, 2, 4, ... copies of the largest of some models at once, each
     /// on a micro-batch of made-up tokens, up to `most` and until twice as many
-    /// bring less than 10 % more tokens per second, or the device fails under
-    /// them. Takes a second or two for each number, the first one longer:
-    /// kernels are compiled then. Nothing of it is kept.
+    /// bring less than 10 % more tokens per second, or the device fails. Takes a
+    /// second or two for each number; the first takes longer, since kernels are
+    /// compiled then. Nothing is written.
     ///
     /// # Errors
-    /// When not even one model can be trained, or `monitor` asks to stop.
+    /// When not even one model can be trained, or `monitor` requests a stop.
     pub fn measure(
         device: &Device,
         jobs: &[Job],
@@ -74,7 +81,7 @@ impl Calibration {
         };
         let mut models = 1;
         loop {
-            match together(device, job, models, monitor) {
+            match speed_of(models, device, job, monitor) {
                 Ok(speed) => found.speeds.push((models, speed)),
                 Err(e) if models > 1 && !e.is_interrupted() => {
                     found.refused = Some(e.problem().to_owned());
@@ -95,7 +102,8 @@ impl Calibration {
         Ok(found)
     }
 
-    /// The number that is worth it.
+    /// The greatest number of models that was at least 10 % faster than the one
+    /// before.
     pub fn best(&self) -> usize {
         let mut best = (1, 0.0);
         for &(models, speed) in &self.speeds {
@@ -108,7 +116,7 @@ impl Calibration {
 }
 
 /// Tokens per second of several copies of a job's model, each in a thread.
-fn together(device: &Device, job: &Job, models: usize, monitor: &dyn Monitor) -> Result<f64> {
+fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) -> Result<f64> {
     let start = Barrier::new(models);
     let one = || -> Result<f64> {
         let begin = || -> Result<(Trainer, Vec<u32>)> {
@@ -130,19 +138,14 @@ fn together(device: &Device, job: &Job, models: usize, monitor: &dyn Monitor) ->
             Ok((trainer, tokens))
         };
         let begun = begin();
-        // All of them wait here, also one that failed: the others would wait
-        // for it for ever.
+        // Also a thread that failed comes here: the others wait for all.
         start.wait();
         let (mut trainer, tokens) = begun?;
         let clock = Instant::now();
         let mut steps = 0;
-        while steps < Calibration::STEPS || clock.elapsed().as_secs_f64() < Calibration::SECONDS {
-            if monitor.stop_requested() {
-                return Err(Error::new(
-                    ErrorKind::Interrupted,
-                    "stopped before training",
-                ));
-            }
+        while steps < ParallelTrial::STEPS || clock.elapsed().as_secs_f64() < ParallelTrial::SECONDS
+        {
+            monitor.check()?;
             trainer.step(&tokens, job.spec.train.micro_batch, 1e-4)?;
             steps += 1;
         }
@@ -169,10 +172,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_models_are_worth_it_while_they_bring_a_tenth_more() {
+    fn more_models_are_chosen_while_they_are_a_tenth_faster() {
         let best = |speeds: &[(usize, f64)]| {
             let speeds = speeds.to_vec();
-            Calibration {
+            ParallelTrial {
                 speeds,
                 refused: None,
             }

@@ -1,9 +1,9 @@
 //! The parameters of a model as plain numbers: their order, names, shapes and
-//! first values. Both engines and the checkpoints go by this list.
+//! initial values. Both engines and the checkpoints use this list.
 
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use regmix_data::Result;
+use regmix_data::random::Stream;
 
 use crate::config::ModelConfig;
 
@@ -16,7 +16,7 @@ pub(crate) struct Parameter {
     pub(crate) shape: Vec<usize>,
     /// Whether Hugging Face's layout is `[out, in]`.
     pub(crate) transposed: bool,
-    /// Standard deviation of the first values; `None` for ones.
+    /// Standard deviation of the initial values; `None` for ones.
     std: Option<f64>,
 }
 
@@ -30,10 +30,10 @@ impl Parameter {
 /// Numbers of parameters per block.
 pub(crate) const PER_BLOCK: usize = 9;
 
-/// All parameters: embedding, blocks, last norm, output layer if not tied.
-/// burn visits those of its module in this order.
+/// All parameters: embedding, blocks, last norm, output layer if not tied. burn
+/// visits the parameters of its module in this order.
 ///
-/// Weights start normal with standard deviation `sqrt(2 / (5 fan_in))` (for
+/// Initial weights are normal with standard deviation `sqrt(2 / (5 fan_in))` (for
 /// the embedding `sqrt(2 / (5 d_model))`), the SwiGLU output
 /// `1 / (sqrt(fan_in) layers)`, norms 1: the initialisation of RegMix's
 /// training code.
@@ -82,11 +82,11 @@ pub(crate) fn list(config: &ModelConfig) -> Vec<Parameter> {
     all
 }
 
-/// First values, in the order of [`list`]; the same for every engine.
+/// Initial values, in the order of [`list`]; the same for every engine.
 ///
 /// # Errors
-/// When the configuration does not fit together.
-pub(crate) fn init(config: &ModelConfig, rng: &mut ChaCha8Rng) -> Result<Vec<Vec<f32>>> {
+/// When the configuration contradicts itself.
+pub(crate) fn init(config: &ModelConfig, rng: &mut Stream) -> Result<Vec<Vec<f32>>> {
     config.check()?;
     Ok(list(config)
         .iter()

@@ -1,22 +1,22 @@
-//! Mixed precision, and when a run gives it up.
+//! Mixed precision, and when a run falls back to f32.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What matrix products are computed in.
+/// The precision of matrix products.
 ///
 /// With `bf16` both operands of every product are rounded to bfloat16 (8 bits
 /// of mantissa) and the products are added up in f32. Weights, gradients, norms,
-/// softmax, loss and AdamW stay in f32: a weight's copy is rounded again for
-/// each use, so that small updates are not lost. GPUs multiply bf16 several
-/// times faster than f32; a processor does not, and refuses.
+/// softmax, loss and AdamW stay in f32: each use rounds a copy of the weights,
+/// so that small updates are not lost. GPUs multiply bf16 several times faster
+/// than f32; processors do not, and bf16 is an error there.
 ///
-/// A run in bf16 goes back to its last checkpoint, and on from there in f32,
-/// when a loss or a gradient is not a number, or a batch's loss is 1 nat or
-/// more above the mean of the 16 steps before. The first such step is too late
-/// to mend: its update, or the one before, is in the weights.
+/// A run in bf16 returns to its last checkpoint and continues from there in f32
+/// when a loss or a gradient is not finite, or a batch's loss is at least 1 nat
+/// above the mean of the 16 steps before. Its last step cannot simply be
+/// repeated: the update that did the damage is already in the weights.
 ///
 /// ```
 /// use regmix_model::Precision;
@@ -44,7 +44,7 @@ impl fmt::Display for Precision {
 }
 
 impl Precision {
-    // Serde hands over a reference.
+    // Serde passes a reference.
     #[allow(clippy::trivially_copy_pass_by_ref)]
     pub(crate) fn is_f32(&self) -> bool {
         *self == Self::F32
@@ -61,9 +61,9 @@ impl SpikeWatch {
     const STEPS: usize = 16;
     const NATS: f64 = 1.0;
 
-    /// Takes a step's loss and gradient norm; why the run cannot go on in
-    /// reduced precision, if it cannot. Before 16 steps are made only what is
-    /// no number counts.
+    /// Takes a step's loss and gradient norm. Returns why the run cannot continue
+    /// in reduced precision, if it cannot. In the first 16 steps, only values
+    /// that are not finite count.
     pub(crate) fn observe(&mut self, loss: f64, gradient_norm: f64) -> Option<String> {
         if !loss.is_finite() || !gradient_norm.is_finite() {
             return Some(format!("loss {loss}, gradient norm {gradient_norm}"));
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spikes_and_what_is_no_number_are_told_from_noise() {
+    fn spikes_and_infinite_values_are_distinguished_from_noise() {
         let mut watch = SpikeWatch::default();
         for step in 0..40 {
             let noise = if step % 2 == 0 { 0.4 } else { -0.4 };

@@ -1,4 +1,4 @@
-//! A model with its optimizer: one step, one evaluation.
+//! A model with its optimizer: single steps and evaluations.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use regmix_data::{Error, Result, random};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
+use crate::device::failure::catch_panics;
 use crate::engine::{Engine, State};
-use crate::failure::caught;
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::optimizer::AdamWConfig;
@@ -31,7 +31,7 @@ use crate::precision::Precision;
 /// ```
 #[derive(Debug)]
 pub struct Trainer {
-    /// None once the device failed.
+    /// `None` after the device failed.
     engine: Option<Box<dyn Engine>>,
     device: Device,
     optimizer: AdamWConfig,
@@ -39,7 +39,7 @@ pub struct Trainer {
     vocab_size: usize,
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepOutcome {
     /// Mean cross-entropy of the batch, nats per token, before the update.
@@ -49,7 +49,7 @@ pub struct StepOutcome {
 }
 
 impl StepOutcome {
-    /// Whether loss and gradient are numbers. If not, nothing was updated.
+    /// Whether loss and gradient are finite. If not, nothing was updated.
     pub fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.gradient_norm.is_finite()
     }
@@ -72,7 +72,7 @@ impl Trainer {
         Self::with_precision(model, optimizer, seed, device, Precision::F32)
     }
 
-    /// As [`Trainer::new`], in a precision of choice.
+    /// As [`Trainer::new`], with a choice of precision.
     ///
     /// # Errors
     /// As [`Trainer::new`], and when the device does not have the precision
@@ -90,7 +90,7 @@ impl Trainer {
         let engine: Box<dyn Engine> = if device.is_host() {
             Box::new(Host::new(model, values))
         } else {
-            let graph = caught(|| Graph::new(model, values, precision, device.burn()))
+            let graph = catch_panics(|| Graph::new(model, values, precision, device.burn()))
                 .map_err(|failure| failure.error(device.spec()))?;
             Box::new(graph)
         };
@@ -110,8 +110,8 @@ impl Trainer {
     ///
     /// # Errors
     /// When `tokens` is not a whole number of sequences, or holds an id that
-    /// the model does not know. When the device fails: its memory is out, it
-    /// was lost, its back-end panicked. Such a trainer cannot be used any more.
+    /// the model does not know. When the device fails (it has no memory left, it
+    /// was lost, its back-end panicked); the trainer cannot be used afterwards.
     pub fn step(&mut self, tokens: &[u32], micro_batch: usize, lr: f64) -> Result<StepOutcome> {
         let row = self.context + 1;
         self.check(tokens)?;
@@ -160,7 +160,7 @@ impl Trainer {
         Ok(flat.chunks(self.vocab_size).map(<[f32]>::to_vec).collect())
     }
 
-    /// Everything that training goes on from.
+    /// Everything that training is resumed from.
     pub(crate) fn state(&mut self) -> Result<Cow<'_, State>> {
         if self.device.is_host() {
             return Ok(self.engine()?.state());
@@ -169,7 +169,7 @@ impl Trainer {
             .map(Cow::Owned)
     }
 
-    /// Goes on from a state of the same shapes.
+    /// Resumes from a state of the same shapes.
     pub(crate) fn restore(&mut self, state: State) -> Result<()> {
         self.compute(|engine| engine.restore(state))
     }
@@ -181,24 +181,24 @@ impl Trainer {
                 "device `{}` failed in an earlier step",
                 self.device.spec()
             ))
-            .help("make a new trainer, on another device if need be")),
+            .help("make a new trainer, on another device if necessary")),
         }
     }
 
-    /// Lets the engine do something. What back-ends of burn panic with becomes
-    /// an error; a panic on the CPU is a mistake of this crate and stays one.
+    /// Runs work on the engine. A panic of burn's back-ends becomes an error; a
+    /// panic on the CPU is a mistake of this crate and remains a panic.
     fn compute<T>(&mut self, work: impl FnOnce(&mut dyn Engine) -> T) -> Result<T> {
         let host = self.device.is_host();
         let engine = self.engine()?;
         if host {
             return Ok(work(engine));
         }
-        match caught(|| work(engine)) {
+        match catch_panics(|| work(engine)) {
             Ok(done) => Ok(done),
             Err(failure) => {
-                // Tensors of a device that failed may panic as they go.
+                // Dropping tensors of a device that failed may panic.
                 let engine = self.engine.take();
-                caught(|| drop(engine)).ok();
+                catch_panics(|| drop(engine)).ok();
                 Err(failure.error(self.device.spec()))
             }
         }
@@ -215,8 +215,8 @@ impl Trainer {
         self.check_ids(tokens)
     }
 
-    /// Back-ends differ in what they do with an id outside the embedding;
-    /// none of it is good.
+    /// Checked here, since back-ends differ in what they do with an id outside
+    /// the embedding.
     fn check_ids(&self, tokens: &[u32]) -> Result<()> {
         match tokens.iter().find(|&&t| t as usize >= self.vocab_size) {
             None => Ok(()),

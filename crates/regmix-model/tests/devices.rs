@@ -1,17 +1,17 @@
 //! Ten steps of a tiny model on every device that is compiled in and present,
-//! held to the processor's.
+//! compared with the processor's.
 //!
 //! `REGMIX_EXPECT_DEVICE` names a device that must be among them, for a CI step
-//! that brings one along.
+//! that provides one.
 #![allow(clippy::print_stdout)]
 
 use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, StepOutcome, Trainer};
 
 const STEPS: u32 = 10;
-/// Nats that losses may differ by.
-const NEAR: f64 = 1e-3;
+/// The greatest difference of losses, in nats.
+const TOLERANCE: f64 = 1e-3;
 
-/// Every part of the model, grouped queries included, in sizes that are no
+/// Every part of the model, including grouped queries, in sizes that are not
 /// multiples of a GPU's tiles.
 fn tiny() -> ModelConfig {
     ModelConfig {
@@ -28,10 +28,10 @@ fn tiny() -> ModelConfig {
     }
 }
 
-/// What every step did, then the loss of every sequence.
-type Found = (Vec<StepOutcome>, Vec<f64>);
+/// The outcome of every step, then the loss of every sequence.
+type Outcome = (Vec<StepOutcome>, Vec<f64>);
 
-fn steps(device: &Device, seed: u64) -> Found {
+fn steps(device: &Device, seed: u64) -> Outcome {
     let config = tiny();
     let mut trainer = Trainer::new(&config, AdamWConfig::default(), seed, device).unwrap();
     let tokens: Vec<u32> = (0..6 * 13_u32).map(|i| (i * i + 3 * i) % 61).collect();
@@ -42,13 +42,13 @@ fn steps(device: &Device, seed: u64) -> Found {
 }
 
 /// The greatest gap between two trainings, in nats.
-fn gap((a, p): &Found, (b, q): &Found) -> f64 {
+fn gap((a, p): &Outcome, (b, q): &Outcome) -> f64 {
     let steps = a.iter().zip(b).map(|(a, b)| (a.loss - b.loss).abs());
     let sequences = p.iter().zip(q).map(|(p, q)| (p - q).abs());
     steps.chain(sequences).fold(0.0, f64::max)
 }
 
-/// The devices to try; says which are left out.
+/// The devices to test; prints which are skipped.
 fn present() -> Vec<DeviceSpec> {
     let mut found = Vec::new();
     for status in Device::survey() {
@@ -80,13 +80,13 @@ fn every_device_makes_the_steps_of_the_processor() {
             "{spec}: {gap:.1e} nats away at most, in {:.1?}",
             begun.elapsed()
         );
-        assert!(gap < NEAR, "{spec}: {found:?}, expected {expected:?}");
+        assert!(gap < TOLERANCE, "{spec}: {found:?}, expected {expected:?}");
     }
 }
 
 /// Threads that share a device do not disturb each other.
 #[test]
-fn two_models_at_once_train_as_each_alone() {
+fn two_models_at_once_train_as_one_by_one() {
     for spec in present() {
         let device = Device::open(spec).unwrap();
         let alone = [1, 2].map(|seed| steps(&device, seed));

@@ -42,7 +42,12 @@ pub(super) fn of_tables(session: &Session<'_>, request: &Tables<'_>) -> Result<E
     let path = request.out.join("schedule.json");
     super::regress::unclaimed(&path, request.redo)?;
     session.tell("planning a schedule");
-    let (schedule, controller) = plan(request.trajectories, request.mixtures, &request.plan)?;
+    let (schedule, controller) = plan(
+        request.trajectories,
+        request.mixtures,
+        &request.plan,
+        &session.display,
+    )?;
     std::fs::create_dir_all(request.out).map_err(|e| Error::io(request.out, e))?;
     controller.save(request.out.join("controller.json"))?;
     schedule.save(&path)?;

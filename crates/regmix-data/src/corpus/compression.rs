@@ -1,4 +1,4 @@
-//! Telling compression by a file's first bytes, and undoing it.
+//! Detecting compression by a file's first bytes, and decompressing.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    fn sniff(front: &[u8], path: &Path) -> Result<Self> {
+    fn detect(front: &[u8], path: &Path) -> Result<Self> {
         let unsupported = [
             (&b"BZh"[..], "bzip2"),
             (b"\xfd7zXZ\0", "xz"),
@@ -48,8 +48,8 @@ impl Compression {
         Ok(Self::None)
     }
 
-    /// Opens a file and undoes its compression. `consumed` counts the bytes of
-    /// the file as they are read.
+    /// Opens a file and decompresses it. `consumed` counts the bytes of the file
+    /// as they are read.
     pub(super) fn open(
         path: &Path,
         consumed: Arc<AtomicU64>,
@@ -63,7 +63,7 @@ impl Compression {
                 consumed,
             },
         );
-        let this = Self::sniff(raw.fill_buf().map_err(io)?, path)?;
+        let this = Self::detect(raw.fill_buf().map_err(io)?, path)?;
         let input: Box<dyn BufRead + Send> = match this {
             Self::None => Box::new(raw),
             Self::Zstd => {
@@ -78,7 +78,7 @@ impl Compression {
         Ok((this, input))
     }
 
-    /// Explains a failed read after `documents` documents.
+    /// The error for a read that failed after `documents` documents.
     pub(super) fn explain(self, err: std::io::Error, path: &Path, documents: u64) -> Error {
         let name = match self {
             Self::None => return Error::io(path, err),

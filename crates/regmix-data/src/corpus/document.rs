@@ -29,7 +29,7 @@ impl Default for ReadOptions {
 pub struct Document {
     /// The text.
     pub text: String,
-    /// The domain's label, if [`ReadOptions::label_field`] asks for it.
+    /// The domain's label, if [`ReadOptions::label_field`] is set.
     pub label: Option<String>,
 }
 

@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::parquet::Parquet;
 use crate::error::{Error, Result};
 
-/// The documents of one file, in order. After an error there are no more.
+/// The documents of one file, in order. The first error ends the sequence.
 ///
 /// ```
 /// use regmix_data::corpus::{Documents, ReadOptions};

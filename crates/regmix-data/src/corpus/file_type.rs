@@ -16,7 +16,7 @@ impl FileType {
         Self::split_name(name).map(|(_, this)| this)
     }
 
-    /// A file name without its suffixes, and what they say.
+    /// A file name without its suffixes, and the type that they mean.
     pub(super) fn split_name(name: &str) -> Option<(&str, Self)> {
         let bare = [".zst", ".zstd", ".gz"]
             .iter()

@@ -110,7 +110,8 @@ fn parse(line: &str, options: &ReadOptions) -> Result<Document> {
     Ok(Document { text, label })
 }
 
-/// What of an object is wanted; the rest is skipped without being stored.
+/// Reads text and label of an object; other fields are skipped without being
+/// stored.
 struct Object<'a> {
     options: &'a ReadOptions,
 }

@@ -1,9 +1,8 @@
-//! Reading corpora: which files there are, which domain and split each
-//! belongs to, and the documents in them.
+//! Reading corpora: their files, the domain and split of each file, and the
+//! documents in them.
 //!
-//! Nothing is read whole except single documents, and parquet files by row
-//! group, so a file of a hundred gigabytes needs no more memory than a small
-//! one.
+//! One document is held at a time, of parquet one row group, so a file of a
+//! hundred gigabytes needs no more memory than a small one.
 //!
 //! | layout | domain from | split from |
 //! |---|---|---|
@@ -14,7 +13,7 @@
 //!
 //! Documents come from `.jsonl`, `.parquet` and `.txt` files (one document
 //! each), the first and last also compressed with zstd or gzip, which is
-//! told by a file's first bytes rather than by its name.
+//! detected by a file's first bytes, not by its name.
 
 mod compression;
 mod document;

@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dirichlet {
-    /// Per domain: a, and the distribution of G(a + 1). None where a is zero:
-    /// the weight then is zero as well.
+    /// Per domain: a, and the distribution of G(a + 1). `None` where a is zero;
+    /// then the weight is zero, too.
     parts: Vec<Option<(f64, Gamma<f64>)>>,
 }
 

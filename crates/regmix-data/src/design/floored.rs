@@ -1,18 +1,18 @@
-//! Floors without rejection, caps without rejection.
+//! Draws that keep floors and caps without rejection.
 
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 
 use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, tempered};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::random::Stream;
 
 /// Draws `w = lo + (1 - sum(lo)) * Dirichlet(q * s)` with a log-uniform
-/// strength `s`, then hands what exceeds a cap to the domains below theirs, in
-/// proportion to what they have above their floors.
+/// strength `s`, then moves weight that exceeds a cap to the domains below
+/// their caps, in proportion to their weight above their floors.
 ///
-/// Every draw is used, so raising a floor never starves the design (the
-/// published sampler then finds nothing at all).
+/// Every draw is used, so a design is found for high floors, too, where the
+/// published sampler rejects every draw.
 ///
 /// | parameter | default | range |
 /// |---|---|---|
@@ -40,7 +40,7 @@ impl Sampler for Floored {
         "floored"
     }
 
-    fn draw(&self, space: &Space, n: usize, rng: &mut ChaCha8Rng) -> Result<Drawn> {
+    fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
         check_strengths(&self.strengths, 1, self.temperature)?;
         let base = tempered(space.prior(), self.temperature);
         let (low, high) = (self.strengths[0].ln(), self.strengths[1].ln());
@@ -102,7 +102,7 @@ fn bounded(space: &Space, point: &[f64]) -> Vec<f64> {
             weights[i] += if total > 1e-12 {
                 excess * share[i] / total
             } else if room_total > 0.0 {
-                // Everything below its cap sits on its floor: fill the room.
+                // All domains below their caps are at their floors.
                 excess * room[i] / room_total
             } else {
                 0.0

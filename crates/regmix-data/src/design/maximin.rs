@@ -1,10 +1,9 @@
 //! A space-filling design.
 
-use rand_chacha::ChaCha8Rng;
-
 use super::{Drawn, Floored, Sampler, Space};
 use crate::error::Result;
 use crate::mixture::Mixture;
+use crate::random::Stream;
 
 /// Draws a pool with [`Floored`] and keeps the most spread-out subset: each
 /// next mixture is the one of the pool whose nearest kept mixture is farthest
@@ -44,7 +43,7 @@ impl Sampler for Maximin {
         "maximin"
     }
 
-    fn draw(&self, space: &Space, n: usize, rng: &mut ChaCha8Rng) -> Result<Drawn> {
+    fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
         let candidates = self.source.draw(space, n * self.pool.max(1), rng)?;
         let pool = candidates.mixtures;
         let roots: Vec<Vec<f64>> = pool

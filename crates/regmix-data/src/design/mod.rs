@@ -1,7 +1,7 @@
 //! Designs: which mixtures the proxies are trained on.
 //!
-//! A [`Space`] says where mixtures may lie (a prior, floors, caps); a
-//! [`Sampler`] draws them. Three samplers are offered:
+//! A [`Space`] is the set of allowed mixtures (a prior, floors, caps); a
+//! [`Sampler`] draws from it. Three samplers are offered:
 //!
 //! | sampler | what it is | when |
 //! |---|---|---|
@@ -30,10 +30,9 @@ mod floored;
 mod maximin;
 mod published;
 
-use rand_chacha::ChaCha8Rng;
-
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::random::Stream;
 use crate::table::MixtureTable;
 
 pub use dirichlet::Dirichlet;
@@ -41,7 +40,7 @@ pub use floored::Floored;
 pub use maximin::Maximin;
 pub use published::RegMix;
 
-/// Where mixtures may lie: around a prior, between floors and caps.
+/// The allowed mixtures: around a prior, between floors and caps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     prior: Mixture,
@@ -64,7 +63,7 @@ impl Space {
     /// The same least weight for every domain.
     ///
     /// # Errors
-    /// When the floors cannot hold together with each other or the caps.
+    /// When the floors contradict each other or the caps.
     pub fn with_floor(self, floor: f64) -> Result<Self> {
         let n = self.floor.len();
         self.with_floors(vec![floor; n])
@@ -73,8 +72,8 @@ impl Space {
     /// A least weight per domain.
     ///
     /// # Errors
-    /// When the number is wrong, or the floors cannot hold together with each
-    /// other or the caps.
+    /// When the number is wrong, or the floors contradict each other or the
+    /// caps.
     pub fn with_floors(mut self, floor: Vec<f64>) -> Result<Self> {
         self.floor = floor;
         self.checked()
@@ -83,8 +82,8 @@ impl Space {
     /// A greatest weight per domain.
     ///
     /// # Errors
-    /// When the number is wrong, or the caps cannot hold together with the
-    /// floors, or sum to less than 1.
+    /// When the number is wrong, or the caps contradict the floors or sum to
+    /// less than 1.
     pub fn with_caps(mut self, cap: Vec<f64>) -> Result<Self> {
         self.cap = cap;
         self.checked()
@@ -179,9 +178,9 @@ pub trait Sampler {
     ///
     /// # Errors
     /// When the sampler's parameters are out of range, or the space is so
-    /// tight that fewer than `n` mixtures were found; the error says which
-    /// bound to loosen.
-    fn draw(&self, space: &Space, n: usize, rng: &mut ChaCha8Rng) -> Result<Drawn>;
+    /// tight that fewer than `n` mixtures were found; the error names the bound
+    /// to loosen.
+    fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn>;
 }
 
 /// `count` values from `low` to `high`, evenly spaced in the logarithm.

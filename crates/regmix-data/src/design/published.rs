@@ -1,11 +1,11 @@
 //! The sampler of the RegMix paper's code.
 
 use rand::seq::{IndexedRandom, SliceRandom};
-use rand_chacha::ChaCha8Rng;
 
 use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, log_spaced, tempered};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::random::Stream;
 
 /// The published sampler (Liu et al. 2024, arXiv 2407.01492), step by step:
 ///
@@ -65,7 +65,7 @@ impl Sampler for RegMix {
         "regmix"
     }
 
-    fn draw(&self, space: &Space, n: usize, rng: &mut ChaCha8Rng) -> Result<Drawn> {
+    fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
         check_strengths(&self.strengths, self.steps, self.temperature)?;
         if !(self.grid > 0.0 && self.grid <= 0.1 && self.usage > 0.0) || self.multiplier == 0 {
             return Err(Error::input(format!(
@@ -172,7 +172,7 @@ mod tests {
         Mixture::normalized(domains, PILE.map(|(_, w)| w).to_vec()).unwrap()
     }
 
-    /// What the published script gives with its defaults: 29,097 of 51,200
+    /// The results of the published script with its defaults: 29,097 of 51,200
     /// tries accepted, 25,785 left after dropping duplicates; 63.0% zeros and a
     /// mean greatest weight of 0.652 in the 512 picked (over picks, the share
     /// of zeros has a standard deviation of 0.009).

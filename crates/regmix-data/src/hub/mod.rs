@@ -2,14 +2,13 @@
 //! as local files.
 //!
 //! ```no_run
-//! use std::sync::atomic::AtomicBool;
+//! use regmix_data::Silent;
 //! use regmix_data::corpus::{ReadOptions, Source};
 //! use regmix_data::hub::{Hub, HubOptions};
 //!
 //! let hub = Hub::new(HubOptions::default())?;
 //! let dataset = hub.dataset("sail/regmix-data-sample", None)?;
-//! let never = AtomicBool::new(false);
-//! let folder = dataset.fetch(&["train/", "valid/"], &mut |_| {}, &never)?;
+//! let folder = dataset.fetch(&["train/", "valid/"], &Silent)?;
 //! let source = Source::open(folder, None, ReadOptions::default())?;
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
@@ -25,7 +24,7 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Unit};
 
 /// Where the hub is and where its files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +35,8 @@ pub struct HubOptions {
     /// The cache folder, shared with other users of the hub. Default: below
     /// the environment's `HF_HOME`, else `~/.cache/huggingface`.
     pub cache: Option<PathBuf>,
-    /// How often a file whose download broke off is taken up again, with
-    /// longer and longer pauses. Default 4.
+    /// How often a download that broke off is resumed, with longer and longer
+    /// pauses. Default 4.
     pub retries: u32,
 }
 
@@ -75,23 +74,8 @@ pub struct HubDataset {
 pub struct HubFile {
     /// Its path in the dataset, with `/`.
     pub path: String,
-    /// Its size, if the hub says so.
+    /// Its size, if the hub states it.
     pub bytes: Option<u64>,
-}
-
-/// How far a fetch is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubProgress {
-    /// The file being fetched.
-    pub path: String,
-    /// Bytes of it that are here.
-    pub bytes: u64,
-    /// Its size in bytes.
-    pub bytes_total: u64,
-    /// Files that are complete.
-    pub files: usize,
-    /// Files to fetch in all.
-    pub files_total: usize,
 }
 
 #[derive(Deserialize)]
@@ -112,8 +96,8 @@ impl Hub {
     /// # Errors
     /// When no connection can be set up at all.
     pub fn new(options: HubOptions) -> Result<Self> {
-        // The library's own retries lose their place in a file that an earlier
-        // process began, so they stay off.
+        // The library's own retries do not resume a file that an earlier process
+        // began, so they are not used.
         let cache = options.cache.map_or_else(Cache::from_env, Cache::new);
         let mut builder = ApiBuilder::from_cache(cache.clone())
             .with_progress(false)
@@ -132,12 +116,12 @@ impl Hub {
         })
     }
 
-    /// Asks for the files of a dataset, `owner/name`, at a branch, tag or
-    /// commit; `main` if none is named. What is fetched later is of the commit
-    /// that the answer names, whatever happens on the hub meanwhile.
+    /// Lists the files of a dataset, `owner/name`, at a branch, tag or commit;
+    /// `main` if none is named. Files are later fetched from the commit that the
+    /// answer names, even if the branch has changed.
     ///
     /// # Errors
-    /// When the name is not one, the hub cannot be reached, or has no such
+    /// When the name is malformed, the hub cannot be reached, or has no such
     /// dataset or revision.
     pub fn dataset(&self, id: &str, revision: Option<&str>) -> Result<HubDataset> {
         let plain = |s: &str| {
@@ -165,7 +149,7 @@ impl Hub {
             .into_json()
             .map_err(|e| {
                 Error::failed(format!(
-                    "the hub's answer about `{id}` is not understood: {e}"
+                    "the hub's answer about `{id}` was not understood: {e}"
                 ))
             })?;
         // Names become paths in the cache.
@@ -216,56 +200,59 @@ impl HubDataset {
         &self.files
     }
 
-    /// Fetches the files that begin with one of `prefixes` and gives the
-    /// folder they are in. What is in the cache is not fetched again, and a
-    /// download that broke off goes on where it stopped.
+    /// Fetches the files that begin with one of `prefixes` and returns the folder
+    /// that they are in. Files in the cache are not fetched again, and a download
+    /// that broke off is resumed.
     ///
-    /// The folder also has files that were fetched earlier of this commit.
+    /// The folder also has files of this commit that were fetched earlier.
+    /// `monitor` counts bytes, and can stop the work between files.
     ///
     /// # Errors
-    /// When no file matches, the hub cannot be reached, a file has another
-    /// size than the hub said, the disk refuses, or `monitor` asks to stop (noticed
-    /// between files).
-    pub fn fetch(
-        &self,
-        prefixes: &[&str],
-        watch: &mut dyn FnMut(&HubProgress),
-        monitor: &dyn Monitor,
-    ) -> Result<PathBuf> {
-        let wanted: Vec<&HubFile> = self
-            .files
-            .iter()
+    /// When no file matches, the hub cannot be reached, a file has another size
+    /// than the hub states, a file cannot be written, or `monitor` requested a
+    /// stop.
+    pub fn fetch(&self, prefixes: &[&str], monitor: &dyn Monitor) -> Result<PathBuf> {
+        let wanted: Vec<&HubFile> = (self.files.iter())
             .filter(|f| prefixes.iter().any(|p| f.path.starts_with(p)))
             .collect();
-        let mut folder = None;
-        for (done, file) in wanted.iter().enumerate() {
-            if monitor.stop_requested() {
-                return Err(
-                    Error::new(ErrorKind::Interrupted, "interrupted while fetching")
-                        .help("run the same command again: it goes on where it stopped"),
-                );
-            }
-            let mut meter = Meter {
-                watch,
-                state: HubProgress {
-                    path: file.path.clone(),
-                    bytes: 0,
-                    bytes_total: file.bytes.unwrap_or(0),
-                    files: done,
-                    files_total: wanted.len(),
-                },
-            };
-            let path = self.fetch_one(file, &mut meter)?;
-            let depth = Path::new(&file.path).components().count();
-            folder = path.ancestors().nth(depth).map(Path::to_path_buf);
-        }
-        folder.ok_or_else(|| {
+        let sizes = wanted.iter().filter_map(|f| f.bytes);
+        monitor.begin("fetch", sizes.sum(), Unit::Bytes);
+        let folder = self.fetch_all(&wanted, monitor);
+        monitor.end();
+        folder?.ok_or_else(|| {
             Error::input(format!(
                 "no file of `{}` begins with {}",
                 self.id,
                 prefixes.join(" or ")
             ))
         })
+    }
+
+    /// Fetches files in order; the folder that they are in, if there are any.
+    fn fetch_all(&self, wanted: &[&HubFile], monitor: &dyn Monitor) -> Result<Option<PathBuf>> {
+        let (mut folder, mut fetched) = (None, 0);
+        for (i, file) in wanted.iter().enumerate() {
+            if monitor.stop_requested() {
+                return Err(Error::interrupted("interrupted while fetching")
+                    .help("run the same command again: it continues where it stopped"));
+            }
+            monitor.note(&format!(
+                "{}, {} of {} files",
+                file.path,
+                i + 1,
+                wanted.len()
+            ));
+            let mut meter = Meter {
+                monitor,
+                done: fetched,
+            };
+            let path = self.fetch_one(file, &mut meter)?;
+            fetched += std::fs::metadata(&path).map_or(0, |m| m.len());
+            monitor.at(fetched);
+            let depth = Path::new(&file.path).components().count();
+            folder = path.ancestors().nth(depth).map(Path::to_path_buf);
+        }
+        Ok(folder)
     }
 
     fn fetch_one(&self, file: &HubFile, meter: &mut Meter<'_>) -> Result<PathBuf> {
@@ -277,8 +264,8 @@ impl HubDataset {
             .map_err(|e| Error::io(&path, e))?
             .len();
         if let Some(expected) = file.bytes.filter(|&n| n != size) {
-            // The name is a link to the content: both go, or it would be found
-            // again.
+            // The name is a link to the content: both are removed, or the file
+            // would be found again.
             if let Ok(content) = std::fs::canonicalize(&path) {
                 let _ = std::fs::remove_file(content);
             }
@@ -310,26 +297,25 @@ impl HubDataset {
     }
 }
 
-/// Hands the library's progress on.
+/// Passes the library's progress on.
 struct Meter<'a> {
-    watch: &'a mut dyn FnMut(&HubProgress),
-    state: HubProgress,
+    monitor: &'a dyn Monitor,
+    /// Bytes of earlier files, and of the present one so far.
+    done: u64,
 }
 
 impl hf_hub::api::Progress for &mut Meter<'_> {
-    fn init(&mut self, size: usize, _: &str) {
-        (self.state.bytes, self.state.bytes_total) = (0, size as u64);
-    }
+    fn init(&mut self, _: usize, _: &str) {}
 
     fn update(&mut self, bytes: usize) {
-        self.state.bytes += bytes as u64;
-        (self.watch)(&self.state);
+        self.done += bytes as u64;
+        self.monitor.at(self.done);
     }
 
     fn finish(&mut self) {}
 }
 
-/// Says what went wrong with `what`, and whether trying again may help.
+/// The error of a request for `what`, and whether trying again may help.
 fn explain(err: ApiError, what: &str) -> (Error, bool) {
     let text = err.to_string();
     let status = match err {
@@ -342,7 +328,7 @@ fn explain(err: ApiError, what: &str) -> (Error, bool) {
                     | std::io::ErrorKind::ReadOnlyFilesystem
             );
             let err = Error::new(ErrorKind::Io, format!("fetching `{what}` broke off: {e}"))
-                .help("run the same command again: it goes on where it stopped")
+                .help("run the same command again: it continues where it stopped")
                 .caused_by(e);
             return (err, transient);
         }
@@ -354,7 +340,7 @@ fn explain(err: ApiError, what: &str) -> (Error, bool) {
         }
         _ => {
             let err = Error::failed(format!(
-                "the hub's answer about `{what}` is not understood: {text}"
+                "the hub's answer about `{what}` was not understood: {text}"
             ));
             return (err, false);
         }
@@ -362,7 +348,7 @@ fn explain(err: ApiError, what: &str) -> (Error, bool) {
     let err = Error::new(ErrorKind::Io, format!("fetching `{what}` failed: {text}"));
     match status {
         Some(401 | 403) => {
-            let help = "the dataset is private or gated: ask for access on its page, and log in \
+            let help = "the dataset is private or gated: request access on its page, and log in \
                         with `huggingface-cli login`";
             (err.help(help), false)
         }

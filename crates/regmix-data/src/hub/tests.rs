@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::corpus::{Layout, ReadOptions, Source};
+use crate::monitor::Silent;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -37,7 +39,7 @@ impl Loopback {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A client that hangs up is no failure of the server.
+                // A client that closes the connection is not an error.
                 let _ = stream.and_then(|s| answer(s, &shared));
             }
         });
@@ -133,7 +135,25 @@ fn lines(n: usize) -> Vec<u8> {
 }
 
 fn fetch(dataset: &HubDataset, prefixes: &[&str]) -> Result<PathBuf> {
-    dataset.fetch(prefixes, &mut |_| {}, &AtomicBool::new(false))
+    dataset.fetch(prefixes, &Silent)
+}
+
+/// The total, what is done, and the note.
+#[derive(Default)]
+struct Recorder(Mutex<(u64, u64, String)>);
+
+impl Monitor for Recorder {
+    fn begin(&self, _: &str, total: u64, _: Unit) {
+        self.0.lock().unwrap().0 = total;
+    }
+
+    fn at(&self, done: u64) {
+        self.0.lock().unwrap().1 = done;
+    }
+
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap().2 = text.to_owned();
+    }
 }
 
 #[test]
@@ -149,16 +169,12 @@ fn a_dataset_is_fetched_once_and_read_as_files() {
     let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
     assert_eq!(dataset.commit(), COMMIT);
     assert_eq!(dataset.files().len(), 4);
-    let mut last = None;
-    let mut watch = |p: &HubProgress| last = Some(p.clone());
-    let folder = dataset
-        .fetch(&["train/", "valid/"], &mut watch, &AtomicBool::new(false))
-        .unwrap();
-    let last = last.unwrap();
-    assert_eq!(
-        (last.bytes, last.files, last.files_total),
-        (b.len() as u64, 2, 3)
-    );
+    let recorder = Recorder::default();
+    let folder = dataset.fetch(&["train/", "valid/"], &recorder).unwrap();
+    let total = (a.len() + 2 * b.len()) as u64;
+    let (begun, done, note) = recorder.0.into_inner().unwrap();
+    assert_eq!((begun, done), (total, total));
+    assert_eq!(note, "valid/web-0.jsonl, 3 of 3 files");
     assert_eq!(std::fs::read(folder.join("train/web-0.jsonl")).unwrap(), a);
     assert!(!folder.join("README.md").exists());
     let source = Source::open(&folder, None, ReadOptions::default()).unwrap();
@@ -178,7 +194,7 @@ fn a_dataset_is_fetched_once_and_read_as_files() {
 }
 
 #[test]
-fn a_download_that_broke_off_goes_on() {
+fn a_download_that_broke_off_is_resumed() {
     let content = lines(20_000);
     let hub = Loopback::start(&[("train/web-0.jsonl", &content)]);
     let cache = tempfile::tempdir().unwrap();
@@ -192,9 +208,9 @@ fn a_download_that_broke_off_goes_on() {
     assert!(
         err.help_text()
             .unwrap()
-            .contains("goes on where it stopped")
+            .contains("continues where it stopped")
     );
-    // As a new process would.
+    // As in a new process.
     let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
     let folder = fetch(&dataset, &["train/"]).unwrap();
     assert_eq!(
@@ -213,7 +229,7 @@ fn a_download_that_broke_off_goes_on() {
 }
 
 #[test]
-fn retries_go_on_by_themselves() {
+fn retries_resume_automatically() {
     let content = lines(1000);
     let hub = Loopback::start(&[("a.jsonl", &content)]);
     let cache = tempfile::tempdir().unwrap();
@@ -257,10 +273,9 @@ fn what_cannot_be_fetched_is_explained() {
         err.problem(),
         "no file of `me/data` begins with train/ or valid/"
     );
-    let err = dataset
-        .fetch(&["a"], &mut |_| {}, &AtomicBool::new(true))
-        .unwrap_err();
-    assert!(err.is_interrupted());
+    let stop = AtomicBool::new(true);
+    let err = dataset.fetch(&["a"], &stop).unwrap_err();
+    assert_eq!(err.to_string(), "interrupted while fetching");
 
     // Names that would leave the cache.
     for name in ["../../evil", "/evil"] {
@@ -272,13 +287,13 @@ fn what_cannot_be_fetched_is_explained() {
         assert!(err.problem().contains("without `..`"), "{err}");
     }
 
-    // A hub that is not there.
-    let gone = TcpListener::bind("127.0.0.1:0")
+    // A hub that cannot be reached.
+    let address = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let api = Hub::new(HubOptions {
-        endpoint: Some(format!("http://{gone}")),
+        endpoint: Some(format!("http://{address}")),
         cache: Some(cache.path().to_path_buf()),
         retries: 0,
     })

@@ -6,21 +6,22 @@ use crate::mixture::Mixture;
 /// long a run is.
 const WHOLE: u64 = 1 << 40;
 
-/// Hands out sequences to domains, block by block.
+/// Assigns sequences to domains, block by block.
 ///
 /// After every block, the number of sequences a domain has had is its share
 /// of all sequences so far, rounded down or up: the realised share is never
 /// more than one sequence away from the target, and a domain whose share of a
-/// block is below one sequence comes up every so many blocks.
+/// block is below one sequence appears once in several blocks.
 ///
-/// Each block first gives a domain what it is due (its share so far, rounded
-/// down); the rest goes to those whose next sequence is due soonest. Taking
-/// the earliest due among unit jobs of which a fractional schedule exists
-/// meets all due times, so the counts never leave the two roundings.
+/// In each block a domain first receives the sequences that it is due (its
+/// share so far, rounded down). The remaining ones go to the domains whose next
+/// sequence is due soonest. This is the earliest-deadline-first rule for unit
+/// jobs; since a fractional schedule exists, it meets all deadlines, so every
+/// count is one of the two roundings.
 #[derive(Debug, Clone)]
 pub(super) struct Counts {
     weights: Vec<u64>,
-    /// Sequences handed out so far, in all and per domain.
+    /// Sequences assigned so far, in all and per domain.
     total: u64,
     given: Vec<u64>,
 }
@@ -45,7 +46,7 @@ impl Counts {
         &self.given
     }
 
-    /// Hands out the next `len` sequences.
+    /// Assigns the next `len` sequences.
     pub(super) fn advance(&mut self, len: u64) {
         self.total += len;
         let mut left = len;
@@ -85,8 +86,8 @@ fn integer_weights(weights: &[f64]) -> Vec<u64> {
             if w > 0.0 { unit.max(1) } else { 0 }
         })
         .collect();
-    // Rounding leaves a few units too many or too few; the largest weight
-    // carries them without noticing.
+    // After rounding, the sum is a few units too large or too small. The
+    // largest weight takes the difference, which is negligible for it.
     let total: u64 = units.iter().sum();
     if let Some(largest) = units.iter_mut().max() {
         *largest = *largest + WHOLE - total;

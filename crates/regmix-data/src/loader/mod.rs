@@ -1,10 +1,10 @@
-//! The mixing loader: which sequence of which domain comes at which place of
+//! The mixing loader: it decides which sequence of which domain is the next in
 //! training.
 //!
 //! Training reads sequences number 0, 1, 2, …. Which tokens sequence *i*
 //! holds depends on the corpus, the seed, the run's name and the mixtures up
 //! to *i*, and on nothing else: not on what was read before, on the batch
-//! size or on the machine. Stopping and going on therefore changes nothing.
+//! size or on the machine. Stopping and resuming therefore changes nothing.
 
 mod counts;
 mod permutation;
@@ -26,7 +26,7 @@ use permutation::Permutation;
 
 pub use validation::ValidationSet;
 
-/// What a [`Loader`] needs to know besides corpus and mixture.
+/// The configuration of a [`Loader`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Tokens per sequence that are predicted, at least 1. A sequence has one
@@ -37,8 +37,8 @@ pub struct LoaderConfig {
     /// The name of the run: each run sees its own order.
     pub run: String,
     /// Sequences per block, at least 1. Shares are met block by block, and
-    /// the order is random within a block. Default 64: a mixture that is in
-    /// force for a short part of a run is met, too.
+    /// the order is random within a block. Default 64: small enough for short
+    /// segments to have the shares of their mixture.
     pub block: u32,
 }
 
@@ -67,14 +67,14 @@ impl LoaderConfig {
 pub struct Place {
     /// The domain's place in the corpus's domain set.
     pub domain: usize,
-    /// How often the whole domain was read before.
+    /// How often the whole domain was read before this sequence.
     pub epoch: u64,
     /// The number of the sequence within the domain: it starts at token
     /// `sequence × seq_len` of the domain's training tokens.
     pub sequence: u64,
 }
 
-/// Gives the sequences of one run, by number.
+/// The sequences of one run, by number.
 ///
 /// - A domain's packed tokens are cut into windows of `seq_len + 1` tokens at
 ///   a stride of `seq_len`, so that every token (but the very first) is
@@ -85,13 +85,13 @@ pub struct Place {
 ///   all so far, rounded down or up. Shares never drift, and no domain with a
 ///   positive weight vanishes.
 ///
-/// Reading forward costs nothing beyond copying tokens; jumping backwards
-/// costs about a microsecond per block from the start.
+/// Reading forward takes only the time of copying tokens; a jump backwards
+/// takes about a microsecond per block from the start.
 #[derive(Debug, Clone)]
 pub struct Loader {
     corpus: TokenCorpus,
     config: LoaderConfig,
-    stages: Vec<Stage>,
+    segments: Vec<Segment>,
     /// Sequences per epoch of each domain.
     sequences: Vec<u64>,
     cursor: Cursor,
@@ -100,9 +100,9 @@ pub struct Loader {
     orders: Vec<Option<(u64, Permutation)>>,
 }
 
-/// A mixture and where it begins.
+/// A segment of training: a mixture, and the sequence that it starts at.
 #[derive(Debug, Clone)]
-struct Stage {
+struct Segment {
     start: u64,
     mixture: Mixture,
     counts: Counts,
@@ -110,21 +110,21 @@ struct Stage {
     base: Vec<u64>,
 }
 
-/// The counts of a stage after some blocks.
+/// The counts of a segment after some blocks.
 #[derive(Debug, Clone)]
 struct Cursor {
-    stage: usize,
+    segment: usize,
     blocks: u64,
     counts: Counts,
 }
 
-/// One block, laid out.
+/// One block: where its sequences come from.
 #[derive(Debug, Clone)]
 struct Block {
-    stage: usize,
+    segment: usize,
     number: u64,
     /// For each sequence its domain and how many of that domain came before
-    /// it, over all stages.
+    /// it, over all segments.
     places: Vec<(u32, u64)>,
 }
 
@@ -148,9 +148,9 @@ impl Loader {
     /// let config = LoaderConfig::new(8, 42, "run-0000").with_block(4);
     /// let mut loader = Loader::new(corpus, mixture, config)?;
     ///
-    /// let (mut tokens, mut domains) = ([0; 4 * 9], [0; 4]);
-    /// loader.fill(0, &mut tokens, &mut domains)?;
-    /// assert_eq!(domains.iter().filter(|&&d| d == 0).count(), 3);
+    /// let mut tokens = [0; 4 * 9];
+    /// loader.fill_batch(0, &mut tokens)?;
+    /// assert_eq!(tokens.chunks(9).filter(|sequence| sequence[0] == 0).count(), 3);
     /// // 400 sequences, 300 of them web, which has 12 an epoch.
     /// assert_eq!(loader.implied_epochs(400)[0], 25.0);
     /// # Ok::<(), regmix_data::Error>(())
@@ -177,11 +177,11 @@ impl Loader {
         let counts = Counts::new(&mixture);
         let mut loader = Self {
             cursor: Cursor {
-                stage: 0,
+                segment: 0,
                 blocks: 0,
                 counts: counts.clone(),
             },
-            stages: Vec::new(),
+            segments: Vec::new(),
             current: None,
             orders: vec![None; count],
             sequences,
@@ -189,7 +189,7 @@ impl Loader {
             config,
         };
         loader.check(&mixture)?;
-        loader.stages.push(Stage {
+        loader.segments.push(Segment {
             start: 0,
             mixture,
             counts,
@@ -198,24 +198,25 @@ impl Loader {
         Ok(loader)
     }
 
-    /// Changes the mixture from sequence number `start` on. Sequences before
-    /// it stay as they are, also when `start` is inside a block; shares are
-    /// counted anew from `start`, epochs go on.
+    /// Begins a segment with another mixture at sequence number `start`.
+    /// Sequences before it stay as they are, also when `start` is inside a
+    /// block. Shares are counted from `start`; epochs continue.
     ///
     /// # Errors
-    /// When the last change was at or after `start`, and as [`Loader::new`].
+    /// When the last segment begins at or after `start`, and as
+    /// [`Loader::new`].
     pub fn change_mixture(&mut self, start: u64, mixture: Mixture) -> Result<()> {
-        let last = self.last_stage().start;
+        let last = self.segments[self.segments.len() - 1].start;
         if start <= last {
             return Err(Error::input(format!(
-                "a mixture from sequence {start} on, but the last one begins at {last}: expected \
+                "a segment from sequence {start} on, but the last one begins at {last}: expected \
                  them in order"
             )));
         }
         let mixture = mixture.reordered(self.corpus.domains())?;
         self.check(&mixture)?;
         let base = self.counts(start);
-        self.stages.push(Stage {
+        self.segments.push(Segment {
             start,
             counts: Counts::new(&mixture),
             mixture,
@@ -224,19 +225,9 @@ impl Loader {
         Ok(())
     }
 
-    /// The corpus.
-    pub fn corpus(&self) -> &TokenCorpus {
-        &self.corpus
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &LoaderConfig {
-        &self.config
-    }
-
     /// The mixture that sequence `i` is drawn by.
     pub fn mixture_at(&self, i: u64) -> &Mixture {
-        &self.stages[self.stage_of(i)].mixture
+        &self.segments[self.segment_of(i)].mixture
     }
 
     /// Sequences of each domain in one epoch of it.
@@ -246,17 +237,17 @@ impl Loader {
 
     /// How many of the first `total` sequences come from each domain.
     pub fn counts(&mut self, total: u64) -> Vec<u64> {
-        let stage = self.stage_of(total.saturating_sub(1));
-        let offset = total - self.stages[stage].start;
+        let segment = self.segment_of(total.saturating_sub(1));
+        let offset = total - self.segments[segment].start;
         let size = u64::from(self.config.block);
         let (blocks, rest) = (offset / size, (offset % size) as usize);
-        self.move_cursor(stage, blocks);
-        let mut counts = self.stages[stage].base.clone();
+        self.move_cursor(segment, blocks);
+        let mut counts = self.segments[segment].base.clone();
         for (count, given) in counts.iter_mut().zip(self.cursor.counts.given()) {
             *count += given;
         }
         if rest > 0 {
-            self.lay_out(stage, blocks);
+            self.lay_out(segment, blocks);
             for &(domain, _) in &self.places()[..rest] {
                 counts[domain as usize] += 1;
             }
@@ -276,10 +267,10 @@ impl Loader {
 
     /// Where sequence `i` comes from.
     pub fn place(&mut self, i: u64) -> Place {
-        let stage = self.stage_of(i);
-        let offset = i - self.stages[stage].start;
+        let segment = self.segment_of(i);
+        let offset = i - self.segments[segment].start;
         let size = u64::from(self.config.block);
-        self.lay_out(stage, offset / size);
+        self.lay_out(segment, offset / size);
         let (domain, k) = self.places()[(offset % size) as usize];
         let d = domain as usize;
         let (epoch, within) = (k / self.sequences[d], k % self.sequences[d]);
@@ -290,14 +281,14 @@ impl Loader {
         }
     }
 
-    /// Copies sequence `i` into `out`, which has `seq_len + 1` places, and
-    /// says where it comes from.
+    /// Copies sequence `i` into `out`, of length `seq_len + 1`, and returns where
+    /// it comes from.
     ///
     /// # Errors
     /// When `out` has another length or a shard is damaged.
-    pub fn sequence(&mut self, i: u64, out: &mut [u32]) -> Result<Place> {
+    pub fn copy_sequence(&mut self, i: u64, out: &mut [u32]) -> Result<Place> {
         if out.len() != self.config.seq_len + 1 {
-            return Err(buffer_error(out.len(), self.config.seq_len + 1));
+            return Err(wrong_length(out.len(), self.config.seq_len + 1));
         }
         let place = self.place(i);
         self.train(place.domain)
@@ -305,20 +296,16 @@ impl Loader {
         Ok(place)
     }
 
-    /// Copies sequences `start`, `start + 1`, … into `tokens`, one after the
-    /// other, and their domains into `domains`.
-    ///
-    /// `tokens` has the shape `[batch, seq_len + 1]`, `domains` `[batch]`.
+    /// Copies sequences `start`, `start + 1`, … into `tokens`, of shape
+    /// `[batch, seq_len + 1]`.
     ///
     /// # Errors
-    /// When the two lengths do not fit or a shard is damaged.
-    pub fn fill(&mut self, start: u64, tokens: &mut [u32], domains: &mut [usize]) -> Result<()> {
+    /// When `tokens` is not a whole number of sequences or a shard is damaged.
+    pub fn fill_batch(&mut self, start: u64, tokens: &mut [u32]) -> Result<()> {
         let len = self.config.seq_len + 1;
-        if tokens.len() != domains.len() * len {
-            return Err(buffer_error(tokens.len(), domains.len() * len));
-        }
-        for (i, (out, domain)) in tokens.chunks_exact_mut(len).zip(domains).enumerate() {
-            *domain = self.sequence(start + i as u64, out)?.domain;
+        check_buffer(tokens, len)?;
+        for (i, out) in (start..).zip(tokens.chunks_exact_mut(len)) {
+            self.copy_sequence(i, out)?;
         }
         Ok(())
     }
@@ -342,21 +329,17 @@ impl Loader {
         self.corpus.stream(domain, Split::Train)
     }
 
-    fn last_stage(&self) -> &Stage {
-        &self.stages[self.stages.len() - 1]
+    fn segment_of(&self, i: u64) -> usize {
+        // The first segment begins at 0, so there is always one before.
+        self.segments.partition_point(|s| s.start <= i) - 1
     }
 
-    fn stage_of(&self, i: u64) -> usize {
-        // The first stage begins at 0, so there is always one before.
-        self.stages.partition_point(|s| s.start <= i) - 1
-    }
-
-    /// Brings the cursor to the counts before block `number` of a stage.
-    fn move_cursor(&mut self, stage: usize, number: u64) {
+    /// Moves the cursor to the counts before block `number` of a segment.
+    fn move_cursor(&mut self, segment: usize, number: u64) {
         let cursor = &mut self.cursor;
-        if cursor.stage != stage {
-            cursor.counts = self.stages[stage].counts.clone();
-            (cursor.stage, cursor.blocks) = (stage, 0);
+        if cursor.segment != segment {
+            cursor.counts = self.segments[segment].counts.clone();
+            (cursor.segment, cursor.blocks) = (segment, 0);
         } else if cursor.blocks > number {
             cursor.counts.reset();
             cursor.blocks = 0;
@@ -367,16 +350,16 @@ impl Loader {
         }
     }
 
-    /// Makes `current` the given block of a stage.
-    fn lay_out(&mut self, stage: usize, number: u64) {
-        let there = |b: &Block| (b.stage, b.number) == (stage, number);
+    /// Makes `current` the given block of a segment.
+    fn lay_out(&mut self, segment: usize, number: u64) {
+        let there = |b: &Block| (b.segment, b.number) == (segment, number);
         if self.current.as_ref().is_some_and(there) {
             return;
         }
-        self.move_cursor(stage, number);
+        self.move_cursor(segment, number);
         let before = self.cursor.counts.given().to_vec();
-        self.move_cursor(stage, number + 1);
-        let Stage { start, base, .. } = &self.stages[stage];
+        self.move_cursor(segment, number + 1);
+        let Segment { start, base, .. } = &self.segments[segment];
 
         let mut places = self.current.take().map_or_else(Vec::new, |b| b.places);
         places.clear();
@@ -395,7 +378,7 @@ impl Loader {
             *next += 1;
         }
         self.current = Some(Block {
-            stage,
+            segment,
             number,
             places,
         });
@@ -420,8 +403,8 @@ impl Loader {
     }
 }
 
-/// Fisher and Yates. Written out because a loader's order is part of a study's
-/// results, and the library's shuffle may change between versions.
+/// The shuffle of Fisher and Yates. It is written out because a loader's order
+/// is part of a study's results, and the library's may change between versions.
 fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     for i in (1..items.len()).rev() {
         let j = (u128::from(rng.next_u64()) * (i as u128 + 1)) >> 64;
@@ -429,6 +412,14 @@ fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     }
 }
 
-fn buffer_error(found: usize, expected: usize) -> Error {
+/// Checks that a buffer holds a whole number of sequences of `len` tokens.
+fn check_buffer(tokens: &[u32], len: usize) -> Result<()> {
+    match tokens.len().is_multiple_of(len) {
+        true => Ok(()),
+        false => Err(wrong_length(tokens.len(), tokens.len().div_ceil(len) * len)),
+    }
+}
+
+fn wrong_length(found: usize, expected: usize) -> Error {
     Error::input(format!("a buffer of {found} tokens, expected {expected}"))
 }

@@ -1,4 +1,4 @@
-//! A shuffled order that needs no memory.
+//! A random order that needs no memory.
 
 use rand::Rng;
 
@@ -7,9 +7,9 @@ const ROUNDS: usize = 6;
 /// A permutation of `0..n`, computed element by element.
 ///
 /// A balanced Feistel network permutes the smallest power of four that holds
-/// `n`; results outside are sent through again until they fall inside, which
-/// takes fewer than four turns on average. A corpus of a hundred billion
-/// tokens so needs no list of its sequences.
+/// `n`; a result that is not below `n` is permuted again until it is, which
+/// takes fewer than four rounds on average. So even a corpus of a hundred
+/// billion tokens needs no list of its sequences.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Permutation {
     n: u64,
@@ -29,7 +29,7 @@ impl Permutation {
         }
     }
 
-    /// Where `i < n` goes.
+    /// The image of `i < n`.
     pub(super) fn get(&self, i: u64) -> u64 {
         debug_assert!(i < self.n);
         let mut x = i;

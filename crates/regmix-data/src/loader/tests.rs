@@ -77,11 +77,20 @@ fn a_sequence_is_a_window_of_its_domain() {
     let mut loader = loader(&corpus, &[0.7, 0.3], 10);
     let mut tokens = [0; 9];
     for i in 0..40 {
-        let place = loader.sequence(i, &mut tokens).unwrap();
+        let place = loader.copy_sequence(i, &mut tokens).unwrap();
         let first = 1000 * place.domain as u32 + 8 * place.sequence as u32;
         assert_eq!(tokens, std::array::from_fn(|p| first + p as u32));
     }
-    assert!(loader.sequence(0, &mut [0; 8]).is_err());
+    let err = loader.copy_sequence(0, &mut [0; 8]).unwrap_err();
+    assert_eq!(err.problem(), "a buffer of 8 tokens, expected 9");
+    let mut batch = [0; 4 * 9];
+    loader.fill_batch(6, &mut batch).unwrap();
+    for (i, sequence) in (6..).zip(batch.chunks(9)) {
+        loader.copy_sequence(i, &mut tokens).unwrap();
+        assert_eq!(sequence, tokens);
+    }
+    let err = loader.fill_batch(0, &mut [0; 28]).unwrap_err();
+    assert_eq!(err.problem(), "a buffer of 28 tokens, expected 36");
 }
 
 #[test]
@@ -151,12 +160,12 @@ fn a_domain_without_weight_may_be_empty_but_not_one_with() {
 fn changing_the_mixture_leaves_the_past_alone() {
     let (_dir, corpus) = corpus(&[300, 200]);
     let mut plain = loader(&corpus, &[0.9, 0.1], 16);
-    let mut staged = plain.clone();
+    let mut segmented = plain.clone();
     let mut late = plain.clone();
-    staged
+    segmented
         .change_mixture(40, mixture(&corpus, &[0.0, 1.0]))
         .unwrap();
-    // One that was already past the change before it was told.
+    // One that had already passed the start of the segment.
     for i in 0..60 {
         late.place(i);
     }
@@ -164,7 +173,7 @@ fn changing_the_mixture_leaves_the_past_alone() {
         .unwrap();
     let mut seen = [0u64; 2];
     for i in 0..100 {
-        let p = staged.place(i);
+        let p = segmented.place(i);
         assert_eq!(late.place(i), p);
         if i < 40 {
             assert_eq!(plain.place(i), p);
@@ -174,15 +183,14 @@ fn changing_the_mixture_leaves_the_past_alone() {
             assert_eq!(p.epoch, seen[1] / 24);
         }
         seen[p.domain] += 1;
-        assert_eq!(staged.counts(i + 1), seen);
+        assert_eq!(segmented.counts(i + 1), seen);
     }
-    assert_eq!(staged.mixture_at(39).weights(), [0.9, 0.1]);
-    assert_eq!(staged.mixture_at(40).weights(), [0.0, 1.0]);
-    assert!(
-        staged
-            .change_mixture(40, mixture(&corpus, &[0.5, 0.5]))
-            .is_err()
-    );
+    assert_eq!(segmented.mixture_at(39).weights(), [0.9, 0.1]);
+    assert_eq!(segmented.mixture_at(40).weights(), [0.0, 1.0]);
+    let err = segmented
+        .change_mixture(40, mixture(&corpus, &[0.5, 0.5]))
+        .unwrap_err();
+    assert!(err.problem().contains("the last one begins at 40"), "{err}");
 }
 
 #[test]
@@ -191,12 +199,13 @@ fn validation_is_spread_evenly_and_fixed() {
     let set = ValidationSet::new(corpus, 8, 4).unwrap();
     assert_eq!((set.sequences(0), set.sequences(1)), (4, 2));
     let mut tokens = [u32::MAX; 3 * 9];
-    assert_eq!(set.fill(0, 2, &mut tokens).unwrap(), 2);
+    assert_eq!(set.fill_batch(0, 2, &mut tokens).unwrap(), 2);
     // 37 windows; the third of four starts at window 18, the last at 27.
     assert_eq!((tokens[0], tokens[9]), (18 * 8, 27 * 8));
     assert_eq!(tokens[18], u32::MAX);
-    assert!(set.fill(0, 0, &mut [0; 10]).is_err());
-    assert_eq!(set.fill(1, 5, &mut tokens).unwrap(), 0);
+    let err = set.fill_batch(0, 0, &mut [0; 10]).unwrap_err();
+    assert_eq!(err.problem(), "a buffer of 10 tokens, expected 18");
+    assert_eq!(set.fill_batch(1, 5, &mut tokens).unwrap(), 0);
     // 43 documents of 10 bytes, 300 tokens.
     assert!((set.bytes_per_token(0) - 430.0 / 300.0).abs() < 1e-12);
 }

@@ -88,23 +88,18 @@ impl ValidationSet {
     }
 
     /// Copies sequences `start`, `start + 1`, … of a domain into `tokens`, as
-    /// many as fit, and says how many there were. `tokens` has the shape
+    /// many as fit, and returns how many there were. `tokens` has the shape
     /// `[batch, seq_len + 1]`; what is past the domain's last sequence is left
-    /// as it was.
+    /// unchanged.
     ///
     /// # Errors
-    /// When `tokens` is no whole number of sequences or a shard is damaged.
+    /// When `tokens` is not a whole number of sequences or a shard is damaged.
     ///
     /// # Panics
     /// When there is no such domain.
-    pub fn fill(&self, domain: usize, start: usize, tokens: &mut [u32]) -> Result<usize> {
+    pub fn fill_batch(&self, domain: usize, start: usize, tokens: &mut [u32]) -> Result<usize> {
         let len = self.seq_len + 1;
-        if !tokens.len().is_multiple_of(len) {
-            return Err(super::buffer_error(
-                tokens.len(),
-                tokens.len().div_ceil(len) * len,
-            ));
-        }
+        super::check_buffer(tokens, len)?;
         let stream = self.corpus.stream(domain, Split::Valid);
         let starts = self.starts[domain].iter().skip(start);
         let mut filled = 0;

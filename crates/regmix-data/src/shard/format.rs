@@ -1,4 +1,4 @@
-//! What a shard's first bytes say, and what must hold before it is believed.
+//! The header of a shard, and its checks.
 
 use std::fmt;
 use std::path::Path;
@@ -14,11 +14,11 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const FIXED: usize = 16;
 /// The longest header that is read.
 pub(super) const MAX_HEADER: usize = 64 << 10;
-/// Where tokens start in files written here. The header is written after the
-/// tokens, when it is known, so its room is reserved beforehand.
+/// Where tokens start in files written here. The header is known, and written,
+/// after the tokens, so space is reserved for it.
 pub(super) const TOKENS_AT: usize = 1024;
 
-/// What a piece of a corpus is for.
+/// The part of a corpus: for training or for validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {

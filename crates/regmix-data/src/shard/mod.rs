@@ -12,9 +12,8 @@
 //! | `tokens` × 2 or 4 | the tokens, `u16` if the vocabulary has at most 65,536 entries, else `u32` |
 //! | `documents` × 8 | for each document the number of tokens up to its end, `u64` |
 //!
-//! The header claims how many tokens and documents follow. A reader accepts
-//! the claim only if it covers the file exactly, so that nothing is ever
-//! allocated because a file says so.
+//! The header states how many tokens and documents follow. A reader checks
+//! that these numbers match the length of the file before it allocates memory.
 //!
 //! ```
 //! use regmix_data::shard::{Shard, ShardLabel, ShardWriter, Split};

@@ -46,7 +46,7 @@ impl Shard {
         Ok(shard)
     }
 
-    /// What the shard says about itself.
+    /// The header.
     pub fn header(&self) -> &ShardHeader {
         &self.header
     }
@@ -153,7 +153,7 @@ impl Shard {
     fn token_bytes(&self, range: Range<u64>) -> Result<&[u8]> {
         if range.start > range.end || range.end > self.header.tokens {
             return Err(Error::input(format!(
-                "tokens {} to {} were asked for, but the shard has {}",
+                "tokens {} to {} requested, but the shard has {}",
                 range.start, range.end, self.header.tokens
             ))
             .in_file(&self.path));

@@ -11,7 +11,7 @@ use crate::artefact::temporary_beside;
 use crate::domain::Domain;
 use crate::error::{Error, Result};
 
-/// What is known about a shard before its first token.
+/// The properties of a shard that are known before its first token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardLabel {
     /// The domain of every document.
@@ -45,7 +45,7 @@ pub struct SealedShard {
     summary: ShardSummary,
 }
 
-/// What was written.
+/// A shard that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardSummary {
     /// The file.
@@ -88,8 +88,8 @@ impl ShardWriter {
     /// with the separator; `bytes` is the length of the text they stand for.
     ///
     /// # Errors
-    /// When there are no tokens, a token is not in the vocabulary, or the disk
-    /// refuses.
+    /// When there are no tokens, a token is not in the vocabulary, or the file
+    /// cannot be written.
     pub fn push_document(&mut self, tokens: &[u32], bytes: u64) -> Result<()> {
         let max = tokens.iter().copied().max().ok_or_else(|| {
             Error::input("a document without tokens: expected at least the separator")
@@ -132,10 +132,10 @@ impl ShardWriter {
         self.tokens * TokenWidth::for_vocab(self.label.vocab_size).bytes() as u64
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the file and renames it to its final name.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the file cannot be written.
     pub fn finish(self) -> Result<ShardSummary> {
         self.seal()?.publish()
     }
@@ -144,7 +144,7 @@ impl ShardWriter {
     /// can appear together.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the file cannot be written.
     pub fn seal(mut self) -> Result<SealedShard> {
         let io = |e| Error::io(&self.path, e);
         for end in &self.ends {
@@ -181,15 +181,15 @@ impl ShardWriter {
 }
 
 impl SealedShard {
-    /// What the shard will be.
+    /// Its path, header and digest.
     pub fn summary(&self) -> &ShardSummary {
         &self.summary
     }
 
-    /// Gives the shard its name.
+    /// Renames the shard to its final name.
     ///
     /// # Errors
-    /// When the disk refuses; the shard is then removed.
+    /// When the file cannot be renamed; the shard is then removed.
     pub fn publish(self) -> Result<ShardSummary> {
         self.temp
             .persist(&self.summary.path)

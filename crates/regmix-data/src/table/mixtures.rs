@@ -81,7 +81,7 @@ impl MixtureTable {
     ///
     /// # Errors
     /// When the file cannot be read, is not UTF-8, a row has another number of
-    /// fields than the header, a weight is no number, negative or not finite,
+    /// fields than the header, a weight is not a number, negative or infinite,
     /// a row does not sum to 1 (within 0.01), or a run or domain comes twice.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();

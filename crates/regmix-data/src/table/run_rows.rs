@@ -58,7 +58,7 @@ impl RunRows {
     /// # Errors
     /// When the file cannot be read, is not UTF-8, has no rows or fewer than
     /// two columns, a column comes twice, a row has another number of fields
-    /// than the header, or a field is no number.
+    /// than the header, or a field is not a number.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&read_text(path)?, path)

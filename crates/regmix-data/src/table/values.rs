@@ -62,8 +62,8 @@ impl ValueTable {
     ///
     /// # Errors
     /// When the file cannot be read, is not UTF-8, a row has another number of
-    /// fields than the header, a value is no number, or a run or target comes
-    /// twice.
+    /// fields than the header, a value is not a number, or a run or target
+    /// comes twice.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&read_text(path)?, path)

@@ -99,8 +99,8 @@ impl TokenCorpus {
         &self.0.fingerprint
     }
 
-    /// The domains, in the manifest's order. Streams and loaders number
-    /// domains by it.
+    /// The domains, in the manifest's order, which numbers them in streams and
+    /// loaders.
     pub fn domains(&self) -> &DomainSet {
         &self.0.domains
     }

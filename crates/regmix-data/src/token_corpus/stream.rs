@@ -67,7 +67,7 @@ impl TokenStream {
             .is_some_and(|end| end <= self.tokens());
         if !inside {
             return Err(Error::input(format!(
-                "{} tokens from position {start} were asked for, but {} of `{}` has {}",
+                "{} tokens from position {start} requested, but {} of `{}` has {}",
                 out.len(),
                 self.split,
                 self.domain,

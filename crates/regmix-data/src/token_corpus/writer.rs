@@ -25,13 +25,13 @@ pub struct CorpusWriter {
     sealed: Vec<SealedShard>,
     shard_bytes: u64,
     tokenizer_json: Option<String>,
-    /// Domains were met one by one, so their order means nothing.
+    /// Whether domains are sorted by name: those that were found one by one.
     sort: bool,
 }
 
 impl CorpusWriter {
-    /// Bytes of tokens after which the next shard is begun, unless
-    /// [`CorpusWriter::with_shard_bytes`] says otherwise: 1 GiB.
+    /// Bytes of tokens after which the next shard begins, unless set by
+    /// [`CorpusWriter::with_shard_bytes`]: 1 GiB.
     pub const SHARD_BYTES: u64 = 1 << 30;
 
     /// Begins a corpus in `folder`.
@@ -106,7 +106,7 @@ impl CorpusWriter {
     ///
     /// # Errors
     /// When there is no such domain, there are no tokens, a token is not in
-    /// the vocabulary, or the disk refuses.
+    /// the vocabulary, or a file cannot be written.
     pub fn push(&mut self, domain: usize, split: Split, tokens: &[u32], bytes: u64) -> Result<()> {
         let Some(entry) = self.entries.get_mut(domain) else {
             return Err(Error::input(format!(
@@ -145,15 +145,16 @@ impl CorpusWriter {
         Ok(())
     }
 
-    /// What was added so far, per domain.
+    /// The counts of each domain so far.
     pub fn entries(&self) -> &[DomainEntry] {
         &self.entries
     }
 
-    /// Completes all shards, gives them their names, and writes the manifest.
+    /// Completes all shards, renames them to their final names, and writes the
+    /// manifest.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When a file cannot be written.
     pub fn finish(mut self) -> Result<Manifest> {
         for (entry, slots) in self.entries.iter_mut().zip(&mut self.open) {
             for split in Split::ALL {

@@ -1,5 +1,5 @@
-//! Reading a corpus ahead of its encoding: batches of documents, each with
-//! its domain and split, duplicates left out.
+//! Reading a corpus in a thread of its own, ahead of the encoding: batches of
+//! documents, each with its domain and split, without duplicates.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use crate::domain::Domain;
 use crate::error::Result;
 use crate::shard::Split;
 
-/// Text per batch: enough to keep all cores busy, little enough to hold two.
+/// Text per batch: enough for all cores, and little enough to hold two.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Documents to encode together.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) documents: Vec<Labelled>,
-    /// The domains met so far; documents refer to them by number.
+    /// The domains found so far; documents refer to them by number.
     pub(super) domains: Vec<Domain>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Labelled {
     pub(super) text: String,
 }
 
-/// Documents that are not in the result.
+/// Documents that were left out.
 #[derive(Default)]
 pub(super) struct LeftOut {
     pub(super) duplicates: u64,
@@ -45,7 +45,7 @@ pub(super) struct Reader<'a> {
     consumed: Arc<AtomicU64>,
     domains: Vec<Seen>,
     /// Hashes of all validation documents so far; files of the validation
-    /// split are read first. Only asked, never listed.
+    /// split are read first. Only searched, never iterated over.
     valid: HashSet<u128>,
     pending: Vec<Labelled>,
     pending_bytes: usize,
@@ -56,13 +56,13 @@ pub(super) struct Reader<'a> {
 struct Seen {
     name: Domain,
     label: Option<String>,
-    /// Hashes of its documents. Only asked, never listed.
+    /// Hashes of its documents. Only searched, never iterated over.
     hashes: HashSet<u128>,
     /// Whether it has validation files, so that none is cut from training.
     has_valid: bool,
 }
 
-/// The other end hung up.
+/// The receiver of the batches was dropped.
 struct Stopped;
 
 impl<'a> Reader<'a> {
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
                 Ok(Ok(())) => {}
                 Ok(Err(Stopped)) => return self.left_out,
                 Err(err) => {
-                    // A receiver that is gone does not want the error either.
+                    // If the receiver was dropped, nobody needs the error.
                     let _ = send.send(Err(err));
                     return self.left_out;
                 }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
     }
 
     fn domain(&mut self, name: &Domain) -> usize {
-        // Documents of one domain mostly come together.
+        // Documents of one domain mostly follow each other.
         let last = self.domains.iter().rposition(|d| d.name == *name);
         last.unwrap_or_else(|| {
             self.domains.push(Seen {

@@ -1,24 +1,9 @@
-//! What tokenizing tells while it runs and when it is done.
+//! The results of tokenizing.
 
 use std::path::PathBuf;
 
 use crate::domain::Domain;
 use crate::manifest::Manifest;
-
-/// How far tokenizing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the corpus's files read so far, as they are on disk.
-    pub file_bytes: u64,
-    /// Bytes of all files of the corpus.
-    pub file_bytes_total: u64,
-    /// Bytes of text so far.
-    pub bytes: u64,
-    /// Tokens so far.
-    pub tokens: u64,
-    /// Documents so far.
-    pub documents: u64,
-}
 
 /// What was tokenized, and how fast.
 #[derive(Debug, Clone)]
@@ -33,13 +18,13 @@ pub struct Summary {
     pub tokens: u64,
     /// Documents.
     pub documents: u64,
-    /// Documents left out because their domain, or a validation split, already
-    /// had them.
+    /// Documents left out because their domain, or a validation split, had them
+    /// already.
     pub duplicates: u64,
     /// Documents left out because they were empty.
     pub empty: u64,
-    /// Files of a source tree that were passed over because they were not
-    /// text or too long.
+    /// Files of a source tree that were skipped because they were not text or
+    /// too long.
     pub not_text: Vec<PathBuf>,
     /// Seconds in all.
     pub seconds: f64,

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 
 use super::*;
 use crate::corpus::{Layout, ReadOptions};
 use crate::domain::Domain;
+use crate::monitor::Silent;
+use crate::shard::Split;
 use crate::token_corpus::TokenCorpus;
 
 fn lines(texts: &[&str]) -> String {
@@ -25,14 +27,7 @@ fn write(folder: &Path, files: &[(&str, String)]) {
 fn run(folder: &Path, out: &Path, options: &TokenizeOptions) -> Result<Summary> {
     let source = Source::open(folder, None, ReadOptions::default())?;
     let tokenizer = Tokenizer::bytes()?;
-    tokenize(
-        &source,
-        &tokenizer,
-        out,
-        options,
-        &mut |_| {},
-        &AtomicBool::new(false),
-    )
+    tokenize(&source, &tokenizer, out, options, &Silent)
 }
 
 /// All documents of a split of a domain.
@@ -202,16 +197,7 @@ fn a_source_tree_is_read_by_extension() {
         ..TokenizeOptions::default()
     };
     let tokenizer = Tokenizer::bytes().unwrap();
-    let never = AtomicBool::new(false);
-    let summary = tokenize(
-        &source,
-        &tokenizer,
-        out.path(),
-        &options,
-        &mut |_| {},
-        &never,
-    )
-    .unwrap();
+    let summary = tokenize(&source, &tokenizer, out.path(), &options, &Silent).unwrap();
     assert_eq!(summary.documents, 80);
     assert_eq!(summary.not_text, [dir.path().join("src/latin.rs")]);
 }
@@ -238,8 +224,26 @@ fn empty_domains_are_named() {
     assert!(err.help_text().unwrap().contains("valid_share"));
 }
 
+/// Requests a stop once anything is done; keeps the total and what was done.
+#[derive(Default)]
+struct StopAtOnce(Mutex<Vec<u64>>);
+
+impl Monitor for StopAtOnce {
+    fn begin(&self, _: &str, total: u64, _: Unit) {
+        self.0.lock().unwrap().push(total);
+    }
+
+    fn at(&self, done: u64) {
+        self.0.lock().unwrap().push(done);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0.lock().unwrap().len() > 1
+    }
+}
+
 #[test]
-fn cancelling_and_failing_leave_nothing() {
+fn stopping_and_failing_leave_nothing() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let big = "x".repeat(3 << 20);
     let many: Vec<String> = (0..8).map(|i| format!("{i}{big}")).collect();
@@ -253,25 +257,15 @@ fn cancelling_and_failing_leave_nothing() {
     );
     let source = Source::open(dir.path(), None, ReadOptions::default()).unwrap();
     let tokenizer = Tokenizer::bytes().unwrap();
-    let cancel = AtomicBool::new(false);
-    let mut calls = Vec::new();
-    let mut watch = |p: &Progress| {
-        calls.push(*p);
-        cancel.store(true, Ordering::Relaxed);
-    };
+    let monitor = StopAtOnce::default();
     let options = TokenizeOptions::default();
-    let err = tokenize(
-        &source,
-        &tokenizer,
-        out.path(),
-        &options,
-        &mut watch,
-        &cancel,
-    )
-    .unwrap_err();
-    assert!(err.is_interrupted());
-    assert_eq!(calls.len(), 1);
-    assert!(calls[0].file_bytes > 0 && calls[0].file_bytes < calls[0].file_bytes_total);
+    let err = tokenize(&source, &tokenizer, out.path(), &options, &monitor).unwrap_err();
+    assert_eq!(err.to_string(), "interrupted while tokenizing");
+    let counted = monitor.0.lock().unwrap().clone();
+    let [total, first] = counted[..] else {
+        panic!("{counted:?}")
+    };
+    assert!(first > 0 && first < total);
     write(
         dir.path(),
         &[("train/web-1.jsonl", "{\"text\": 3}\n".to_owned())],
@@ -302,20 +296,11 @@ fn a_real_corpus_is_tokenized_without_loss() {
     assert!((300_000..1_200_000).contains(&size), "{size}");
     let tokenizer =
         Tokenizer::train_bpe(&sample, &crate::tokenizer::BpeOptions::new(2048)).unwrap();
-    let never = AtomicBool::new(false);
     let options = TokenizeOptions {
         shard_bytes: 100_000,
         ..TokenizeOptions::default()
     };
-    let summary = tokenize(
-        &source,
-        &tokenizer,
-        out.path(),
-        &options,
-        &mut |_| {},
-        &never,
-    )
-    .unwrap();
+    let summary = tokenize(&source, &tokenizer, out.path(), &options, &Silent).unwrap();
     let corpus = TokenCorpus::open(out.path()).unwrap();
     corpus.verify().unwrap();
     let ratio = summary.bytes as f64 / summary.tokens as f64;
@@ -341,14 +326,6 @@ fn a_real_corpus_is_tokenized_without_loss() {
 
     // Once more, with the same result.
     let again = tempfile::tempdir().unwrap();
-    let twice = tokenize(
-        &source,
-        &tokenizer,
-        again.path(),
-        &options,
-        &mut |_| {},
-        &never,
-    )
-    .unwrap();
+    let twice = tokenize(&source, &tokenizer, again.path(), &options, &Silent).unwrap();
     assert_eq!(twice.manifest, summary.manifest);
 }

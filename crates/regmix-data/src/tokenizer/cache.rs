@@ -1,4 +1,4 @@
-//! A small memory of words and their tokens.
+//! A cache of words and their tokens.
 
 const KEY: usize = 30;
 const TOKENS: usize = 8;
@@ -14,7 +14,7 @@ struct Slot {
 }
 
 /// Direct-mapped: a word has one place, and a newer word with the same place
-/// replaces it. Memory is fixed (4 MiB) whatever the text is like.
+/// replaces it. Memory is fixed (4 MiB) for every text.
 pub(super) struct WordCache(Vec<Slot>);
 
 impl WordCache {

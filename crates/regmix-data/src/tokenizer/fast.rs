@@ -1,5 +1,5 @@
-//! Encoding without the tokenizer library's general pipeline, where the result
-//! is the same.
+//! A faster encoder than the tokenizer library's general pipeline, for the
+//! tokenizers for which both have the same result.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,19 +9,19 @@ use super::cache::WordCache;
 use super::split::{Words, push_byte_chars};
 use crate::error::{Error, Result};
 
-/// A shorter way from text to tokens.
+/// A faster encoder.
 pub(super) enum Fast {
     /// Token `b` is byte `b`.
     Bytes,
-    /// Words are split as GPT-2 does, and each word's tokens depend on the word
-    /// alone. Each thread that encodes takes a cache out of the list.
+    /// Words are split as in GPT-2, and each word's tokens depend only on the
+    /// word. A thread that encodes takes a cache from the list and returns it.
     Words(Mutex<Vec<WordCache>>),
 }
 
 impl Fast {
-    /// The shortcut that a tokenizer allows, if any. It must have a byte-level
-    /// alphabet, no normaliser, and no added tokens besides special ones, which
-    /// are never looked for in text.
+    /// The encoder for a tokenizer, if there is one: the tokenizer must have a
+    /// byte-level alphabet, no normalizer, and no added tokens except special
+    /// ones, which are not searched for in text.
     pub(super) fn new(inner: &Inner) -> Option<Self> {
         let Some(PreTokenizerWrapper::ByteLevel(pre)) = inner.get_pre_tokenizer() else {
             return None;

@@ -1,4 +1,4 @@
-//! Making tokens out of text.
+//! Tokenizers: from text to tokens and back.
 
 mod cache;
 mod fast;
@@ -22,13 +22,13 @@ use fast::Fast;
 
 pub use train::BpeOptions;
 
-/// The separator that a tokenizer is expected to have unless another is named.
+/// The separator of documents, unless another is named.
 pub const SEPARATOR: &str = "<|endoftext|>";
 
-/// Makes tokens out of text, and text out of tokens.
+/// Turns text into tokens and tokens into text.
 ///
-/// Text that looks like a special token is text: a document cannot end itself
-/// early by holding the separator.
+/// Special tokens in a document's text are encoded as plain text: a document
+/// that contains the separator does not end there.
 ///
 /// ```
 /// use regmix_data::tokenizer::Tokenizer;
@@ -85,7 +85,7 @@ impl Tokenizer {
     }
 
     /// Trains a byte-level BPE on sample texts. The same texts in the same
-    /// order give the same tokenizer.
+    /// order result in the same tokenizer.
     ///
     /// # Errors
     /// When the vocabulary is smaller than 257 or there is no text.
@@ -140,8 +140,8 @@ impl Tokenizer {
         }
     }
 
-    /// The text of tokens; special tokens are left out, and bytes that are not
-    /// UTF-8 replaced.
+    /// The text of tokens. Special tokens are left out, and bytes that are not
+    /// UTF-8 are replaced.
     ///
     /// # Errors
     /// When the tokenizer refuses the tokens.
@@ -164,8 +164,8 @@ impl Tokenizer {
         &self.hash
     }
 
-    /// The tokenizer as `tokenizer.json`. Reading it back and writing it again
-    /// gives the same text.
+    /// The tokenizer as `tokenizer.json`. Reading it and writing it again results
+    /// in the same text.
     pub fn to_json(&self) -> &str {
         &self.json
     }
@@ -178,7 +178,7 @@ impl Tokenizer {
         write_atomic(path, self.json.as_bytes())
     }
 
-    /// What a manifest says about this tokenizer.
+    /// The tokenizer's entry in a manifest.
     pub fn entry(&self) -> TokenizerEntry {
         TokenizerEntry {
             kind: self.kind.to_owned(),
@@ -209,7 +209,7 @@ fn byte_level(model: BPE, use_regex: bool) -> Result<Inner> {
     Ok(inner)
 }
 
-/// An error of the tokenizer library, which has no type of its own.
+/// An error of the tokenizer library, whose errors have no common type.
 fn library(err: impl std::fmt::Display) -> Error {
     Error::failed(format!("the tokenizer failed: {err}"))
 }

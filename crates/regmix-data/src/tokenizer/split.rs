@@ -17,7 +17,7 @@ pub(super) static BYTE_CHARS: LazyLock<[char; 256]> = LazyLock::new(|| {
     })
 });
 
-/// What a character counts as.
+/// The class of a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Class {
@@ -101,8 +101,8 @@ impl<'a> Words<'a> {
         Some((class, c.len_utf8()))
     }
 
-    /// Where the run of a class that goes on at `at` ends, and the length of
-    /// its last character.
+    /// Where the characters of one class from `at` on end, and the length of the
+    /// last of them.
     fn run(&self, class: Class, mut at: usize) -> (usize, usize) {
         let mut last = 0;
         while let Some((c, len)) = self.class(at) {

@@ -8,11 +8,11 @@ use super::split::{BYTE_CHARS, Words, push_byte_chars};
 use super::{SEPARATOR, library};
 use crate::error::{Error, Result};
 
-/// What a trained tokenizer should be like.
+/// How a tokenizer is trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BpeOptions {
     /// Entries of the vocabulary, at least 257: bytes, separator, and pairs
-    /// merged in order of frequency. A small sample may give fewer.
+    /// merged in order of frequency. A small sample may result in fewer.
     pub vocab_size: u32,
     /// How often a pair must occur to be merged. Default 2.
     pub min_frequency: u64,

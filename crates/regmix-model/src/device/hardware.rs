@@ -4,7 +4,7 @@ use std::process::Command;
 
 use burn::tensor::Device as BurnDevice;
 
-use super::DeviceSpec;
+use super::spec::DeviceSpec;
 
 /// What is known of the hardware behind a device.
 #[derive(Debug, Default)]
@@ -14,18 +14,20 @@ pub(super) struct Hardware {
     pub(super) software: bool,
 }
 
-pub(super) fn of(spec: DeviceSpec, device: &BurnDevice) -> Hardware {
-    if matches!(spec, DeviceSpec::Cpu | DeviceSpec::Tch) {
-        return Hardware {
-            name: processor(),
-            memory: crate::memory::total_memory(),
-            software: false,
-        };
+impl Hardware {
+    pub(super) fn of(spec: DeviceSpec, device: &BurnDevice) -> Self {
+        if matches!(spec, DeviceSpec::Cpu | DeviceSpec::Tch) {
+            return Self {
+                name: processor(),
+                memory: crate::memory::total_memory(),
+                software: false,
+            };
+        }
+        card(device)
     }
-    card(device)
 }
 
-/// The card as its back-end sees it.
+/// What the back-end knows of the card.
 #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
 fn card(device: &BurnDevice) -> Hardware {
     let Some(identity) = device.identity() else {
@@ -52,8 +54,8 @@ fn card(_: &BurnDevice) -> Hardware {
     Hardware::default()
 }
 
-/// Bytes of a card's memory, by its address on the bus: AMD's driver says it in
-/// a file, NVIDIA's through its tool.
+/// Bytes of a card's memory, by its address on the bus: AMD's driver has a file
+/// for it, NVIDIA's a command.
 #[cfg_attr(
     not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")),
     allow(dead_code)
@@ -73,8 +75,8 @@ fn card_memory(bus: &str) -> Option<u64> {
     megabytes_of(&String::from_utf8_lossy(&output.stdout), bus).map(|mb| mb << 20)
 }
 
-/// The memory of a card in lines of `bus, MiB`. Domains of the bus are written
-/// with four digits in one place and with eight in another.
+/// The memory of a card in lines of `bus, MiB`. The domain of an address may
+/// have four digits or eight.
 fn megabytes_of(lines: &str, bus: &str) -> Option<u64> {
     let short = |address: &str| {
         address
@@ -100,8 +102,8 @@ fn processor() -> Option<String> {
     ))
 }
 
-/// Whether the library of a driver can be loaded; true where this cannot be
-/// told beforehand.
+/// Whether the library of a driver can be loaded; true where only the back-end
+/// can find out.
 #[cfg(target_os = "linux")]
 pub(super) fn driver_installed(spec: DeviceSpec) -> bool {
     match spec {

@@ -1,6 +1,8 @@
 //! What this binary can run on, and what the machine has.
 
-use super::{Device, DeviceSpec, hardware, probe};
+use super::hardware::Hardware;
+use super::probe::probe;
+use super::{Device, DeviceSpec};
 
 /// What [`Device::survey`] found of one kind of device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +13,8 @@ pub struct DeviceStatus {
     pub compiled: bool,
     /// Whether the machine has it, and it computes.
     pub present: bool,
-    /// Whether it is a program that stands in for a GPU, such as SwiftShader
-    /// or llvmpipe; `auto` does not choose it.
+    /// Whether it is a software renderer, such as SwiftShader or llvmpipe;
+    /// `auto` does not choose it.
     pub software: bool,
     /// The processor or the card, as it calls itself.
     pub name: Option<String>,
@@ -57,13 +59,13 @@ impl DeviceStatus {
         }
         match probe(spec) {
             Ok(device) => {
-                let found = hardware::of(spec, &device);
+                let found = Hardware::of(spec, &device);
                 status.present = true;
                 status.software = found.software;
                 status.name = found.name;
                 status.memory = found.memory;
             }
-            Err(missing) => status.note = format!("{}: {}", missing.what, missing.remedy),
+            Err(missing) => status.note = format!("{}: {}", missing.problem, missing.remedy),
         }
         status
     }

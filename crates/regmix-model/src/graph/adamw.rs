@@ -1,7 +1,7 @@
 //! AdamW with clipping by the global gradient norm, on burn's tensors.
 //!
-//! burn's own optimizer clips every tensor by itself and its defaults differ
-//! from the papers'; a shared factor over all gradients needs a pass of its own.
+//! burn's own optimizer clips every tensor separately, and its defaults differ
+//! from the papers'. One factor for all gradients needs a pass over all of them.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -20,8 +20,8 @@ pub(super) struct AdamW {
 }
 
 impl AdamW {
-    /// Moves the parameters one step and gives the global gradient norm before
-    /// clipping; with a norm that is not finite nothing is moved.
+    /// Updates the parameters and returns the global gradient norm before
+    /// clipping. If the norm is not finite, nothing is updated.
     pub(super) fn step(
         &mut self,
         config: &AdamWConfig,
@@ -93,7 +93,7 @@ impl ModuleMapper for Update<'_> {
         let p = tensor.inner().reshape([count]);
         let g = match self.gradients.remove::<D>(id) {
             Some(g) => g.reshape([count]),
-            // Every parameter of the model takes part in the loss.
+            // Never the case: every parameter affects the loss.
             None => Tensor::zeros([count], &p.device()),
         };
         let c = self.config;

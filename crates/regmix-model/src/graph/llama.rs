@@ -1,7 +1,7 @@
 //! The decoder: RMSNorm, rotary positions, (grouped) attention, SwiGLU.
 //!
-//! The same computation as Hugging Face's Llama, rotate-half pairing included,
-//! so that weights can move between the two.
+//! The same computation as Hugging Face's Llama, including its rotate-half
+//! pairing, so that both can use the same weights.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{silu, softmax};
@@ -11,8 +11,8 @@ use crate::config::ModelConfig;
 use crate::parameters;
 use crate::precision::Precision;
 
-/// Stands for minus infinity in masked scores: its exponential is zero, and
-/// the difference of two of them is not NaN.
+/// Replaces minus infinity in masked scores: its exponential is zero, and the
+/// difference of two of them is not NaN.
 const MASKED: f32 = -1e30;
 
 /// A Llama-like decoder on a burn device.
@@ -42,7 +42,7 @@ struct Block {
     down: Param<Tensor<2>>,
 }
 
-/// What the forward pass needs to know.
+/// What the forward pass needs of the configuration.
 #[derive(Debug, Clone)]
 struct Shape {
     heads: usize,
@@ -109,7 +109,7 @@ impl Llama {
             rest: shapes.zip(values).collect::<Vec<_>>().into_iter(),
             device,
         };
-        // In the order of the list: fields are evaluated as they are written.
+        // In the order of the list: fields are evaluated in the order written.
         Self {
             embedding: values.next(),
             blocks: (0..config.layers)
@@ -183,7 +183,7 @@ impl Block {
         let dim = shape.head_dim;
         let split =
             |t: Tensor<2>, heads: usize| t.reshape([batch, tokens, heads, dim]).swap_dims(1, 2);
-        // The scale goes to the queries, which are fewer than the scores.
+        // The queries are scaled, not the scores: there are fewer of them.
         let scale = 1.0 / (dim as f32).sqrt();
         let [q, k, v] =
             [&self.query, &self.key, &self.value].map(|w| shape.product(h.clone(), w.val()));
@@ -203,8 +203,8 @@ impl Block {
 }
 
 impl Shape {
-    /// A product of f32 tensors, in f32 again; its operands are rounded first
-    /// if the precision says so. Autodiff rounds the gradients alike.
+    /// The product of f32 tensors, as f32. In reduced precision the operands are
+    /// rounded first; autodiff rounds the gradients in the same way.
     fn product<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::F32 => a.matmul(b),

@@ -6,13 +6,13 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 ///
 /// `logits` is `[rows, vocab]`, `targets` `[rows]`. The gradient of
 /// cross-entropy is known in closed form, `(softmax - onehot) / rows`. It is
-/// computed here once, without a graph, and handed to autodiff as a constant
+/// computed here once, without a graph, and passed to autodiff as a constant
 /// factor of the logits: `sum(logits * gradient)` has exactly that gradient.
-/// This saves the passes that differentiating a log-softmax takes.
+/// This saves the passes of differentiating a log-softmax.
 pub(super) struct CrossEntropy {
     /// The loss itself, `[1]`, without a graph.
     pub(super) value: Tensor<1>,
-    /// A tensor to call `backward` on; its own value means nothing.
+    /// A tensor to call `backward` on; its value has no meaning.
     pub(super) surrogate: Tensor<1>,
 }
 

@@ -113,7 +113,7 @@ impl Engine for Graph {
 
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
         let gradients = self.gradients.grads();
-        // The model is moved through the update and put back.
+        // The update takes the model by value and returns it.
         let model = self.model.clone();
         let (model, norm) = self.adam.step(config, lr, model, gradients);
         self.model = model;

@@ -3,7 +3,7 @@
 use super::vector::{Op, dot, madd, widest};
 use crate::optimizer::AdamWConfig;
 
-/// Σ g². In double precision from row to row, so that millions of small
+/// Σ g². Partial sums are added in double precision, so that millions of small
 /// squares are not lost.
 pub(super) fn sum_of_squares(gradient: &[f32]) -> f64 {
     struct Squares<'a>(&'a [f32]);
@@ -34,7 +34,7 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// For update number `t`, from 1, given the norm of all gradients.
+    /// The numbers of update `t`, counted from 1, given the norm of all gradients.
     pub(super) fn new(config: &AdamWConfig, lr: f64, t: u64, norm: f64) -> Self {
         let t = t as f64;
         Self {

@@ -1,19 +1,19 @@
 //! Causal attention with grouped queries, in blocks of query rows.
 //!
-//! Scores exist for one block of one head at a time; products with keys after
-//! a block are never made, and the triangle within it is left out of the
-//! softmax instead of being filled with a large negative number. Of the forward
-//! pass only the logarithm of each row's sum of exponentials is kept, from
-//! which the backward pass makes the probabilities again, as in
-//! FlashAttention-2 (Dao 2023, arXiv 2307.08691).
+//! The scores of only one block of one head are held at a time. Products with
+//! keys after a block are not computed, and the future tokens within it are left
+//! out of the softmax, not filled with a large negative number. The forward pass
+//! keeps only the logarithm of each row's sum of exponentials, from which the
+//! backward pass computes the probabilities again, as in FlashAttention-2 (Dao
+//! 2023, arXiv 2307.08691).
 //!
 //! O(tokens² d) time; O(heads tokens) memory kept per sequence.
 
 use super::matmul::{Place, Write, matrix, matrix_mut, product};
 use super::vector::{Op, dot, exponentials, greatest, widest};
 
-/// Query rows taken at once: enough for the products to be efficient, few
-/// enough for the wasted half of the diagonal blocks to stay small.
+/// Query rows per block: enough for the products to be efficient, and few
+/// enough for the unused half of the diagonal blocks to be small.
 const BLOCK: usize = 64;
 
 /// The shape of one attention.
@@ -74,7 +74,8 @@ impl Heads {
 
 /// Attends within every sequence. `q` and `out` are
 /// `[sequences tokens, heads dim]`, `k` and `v` `[sequences tokens, kv_heads dim]`;
-/// `lse`, `[sequences heads, tokens]`, takes the logarithms of the softmax's sums.
+/// `lse`, `[sequences heads, tokens]`, receives the logarithms of the softmax's
+/// sums.
 pub(super) fn forward(
     shape: Heads,
     [q, k, v]: [&[f32]; 3],
@@ -146,9 +147,9 @@ impl Op for Softmax<'_> {
     }
 }
 
-/// What the forward pass saw and made.
+/// Inputs and outputs of the forward pass.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
+pub(super) struct Forward<'a> {
     pub(super) q: &'a [f32],
     pub(super) k: &'a [f32],
     pub(super) v: &'a [f32],
@@ -159,7 +160,7 @@ pub(super) struct Seen<'a> {
 /// Overwrites `dq`, `dk`, `dv` with the gradients, given that of the output.
 pub(super) fn backward(
     shape: Heads,
-    seen: Seen<'_>,
+    forward: Forward<'_>,
     dout: &[f32],
     [dq, dk, dv]: [&mut [f32]; 3],
     scratch: &mut Scratch,
@@ -169,10 +170,10 @@ pub(super) fn backward(
     } = shape;
     let width = heads * dim;
     let group = heads / shape.kv_heads;
-    let sequences = seen.q.len() / (tokens * width);
+    let sequences = forward.q.len() / (tokens * width);
     for (s, h) in (0..sequences).flat_map(|s| (0..heads).map(move |h| (s, h))) {
         let first = s * tokens;
-        // From the last block, which touches all keys, to the first.
+        // From the last block, which uses all keys, to the first.
         for (from, to) in shape.blocks().rev() {
             let (a, b) = (first + from, first + to);
             let (queries, keys) = (shape.queries(h, a, b), shape.keys(h, first, b));
@@ -181,8 +182,8 @@ pub(super) fn backward(
             } else {
                 Write::Add
             };
-            let query = queries.of(seen.q);
-            let key = keys.of(seen.k);
+            let query = queries.of(forward.q);
+            let key = keys.of(forward.k);
             let dblock = queries.of(dout);
             let scores = sized(&mut scratch.scores, (to - from) * to);
             product(
@@ -196,7 +197,7 @@ pub(super) fn backward(
                 matrix_mut(gradient, to),
                 Write::Replace,
                 dblock,
-                keys.of(seen.v).transpose(),
+                keys.of(forward.v).transpose(),
             );
             let kept = (s * heads + h) * tokens;
             widest(Backward {
@@ -205,8 +206,8 @@ pub(super) fn backward(
                 from,
                 width: to,
                 scale: shape.scale(),
-                lse: &seen.lse[kept + from..kept + to],
-                out: &seen.out[a * width..b * width],
+                lse: &forward.lse[kept + from..kept + to],
+                out: &forward.out[a * width..b * width],
                 dout: &dout[a * width..b * width],
                 head: h * dim..(h + 1) * dim,
                 stride: width,
@@ -219,8 +220,8 @@ pub(super) fn backward(
     }
 }
 
-/// Turns scores into probabilities and the gradient with respect to these into
-/// that with respect to the scores: `ds = scale p (dp - Σ p dp)`, where the
+/// Replaces scores by probabilities, and the gradient with respect to these by
+/// the one with respect to the scores: `ds = scale p (dp - Σ p dp)`, where the
 /// sum over a row equals the product of output and its gradient.
 struct Backward<'a> {
     scores: &'a mut [f32],

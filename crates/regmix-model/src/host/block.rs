@@ -1,6 +1,7 @@
-//! One transformer block: forward, and backward through what it kept.
+//! One transformer block: the forward pass, and the backward pass from the
+//! values that it kept.
 
-use super::attention::{self, Heads, Scratch, Seen, sized};
+use super::attention::{self, Forward, Heads, Scratch, sized};
 use super::matmul::{Write, matrix, matrix_mut, product};
 use super::rope::{Rotary, Turn};
 use super::{norm, swiglu};
@@ -16,7 +17,7 @@ const GATE: usize = 6;
 const UP: usize = 7;
 const DOWN: usize = 8;
 
-/// What all blocks of a model share.
+/// The properties that all blocks of a model share.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) d: usize,
@@ -32,10 +33,10 @@ impl Shape {
     }
 }
 
-/// What a forward pass leaves for the backward pass, one vector per tensor,
-/// reused from step to step.
+/// The values that a forward pass keeps for the backward pass, one vector per
+/// tensor, reused from step to step.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Activations {
     /// Reciprocal roots of mean squares of both norms.
     root: [Vec<f32>; 2],
     /// Both norms' outputs.
@@ -50,8 +51,8 @@ pub(super) struct Kept {
     inner: Vec<f32>,
 }
 
-/// Gradients on their way back, and the attention's blocks; shared by all
-/// blocks of a model.
+/// Buffers of the backward pass and of attention, shared by all blocks of a
+/// model.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     wide: Vec<f32>,
@@ -63,7 +64,7 @@ pub(super) struct Work {
 }
 
 #[cfg(test)]
-impl Kept {
+impl Activations {
     pub(super) fn held(&self) -> usize {
         let singles = [&self.q, &self.k, &self.v, &self.attended, &self.lse];
         let wide = [&self.gate, &self.up, &self.inner];
@@ -84,7 +85,7 @@ impl Work {
     }
 }
 
-/// `x w` into a buffer, which is made to fit.
+/// Computes `x w` into a buffer, which is resized.
 fn project<'a>(x: &[f32], w: &[f32], inputs: usize, out: &'a mut Vec<f32>) -> &'a mut [f32] {
     let outputs = w.len() / inputs;
     let out = sized(out, x.len() / inputs * outputs);
@@ -94,14 +95,14 @@ fn project<'a>(x: &[f32], w: &[f32], inputs: usize, out: &'a mut Vec<f32>) -> &'
 }
 
 /// Adds `x w` to `out`.
-fn project_on(x: &[f32], w: &[f32], inputs: usize, out: &mut [f32]) {
+fn project_and_add(x: &[f32], w: &[f32], inputs: usize, out: &mut [f32]) {
     let outputs = w.len() / inputs;
     let (x, w) = (matrix(x, inputs), matrix(w, outputs));
     product(matrix_mut(out, outputs), Write::Add, x, w);
 }
 
-/// The backward pass of `y = x w`: the gradient of `w` from `dy`, and that of
-/// `x` into `dx`.
+/// The backward pass of `y = x w`: computes the gradient of `w` into `dw` and
+/// that of `x` into `dx`.
 fn project_back(
     [x, w, dy]: [&[f32]; 3],
     inputs: usize,
@@ -114,13 +115,13 @@ fn project_back(
     product(matrix_mut(dx.0, inputs), dx.1, dy, w.transpose());
 }
 
-/// Adds the block's attention part to `x`, given its input `x`.
+/// Adds the block's attention part to `x`, given its input.
 pub(super) fn attend(
     shape: &Shape,
     weights: &[Vec<f32>],
     input: &[f32],
     x: &mut [f32],
-    kept: &mut Kept,
+    activations: &mut Activations,
     work: &mut Work,
 ) {
     let Shape {
@@ -128,66 +129,66 @@ pub(super) fn attend(
     } = shape;
     let rows = input.len() / d;
     let (h, root) = (
-        sized(&mut kept.normed[0], input.len()),
-        sized(&mut kept.root[0], rows),
+        sized(&mut activations.normed[0], input.len()),
+        sized(&mut activations.root[0], rows),
     );
     norm::forward(input, &weights[ATTENTION_NORM], shape.eps, h, root);
-    let q = project(h, &weights[QUERY], *d, &mut kept.q);
-    let k = project(h, &weights[KEY], *d, &mut kept.k);
-    let v = project(h, &weights[VALUE], *d, &mut kept.v);
+    let q = project(h, &weights[QUERY], *d, &mut activations.q);
+    let k = project(h, &weights[KEY], *d, &mut activations.k);
+    let v = project(h, &weights[VALUE], *d, &mut activations.v);
     rotary.rotate(q, heads.tokens, *d, Turn::Forward);
     rotary.rotate(k, heads.tokens, shape.kv(), Turn::Forward);
-    let attended = sized(&mut kept.attended, input.len());
-    let lse = sized(&mut kept.lse, rows * heads.heads);
+    let attended = sized(&mut activations.attended, input.len());
+    let lse = sized(&mut activations.lse, rows * heads.heads);
     attention::forward(*heads, [q, k, v], attended, lse, &mut work.attention);
-    project_on(attended, &weights[OUTPUT], *d, x);
+    project_and_add(attended, &weights[OUTPUT], *d, x);
 }
 
 /// Adds the block's feed-forward part to `x`, given its input.
-pub(super) fn feed(
+pub(super) fn feed_forward(
     shape: &Shape,
     weights: &[Vec<f32>],
     input: &[f32],
     x: &mut [f32],
-    kept: &mut Kept,
+    activations: &mut Activations,
 ) {
     let Shape { d, d_ff, .. } = shape;
     let rows = input.len() / d;
     let (h, root) = (
-        sized(&mut kept.normed[1], input.len()),
-        sized(&mut kept.root[1], rows),
+        sized(&mut activations.normed[1], input.len()),
+        sized(&mut activations.root[1], rows),
     );
     norm::forward(input, &weights[FEED_NORM], shape.eps, h, root);
-    let gate = project(h, &weights[GATE], *d, &mut kept.gate);
-    let up = project(h, &weights[UP], *d, &mut kept.up);
-    let inner = sized(&mut kept.inner, rows * d_ff);
+    let gate = project(h, &weights[GATE], *d, &mut activations.gate);
+    let up = project(h, &weights[UP], *d, &mut activations.up);
+    let inner = sized(&mut activations.inner, rows * d_ff);
     swiglu::forward(gate, up, inner);
-    project_on(inner, &weights[DOWN], *d_ff, x);
+    project_and_add(inner, &weights[DOWN], *d_ff, x);
 }
 
-/// The way back through one block.
-pub(super) struct Back<'a> {
+/// The backward pass through one block.
+pub(super) struct Backward<'a> {
     pub(super) shape: &'a Shape,
     pub(super) weights: &'a [Vec<f32>],
     /// As the weights.
     pub(super) gradients: &'a mut [Vec<f32>],
-    /// What happens to the numbers in the gradients of matrices; those of
-    /// norms are added to.
+    /// Whether the gradients of matrices are replaced or added to; those of norms
+    /// are always added to.
     pub(super) write: Write,
-    pub(super) kept: &'a mut Kept,
+    pub(super) activations: &'a mut Activations,
     pub(super) work: &'a mut Work,
 }
 
-impl Back<'_> {
-    /// The backward pass of [`feed`] from its input: `dx` goes from the
-    /// gradient of the output to that of the input.
-    pub(super) fn feed(&mut self, input: &[f32], dx: &mut [f32]) {
+impl Backward<'_> {
+    /// The backward pass of [`feed_forward`], given its input. `dx` holds the
+    /// gradient of the output, and receives that of the input.
+    pub(super) fn feed_forward(&mut self, input: &[f32], dx: &mut [f32]) {
         let Self {
             shape,
             weights,
             gradients,
             write,
-            kept,
+            activations,
             work,
         } = self;
         let (d, d_ff, write) = (shape.d, shape.d_ff, *write);
@@ -195,14 +196,14 @@ impl Back<'_> {
         let wide = rows * d_ff;
         let dinner = sized(&mut work.wide, wide);
         project_back(
-            [&kept.inner[..wide], &weights[DOWN], dx],
+            [&activations.inner[..wide], &weights[DOWN], dx],
             d_ff,
             (&mut gradients[DOWN], write),
             (dinner, Write::Replace),
         );
-        let (gate, up) = (&mut kept.gate[..wide], &mut kept.up[..wide]);
+        let (gate, up) = (&mut activations.gate[..wide], &mut activations.up[..wide]);
         swiglu::backward(gate, up, dinner);
-        let h = &kept.normed[1][..input.len()];
+        let h = &activations.normed[1][..input.len()];
         let dh = sized(&mut work.narrow, input.len());
         for (place, dy, dh_write) in [(GATE, gate, Write::Replace), (UP, up, Write::Add)] {
             project_back(
@@ -212,7 +213,7 @@ impl Back<'_> {
                 (dh, dh_write),
             );
         }
-        let root = &kept.root[1][..rows];
+        let root = &activations.root[1][..rows];
         let dweight = &mut gradients[FEED_NORM];
         norm::backward([input, &weights[FEED_NORM], root, dh], dx, dweight);
     }
@@ -224,14 +225,14 @@ impl Back<'_> {
             weights,
             gradients,
             write,
-            kept,
+            activations,
             work,
         } = self;
         let (d, heads, write) = (shape.d, shape.heads, *write);
         let (n, rows, kv) = (input.len(), input.len() / d, shape.kv());
         let dout = sized(&mut work.narrow, n);
         project_back(
-            [&kept.attended[..n], &weights[OUTPUT], dx],
+            [&activations.attended[..n], &weights[OUTPUT], dx],
             d,
             (&mut gradients[OUTPUT], write),
             (dout, Write::Replace),
@@ -239,18 +240,18 @@ impl Back<'_> {
         let dq = sized(&mut work.dq, n);
         let dk = sized(&mut work.dk, rows * kv);
         let dv = sized(&mut work.dv, rows * kv);
-        let seen = Seen {
-            q: &kept.q[..n],
-            k: &kept.k[..rows * kv],
-            v: &kept.v[..rows * kv],
-            out: &kept.attended[..n],
-            lse: &kept.lse[..rows * heads.heads],
+        let forward = Forward {
+            q: &activations.q[..n],
+            k: &activations.k[..rows * kv],
+            v: &activations.v[..rows * kv],
+            out: &activations.attended[..n],
+            lse: &activations.lse[..rows * heads.heads],
         };
-        attention::backward(heads, seen, dout, [dq, dk, dv], &mut work.attention);
+        attention::backward(heads, forward, dout, [dq, dk, dv], &mut work.attention);
         let rotary = &shape.rotary;
         rotary.rotate(dq, heads.tokens, d, Turn::Backward);
         rotary.rotate(dk, heads.tokens, kv, Turn::Backward);
-        let h = &kept.normed[0][..n];
+        let h = &activations.normed[0][..n];
         let dh = dout;
         for (place, dy, dh_write) in [
             (QUERY, dq, Write::Replace),
@@ -264,7 +265,7 @@ impl Back<'_> {
                 (dh, dh_write),
             );
         }
-        let root = &kept.root[0][..rows];
+        let root = &activations.root[0][..rows];
         let dweight = &mut gradients[ATTENTION_NORM];
         norm::backward([input, &weights[ATTENTION_NORM], root, dh], dx, dweight);
     }

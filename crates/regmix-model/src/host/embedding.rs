@@ -1,7 +1,8 @@
 //! Token embedding, and a gradient that holds only the rows of tokens seen.
 //!
-//! A step sees a few thousand tokens, a vocabulary has tens of thousands: a
-//! dense gradient would be mostly zeros, written, read and cleared every step.
+//! A step sees a few thousand tokens, and a vocabulary has tens of thousands: a
+//! dense gradient would be mostly zeros that are written, read and cleared in
+//! every step.
 
 /// Marks a token that has no row.
 const NONE: u32 = u32::MAX;
@@ -13,7 +14,7 @@ pub(super) fn forward(ids: &[u32], embedding: &[f32], d: usize, x: &mut [f32]) {
     }
 }
 
-/// Adds the gradient of tokens to a dense one, `[vocab, d]`.
+/// Adds the gradients of tokens to a dense gradient, `[vocab, d]`.
 pub(super) fn backward(ids: &[u32], dx: &[f32], d: usize, gradient: &mut [f32]) {
     for (dx, &id) in dx.chunks_exact(d).zip(ids) {
         add(&mut gradient[id as usize * d..][..d], dx);
@@ -30,7 +31,7 @@ fn add(to: &mut [f32], from: &[f32]) {
     }
 }
 
-/// A gradient of the embedding in rows, in the order in which their tokens
+/// The gradient of the embedding as rows, in the order in which their tokens
 /// were first seen.
 #[derive(Debug)]
 pub(super) struct RowGradient {
@@ -40,7 +41,7 @@ pub(super) struct RowGradient {
     /// Tokens with a row.
     ids: Vec<u32>,
     rows: Vec<f32>,
-    /// What tokens without a row have.
+    /// The gradient of tokens without a row.
     zeros: Vec<f32>,
 }
 

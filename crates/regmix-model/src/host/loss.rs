@@ -1,19 +1,19 @@
-//! The output layer and its cross-entropy, in one.
+//! The output layer together with its cross-entropy.
 //!
-//! Logits exist for a chunk of rows at a time, in panels of the vocabulary
-//! that stay in the cache from the product that makes a panel to the
-//! exponentials that replace it. Maximum and sum of a row are carried from
-//! panel to panel (Milakov and Gimelshein 2018, arXiv 1805.02867). Since the
-//! loss ends the forward pass, a chunk's gradient is known then, `softmax -
-//! onehot`; it is made in place, panel by panel, and both products with it
-//! follow at once. `[tokens, vocab]` is never held and no product made twice.
+//! The logits of one chunk of rows are held at a time, in panels of columns that
+//! fit into the cache: a panel is computed and replaced by its exponentials
+//! before the next one. Maximum and sum of a row are updated from panel to panel
+//! (Milakov and Gimelshein 2018, arXiv 1805.02867). Since the loss is the end of
+//! the forward pass, a chunk's gradient, `softmax - onehot`, is then known. It is
+//! computed in place, panel by panel, followed by both products with it. So
+//! `[tokens, vocab]` is never held, and no product is computed twice.
 
 use super::attention::sized;
 use super::matmul::{Matrix, MatrixMut, Write, matrix, matrix_mut, product};
 use super::vector::{Op, exp, exponentials, greatest, widest};
 
-/// Rows of a chunk. More rows make fewer passes over the gradient of the
-/// weights, fewer rows take less memory.
+/// Rows of a chunk. With more rows there are fewer passes over the gradient of
+/// the weights; fewer rows take less memory.
 const ROWS: usize = 256;
 
 /// Columns of a panel: with [`ROWS`], 1 MiB.
@@ -24,7 +24,7 @@ const COLUMNS: usize = 1024;
 pub(super) struct Scratch {
     /// Panel after panel, `[panels][rows, columns]`.
     logits: Vec<f32>,
-    /// What was taken off a row's logits in each panel, `[panels][rows]`.
+    /// What was subtracted from a row's logits in each panel, `[panels][rows]`.
     shifts: Vec<f32>,
 }
 
@@ -39,8 +39,8 @@ fn panels(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |from| (from, (from + COLUMNS).min(vocab)))
 }
 
-/// The losses of rows `h`, `[rows, d]`, under the output layer `head`,
-/// `[d, vocab]`, are put in `losses`, nats.
+/// Computes the losses of rows `h`, `[rows, d]`, with the output layer `head`,
+/// `[d, vocab]`, in nats.
 pub(super) fn losses(
     h: &[f32],
     head: Matrix<'_>,
@@ -66,11 +66,11 @@ pub(super) fn losses(
 
 /// Loss and gradient of the output layer.
 pub(super) struct Gradient<'a> {
-    /// Takes the gradient with respect to `h`, `[rows, d]`.
+    /// Receives the gradient with respect to `h`, `[rows, d]`.
     pub(super) dh: &'a mut [f32],
-    /// That with respect to the weights, `[d, vocab]`.
+    /// Receives the gradient with respect to the weights, `[d, vocab]`.
     pub(super) dhead: MatrixMut<'a>,
-    /// What happens to the numbers in `dhead`.
+    /// Whether `dhead` is replaced or added to.
     pub(super) write: Write,
     /// Factor of all gradients: the weight of one row in the loss.
     pub(super) weight: f32,
@@ -126,13 +126,13 @@ pub(super) fn backward(
     }
 }
 
-/// The softmax of rows that come in panels.
+/// The softmax of rows, panel by panel.
 struct Softmax<'a> {
-    /// Greatest logit so far of every row.
+    /// The greatest logit of every row so far.
     shift: Vec<f32>,
-    /// Sum of exponentials so far, of logits less `shift`.
+    /// The sum of exponentials so far, of logits less `shift`.
     sum: Vec<f32>,
-    /// The target's logit, where it has come; the loss in the end.
+    /// The target's logit once its panel was taken; in the end the loss.
     losses: &'a mut [f32],
 }
 
@@ -145,8 +145,8 @@ impl<'a> Softmax<'a> {
         }
     }
 
-    /// Turns a panel of logits, whose first column is `from`, into
-    /// exponentials less the greatest so far, which goes to `shifts`.
+    /// Replaces a panel of logits, whose first column is `from`, by exponentials
+    /// of the logits less the greatest so far, which is stored in `shifts`.
     fn take(&mut self, panel: &mut [f32], from: usize, targets: &[u32], shifts: &mut [f32]) {
         widest(Take {
             softmax: self,
@@ -157,7 +157,7 @@ impl<'a> Softmax<'a> {
         });
     }
 
-    /// Completes the losses; gives the logarithms of the softmax's sums.
+    /// Completes the losses, and returns the logarithms of the softmax's sums.
     fn finish(self) -> Vec<f32> {
         let sums = self.shift.iter().zip(&self.sum).map(|(m, s)| m + s.ln());
         let sums: Vec<f32> = sums.collect();
@@ -203,7 +203,7 @@ impl Op for Take<'_, '_> {
     }
 }
 
-/// Turns a panel's exponentials into `weight (softmax - onehot)`.
+/// Replaces a panel's exponentials by `weight (softmax - onehot)`.
 struct Normalize<'a> {
     panel: &'a mut [f32],
     from: usize,

@@ -1,28 +1,28 @@
 //! Matrix products on slices, on the calling thread alone.
 //!
-//! Two libraries share the work, both without unsafe code on this side, both
-//! part of the build anyway. faer takes most products; it picks the
-//! instruction set at run time, AVX-512 included. Where the left matrix is
-//! transposed (the gradients of weights, a third of a step), matrixmultiply,
-//! through ndarray, is faster by a third, since it packs such a matrix better:
-//! a whole step takes a tenth less time.
+//! Two libraries are used, both part of the build anyway, and neither needs
+//! unsafe code here. faer computes most products; it chooses the instruction set
+//! at run time, including AVX-512. Where the left matrix is transposed (the
+//! gradients of weights, a third of a step), matrixmultiply, through ndarray, is
+//! faster by a third, since it packs such a matrix better; this saves a tenth of
+//! a step.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
 
-/// What a product does to what is at its destination.
+/// Whether a product replaces the numbers at its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Write {
-    /// Overwrites it, whatever it is.
+    /// It overwrites them.
     Replace,
-    /// Adds to it.
+    /// It adds to them.
     Add,
 }
 
-/// A matrix within a slice. Without `transposed`, rows are contiguous and
-/// `stride` apart; with it, columns are.
+/// A matrix within a slice. Rows are contiguous and `stride` apart; if it is
+/// `transposed`, columns are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matrix<'a> {
     data: &'a [f32],
@@ -186,9 +186,9 @@ impl MatrixMut<'_> {
         let Self {
             rows, cols, stride, ..
         } = *self;
-        // Columns turned into rows: faer 0.24's constructor for rows a stride
-        // apart, of matrices to be written, takes the stride for one between
-        // columns and writes outside the slice.
+        // Made of columns and transposed, since faer 0.24's constructor of a
+        // mutable matrix with a stride between rows is wrong: it uses the stride
+        // between columns and writes outside the slice.
         let m = MatMut::from_column_major_slice_with_stride_mut(self.data, cols, rows, stride);
         if self.transposed {
             m
@@ -211,7 +211,7 @@ fn columns(m: &Matrix<'_>, from: usize, to: usize) -> (std::ops::Range<usize>, u
     }
 }
 
-/// `a b` to `out`.
+/// Computes `a b` into `out`.
 pub(super) fn product(mut out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     if a.transposed {
         let keep = match write {

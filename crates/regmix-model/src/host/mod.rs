@@ -2,19 +2,20 @@
 //! backward, on plain slices.
 //!
 //! burn's CPU back-end makes one pass over memory and one allocation per
-//! operation; at the size of a proxy these were more than half of a step, the
-//! matrix products the rest. Here every product writes where its result is needed, what lies
-//! between two products is one pass of vector code, and all buffers live as
-//! long as the model. A step uses the calling thread alone: proxies are
-//! trained side by side, one thread each, which loses nothing to waiting.
+//! operation; at the size of a proxy these took more than half of a step, the
+//! matrix products the rest. Here every product writes where its result is
+//! needed, everything between two products is one pass of vector code, and all
+//! buffers are kept as long as the model. A step uses only the calling thread:
+//! proxies are trained side by side, one thread each, and never wait for each
+//! other.
 //!
 //! Custom operations inside burn's graph would have kept one description of
-//! the model. They were not built: each would have needed the inside of one
-//! back-end to reach its memory, and between them the graph would have stayed
-//! (a node, a closure and fresh tensors per operation, gradients that cannot
-//! be added to in place). So the model is described twice, here and in
-//! [`crate::graph`], and tests hold the two together: losses, logits, all
-//! gradients, and training.
+//! the model. They were not built: each would have needed internals of one
+//! back-end to reach its memory, and the graph between them would have remained
+//! (a node, a closure and new tensors per operation, gradients that cannot be
+//! added to in place). So the model is described twice, here and in
+//! [`crate::graph`], and tests check that losses, logits, all gradients and
+//! training agree.
 
 mod adamw;
 mod attention;
@@ -30,7 +31,7 @@ mod vector;
 use std::borrow::Cow;
 
 use attention::{Heads, sized};
-use block::{Kept, Shape, Work};
+use block::{Activations, Shape, Work};
 use embedding::RowGradient;
 use matmul::{Matrix, Write, matrix, matrix_mut, product};
 
@@ -51,7 +52,7 @@ pub(crate) struct Host {
     buffers: Buffers,
 }
 
-/// The gradient of all parameters, made at the first step.
+/// The gradient of all parameters, allocated at the first step.
 #[derive(Debug, Default)]
 struct Gradient {
     /// As the weights; the embedding's is empty unless it is tied.
@@ -62,14 +63,14 @@ struct Gradient {
     started: bool,
 }
 
-/// What is between the layers; grows to the largest batch seen.
+/// The values between the layers; grows to the largest batch seen.
 #[derive(Debug, Default)]
 struct Buffers {
     ids: Vec<u32>,
     targets: Vec<u32>,
     /// Inputs of every half block and of the last norm.
     stream: Vec<Vec<f32>>,
-    blocks: Vec<Kept>,
+    blocks: Vec<Activations>,
     work: Work,
     /// Of the last norm.
     root: Vec<f32>,
@@ -107,9 +108,9 @@ impl Host {
         }
     }
 
-    /// The last hidden states of the tokens in `buffers.ids`, into
-    /// `buffers.normed`. With `keep` all that the backward pass needs stays;
-    /// without, one block's buffers serve for all.
+    /// Computes the last hidden states of the tokens in `buffers.ids` into
+    /// `buffers.normed`. With `keep`, all that the backward pass needs is kept;
+    /// otherwise all blocks share the buffers of one.
     fn forward(&mut self, keep: bool) {
         let Self {
             config,
@@ -126,7 +127,7 @@ impl Host {
             buffers.stream.resize_with(streams, Vec::new);
         }
         if buffers.blocks.len() < blocks {
-            buffers.blocks.resize_with(blocks, Kept::default);
+            buffers.blocks.resize_with(blocks, Activations::default);
         }
         for stream in &mut buffers.stream[..streams] {
             sized(stream, n);
@@ -140,17 +141,17 @@ impl Host {
         );
         for layer in 0..config.layers {
             let weights = &weights[1 + layer * PER_BLOCK..][..PER_BLOCK];
-            let kept = &mut buffers.blocks[if keep { layer } else { 0 }];
+            let activations = &mut buffers.blocks[if keep { layer } else { 0 }];
             let at = if keep { 2 * layer } else { 0 };
-            let (x, y) = halves(&mut buffers.stream, at, at + 1, n);
-            block::attend(shape, weights, x, y, kept, &mut buffers.work);
-            let (x, y) = halves(
+            let (x, y) = input_and_output(&mut buffers.stream, at, at + 1, n);
+            block::attend(shape, weights, x, y, activations, &mut buffers.work);
+            let (x, y) = input_and_output(
                 &mut buffers.stream,
                 at + 1,
                 if keep { at + 2 } else { 0 },
                 n,
             );
-            block::feed(shape, weights, x, y, kept);
+            block::feed_forward(shape, weights, x, y, activations);
         }
         let last = &buffers.stream[if keep { 2 * config.layers } else { 0 }][..n];
         let norm = &weights[1 + config.layers * PER_BLOCK];
@@ -158,7 +159,8 @@ impl Host {
         norm::forward(last, norm, shape.eps, sized(&mut buffers.normed, n), root);
     }
 
-    fn take(&mut self, tokens: &[u32]) {
+    /// Splits sequences into `buffers.ids` and `buffers.targets`.
+    fn set_tokens(&mut self, tokens: &[u32]) {
         let (ids, targets) = split(tokens, self.config.context);
         self.buffers.ids.clear();
         self.buffers.ids.extend(ids);
@@ -166,7 +168,7 @@ impl Host {
         self.buffers.targets.extend(targets);
     }
 
-    /// Makes room for a gradient at the first step.
+    /// Allocates the gradient at the first step.
     fn prepare_gradient(&mut self) {
         let Self {
             config,
@@ -182,7 +184,7 @@ impl Host {
             }
         }
         if !gradient.started {
-            // Products overwrite; norms only add.
+            // Matrix products overwrite; norms add.
             for g in gradient
                 .dense
                 .iter_mut()
@@ -204,7 +206,7 @@ pub(crate) fn numbers_held(config: &ModelConfig, micro_batch: usize) -> u64 {
     let gradient = if config.tied {
         parameters
     } else {
-        // Of the embedding, only rows of tokens seen, and a table of places.
+        // Of the embedding only the rows of tokens seen, and a table of places.
         parameters - embedding + embedding.min(rows * d) + config.vocab_size
     };
     let block = 6 * d + 2 * kv + 3 * ff + config.heads + 2;
@@ -215,7 +217,7 @@ pub(crate) fn numbers_held(config: &ModelConfig, micro_batch: usize) -> u64 {
 }
 
 /// The output layer, `[d, vocab]`.
-fn head<'a>(config: &ModelConfig, weights: &'a [Vec<f32>]) -> Matrix<'a> {
+fn output_layer<'a>(config: &ModelConfig, weights: &'a [Vec<f32>]) -> Matrix<'a> {
     if config.tied {
         matrix(&weights[EMBEDDING], config.d_model).transpose()
     } else {
@@ -223,9 +225,14 @@ fn head<'a>(config: &ModelConfig, weights: &'a [Vec<f32>]) -> Matrix<'a> {
     }
 }
 
-/// The stream `from` to read and the stream `to`, set to the same values, to
+/// The stream `from`, to read, and the stream `to`, set to the same values, to
 /// add to.
-fn halves(stream: &mut [Vec<f32>], from: usize, to: usize, n: usize) -> (&[f32], &mut [f32]) {
+fn input_and_output(
+    stream: &mut [Vec<f32>],
+    from: usize,
+    to: usize,
+    n: usize,
+) -> (&[f32], &mut [f32]) {
     let [x, y] = stream
         .get_disjoint_mut([from, to])
         .expect("a block's input and output are two buffers");
@@ -235,7 +242,7 @@ fn halves(stream: &mut [Vec<f32>], from: usize, to: usize, n: usize) -> (&[f32],
 
 #[cfg(test)]
 impl Host {
-    /// Numbers in the vectors that it holds, without small scratch.
+    /// The length of all its vectors together, without small scratch buffers.
     pub(crate) fn held(&self) -> usize {
         let Buffers {
             stream,
@@ -255,7 +262,7 @@ impl Host {
             .chain(stream)
             .chain(between);
         vectors.map(Vec::len).sum::<usize>()
-            + blocks.iter().map(block::Kept::held).sum::<usize>()
+            + blocks.iter().map(block::Activations::held).sum::<usize>()
             + work.held()
             + self.gradient.rows.as_ref().map_or(0, |r| r.rows().len())
     }
@@ -273,7 +280,7 @@ impl Host {
 
 impl Engine for Host {
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
-        self.take(tokens);
+        self.set_tokens(tokens);
         self.forward(true);
         self.prepare_gradient();
         let Self {
@@ -316,7 +323,7 @@ impl Engine for Host {
             write,
             weight: (share / rows as f64) as f32,
         };
-        let head = head(config, weights);
+        let head = output_layer(config, weights);
         loss::backward(
             normed,
             head,
@@ -334,16 +341,16 @@ impl Engine for Host {
         for layer in (0..config.layers).rev() {
             let range = 1 + layer * PER_BLOCK..1 + (layer + 1) * PER_BLOCK;
             let (weights, gradients) = (&weights[range.clone()], &mut dense[range]);
-            let (kept, work) = (&mut buffers.blocks[layer], &mut buffers.work);
-            let mut back = block::Back {
+            let (activations, work) = (&mut buffers.blocks[layer], &mut buffers.work);
+            let mut back = block::Backward {
                 shape,
                 weights,
                 gradients,
                 write,
-                kept,
+                activations,
                 work,
             };
-            back.feed(&buffers.stream[2 * layer + 1][..n], dx);
+            back.feed_forward(&buffers.stream[2 * layer + 1][..n], dx);
             back.attend(&buffers.stream[2 * layer][..n], dx);
         }
         match embedding_rows {
@@ -392,7 +399,7 @@ impl Engine for Host {
     }
 
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        self.take(tokens);
+        self.set_tokens(tokens);
         self.forward(false);
         let Self {
             config,
@@ -404,7 +411,7 @@ impl Engine for Host {
         let losses = sized(&mut buffers.losses, rows);
         loss::losses(
             &buffers.normed[..rows * config.d_model],
-            head(config, &state.weights),
+            output_layer(config, &state.weights),
             &buffers.targets,
             losses,
             &mut buffers.output,
@@ -414,7 +421,7 @@ impl Engine for Host {
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
-        // Padded to a whole sequence: what comes after changes nothing.
+        // Padded to a whole sequence: later tokens do not affect earlier ones.
         self.buffers.ids.clear();
         self.buffers.ids.extend_from_slice(tokens);
         self.buffers.ids.resize(self.config.context, 0);
@@ -433,7 +440,7 @@ impl Engine for Host {
                 &buffers.normed[..tokens.len() * config.d_model],
                 config.d_model,
             ),
-            head(config, &state.weights),
+            output_layer(config, &state.weights),
         );
         logits
     }

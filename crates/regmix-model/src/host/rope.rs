@@ -15,11 +15,11 @@ pub(super) struct Rotary {
     half: usize,
 }
 
-/// Which way to turn.
+/// The direction of the rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Forward,
-    /// The transposed rotation, which takes gradients back.
+    /// The transposed rotation, for gradients.
     Backward,
 }
 

@@ -1,16 +1,16 @@
-//! Elementary functions written so that compilers turn loops over them into
-//! vector instructions, and the dispatch to the widest that the CPU has.
+//! Elementary functions that compilers turn into vector instructions in loops,
+//! and the choice of the widest instructions that the CPU has.
 //!
-//! The standard library's `exp` is a call into a system library, one number at
-//! a time; it took a sixth of a training step.
+//! The standard library's `exp` calls a system library for one number at a time,
+//! which took a sixth of a training step.
 
 use std::any::TypeId;
 
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
-/// Partial sums kept side by side: four vectors of eight, so that one addition
-/// does not wait for the one before. The order of summation is part of the
-/// result, so the number is the same on every CPU.
+/// Partial sums: four vectors of eight, so that an addition need not wait for
+/// the one before. The result depends on the order of summation, so the number
+/// is the same for every CPU.
 const LANES: usize = 32;
 
 /// Adding this to a float below 2²² in size leaves its nearest integer in the
@@ -18,11 +18,11 @@ const LANES: usize = 32;
 const ROUNDER: f32 = 12_582_912.0;
 
 /// A computation that is compiled several times, for vectors of different
-/// widths. `run` and all that it calls in loops must be `#[inline(always)]`.
+/// widths. `run` and everything it calls in loops must be `#[inline(always)]`.
 pub(super) trait Op {
     type Output;
 
-    /// `FMA` says that the CPU multiplies and adds in one instruction.
+    /// Computes. `FMA`: the CPU has an instruction to multiply and add.
     fn run<const FMA: bool>(self) -> Self::Output;
 }
 
@@ -46,7 +46,7 @@ impl<O: Op> WithSimd for Dispatch<O> {
     }
 }
 
-/// a b + c, rounded once where that is one instruction.
+/// a b + c; rounded once where the CPU has an instruction for it.
 #[inline(always)]
 pub(super) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
@@ -56,7 +56,7 @@ pub(super) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 #[inline(always)]
 pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     let low = x < -87.0;
-    // Comparisons, not min and max: a NaN must stay one.
+    // Comparisons instead of min and max: they keep NaN.
     let x = if low { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
     let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUNDER);
@@ -134,7 +134,8 @@ pub(super) fn dot3<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     sum
 }
 
-/// The greatest value; nonsense if one is NaN, minus infinity if there is none.
+/// The greatest value; minus infinity if there is none. Undefined if one is
+/// NaN.
 #[inline(always)]
 pub(super) fn greatest(a: &[f32]) -> f32 {
     let (whole, rest) = a.as_chunks::<LANES>();
@@ -151,7 +152,7 @@ pub(super) fn greatest(a: &[f32]) -> f32 {
     greatest
 }
 
-/// Turns every a into e^(scale a - shift); gives their sum.
+/// Replaces every a by e^(scale a - shift), and returns their sum.
 #[inline(always)]
 pub(super) fn exponentials<const FMA: bool>(a: &mut [f32], scale: f32, shift: f32) -> f32 {
     let (whole, rest) = a.as_chunks_mut::<LANES>();

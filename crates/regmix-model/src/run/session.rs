@@ -5,28 +5,47 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use regmix_data::{Error, ErrorKind, Loader, LoaderConfig, Result, TokenCorpus, artefact};
+use regmix_data::{Error, Loader, LoaderConfig, Monitor, Result, TokenCorpus, artefact};
 
-use super::steer::{Steer, steer};
+use super::job::Job;
+use super::spec::RunSpec;
+use super::status::{Fallback, RunStatus, RunSummary};
+use super::steer::{Steer, apply_steering};
 use super::validation::{SharedValidation, Validation};
-use super::{Control, Fallback, Progress, RunSpec, RunStatus, RunSummary};
 use crate::checkpoint;
 use crate::device::Device;
-use crate::fleet::Job;
 use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
 use crate::precision::{Precision, SpikeWatch};
-use crate::trainer::Trainer;
+use crate::trainer::{StepOutcome, Trainer};
 
 const FALLBACK: &str = "fallback.json";
 
 /// How a run in progress ended.
 pub(super) enum Ended {
-    /// It is finished, or failed.
+    /// The run is finished, or failed.
     Finally(RunStatus),
-    /// Its precision does not do; it is noted, and the run can be opened again.
+    /// Its reduced precision does not suffice. This is recorded, and the run can
+    /// be opened again.
     Unsound,
+}
+
+/// Where the time of a session goes, in seconds.
+struct Clock {
+    started: Instant,
+    train_seconds: f64,
+    eval_seconds: f64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            train_seconds: 0.0,
+            eval_seconds: 0.0,
+        }
+    }
 }
 
 /// A run in progress.
@@ -40,7 +59,7 @@ pub(super) struct Session<'a> {
     validation: Arc<Validation>,
     metrics: Metrics,
     device: &'a Device,
-    /// Of the checkpoint that it was opened with or that it saved last.
+    /// The step of the checkpoint that it was opened with or saved last.
     saved: u64,
     step: u64,
     fallback: Option<Fallback>,
@@ -64,7 +83,7 @@ impl<'a> Session<'a> {
         let config = LoaderConfig::new(context, spec.seed, order);
         let block = u32::try_from(total).map_or(config.block, |total| total.min(config.block));
         let mut loader = Loader::new(corpus.clone(), mixture, config.with_block(block))?;
-        spec.plan_changes(&mut loader)?;
+        spec.add_segments(&mut loader)?;
         let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
         let fallback: Option<Fallback> = match folder.join(FALLBACK) {
             path if path.exists() => Some(artefact::read_json(path)?),
@@ -85,10 +104,10 @@ impl<'a> Session<'a> {
             trainer.restore(saved)?;
             step = at;
         }
-        let (metrics, told) = Metrics::resume(folder.join("metrics.jsonl"), step)?;
+        let (metrics, earlier) = Metrics::resume(folder.join("metrics.jsonl"), step)?;
         if let Some(steering) = steering {
             steering.reset();
-            steer(steering, &told, spec, &mut loader)?;
+            apply_steering(steering, &earlier, spec, &mut loader)?;
         }
         Ok(Self {
             saved: step,
@@ -107,84 +126,36 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(super) fn run(mut self, control: Control<'_>) -> Result<Ended> {
+    pub(super) fn run(mut self, monitor: &dyn Monitor) -> Result<Ended> {
         let t = &self.spec.train;
-        let context = self.spec.model.context;
-        let mut tokens = vec![0; t.batch_size * (context + 1)];
-        let mut domains = vec![0; t.batch_size];
+        let mut tokens = vec![0; t.batch_size * (self.spec.model.context + 1)];
         let mut last = None;
-        let started = Instant::now();
-        let (mut train_seconds, mut eval_seconds) = (0.0, 0.0);
+        let mut clock = Clock::start();
         while self.step < t.steps {
-            if control.cancel.stop_requested() {
+            if let Err(stop) = monitor.check() {
                 self.save()?;
-                return Err(Error::new(
-                    ErrorKind::Interrupted,
-                    format!(
-                        "run `{}` stopped at step {} of {}",
-                        self.spec.run, self.step, t.steps
-                    ),
-                ));
+                return Err(stop);
             }
             let begun = Instant::now();
             let first = self.step * t.batch_size as u64;
-            self.loader.fill(first, &mut tokens, &mut domains)?;
+            self.loader.fill_batch(first, &mut tokens)?;
             let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
             let outcome = self.trainer.step(&tokens, t.micro_batch, lr)?;
-            if let Some(why) = (self.spikes.as_mut())
-                .and_then(|watch| watch.observe(outcome.loss, outcome.gradient_norm))
-            {
-                return self.fall_back(self.step + 1, &why);
-            }
-            if !outcome.is_finite() {
-                return self.fail(&format!(
-                    "diverged at step {}: loss {}, gradient norm {}; lower `lr` or lengthen \
-                     `warmup`",
-                    self.step + 1,
-                    outcome.loss,
-                    outcome.gradient_norm
-                ));
+            if let Some(ended) = self.check_step(outcome)? {
+                return Ok(ended);
             }
             self.step += 1;
-            train_seconds += begun.elapsed().as_secs_f64();
-            let seen = (t.batch_size * context) as u64;
-            (control.progress)(
-                self.spec,
-                Progress {
-                    step: self.step,
-                    steps: t.steps,
-                    tokens: seen,
-                    loss: outcome.loss,
-                },
-            );
+            clock.train_seconds += begun.elapsed().as_secs_f64();
+            monitor.advance(self.spec.tokens_per_step());
             if self.measures_at(self.step) {
-                let begun = Instant::now();
-                let [loss, bits_per_byte] = self.evaluate()?;
-                eval_seconds += begun.elapsed().as_secs_f64();
-                let line = metrics::Line {
-                    step: self.step,
-                    tokens: self.step * seen,
-                    loss,
-                    bits_per_byte,
-                    train_loss: outcome.loss,
-                    gradient_norm: outcome.gradient_norm,
-                    lr,
-                    seconds: started.elapsed().as_secs_f64(),
-                    train_seconds,
-                    eval_seconds,
-                    eval_share: eval_seconds / train_seconds,
-                };
-                if let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) {
-                    let why = format!("validation loss of `{domain}` is {loss}");
-                    return match self.spikes {
-                        Some(_) => self.fall_back(self.step, &why),
-                        None => self.fail(&format!("diverged at step {}: {why}", self.step)),
-                    };
+                let line = self.measure(outcome, lr, &mut clock)?;
+                if let Some(ended) = self.check_losses(&line)? {
+                    return Ok(ended);
                 }
                 self.metrics.append(&line)?;
                 if let Some(steering) = self.steering {
                     let line = std::slice::from_ref(&line);
-                    steer(steering, line, self.spec, &mut self.loader)?;
+                    apply_steering(steering, line, self.spec, &mut self.loader)?;
                 }
                 last = Some(line);
             }
@@ -201,6 +172,62 @@ impl<'a> Session<'a> {
             })?,
         };
         self.finish(line)
+    }
+
+    /// Ends the run if a step went wrong.
+    fn check_step(&mut self, outcome: StepOutcome) -> Result<Option<Ended>> {
+        let step = self.step + 1;
+        if let Some(why) = (self.spikes.as_mut())
+            .and_then(|watch| watch.observe(outcome.loss, outcome.gradient_norm))
+        {
+            return self.fall_back(step, &why).map(Some);
+        }
+        if outcome.is_finite() {
+            return Ok(None);
+        }
+        let reason = format!(
+            "diverged at step {step}: loss {}, gradient norm {}; lower `lr` or lengthen `warmup`",
+            outcome.loss, outcome.gradient_norm
+        );
+        self.fail(&reason).map(Some)
+    }
+
+    /// Ends the run if a validation loss is not a number.
+    fn check_losses(&self, line: &metrics::Line) -> Result<Option<Ended>> {
+        let Some((domain, loss)) = line.loss.iter().find(|(_, l)| !l.is_finite()) else {
+            return Ok(None);
+        };
+        let why = format!("validation loss of `{domain}` is {loss}");
+        match self.spikes {
+            Some(_) => self.fall_back(self.step, &why),
+            None => self.fail(&format!("diverged at step {}: {why}", self.step)),
+        }
+        .map(Some)
+    }
+
+    /// Measures the losses after a step.
+    fn measure(
+        &mut self,
+        outcome: StepOutcome,
+        lr: f64,
+        clock: &mut Clock,
+    ) -> Result<metrics::Line> {
+        let begun = Instant::now();
+        let [loss, bits_per_byte] = self.evaluate()?;
+        clock.eval_seconds += begun.elapsed().as_secs_f64();
+        Ok(metrics::Line {
+            step: self.step,
+            tokens: self.step * self.spec.tokens_per_step(),
+            loss,
+            bits_per_byte,
+            train_loss: outcome.loss,
+            gradient_norm: outcome.gradient_norm,
+            lr,
+            seconds: clock.started.elapsed().as_secs_f64(),
+            train_seconds: clock.train_seconds,
+            eval_seconds: clock.eval_seconds,
+            eval_share: clock.eval_seconds / clock.train_seconds,
+        })
     }
 
     /// Whether losses are measured after a step.
@@ -233,7 +260,7 @@ impl<'a> Session<'a> {
     fn save(&mut self) -> Result<()> {
         let fingerprint = self.spec.fingerprint();
         if self.step == 0 {
-            return Ok(()); // Nothing learnt yet, and AdamW has no moments.
+            return Ok(()); // Nothing to keep, and AdamW has no moments yet.
         }
         let state = self.trainer.state()?;
         let parameters = parameters::list(&self.spec.model);
@@ -247,7 +274,7 @@ impl<'a> Session<'a> {
         Ok(Ended::Finally(RunStatus::Failed(reason.to_owned())))
     }
 
-    /// Notes that the run goes on in f32.
+    /// Records that the run continues in f32.
     fn fall_back(&self, step: u64, why: &str) -> Result<Ended> {
         let note = Fallback {
             step: self.saved,
@@ -274,14 +301,14 @@ impl<'a> Session<'a> {
             fallback: self.fallback,
         };
         artefact::write_json(self.folder.join("DONE"), &summary)?;
-        // The state only serves resuming; a finished run needs none.
+        // The state serves only to resume, which a finished run does not do.
         match std::fs::remove_file(&self.state) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io(&self.state, e)),
         }
         if !self.spec.train.keep_weights {
-            // Empty now, or never made; either way not worth an error.
+            // It is empty now, or was never made; either way no error.
             std::fs::remove_dir(self.folder.join("checkpoint")).ok();
         }
         Ok(Ended::Finally(RunStatus::Done(summary)))

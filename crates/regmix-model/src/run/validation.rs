@@ -31,7 +31,7 @@ impl Validation {
         for (i, domain) in set.domains().iter().enumerate() {
             let at = tokens.len();
             tokens.resize(at + set.sequences(i) * (context + 1), 0);
-            let sequences = set.fill(i, 0, &mut tokens[at..])?;
+            let sequences = set.fill_batch(i, 0, &mut tokens[at..])?;
             tokens.truncate(at + sequences * (context + 1));
             domains.push(Domain {
                 name: domain.as_str().to_owned(),

@@ -1,4 +1,5 @@
-//! The model against a plain reference, its gradient against differences.
+//! The model compared with a plain reference, and its gradient with finite
+//! differences.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ fn add(a: &Matrix, b: &Matrix) -> Matrix {
         .collect()
 }
 
-/// The forward pass as the equations say it, one number at a time.
+/// The forward pass as in the equations, one number at a time.
 fn reference(c: &ModelConfig, weights: &BTreeMap<String, Matrix>, ids: &[u32]) -> Matrix {
     let get = |name: String| &weights[&name];
     let embedding = get("model.embed_tokens.weight".into());
@@ -115,7 +116,7 @@ fn reference(c: &ModelConfig, weights: &BTreeMap<String, Matrix>, ids: &[u32]) -
     apply(&x, weights.get("lm_head.weight").unwrap_or(embedding))
 }
 
-/// Weights as a reader of the exported file would see them.
+/// The weights as in the exported file.
 fn exported(config: &ModelConfig, trainer: &mut Trainer) -> BTreeMap<String, Matrix> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
@@ -147,7 +148,7 @@ fn forward_pass_matches_the_equations() {
     for tied in [false, true] {
         let config = ModelConfig { tied, ..tiny() };
         let mut trainer = trainer(&config, 3);
-        // Norm weights start at 1, where a mistake would hide: train a little.
+        // Norm weights are initially 1, which hides mistakes: train a little.
         let batch: Vec<u32> = (0..21).map(|i| (i * 5 + 1) % 13).collect();
         for _ in 0..3 {
             trainer.step(&batch, 3, 1e-2).unwrap();
@@ -181,8 +182,8 @@ fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
     )
 }
 
-/// Shapes in which each part has edges: blocks of attention that are not
-/// whole, rows that fill no vector, one group and many.
+/// Shapes with edge cases for each part: incomplete blocks of attention, rows
+/// shorter than a vector, one group and many.
 fn shapes() -> Vec<ModelConfig> {
     let odd = ModelConfig {
         vocab_size: 77,
@@ -264,7 +265,7 @@ fn both_engines_train_alike() {
             let norms = (host.update(&adamw, 3e-3), graph.update(&adamw, 3e-3));
             assert!((norms.0 / norms.1 - 1.0).abs() < 1e-3, "{norms:?}");
         }
-        // A state of one is a state of the other.
+        // Both engines can resume from the same state.
         graph.restore(host.state().into_owned());
         let batch = tokens(&config, 2);
         let losses = (host.losses(&batch), graph.losses(&batch));
@@ -287,7 +288,7 @@ fn gradient_matches_finite_differences_in_every_parameter() {
         host.accumulate(&batch, 1.0);
         let names = parameters::list(&config);
         for (p, gradient) in host.gradients().iter().enumerate() {
-            // The largest entry stands out of f32 noise.
+            // The largest entry is clearly above the noise of f32.
             let at = (0..gradient.len())
                 .max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs()))
                 .unwrap();
@@ -308,27 +309,27 @@ fn gradient_matches_finite_differences_in_every_parameter() {
     }
 }
 
-/// The memory that is promised before a run is what the run takes.
+/// The predicted memory is what a run takes.
 #[test]
-fn memory_is_foretold() {
+fn memory_is_predicted() {
     for config in shapes() {
         let (mut host, _) = engines(&config, 1);
         host.accumulate(&tokens(&config, 4), 1.0);
         host.update(&AdamWConfig::default(), 1e-3);
         host.accumulate(&tokens(&config, 4), 1.0);
         let held = host.held() as f64;
-        let promised = crate::host::numbers_held(&config, 4) as f64;
+        let predicted = crate::host::numbers_held(&config, 4) as f64;
         // Scratch of attention and output layer, and the table of places.
         let rows = 4 * config.context;
         let scratch = rows * (config.vocab_size + 64) + 200 * config.context + config.vocab_size;
         assert!(
-            held <= promised && promised <= held + scratch as f64,
-            "{held} {promised} {config:?}"
+            held <= predicted && predicted <= held + scratch as f64,
+            "{held} {predicted} {config:?}"
         );
     }
 }
 
-/// What is not a number must be seen, not lost in a maximum or a clamp.
+/// NaN must show, and not be lost in a maximum or a clamp.
 #[test]
 fn a_broken_weight_shows_in_loss_and_norm() {
     let config = tiny();
@@ -374,7 +375,7 @@ fn it_overfits_one_batch() {
         ..tiny()
     };
     let mut trainer = trainer(&config, 2);
-    // First tokens differ, so every continuation can be told apart.
+    // First tokens differ, so every continuation can be learnt.
     let batch: Vec<u32> = (0..28_u32)
         .map(|i| {
             if i % 7 == 0 {
@@ -409,7 +410,7 @@ fn micro_batches_change_nothing_but_rounding() {
 }
 
 /// One step by hand: AdamW's first update is `lr * sign(g)` per weight plus
-/// decay, whatever the gradient's size, unless eps matters.
+/// decay, for any size of the gradient, unless eps matters.
 #[test]
 fn first_update_is_bounded_by_the_learning_rate() {
     let config = tiny();

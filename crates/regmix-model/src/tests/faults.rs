@@ -1,31 +1,31 @@
-//! Devices that fail on purpose, and what becomes of their runs.
+//! Runs on devices that fail on purpose.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use regmix_data::ErrorKind;
+use regmix_data::{ErrorKind, Silent};
 
-use super::runs::{control, corpus, losses, spec};
+use super::runs::{corpus, losses, spec};
 use super::{cpu, tiny};
 use crate::device::{Device, DeviceSpec};
 use crate::engine::{Engine, State};
-use crate::fleet::{Job, train_all};
+use crate::fleet::train_all;
 use crate::optimizer::AdamWConfig;
-use crate::parallel::Calibration;
+use crate::parallel::ParallelTrial;
 use crate::precision::Precision;
-use crate::run::{RunStatus, train};
+use crate::run::{Job, RunStatus, train};
 use crate::trainer::Trainer;
 
-/// What a device does wrong.
+/// How a device fails.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// It panics with these words at the n-th update of all its engines
-    /// together, and ever after.
+    /// It panics with this message at the n-th update of all its engines
+    /// together, and at every later one.
     Panics(u64, &'static str, Arc<AtomicU64>),
-    /// It panics with these words when it holds more engines than this.
+    /// It panics with this message when it holds more engines than this.
     Crowded(u64, &'static str, Arc<AtomicU64>),
-    /// In bf16, the loss of the n-th update of an engine gets so much higher.
+    /// In bf16, this is added to the loss of an engine's n-th update.
     Spikes(u64, f64),
 }
 
@@ -114,7 +114,7 @@ impl Engine for Faulty {
     }
 }
 
-/// burn's back-end for processors as if it were a GPU's.
+/// burn's back-end for processors under the name of a GPU's.
 fn flex() -> Device {
     cpu().disguised(DeviceSpec::Wgpu(99))
 }
@@ -124,9 +124,8 @@ fn a_device_that_fails_in_mid_run_is_an_error_and_the_run_goes_on_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let spec = spec(&corpus, "run", 0.5);
-    let go = AtomicBool::new(false);
     let whole = dir.path().join("whole");
-    train(&spec, &corpus, &whole, &cpu(), control(&go)).unwrap();
+    train(&spec, &corpus, &whole, &cpu(), &Silent).unwrap();
     let expected = losses(&whole);
 
     for (words, problem, help) in [
@@ -149,12 +148,12 @@ fn a_device_that_fails_in_mid_run_is_an_error_and_the_run_goes_on_elsewhere() {
         let folder = dir.path().join(words.len().to_string());
         // Three updates are in the checkpoint, one more is lost.
         let device = flex().with(Fault::Panics(5, words, Arc::default()));
-        let err = train(&spec, &corpus, &folder, &device, control(&go)).unwrap_err();
+        let err = train(&spec, &corpus, &folder, &device, &Silent).unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Failed);
         assert!(err.to_string().contains(problem), "{err}");
         assert!(err.help_text().unwrap().contains(help), "{err:?}");
         assert_eq!(RunStatus::read(&folder).unwrap(), RunStatus::Started);
-        let status = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+        let status = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap();
         assert!(matches!(status, RunStatus::Done(_)));
         let found = losses(&folder);
         for (a, b) in found.iter().zip(&expected) {
@@ -177,10 +176,9 @@ fn a_fleet_stops_when_its_device_fails() {
             steer: None,
         })
         .collect();
-    let go = AtomicBool::new(false);
     // The first run and a half are made before it fails.
     let device = flex().with(Fault::Panics(18, "device lost", Arc::default()));
-    let err = train_all(&jobs, &corpus, &device, 1, control(&go)).unwrap_err();
+    let err = train_all(&jobs, &corpus, &device, 1, &Silent).unwrap_err();
     assert!(
         err.to_string().contains("device `wgpu:99` was lost"),
         "{err}"
@@ -189,12 +187,12 @@ fn a_fleet_stops_when_its_device_fails() {
     assert!(matches!(status(0), RunStatus::Done(_)));
     assert_eq!(status(1), RunStatus::Started);
     assert_eq!(status(2), RunStatus::New);
-    let statuses = train_all(&jobs, &corpus, &flex(), 2, control(&go)).unwrap();
+    let statuses = train_all(&jobs, &corpus, &flex(), 2, &Silent).unwrap();
     assert!(statuses.iter().all(|s| matches!(s, RunStatus::Done(_))));
 }
 
 #[test]
-fn a_trainer_whose_device_failed_says_so_again() {
+fn a_trainer_whose_device_failed_cannot_be_used_again() {
     let device = flex().with(Fault::Panics(1, "gone", Arc::default()));
     let mut trainer = Trainer::new(&tiny(), AdamWConfig::default(), 1, &device).unwrap();
     let batch = [1; 7];
@@ -213,7 +211,7 @@ fn a_trainer_whose_device_failed_says_so_again() {
 }
 
 #[test]
-fn a_calibration_stops_where_memory_is_out() {
+fn a_parallel_trial_stops_when_memory_runs_out() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let jobs = [Job {
@@ -221,18 +219,17 @@ fn a_calibration_stops_where_memory_is_out() {
         folder: dir.path().join("run"),
         steer: None,
     }];
-    let go = AtomicBool::new(false);
     let device = flex().with(Fault::Crowded(1, "out of memory", Arc::default()));
-    let found = Calibration::measure(&device, &jobs, 8, &go).unwrap();
+    let found = ParallelTrial::measure(&device, &jobs, 8, &Silent).unwrap();
     assert_eq!((found.best(), found.speeds.len()), (1, 1));
     assert!(found.refused.unwrap().contains("out of memory"));
     let device = flex().with(Fault::Crowded(0, "out of memory", Arc::default()));
-    let err = Calibration::measure(&device, &jobs, 8, &go).unwrap_err();
+    let err = ParallelTrial::measure(&device, &jobs, 8, &Silent).unwrap_err();
     assert!(err.to_string().contains("memory of device"), "{err}");
-    // Nothing is written by it.
+    // It writes nothing.
     assert!(!jobs[0].folder.exists());
-    go.store(true, Ordering::Relaxed);
-    let err = Calibration::measure(&flex(), &jobs, 8, &go).unwrap_err();
+    let stop = AtomicBool::new(true);
+    let err = ParallelTrial::measure(&flex(), &jobs, 8, &stop).unwrap_err();
     assert!(err.is_interrupted());
 }
 
@@ -240,12 +237,11 @@ fn a_calibration_stops_where_memory_is_out() {
 fn bf16_trains_as_f32_within_its_rounding() {
     let corpus_folder = tempfile::tempdir().unwrap();
     let corpus = corpus(&corpus_folder.path().join("corpus"));
-    let go = AtomicBool::new(false);
     let run = |precision: Precision| {
         let mut spec = spec(&corpus, "run", 0.5);
         spec.train.precision = precision;
         let folder = corpus_folder.path().join(precision.to_string());
-        let status = train(&spec, &corpus, &folder, &flex(), control(&go)).unwrap();
+        let status = train(&spec, &corpus, &folder, &flex(), &Silent).unwrap();
         let RunStatus::Done(summary) = status else {
             panic!("{status:?}")
         };
@@ -264,16 +260,15 @@ fn bf16_trains_as_f32_within_its_rounding() {
 }
 
 #[test]
-fn a_run_in_bf16_goes_back_to_f32_when_its_loss_is_no_number() {
+fn a_run_in_bf16_falls_back_to_f32_when_its_loss_is_not_a_number() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
-    let go = AtomicBool::new(false);
     let mut spec = spec(&corpus, "run", 0.5);
     spec.train.precision = Precision::Bf16;
     let finished = |at: u64, by: f64| {
         let folder = dir.path().join(format!("{at}"));
         let device = flex().with(Fault::Spikes(at, by));
-        let status = train(&spec, &corpus, &folder, &device, control(&go)).unwrap();
+        let status = train(&spec, &corpus, &folder, &device, &Silent).unwrap();
         let RunStatus::Done(summary) = status else {
             panic!("{status:?}")
         };
@@ -299,9 +294,8 @@ fn bf16_is_refused_where_it_does_not_pay() {
     let corpus = corpus(&dir.path().join("corpus"));
     let mut spec = spec(&corpus, "run", 0.5);
     spec.train.precision = Precision::Bf16;
-    let go = AtomicBool::new(false);
     let folder = dir.path().join("run");
-    let err = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    let err = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap_err();
     assert_eq!(
         (err.kind(), err.field_name()),
         (ErrorKind::Device, Some("precision"))

@@ -1,4 +1,4 @@
-//! Tests that need the inside of the crate.
+//! Tests that need private items of the crate.
 
 mod correctness;
 mod faults;

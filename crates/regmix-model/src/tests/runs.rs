@@ -9,15 +9,15 @@ use rand_distr::Distribution;
 use regmix_data::manifest::TokenizerEntry;
 use regmix_data::shard::Split;
 use regmix_data::{
-    CorpusWriter, DomainSet, ErrorKind, Mixture, Monitor, Result, TokenCorpus, random,
+    CorpusWriter, DomainSet, ErrorKind, Mixture, Monitor, Result, Silent, TokenCorpus, random,
 };
 
 use super::{cpu, tiny};
-use crate::fleet::{Job, train_all};
+use crate::fleet::train_all;
 use crate::metrics;
-use crate::optimizer::{AdamWConfig, Schedule};
+use crate::optimizer::{AdamWConfig, LearningRateSchedule};
 use crate::precision::Precision;
-use crate::run::{Control, MixtureChange, Progress, RunSpec, RunStatus, Steer, TrainConfig, train};
+use crate::run::{Job, RunSegment, RunSpec, RunStatus, Steer, TrainConfig, train};
 
 /// Two domains with different statistics.
 pub(super) fn corpus(folder: &Path) -> TokenCorpus {
@@ -55,7 +55,7 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
             lr: 1e-2,
             min_lr: 0.0,
             warmup: 2,
-            schedule: Schedule::Cosine,
+            schedule: LearningRateSchedule::Cosine,
             optimizer: AdamWConfig::default(),
             eval_every: 4,
             eval_sequences: 8,
@@ -65,18 +65,36 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         },
         model: tiny(),
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
-        changes: Vec::new(),
+        later_segments: Vec::new(),
         steered_by: None,
         data_order: None,
     }
 }
 
-fn quiet(_: &RunSpec, _: Progress) {}
+/// Requests a stop after the first step for which the function is true. Steps
+/// are counted from 1.
+struct StopAfter<F> {
+    steps: AtomicU64,
+    stop: AtomicBool,
+    last: F,
+}
 
-pub(super) fn control(cancel: &dyn Monitor) -> Control<'_> {
-    Control {
-        cancel,
-        progress: &quiet,
+fn stop_after<F: Fn(u64) -> bool + Sync>(last: F) -> StopAfter<F> {
+    StopAfter {
+        steps: AtomicU64::new(0),
+        stop: AtomicBool::new(false),
+        last,
+    }
+}
+
+impl<F: Fn(u64) -> bool + Sync> Monitor for StopAfter<F> {
+    fn advance(&self, _: u64) {
+        let step = 1 + self.steps.fetch_add(1, Ordering::Relaxed);
+        self.stop.fetch_or((self.last)(step), Ordering::Relaxed);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }
 
@@ -92,9 +110,8 @@ fn a_resumed_run_is_the_run_that_never_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let spec = spec(&corpus, "run", 0.5);
-    let go = AtomicBool::new(false);
     let whole = dir.path().join("whole");
-    let status = train(&spec, &corpus, &whole, &cpu(), control(&go)).unwrap();
+    let status = train(&spec, &corpus, &whole, &cpu(), &Silent).unwrap();
     let RunStatus::Done(summary) = status else {
         panic!("{status:?}")
     };
@@ -104,60 +121,37 @@ fn a_resumed_run_is_the_run_that_never_stopped() {
     assert!(summary.loss["low"] < 2.6, "{:?}", summary.loss);
     assert!(!whole.join("checkpoint").exists());
 
-    // Stopped in mid-run at every step in turn, between checkpoints too.
+    // Stopped at every step in turn, also between checkpoints.
     for stop_at in 1..12 {
         let parts = dir.path().join(format!("parts-{stop_at}"));
-        let cancel = AtomicBool::new(false);
-        let stop = |_: &RunSpec, p: Progress| {
-            if p.step == stop_at {
-                cancel.store(true, Ordering::Relaxed);
-            }
-        };
-        let stopping = Control {
-            cancel: &cancel,
-            progress: &stop,
-        };
-        let err = train(&spec, &corpus, &parts, &cpu(), stopping).unwrap_err();
+        let stop = stop_after(|step| step == stop_at);
+        let err = train(&spec, &corpus, &parts, &cpu(), &stop).unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Interrupted);
         assert_eq!(RunStatus::read(&parts).unwrap(), RunStatus::Started);
-        train(&spec, &corpus, &parts, &cpu(), control(&go)).unwrap();
+        train(&spec, &corpus, &parts, &cpu(), &Silent).unwrap();
         assert_eq!(losses(&parts), losses(&whole), "stopped at {stop_at}");
     }
 
     // Killed: the last checkpoint is older than the last line of metrics.
     let killed = dir.path().join("killed");
-    let cancel = AtomicBool::new(false);
     let state = killed.join("checkpoint/state.safetensors");
-    let saved = std::sync::Mutex::new(Vec::new());
-    let stop = |_: &RunSpec, p: Progress| {
-        if p.step == 4 {
+    let saved = Mutex::new(Vec::new());
+    let stop = stop_after(|step| {
+        if step == 4 {
             // Taken while the checkpoint of step 3 is the newest.
             *saved.lock().unwrap() = std::fs::read(&state).unwrap();
         }
-        if p.step == 9 {
-            cancel.store(true, Ordering::Relaxed);
-        }
-    };
-    let stopping = Control {
-        cancel: &cancel,
-        progress: &stop,
-    };
-    train(&spec, &corpus, &killed, &cpu(), stopping).unwrap_err();
+        step == 9
+    });
+    train(&spec, &corpus, &killed, &cpu(), &stop).unwrap_err();
     std::fs::write(&state, saved.lock().unwrap().as_slice()).unwrap();
-    train(&spec, &corpus, &killed, &cpu(), control(&go)).unwrap();
+    train(&spec, &corpus, &killed, &cpu(), &Silent).unwrap();
     assert_eq!(losses(&killed), losses(&whole));
 
     // Done: nothing more is trained.
-    let calls = AtomicU64::new(0);
-    let count = |_: &RunSpec, _: Progress| {
-        calls.fetch_add(1, Ordering::Relaxed);
-    };
-    let counting = Control {
-        cancel: &go,
-        progress: &count,
-    };
-    train(&spec, &corpus, &whole, &cpu(), counting).unwrap();
-    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    let monitor = stop_after(|_| false);
+    train(&spec, &corpus, &whole, &cpu(), &monitor).unwrap();
+    assert_eq!(monitor.steps.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -173,17 +167,16 @@ fn what_a_model_is_trained_on_is_what_it_is_good_at() {
             steer: None,
         })
         .collect();
-    let go = AtomicBool::new(false);
-    let statuses = train_all(&jobs, &corpus, &cpu(), 2, control(&go)).unwrap();
+    let statuses = train_all(&jobs, &corpus, &cpu(), 2, &Silent).unwrap();
     let loss = |i: usize, domain: &str| match &statuses[i] {
         RunStatus::Done(s) => s.loss[domain],
         other => panic!("{other:?}"),
     };
     assert!(loss(0, "low") < loss(1, "low"));
     assert!(loss(1, "high") < loss(0, "high"));
-    // One at a time gives the same bits.
+    // One at a time, the bits are the same.
     let alone = dir.path().join("alone");
-    train(&jobs[0].spec, &corpus, &alone, &cpu(), control(&go)).unwrap();
+    train(&jobs[0].spec, &corpus, &alone, &cpu(), &Silent).unwrap();
     assert_eq!(losses(&alone), losses(&jobs[0].folder));
 }
 
@@ -199,22 +192,14 @@ fn divergence_ends_the_run_and_not_the_fleet() {
         folder: dir.path().join(name),
         steer: None,
     });
-    let go = AtomicBool::new(false);
-    let statuses = train_all(&jobs, &corpus, &cpu(), 1, control(&go)).unwrap();
+    let statuses = train_all(&jobs, &corpus, &cpu(), 1, &Silent).unwrap();
     let RunStatus::Failed(reason) = &statuses[0] else {
         panic!("{:?}", statuses[0])
     };
     assert!(reason.contains("diverged at step"), "{reason}");
     assert!(matches!(statuses[1], RunStatus::Done(_)));
     // It stays failed; its folder says why.
-    let again = train(
-        &jobs[0].spec,
-        &corpus,
-        &jobs[0].folder,
-        &cpu(),
-        control(&go),
-    )
-    .unwrap();
+    let again = train(&jobs[0].spec, &corpus, &jobs[0].folder, &cpu(), &Silent).unwrap();
     assert_eq!(again, RunStatus::Failed(reason.clone()));
 }
 
@@ -222,16 +207,15 @@ fn divergence_ends_the_run_and_not_the_fleet() {
 fn a_run_of_another_configuration_is_noticed_before_any_training() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
-    let go = AtomicBool::new(false);
     let jobs = ["first", "last"].map(|name| Job {
         spec: spec(&corpus, name, 0.5),
         folder: dir.path().join(name),
         steer: None,
     });
-    train_all(&jobs[1..], &corpus, &cpu(), 1, control(&go)).unwrap();
+    train_all(&jobs[1..], &corpus, &cpu(), 1, &Silent).unwrap();
     let [first, mut last] = jobs;
     last.spec.train.lr *= 2.0;
-    let err = train_all(&[first, last], &corpus, &cpu(), 1, control(&go)).unwrap_err();
+    let err = train_all(&[first, last], &corpus, &cpu(), 1, &Silent).unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Stale);
     assert!(err.to_string().contains("train.lr"), "{err}");
     assert!(!dir.path().join("first").exists());
@@ -242,8 +226,7 @@ fn what_does_not_fit_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let folder = dir.path().join("run");
-    let go = AtomicBool::new(false);
-    let attempt = |spec: &RunSpec| train(spec, &corpus, &folder, &cpu(), control(&go));
+    let attempt = |spec: &RunSpec| train(spec, &corpus, &folder, &cpu(), &Silent);
 
     let mut small = spec(&corpus, "run", 0.5);
     small.model.vocab_size = 12;
@@ -281,16 +264,10 @@ fn broken_checkpoints_are_refused() {
     let corpus = corpus(&dir.path().join("corpus"));
     let spec = spec(&corpus, "run", 0.5);
     let folder = dir.path().join("run");
-    let cancel = AtomicBool::new(false);
-    let stop = |_: &RunSpec, p: Progress| cancel.store(p.step == 5, Ordering::Relaxed);
-    let stopping = Control {
-        cancel: &cancel,
-        progress: &stop,
-    };
-    train(&spec, &corpus, &folder, &cpu(), stopping).unwrap_err();
+    let stop = stop_after(|step| step == 5);
+    train(&spec, &corpus, &folder, &cpu(), &stop).unwrap_err();
     let state = folder.join("checkpoint/state.safetensors");
     let whole = std::fs::read(&state).unwrap();
-    let go = AtomicBool::new(false);
     // A header that claims 2^60 bytes, a cut file, no file format at all.
     let mut lies = whole.clone();
     lies[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
@@ -300,18 +277,18 @@ fn broken_checkpoints_are_refused() {
         b"not this".to_vec(),
     ] {
         std::fs::write(&state, &broken).unwrap();
-        let err = train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+        let err = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap_err();
         assert!(err.is_input() && err.path().is_some(), "{err:?}");
     }
     std::fs::write(&state, whole).unwrap();
-    train(&spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+    train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap();
 }
 
-/// Goes over to the second domain once the first is learnt below a loss.
+/// Changes to the second domain after five steps.
 #[derive(Debug)]
 struct Threshold {
     domains: DomainSet,
-    heard: Mutex<Vec<u64>>,
+    observed: Mutex<Vec<u64>>,
 }
 
 impl Steer for Threshold {
@@ -320,13 +297,13 @@ impl Steer for Threshold {
     }
 
     fn reset(&self) {
-        self.heard.lock().unwrap().clear();
+        self.observed.lock().unwrap().clear();
     }
 
     fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {
-        let mut heard = self.heard.lock().unwrap();
-        let first = !heard.contains(&5);
-        heard.push(step);
+        let mut observed = self.observed.lock().unwrap();
+        let first = !observed.contains(&5);
+        observed.push(step);
         assert_eq!(losses.len(), 2);
         Ok((step == 5 && first)
             .then(|| Mixture::new(self.domains.clone(), vec![0.0, 1.0]).unwrap()))
@@ -337,18 +314,17 @@ impl Steer for Threshold {
 fn mixtures_change_in_mid_run_planned_or_steered() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
-    let go = AtomicBool::new(false);
     let low = spec(&corpus, "run", 1.0);
     let high = Mixture::new(corpus.domains().clone(), vec![0.0, 1.0]).unwrap();
     let mut planned = low.clone();
-    planned.changes = vec![MixtureChange {
+    planned.later_segments = vec![RunSegment {
         step: 5,
         mixture: high,
     }];
     assert_ne!(planned.fingerprint(), low.fingerprint());
     let finished = |spec: &RunSpec, name: &str| {
         let folder = dir.path().join(name);
-        train(spec, &corpus, &folder, &cpu(), control(&go)).unwrap();
+        train(spec, &corpus, &folder, &cpu(), &Silent).unwrap();
         losses(&folder)
     };
     let [stayed, changed] = [finished(&low, "low"), finished(&planned, "planned")];
@@ -370,23 +346,14 @@ fn mixtures_change_in_mid_run_planned_or_steered() {
             folder: dir.path().join(name),
             steer: Some(Arc::new(Threshold {
                 domains: corpus.domains().clone(),
-                heard: Mutex::default(),
+                observed: Mutex::default(),
             })),
         };
         if let Some(stop_at) = stop_at {
-            let cancel = AtomicBool::new(false);
-            let stop = |_: &RunSpec, p: Progress| {
-                if p.step == stop_at {
-                    cancel.store(true, Ordering::Relaxed);
-                }
-            };
-            let stopping = Control {
-                cancel: &cancel,
-                progress: &stop,
-            };
-            train_all(&[job(())], &corpus, &cpu(), 1, stopping).unwrap_err();
+            let stop = stop_after(|step| step == stop_at);
+            train_all(&[job(())], &corpus, &cpu(), 1, &stop).unwrap_err();
         }
-        train_all(&[job(())], &corpus, &cpu(), 1, control(&go)).unwrap();
+        train_all(&[job(())], &corpus, &cpu(), 1, &Silent).unwrap();
         losses(&dir.path().join(name))
     };
     let whole = steered(None, "steered");
@@ -400,14 +367,14 @@ fn mixtures_change_in_mid_run_planned_or_steered() {
         assert_eq!(steered(Some(stop_at), &name), whole, "stopped at {stop_at}");
     }
 
-    // Changes out of order, and a steering that is only named.
+    // Segments out of order, and a name of a steering without one.
     let mut wrong = planned.clone();
-    wrong.changes[0].step = 12;
+    wrong.later_segments[0].step = 12;
     let folder = dir.path().join("wrong");
-    let err = train(&wrong, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    let err = train(&wrong, &corpus, &folder, &cpu(), &Silent).unwrap_err();
     assert!(err.to_string().contains("below 12"), "{err}");
-    wrong.changes.clear();
+    wrong.later_segments.clear();
     wrong.steered_by = Some("nobody".into());
-    let err = train(&wrong, &corpus, &folder, &cpu(), control(&go)).unwrap_err();
+    let err = train(&wrong, &corpus, &folder, &cpu(), &Silent).unwrap_err();
     assert_eq!(err.field_name(), Some("steered_by"));
 }

@@ -1,7 +1,7 @@
 //! `[proxy]` and `[target]`.
 
 use regmix_data::{Error, Result};
-use regmix_model::{AdamWConfig, ModelConfig, Precision, Schedule, TrainConfig};
+use regmix_model::{AdamWConfig, LearningRateSchedule, ModelConfig, Precision, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 /// `[proxy]` and `[target]`: a model and how it is trained.
@@ -51,7 +51,7 @@ pub struct RunSection {
     pub warmup: u64,
     /// `constant` or `cosine`.
     #[serde(default)]
-    pub schedule: Schedule,
+    pub schedule: LearningRateSchedule,
     /// AdamW and clipping.
     #[serde(default)]
     pub optimizer: AdamWConfig,
@@ -114,7 +114,7 @@ impl RunSection {
             lr: 4e-3,
             min_lr: 0.0,
             warmup: 20,
-            schedule: Schedule::Cosine,
+            schedule: LearningRateSchedule::Cosine,
             optimizer: AdamWConfig::default(),
             evaluations: default_evaluations(),
             eval_sequences: default_eval_sequences(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{Controller, Schedule};
-use regmix_model::MixtureChange;
+use regmix_model::RunSegment;
 use regmix_regress::{Objective, Recommendation};
 
 use super::schedule;
@@ -27,7 +27,7 @@ pub(super) struct PlannedArm {
 /// How the mixture of a target changes.
 pub(super) enum Course {
     Fixed,
-    Planned(Mixture, Vec<MixtureChange>),
+    Planned(Mixture, Vec<RunSegment>),
     /// The first mixture, a controller at the start, and its name.
     Steered(Mixture, Box<Controller>, String),
 }
@@ -35,12 +35,12 @@ pub(super) enum Course {
 impl Course {
     /// The first mixture of a schedule and the changes after it. A ramp becomes
     /// a number of small changes.
-    pub(super) fn planned(schedule: &Schedule) -> Result<(Mixture, Vec<MixtureChange>)> {
+    pub(super) fn planned(schedule: &Schedule) -> Result<(Mixture, Vec<RunSegment>)> {
         const CHANGES_PER_RAMP: u64 = 16;
         let mut changes = (schedule.switches(CHANGES_PER_RAMP).into_iter())
             .map(|(step, weights)| {
                 let mixture = Mixture::normalized(schedule.mean.domains().clone(), weights)?;
-                Ok(MixtureChange { step, mixture })
+                Ok(RunSegment { step, mixture })
             })
             .collect::<Result<Vec<_>>>()?;
         let first = changes.remove(0);

@@ -2,7 +2,7 @@
 
 use regmix_data::Result;
 use regmix_dynamic::Trajectories;
-use regmix_model::{Device, Job, MixtureChange};
+use regmix_model::{Device, Job, RunSegment};
 
 use super::runs::{Compute, check_precision, spec, train_runs};
 use super::{design, losses, second_size};
@@ -27,7 +27,7 @@ pub(crate) fn train(
         .map(|(run, mixture)| {
             let mut spec = spec(section, run, seed, mixture, &corpus)?;
             for segment in segments.get(run).into_iter().flatten().skip(1) {
-                spec.changes.push(MixtureChange {
+                spec.later_segments.push(RunSegment {
                     step: (segment.from * section.steps as f64).round() as u64,
                     mixture: segment.mixture.reordered(corpus.domains())?,
                 });

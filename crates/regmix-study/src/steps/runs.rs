@@ -1,11 +1,9 @@
 //! Runs of a study's models: their configuration, and training many of them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use regmix_data::{Error, Mixture, Monitor, Result, TokenCorpus, Unit, ValidationSet};
+use regmix_data::{Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet};
 use regmix_model::{
-    Calibration, Control, Device, Job, Progress, RunSpec, RunStatus, default_parallel,
-    memory_per_run, stored_fingerprint, train_all,
+    Device, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
+    stored_fingerprint, train_all,
 };
 
 use crate::config::RunSection;
@@ -46,7 +44,7 @@ pub(super) fn spec(
         train: section.training()?,
         model: section.model(corpus.vocab_size())?,
         mixture: mixture.reordered(corpus.domains())?,
-        changes: Vec::new(),
+        later_segments: Vec::new(),
         steered_by: None,
         data_order: None,
     })
@@ -119,11 +117,7 @@ fn run_jobs(
     if open == 0 {
         // Every run is still compared with its configuration, which may have
         // changed.
-        let control = Control {
-            cancel: cx.monitor,
-            progress: &|_, _| {},
-        };
-        return train_all(jobs, corpus, device, 1, control);
+        return train_all(jobs, corpus, device, 1, &Muted(cx.monitor));
     }
     let parallel = match parallel {
         0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
@@ -138,38 +132,13 @@ fn run_jobs(
             at_once as u64 * each
         ));
     }
-    let total: u64 = jobs.iter().map(|j| j.spec.tokens()).sum();
+    let total = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.monitor.begin(what, total, Unit::Tokens);
     let done = jobs.iter().zip(&closed).filter(|(_, closed)| **closed);
     cx.monitor.at(done.map(|(job, _)| job.spec.tokens()).sum());
-    let finished = AtomicU64::new((jobs.len() - open) as u64);
-    let progress = |_: &RunSpec, p: Progress| {
-        cx.monitor.advance(p.tokens);
-        if p.step == p.steps {
-            let n = 1 + finished.fetch_add(1, Ordering::Relaxed);
-            cx.monitor.note(&format!("{n}/{} runs", jobs.len()));
-        }
-    };
-    cx.monitor.note(&format!(
-        "{}/{} runs",
-        finished.load(Ordering::Relaxed),
-        jobs.len()
-    ));
-    let control = Control {
-        cancel: cx.monitor,
-        progress: &progress,
-    };
-    let result = train_all(jobs, corpus, device, parallel, control);
+    let result = train_all(jobs, corpus, device, parallel, cx.monitor);
     cx.monitor.end();
-    result.map_err(|e| interrupted_or(e, cx.monitor))
-}
-
-/// The monitor's own error where the user stopped a computation.
-fn interrupted_or(e: Error, monitor: &dyn Monitor) -> Error {
-    match monitor.check() {
-        Err(stopped) if e.is_interrupted() => stopped,
-        _ => e,
-    }
+    result
 }
 
 /// How many models a GPU trains at once, by measurement.
@@ -178,8 +147,7 @@ fn measure_parallel(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>)
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",
         device.spec()
     ));
-    let found = Calibration::measure(device, jobs, open, cx.monitor)
-        .map_err(|e| interrupted_or(e, cx.monitor))?;
+    let found = ParallelTrial::measure(device, jobs, open, cx.monitor)?;
     let speeds = found.speeds.iter();
     let speeds: Vec<String> = speeds
         .map(|(n, speed)| format!("{n}: {speed:.0}"))

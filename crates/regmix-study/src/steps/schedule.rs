@@ -37,7 +37,13 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     ));
     let (rows, request, calibration) = inputs(study, &corpus, &trajectories)?;
     let calibration = calibration.as_ref();
-    let (schedule, controller) = plan_request(&rows, request, calibration, corpus.fingerprint())?;
+    let (schedule, controller) = plan_request(
+        &rows,
+        request,
+        calibration,
+        corpus.fingerprint(),
+        cx.monitor,
+    )?;
     controller.save(study.path(files::CONTROLLER))?;
     schedule.save(&path)?;
     stamp.write()?;

@@ -95,7 +95,7 @@ fn job(study: &Study, arm: &PlannedArm, k: u64, corpus: &TokenCorpus) -> Result<
         Course::Fixed => {}
         Course::Planned(first, changes) => {
             spec.mixture = first.reordered(corpus.domains())?;
-            spec.changes.clone_from(changes);
+            spec.later_segments.clone_from(changes);
         }
         Course::Steered(first, controller, name) => {
             spec.mixture = first.reordered(corpus.domains())?;

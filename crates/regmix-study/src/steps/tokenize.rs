@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use regmix_data::corpus::Source;
 use regmix_data::tokenize::{self, Summary, TokenizeOptions};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
-use regmix_data::{Error, Monitor, Result, Unit};
+use regmix_data::{Error, Monitor, Result};
 
 use crate::config::{TokenizerKind, hub_dataset};
 use crate::files;
@@ -27,18 +27,7 @@ fn fetch(dataset: &str, files: &[String], cx: Context<'_>) -> Result<PathBuf> {
         [] => vec![""],
         _ => files.iter().map(String::as_str).collect(),
     };
-    let wanted = |path: &str| prefixes.iter().any(|p| path.starts_with(p));
-    let count = dataset.files().iter().filter(|f| wanted(&f.path)).count();
-    cx.monitor.begin("fetch", count as u64, Unit::Items);
-    let mut progress = |p: &regmix_data::hub::HubProgress| {
-        cx.monitor.at(p.files as u64);
-        let [done, all] = [p.bytes, p.bytes_total].map(|b| b as f64 / 1e6);
-        cx.monitor
-            .note(&format!("{} {done:.0}/{all:.0} MB", p.path));
-    };
-    let folder = dataset.fetch(&prefixes, &mut progress, cx.monitor);
-    cx.monitor.end();
-    folder
+    dataset.fetch(&prefixes, cx.monitor)
 }
 
 #[cfg(not(feature = "hub"))]
@@ -78,21 +67,12 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
         drop_duplicates: config.corpus.drop_duplicates,
         ..TokenizeOptions::default()
     };
-    let total = source.files().map(|f| f.bytes).sum();
-    cx.monitor.begin("tokenize", total, Unit::Bytes);
-    let summary = tokenize::tokenize(
-        &source,
-        &tokenizer,
-        &folder,
-        &options,
-        &mut |progress| cx.monitor.at(progress.file_bytes),
-        cx.monitor,
-    );
-    cx.monitor.end();
-    let summary = summary.map_err(|e| match e.path() {
-        None if e.is_input() => e.in_file(&root),
-        _ => e,
-    })?;
+    let summary = tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor).map_err(
+        |e| match e.path() {
+            None if e.is_input() => e.in_file(&root),
+            _ => e,
+        },
+    )?;
     sources.write()?;
     stamp.write()?;
     Ok(Some(summary))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regmix_data::table::{MixtureTable, RunRows};
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result};
 use regmix_dynamic::{
     Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeCalibration,
     SizeLaw, StageLosses, State, Trajectories, Transitions,
@@ -66,11 +66,12 @@ fn read_trajectories(path: &Path) -> Result<Trajectories> {
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, tables do not fit each other, or as
-/// [`Planner::fit`] and [`Planner::schedule`].
+/// [`Planner::fit_monitored`] and [`Planner::schedule_monitored`].
 pub fn plan(
     trajectories: &Path,
     mixtures: &Path,
     plan: &Plan<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<(Schedule, Controller)> {
     let mut config: DynamicConfig = match plan.settings {
         Some(path) => stage_settings(path)?,
@@ -127,7 +128,7 @@ pub fn plan(
     };
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
     let fingerprint = &blake3::hash(&bytes).to_hex()[..32];
-    plan_request(&rows, request, calibration.as_ref(), fingerprint)
+    plan_request(&rows, request, calibration.as_ref(), fingerprint, monitor)
 }
 
 /// Plans a schedule and its controller. The name `corpus` of the data goes into
@@ -137,13 +138,14 @@ pub(crate) fn plan_request(
     mut request: Request,
     calibration: Option<&SizeCalibration>,
     corpus: &str,
+    monitor: &dyn Monitor,
 ) -> Result<(Schedule, Controller)> {
     if let Some(calibration) = calibration {
         request.config.size = calibration.correction.clone();
     }
-    let planner = Planner::fit(rows, request)?;
-    let schedule = judged(&planner, calibration)?;
-    let controller = planner.controller(&schedule, corpus)?;
+    let planner = Planner::fit_monitored(rows, request, monitor)?;
+    let schedule = judged(&planner, calibration, monitor)?;
+    let controller = Controller::new(&planner, &schedule, corpus)?;
     Ok((schedule, controller))
 }
 
@@ -152,10 +154,15 @@ const FOLDS: usize = 5;
 
 /// A schedule with the accuracy of its stage model and what its size correction
 /// is based on.
-fn judged(planner: &Planner, calibration: Option<&SizeCalibration>) -> Result<Schedule> {
-    let mut schedule = Planner::schedule(planner)?;
-    match planner.accuracy(FOLDS) {
+fn judged(
+    planner: &Planner,
+    calibration: Option<&SizeCalibration>,
+    monitor: &dyn Monitor,
+) -> Result<Schedule> {
+    let mut schedule = planner.schedule_monitored(monitor)?;
+    match planner.accuracy(FOLDS, monitor) {
         Ok(accuracy) => schedule.accuracy = accuracy,
+        Err(e) if e.is_interrupted() => return Err(e),
         Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
     }
     if let Some(calibration) = calibration {

@@ -25,7 +25,7 @@ pub enum Layout {
     Folders,
     /// In the extension of files anywhere below the folder, one document per
     /// file: extensions (without dot) per domain. Hidden files and folders,
-    /// and files that are not UTF-8, are passed over.
+    /// and files that are not UTF-8, are skipped.
     Tree(BTreeMap<Domain, Vec<String>>),
 }
 
@@ -39,7 +39,7 @@ pub struct SourceFile {
     /// The split it belongs to. Domains without validation files get a
     /// validation split cut from these.
     pub split: Split,
-    /// The domain of all its documents; `None` if each document says it.
+    /// The domain of all its documents; `None` if each document has a label.
     pub domain: Option<Domain>,
 }
 
@@ -69,18 +69,18 @@ pub struct Source {
     domains: Option<DomainSet>,
 }
 
-/// The label field of the Pile, used where labels are needed and none is named.
+/// The label field of the Pile: the default where labels are needed.
 const PILE_LABEL: &str = "meta.pile_set_name";
 
 impl Source {
     /// Lists the files of a corpus. Without a layout it is detected: a single
-    /// file, or a folder `train` whose files are only
-    /// numbered, has labels; a folder `train` with other names has files; a
-    /// folder of folders has folders.
+    /// file, or a folder `train` whose files are only numbered, is
+    /// [`Layout::Labels`]; a folder `train` with other names [`Layout::Files`];
+    /// a folder of folders [`Layout::Folders`].
     ///
     /// # Errors
     /// When the path cannot be read, no layout fits, there is no training
-    /// file, or a name is no domain name.
+    /// file, or a name is not a domain name.
     pub fn open(
         path: impl AsRef<Path>,
         layout: Option<Layout>,
@@ -147,13 +147,13 @@ impl Source {
         &self.ignored
     }
 
-    /// Whether a file that is not text is passed over, as in a source tree,
-    /// where nobody promised that all files are.
+    /// Whether a file that is not text is skipped: in a source tree, not all
+    /// files need be text.
     pub(crate) fn skips_bad_files(&self) -> bool {
         matches!(self.layout, Layout::Tree(_))
     }
 
-    /// The domains in order of names; `None` if only the documents know.
+    /// The domains in order of names; `None` if each document has a label.
     pub fn domains(&self) -> Option<&DomainSet> {
         self.domains.as_ref()
     }

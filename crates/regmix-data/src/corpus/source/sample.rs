@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::shard::Split;
 
 impl Source {
-    /// Training texts of at most about `max_bytes`, the same number of bytes
-    /// from every domain as far as it has them, for training a tokenizer. Each
-    /// file of a domain gives its first documents.
+    /// Training texts of at most about `max_bytes`, to train a tokenizer on: the
+    /// same number of bytes from every domain that has as many, taken from the
+    /// beginning of its files.
     ///
-    /// Where only the documents know their domain, reading stops after four
+    /// Where the domain is a label of each document, reading stops after four
     /// times `max_bytes`.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Source {
                     *bytes += document.text.len();
                     of_file += document.text.len();
                     texts.push(document.text);
-                    // What this file may give, so that later ones have a part.
+                    // An even share of each file, so that later ones take part.
                     if known.is_some() && of_file >= (share - (*bytes - of_file).min(share)) / left
                     {
                         break;

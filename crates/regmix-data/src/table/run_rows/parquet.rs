@@ -11,11 +11,11 @@ use crate::parquet::{damaged, missing, open, string};
 
 impl RunRows {
     /// Reads a parquet file with the columns of a table: run identifiers
-    /// first, numbers after them. What is missing is NaN. Feature `corpus`.
+    /// first, numbers after them. A missing number is NaN. Feature `corpus`.
     ///
     /// # Errors
-    /// When the file cannot be read, is no parquet, has no rows or fewer than
-    /// two columns, a row has no identifier, or a further column holds no
+    /// When the file cannot be read, is not parquet, has no rows or fewer than
+    /// two columns, a row has no identifier, or a further column does not hold
     /// numbers.
     pub fn read_parquet(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();

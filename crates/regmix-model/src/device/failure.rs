@@ -1,9 +1,9 @@
-//! What a back-end of burn says when it fails, as an error.
+//! Panics of a back-end of burn, turned into errors.
 //!
-//! burn reports a missing driver, a kernel that does not compile, memory that
-//! is out and a device that is gone by panics: in the calling thread, in a
-//! thread of its own, or in both. [`caught`] turns them into text without a
-//! word on stderr, and [`Failure::error`] says what to do.
+//! burn panics when a driver is missing, a kernel does not compile, memory has
+//! run out or a device was lost: in the calling thread, in a thread of its
+//! own, or in both. [`catch_panics`] keeps their messages and prints nothing on
+//! stderr; [`Failure::error`] adds what to do.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,18 +13,19 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use regmix_data::{Error, ErrorKind};
 
-use crate::device::DeviceSpec;
+use super::spec::DeviceSpec;
 
-/// What a back-end said, in the order in which its threads said it.
+/// The panic messages of a back-end, in the order in which its threads
+/// panicked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure(String);
 
-/// Why a back-end failed, as far as its words tell.
+/// Why a back-end failed, as far as its messages tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The device's memory is out.
+    /// The device has no memory left.
     Memory,
-    /// The device is gone: a driver reset, a time-out, a card that was pulled.
+    /// The device was lost: a driver reset, a time-out, a card that was removed.
     Lost,
     /// Something else.
     Other,
@@ -33,8 +34,8 @@ pub(crate) enum Cause {
 impl Failure {
     pub(crate) fn cause(&self) -> Cause {
         let text = self.0.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-        if says(&[
+        let has_one_of = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        if has_one_of(&[
             "out of memory",
             "out of device memory",
             "out_of_memory",
@@ -43,7 +44,7 @@ impl Failure {
             "can't allocate buffer",
         ]) {
             Cause::Memory
-        } else if says(&[
+        } else if has_one_of(&[
             "poisoned",
             "device is lost",
             "device was lost",
@@ -59,13 +60,13 @@ impl Failure {
         }
     }
 
-    /// The first line with something in it: what follows are backtraces.
+    /// The first line that is not empty: what follows are backtraces.
     pub(crate) fn first_line(&self) -> &str {
         let line = self.0.lines().map(str::trim).find(|l| !l.is_empty());
         line.unwrap_or("no message")
     }
 
-    /// The failure of a device while a model was on it.
+    /// The error for a device that failed while a model was on it.
     pub(crate) fn error(&self, device: DeviceSpec) -> Error {
         let (problem, help) = match self.cause() {
             Cause::Memory => (
@@ -92,68 +93,70 @@ impl Failure {
     }
 }
 
-/// Calls of [`caught`] in progress.
-static WATCHED: AtomicUsize = AtomicUsize::new(0);
-/// What panics said meanwhile in threads that back-ends made.
-static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Calls of [`catch_panics`] in progress.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// The messages of panics during these calls in threads of back-ends.
+static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static OURS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread is inside a call.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does work that may panic; what it panicked with if it did. Nothing of what
-/// the work changes may be used afterwards, unless it is whole at every step.
+/// Runs `work` and returns the messages if it panics. Values that `work`
+/// changes must not be used after a panic, unless they are valid at every step.
 ///
-/// The first call sets a panic hook around the one that is there, which
-/// stays: panics elsewhere in the program are printed as before.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
+/// The first call wraps the panic hook that is set, for the rest of the
+/// process: panics elsewhere in the program are printed as before.
+pub(crate) fn catch_panics<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !hushed(info) {
+            if !keep_quiet(info) {
                 before(info);
             }
         }));
     });
-    let outer = OURS.replace(true);
-    WATCHED.fetch_add(1, Ordering::SeqCst);
-    // The callers drop what the work held, or never look at it again.
+    let outer = INSIDE.replace(true);
+    CALLS.fetch_add(1, Ordering::SeqCst);
+    // The callers drop what `work` changed, or never use it again.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
-    OURS.set(outer);
-    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = WATCHED.fetch_sub(1, Ordering::SeqCst) == 1;
+    INSIDE.set(outer);
+    let mut messages = MESSAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = CALLS.fetch_sub(1, Ordering::SeqCst) == 1;
     let failure = result.map_err(|own| {
-        // A thread of the back-end knows the reason; the caller often only
-        // that the thread is gone.
-        let mut text = heard.clone();
-        text.push(said(own.as_ref()).to_owned());
+        // A thread of the back-end reports the reason; the caller's thread often
+        // only that the other thread has ended.
+        let mut text = messages.clone();
+        text.push(panic_message(own.as_ref()).to_owned());
         Failure(text.join("\n"))
     });
     if last {
-        heard.clear();
+        messages.clear();
     }
     failure
 }
 
-/// Whether a panic is kept from stderr; what threads of a back-end said is
-/// noted.
-fn hushed(info: &PanicHookInfo<'_>) -> bool {
-    if OURS.get() {
+/// Whether a panic is not printed. The messages of threads of a back-end are
+/// kept.
+fn keep_quiet(info: &PanicHookInfo<'_>) -> bool {
+    if INSIDE.get() {
         return true;
     }
     let thread = std::thread::current();
     // cubecl's threads are called DSU-… and DSD-…, others have no name.
     let theirs = thread.name().is_none_or(|n| n.starts_with("DS"));
-    if !theirs || WATCHED.load(Ordering::SeqCst) == 0 {
+    if !theirs || CALLS.load(Ordering::SeqCst) == 0 {
         return false;
     }
-    let text = said(info.payload()).to_owned();
-    (HEARD.lock().unwrap_or_else(PoisonError::into_inner)).push(text);
+    let text = panic_message(info.payload()).to_owned();
+    (MESSAGES.lock().unwrap_or_else(PoisonError::into_inner)).push(text);
     true
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+/// The text that a panic was raised with.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     (panic.downcast_ref::<String>().map(String::as_str))
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message")
@@ -164,8 +167,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_thread_of_the_back_end_said_comes_first() {
-        let failure = caught(|| {
+    fn messages_of_the_back_ends_threads_come_first() {
+        let failure = catch_panics(|| {
             let thread = std::thread::spawn(|| panic!("out of device memory allocating 12 bytes"));
             assert!(thread.join().is_err());
             panic!("RecvError");
@@ -188,6 +191,6 @@ mod tests {
         assert_eq!(lost.cause(), Cause::Lost);
         let error = lost.error(DeviceSpec::Wgpu(0));
         assert!(error.help_text().unwrap().contains("--device cpu"));
-        assert_eq!(caught(|| 3), Ok(3));
+        assert_eq!(catch_panics(|| 3), Ok(3));
     }
 }

@@ -1,0 +1,127 @@
+//! A run's folder: the lock, and the configuration in `run.toml`.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use regmix_data::{Error, ErrorKind, Result, artefact};
+use serde::{Deserialize, Serialize};
+
+use super::spec::RunSpec;
+
+/// The content of `run.toml`.
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    regmix_version: String,
+    fingerprint: String,
+    #[serde(flatten)]
+    spec: RunSpec,
+}
+
+/// Locks a run's folder until the file is dropped, so that no two processes
+/// train the same run.
+pub(super) fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new(
+            ErrorKind::Io,
+            "another process is training this run",
+        )
+        .in_file(folder)
+        .help("wait for it, or stop it")),
+        // Some network file systems have no locks: train without one.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Writes `run.toml`, or checks that the file that is there has the same
+/// configuration.
+pub(super) fn claim(spec: &RunSpec, folder: &Path) -> Result<()> {
+    if is_claimed(spec, folder)? {
+        return Ok(());
+    }
+    let path = folder.join("run.toml");
+    let file = RunFile {
+        regmix_version: env!("CARGO_PKG_VERSION").to_owned(),
+        fingerprint: spec.fingerprint(),
+        spec: spec.clone(),
+    };
+    let text =
+        toml::to_string_pretty(&file).map_err(|e| Error::failed(e.to_string()).in_file(&path))?;
+    artefact::write_atomic(&path, text.as_bytes())
+}
+
+/// Whether a run was started in a folder.
+///
+/// # Errors
+/// When it was started with another configuration, or its `run.toml` is there
+/// but cannot be read.
+pub(crate) fn is_claimed(spec: &RunSpec, folder: &Path) -> Result<bool> {
+    let Some(old) = stored(folder)? else {
+        return Ok(false);
+    };
+    if old.fingerprint == spec.fingerprint() {
+        return Ok(true);
+    }
+    Err(Error::new(
+        ErrorKind::Stale,
+        format!(
+            "run `{}` was started with another configuration ({})",
+            spec.run,
+            differences(&old.spec, spec)
+        ),
+    )
+    .in_file(folder.join("run.toml"))
+    .help("put the configuration back, or redo the run with `--redo`"))
+}
+
+/// The fingerprint in a run's folder, if a run was started there.
+///
+/// # Errors
+/// When its `run.toml` is there but cannot be read.
+pub fn stored_fingerprint(folder: &Path) -> Result<Option<String>> {
+    Ok(stored(folder)?.map(|file| file.fingerprint))
+}
+
+fn stored(folder: &Path) -> Result<Option<RunFile>> {
+    let path = folder.join("run.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text)
+            .map(Some)
+            .map_err(|e| Error::input(e.message().to_owned()).in_file(path)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io(path, e)),
+    }
+}
+
+/// Lists what differs between two configurations.
+fn differences(old: &RunSpec, new: &RunSpec) -> String {
+    fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
+        match (a, b) {
+            (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
+                for (key, value) in x {
+                    let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
+                    walk(
+                        &path,
+                        value,
+                        y.get(key).unwrap_or(&serde_json::Value::Null),
+                        out,
+                    );
+                }
+            }
+            _ if a != b => out.push(format!("{path}: {a} is now {b}")),
+            _ => {}
+        }
+    }
+    let json = |spec| serde_json::to_value(spec).unwrap_or_default();
+    let mut out = Vec::new();
+    walk("", &json(old), &json(new), &mut out);
+    let more = out.len().saturating_sub(3);
+    out.truncate(3);
+    let mut text = out.join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

@@ -1,0 +1,18 @@
+//! A run together with its folder.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::spec::RunSpec;
+use super::steer::Steer;
+
+/// A run and its folder.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The run.
+    pub spec: RunSpec,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// What chooses its mixtures while it trains, if anything does.
+    pub steer: Option<Arc<dyn Steer>>,
+}

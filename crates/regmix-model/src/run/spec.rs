@@ -1,0 +1,90 @@
+//! What a run is.
+
+use regmix_data::{Error, Loader, Mixture, Result};
+use serde::{Deserialize, Serialize};
+
+use super::train_config::TrainConfig;
+use crate::config::ModelConfig;
+
+/// Everything that decides what a run computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The run's name; its folder is named so.
+    pub run: String,
+    /// The study's seed, or another for a repetition.
+    pub seed: u64,
+    /// Fingerprint of the tokenized corpus.
+    pub corpus: String,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// The mixture of its first segment.
+    pub mixture: Mixture,
+    /// The segments after the first, in order.
+    #[serde(default, rename = "changes", skip_serializing_if = "Vec::is_empty")]
+    pub later_segments: Vec<RunSegment>,
+    /// The name of what chooses its mixtures while it trains, if anything does.
+    /// Two names must differ where the choices may differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steered_by: Option<String>,
+    /// The name of the order in which text is seen; the run's own name if
+    /// absent. Runs with the same order and seed see the sequences of a domain
+    /// in the same order, which makes comparisons between them less noisy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_order: Option<String>,
+}
+
+/// A segment of a run that is planned before it: training on one mixture from
+/// a step on, up to the next segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSegment {
+    /// The first step that is trained on it, counted from 0; at least 1.
+    pub step: u64,
+    /// The mixture.
+    pub mixture: Mixture,
+}
+
+impl RunSpec {
+    /// A hash of all fields.
+    pub fn fingerprint(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a run's configuration has a JSON form");
+        blake3::hash(&json).to_hex()[..32].to_owned()
+    }
+
+    /// Tokens that the run is trained on.
+    pub fn tokens(&self) -> u64 {
+        self.train.steps * self.tokens_per_step()
+    }
+
+    pub(super) fn tokens_per_step(&self) -> u64 {
+        self.train.batch_size as u64 * self.model.context as u64
+    }
+
+    /// Checks that segments are in order and inside the run.
+    pub(super) fn check_segments(&self) -> Result<()> {
+        let mut last = 0;
+        for segment in &self.later_segments {
+            if segment.step <= last || segment.step >= self.train.steps {
+                return Err(Error::input(format!(
+                    "the mixture of run `{}` changes at step {}, after {last}: expected steps that \
+                     ascend and are below {}",
+                    self.run, segment.step, self.train.steps
+                ))
+                .field("changes.step"));
+            }
+            last = segment.step;
+        }
+        Ok(())
+    }
+
+    /// Passes the segments to the loader.
+    pub(super) fn add_segments(&self, loader: &mut Loader) -> Result<()> {
+        let batch = self.train.batch_size as u64;
+        for segment in &self.later_segments {
+            loader.change_mixture(segment.step * batch, segment.mixture.clone())?;
+        }
+        Ok(())
+    }
+}
