@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod config;
-mod counted;
 mod demo;
 pub mod files;
 pub mod report;
@@ -10,13 +9,9 @@ mod source_files;
 mod stamp;
 mod steps;
 mod study;
-mod tables;
+pub mod tables;
 
 pub use demo::DemoCorpus;
 pub use files::STUDY_FILE;
 pub use steps::status::{RunCounts, Status};
 pub use study::{Context, Study, natural_mixture};
-pub use tables::{
-    Plan, SecondSize, earlier_runs, fit_watched, learning_watched, next_runs, optimize_file,
-    pareto, plan, predict_file, recommend_watched,
-};

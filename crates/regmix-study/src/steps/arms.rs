@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_model::RunSegment;
-use regmix_regress::{Objective, Recommendation};
+use regmix_regress::{Objective, Recommendation, Scorer, best_observed};
 
 use super::schedule;
 use crate::config::ScheduleMode;
@@ -60,7 +60,7 @@ pub(super) fn single_mixture_arms(
 ) -> Result<Vec<PlannedArm>> {
     let natural = natural_mixture(study.corpus()?.manifest())?;
     let fit = study.load_fit()?;
-    let scorer = fit.scorer(&found.objective)?;
+    let scorer = Scorer::new(&fit, &found.objective)?;
     let mut arms = vec![PlannedArm {
         name: FOUND.to_owned(),
         mixture: found.mixture.clone(),
@@ -72,7 +72,7 @@ pub(super) fn single_mixture_arms(
         let mixture = match name.as_str() {
             NATURAL => natural.clone(),
             UNIFORM => Mixture::uniform(natural.domains().clone()),
-            _ => match fit.best_observed(&found.objective)? {
+            _ => match best_observed(&fit, &found.objective)? {
                 Some((_, mixture, _)) => mixture.clone(),
                 None => return Err(Error::input("no proxy has all losses of the objective")),
             },

@@ -3,14 +3,14 @@
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
-use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
+use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
 
 use super::{design, losses};
 use crate::config::EarlierSection;
 use crate::files;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
-use crate::tables::{earlier_runs, fit_watched, learning_watched};
+use crate::tables::earlier_runs;
 
 /// Fits the final losses of all finished proxies, or reads the fit.
 pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
@@ -54,7 +54,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         natural: Some(natural_mixture(corpus.manifest())?),
         ..FitOptions::default()
     };
-    let fit = fit_watched(&observations, &options, cx.monitor)?;
+    let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
     fit.save(&folder)?;
     stamp.write()?;
     Ok(fit)
@@ -133,7 +133,7 @@ pub(crate) fn learning_curve(study: &Study, cx: Context<'_>) -> Result<LearningC
         seed: study.config().study.seed,
         ..LearningOptions::default()
     };
-    let curve = learning_watched(&fit, &options, cx.monitor)?;
+    let curve = learning_curve_monitored(&fit, &options, cx.monitor)?;
     curve.write_csv(path)?;
     Ok(curve)
 }

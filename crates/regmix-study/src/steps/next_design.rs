@@ -4,13 +4,15 @@ use regmix_data::artefact::write_atomic;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
-use regmix_regress::{Budget, Constraints, NextOptions, NextRun, RecommendOptions};
+use regmix_regress::{
+    Budget, Constraints, NextOptions, NextRun, RecommendOptions, next_runs_monitored,
+};
 
 use super::limits::{budget, target_tokens};
 use super::{design, fit};
 use crate::files;
 use crate::study::{Context, Study};
-use crate::tables::{all_limits, limited, number_runs};
+use crate::tables::{limited, number_runs};
 
 /// Proposes further proxies and appends them to the design.
 ///
@@ -65,12 +67,12 @@ pub(crate) fn next_design(
     let options = NextOptions {
         runs,
         objective: config.objective.objective()?,
-        constraints: Some(constraints.and(&all_limits(&fit, &limits)?)?),
+        constraints: Some(constraints.and(&limits.bounds(fit.domains())?)?),
         seed: config.study.seed,
         ..NextOptions::default()
     };
     cx.monitor.message("choosing the next mixtures");
-    let next = number_runs(&table, fit.next_runs(&options)?);
+    let next = number_runs(&table, next_runs_monitored(&fit, &options, cx.monitor)?);
     let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
     let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();
     let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;

@@ -1,13 +1,13 @@
 //! Finding the mixture.
 
 use regmix_data::{Error, Result, TokenCorpus};
-use regmix_regress::{RecommendOptions, Recommendation};
+use regmix_regress::{RecommendOptions, Recommendation, Scorer, recommend_monitored};
 
 use super::limits::{self, budget};
 use crate::files;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study};
-use crate::tables::optimize_with;
+use crate::tables::limited;
 
 /// Searches the best mixture under the constraints, or reads it.
 pub(crate) fn optimize(study: &Study, cx: Context<'_>) -> Result<Recommendation> {
@@ -34,14 +34,15 @@ pub(crate) fn optimize(study: &Study, cx: Context<'_>) -> Result<Recommendation>
         ..RecommendOptions::default()
     };
     let fit = study.load_fit()?;
-    fit.scorer(&options.objective).map_err(|e| {
+    Scorer::new(&fit, &options.objective).map_err(|e| {
         let weighted = !config.objective.weights.is_empty();
         study.place(
             e.field(if weighted { "weights" } else { "loss" }),
             "objective",
         )
     })?;
-    let found = optimize_with(&fit, &config.constraints, options, cx.monitor)
+    let found = limited(&fit, &config.constraints, options)
+        .and_then(|options| recommend_monitored(&fit, &options, cx.monitor))
         .map_err(|e| limits::place_bound(study, e))?;
     found.save(&path)?;
     stamp.write()?;

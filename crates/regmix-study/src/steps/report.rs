@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use regmix_data::{Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
+use regmix_regress::Interactions;
 
 use super::{design, losses};
 use crate::check::TargetCheck;
@@ -18,7 +19,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let fit = study.load_fit()?;
     let corpus = study.corpus()?;
     let natural = natural_mixture(corpus.manifest())?;
-    let interactions = fit.interactions(&natural.reordered(fit.domains())?)?;
+    let interactions = Interactions::around(&fit, &natural.reordered(fit.domains())?)?;
     monitor.check()?;
     let trajectories = study.path(files::TRAJECTORIES);
     let trajectories = match trajectories.exists() {

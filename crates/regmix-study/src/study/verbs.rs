@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::table::MixtureTable;
 use regmix_data::tokenize::Summary;
-use regmix_data::{Result, Silent};
+use regmix_data::{Monitor, Muted, Result};
 use regmix_dynamic::{Schedule, Trajectories};
 use regmix_model::Device;
 use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
@@ -108,7 +108,7 @@ impl Study {
     /// # Errors
     /// When nothing is fitted, the fit is older than the runs, a run of the
     /// design is not trained yet (the same mixtures would be proposed again),
-    /// or as [`Fit::next_runs`].
+    /// or as [`regmix_regress::next_runs`].
     pub fn next_design(&self, runs: usize, cx: Context<'_>) -> Result<Vec<(String, NextRun)>> {
         next_design::next_design(self, runs, cx)
     }
@@ -156,15 +156,16 @@ impl Study {
     /// # Errors
     /// When there is no mixture yet, a file is damaged, or the disk
     /// refuses.
-    pub fn report(&self) -> Result<PathBuf> {
-        report::report(self, &Silent)
+    pub fn report(&self, monitor: &dyn Monitor) -> Result<PathBuf> {
+        report::report(self, monitor)
     }
 
-    /// What is finished, what is stale, and what comes next.
+    /// What is finished, what is stale, and what comes next. The monitor can
+    /// stop it while it reads a changed corpus; no progress is shown.
     ///
     /// # Errors
     /// When a file exists but is damaged.
-    pub fn status(&self) -> Result<Status> {
-        status::status(self, &Silent)
+    pub fn status(&self, monitor: &dyn Monitor) -> Result<Status> {
+        status::status(self, &Muted(monitor))
     }
 }

@@ -12,7 +12,7 @@ use crate::config::EarlierSection;
 /// # Errors
 /// When a table cannot be read, and as [`Earlier::new`]; the error names the
 /// table.
-pub fn earlier_runs(
+pub(crate) fn earlier_runs(
     section: &EarlierSection,
     new: &Observations,
     monitor: &dyn Monitor,

@@ -2,49 +2,45 @@
 
 use std::collections::BTreeSet;
 
-use regmix_data::Result;
 use regmix_data::table::MixtureTable;
-use regmix_regress::{Constraints, Fit, NextOptions, NextRun, Objective, RecommendOptions};
+use regmix_data::{Monitor, Result};
+use regmix_regress::{Fit, NextOptions, NextRun, Objective, RecommendOptions, next_runs_monitored};
 
 use super::limits::limited_by_file;
-use crate::config::ObjectiveFile;
+use super::objective::{ObjectiveArgument, with_field_if_none};
 
-/// Proposes runs for an objective, under the limits of an objective file if
-/// there is one. Names go on after those of the fit's runs.
+/// Proposes runs for an objective, given as for
+/// [`optimize`](crate::tables::optimize). Their names follow those of the fit's
+/// runs.
 ///
 /// # Errors
-/// As [`Fit::next_runs`] and [`optimize_file`](crate::optimize_file).
+/// As [`regmix_regress::next_runs`]; when the file is wrong, and when the
+/// monitor asks to stop.
 pub fn next_runs(
     fit: &Fit,
-    objective: &Objective,
-    limits: Option<&ObjectiveFile>,
+    objective: &str,
     options: NextOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<(String, NextRun)>> {
-    let limits = match limits {
-        Some(file) => limited_by_file(fit, file, RecommendOptions::default())?,
-        None => RecommendOptions::default(),
+    let propose = |objective: Objective, limits: &RecommendOptions| {
+        let options = NextOptions {
+            objective,
+            constraints: Some(limits.bounds(fit.domains())?),
+            ..options
+        };
+        next_runs_monitored(fit, &options, monitor)
     };
-    let options = NextOptions {
-        objective: objective.clone(),
-        constraints: Some(all_limits(fit, &limits)?),
-        ..options
+    let next = match ObjectiveArgument::read(objective)? {
+        ObjectiveArgument::File(path, file) => (file.objective())
+            .and_then(|objective| {
+                let limits = limited_by_file(fit, &file, RecommendOptions::default())?;
+                propose(objective, &limits)
+            })
+            .map_err(|e| e.in_file_if_none(path))?,
+        ObjectiveArgument::Named(objective) => propose(objective, &RecommendOptions::default())
+            .map_err(|e| with_field_if_none(e, "--objective"))?,
     };
-    Ok(number_runs(
-        &fit.observations().mixtures,
-        fit.next_runs(&options)?,
-    ))
-}
-
-/// Floors, caps and groups, with the caps of a budget.
-pub(crate) fn all_limits(fit: &Fit, options: &RecommendOptions) -> Result<Constraints> {
-    let given = match &options.constraints {
-        Some(constraints) => constraints.reordered(fit.domains())?,
-        None => Constraints::none(fit.domains().clone()),
-    };
-    match &options.budget {
-        Some(budget) => given.and(&budget.caps(fit.domains())?),
-        None => Ok(given),
-    }
+    Ok(number_runs(&fit.observations().mixtures, next))
 }
 
 /// Names runs by the numbers that follow those of a table; names that are taken

@@ -1,70 +1,89 @@
 //! Searching mixtures for the user's own objectives.
 
-use regmix_data::{Monitor, Result};
-use regmix_regress::{Fit, Front, Objective, RecommendOptions, Recommendation};
+use regmix_data::{Error, Monitor, Result};
+use regmix_regress::{
+    Fit, Front, RecommendOptions, Recommendation, pareto_monitored, recommend_monitored,
+};
 
-use super::limits::{limited, limited_by_file};
-use crate::config::{ConstraintSection, ObjectiveFile};
-use crate::counted::counted;
+use super::limits::limited_by_file;
+use super::objective::{ObjectiveArgument, with_field_if_none};
 
-/// Recommends a mixture for an objective file.
+/// Recommends a mixture for an objective: its name, or the name of a `.toml`
+/// file with an objective and limits ([`ObjectiveFile`]).
+///
+/// [`ObjectiveFile`]: crate::config::ObjectiveFile
 ///
 /// # Errors
-/// As [`optimize_with`]; and when tokens are given for some domains only.
-pub fn optimize_file(
+/// As [`regmix_regress::recommend`]; when the file is wrong, and when the
+/// monitor asks to stop.
+pub fn optimize(
     fit: &Fit,
-    file: &ObjectiveFile,
+    objective: &str,
     options: RecommendOptions,
     monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    let mut options = limited_by_file(fit, file, options)?;
-    options.objective = file.objective()?;
-    recommend_watched(fit, &options, monitor)
+    match ObjectiveArgument::read(objective)? {
+        ObjectiveArgument::File(path, file) => limited_by_file(fit, &file, options)
+            .and_then(|limited| {
+                let objective = file.objective()?;
+                let options = RecommendOptions {
+                    objective,
+                    ..limited
+                };
+                recommend_monitored(fit, &options, monitor)
+            })
+            .map_err(|e| e.in_file_if_none(path)),
+        ObjectiveArgument::Named(objective) => {
+            let options = RecommendOptions {
+                objective,
+                ..options
+            };
+            recommend_monitored(fit, &options, monitor)
+                .map_err(|e| with_field_if_none(e, "--objective"))
+        }
+    }
 }
 
-/// [`Fit::recommend`], with the progress of its refits shown.
+/// The front of two objectives, each given as for [`optimize`], under the
+/// limits and penalties of the file `limits` if there is one; that file's own
+/// objective is not used.
 ///
 /// # Errors
-/// As [`Fit::recommend`].
-pub fn recommend_watched(
-    fit: &Fit,
-    options: &RecommendOptions,
-    monitor: &dyn Monitor,
-) -> Result<Recommendation> {
-    counted(monitor, "refitting", |told| {
-        fit.recommend_watched(options, told)
-    })
-}
-
-/// The front of two objectives, under the limits and penalties of an objective
-/// file if there is one; the file's own objective is not used.
-///
-/// # Errors
-/// As [`Fit::pareto`] and [`optimize_file`].
+/// As [`regmix_regress::pareto`] and [`optimize`]; when `limits` is not a file.
 pub fn pareto(
     fit: &Fit,
-    [a, b]: [&Objective; 2],
+    ends: [&str; 2],
     points: usize,
-    limits: Option<&ObjectiveFile>,
-    options: RecommendOptions,
-) -> Result<Front> {
-    let options = match limits {
-        Some(file) => limited_by_file(fit, file, options)?,
-        None => options,
-    };
-    fit.pareto(a, b, points, &options)
-}
-
-/// Recommends a mixture under a section's floors, caps and groups.
-///
-/// # Errors
-/// When a bound names an unknown domain, bounds clash, or the objective is
-/// unknown.
-pub(crate) fn optimize_with(
-    fit: &Fit,
-    section: &ConstraintSection,
+    limits: Option<&str>,
     options: RecommendOptions,
     monitor: &dyn Monitor,
-) -> Result<Recommendation> {
-    recommend_watched(fit, &limited(fit, section, options)?, monitor)
+) -> Result<Front> {
+    let limits = match limits.map(ObjectiveArgument::read).transpose()? {
+        None => None,
+        Some(ObjectiveArgument::File(path, file)) => Some((path, file)),
+        Some(ObjectiveArgument::Named(_)) => {
+            return Err(Error::input(
+                "both objectives are those of `--pareto`: expected a .toml file with limits",
+            )
+            .field("--objective")
+            .help("leave `--objective` out, or give the limits in a file"));
+        }
+    };
+    let objective = |text| match ObjectiveArgument::read(text)? {
+        ObjectiveArgument::Named(objective) => Ok(objective),
+        ObjectiveArgument::File(path, file) => {
+            file.objective().map_err(|e| e.in_file_if_none(path))
+        }
+    };
+    let [a, b] = [objective(ends[0])?, objective(ends[1])?];
+    let limited = match &limits {
+        Some((_, file)) => limited_by_file(fit, file, options),
+        None => Ok(options),
+    };
+    limited
+        .and_then(|options| pareto_monitored(fit, &a, &b, points, &options, monitor))
+        .map_err(|e| match &limits {
+            Some((path, _)) if e.field_name().is_some() => e.in_file_if_none(path),
+            _ => with_field_if_none(e, "--pareto"),
+        })
 }

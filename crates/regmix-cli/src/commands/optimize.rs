@@ -1,0 +1,66 @@
+//! `regmix optimize`: the best mixture of a study, of a fit, or all mixtures
+//! between the best for two objectives.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use regmix_data::Result;
+use regmix_data::artefact::write_atomic;
+use regmix_data::table::MixtureTable;
+use regmix_regress::{Fit, RecommendOptions};
+use regmix_study::tables::{optimize, pareto, refuse_to_overwrite};
+
+use crate::args::OptimizeArgs;
+use crate::session::Session;
+use crate::show;
+
+pub(super) fn run(session: &Session<'_>, args: &OptimizeArgs) -> Result<ExitCode> {
+    match (&args.fit, &args.out) {
+        (Some(fit), Some(out)) => optimize_fit(session, args, fit, out)?,
+        _ => optimize_study(session, args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn optimize_study(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
+    let study = session.open_study()?;
+    let found = study.optimize(session.context(args.redo))?;
+    session.print_result(&found, || show::mixture(&found))?;
+    session.message_next(&study)
+}
+
+fn optimize_fit(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Path) -> Result<()> {
+    let mut fit = Fit::load(fit)?;
+    refuse_to_overwrite(out, args.redo)?;
+    if let Some(path) = &args.prior {
+        let table = MixtureTable::read_csv(path)?;
+        fit = (fit.with_natural(&table.mixtures()[0])).map_err(|e| e.in_file(path))?;
+    }
+    let options = RecommendOptions {
+        method: args.method.into(),
+        seed: args.seed,
+        ..RecommendOptions::default()
+    };
+    if let Some(ends) = &args.pareto {
+        return search_front(session, args, &fit, ends, out, options);
+    }
+    let objective = args.objective.as_deref().unwrap_or("mean");
+    let found = optimize(&fit, objective, options, session.display)?;
+    found.save(out)?;
+    session.print_result(&found, || show::mixture(&found))
+}
+
+fn search_front(
+    session: &Session<'_>,
+    args: &OptimizeArgs,
+    fit: &Fit,
+    ends: &[String; 2],
+    out: &Path,
+    options: RecommendOptions,
+) -> Result<()> {
+    let [a, b] = ends;
+    let limits = args.objective.as_deref();
+    let found = pareto(fit, [a, b], args.points, limits, options, session.display)?;
+    write_atomic(out, found.to_csv().as_bytes())?;
+    session.print_result(&found, || show::front(&found))
+}
