@@ -34,7 +34,7 @@ pub(crate) struct SourceFiles {
 
 impl SourceFiles {
     /// Looks at the files of a source, and reads those that are not as the
-    /// record says, which need not exist.
+    /// record has them. The record need not exist.
     ///
     /// # Errors
     /// When a file cannot be read, the record is damaged, or the user stops.

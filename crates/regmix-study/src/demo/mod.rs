@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_corpus_is_not_taken_over() {
+    fn a_folder_of_another_corpus_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (own, root) = (dir.path().join("own"), dir.path().join("demo"));
         Study::demo(&root, Some(&own)).unwrap();

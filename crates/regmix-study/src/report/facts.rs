@@ -32,7 +32,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
         ),
         ("Fitted by", found.provenance.program.clone()),
     ];
-    // What the caller says comes first and is not said twice.
+    // The facts of the caller come first and are not repeated.
     let known = |label: &str| report.facts.iter().any(|f| f.0 == label);
     let from_fit = from_fit.into_iter().filter(|f| !known(f.0));
     let facts = Node::new("table")
@@ -65,7 +65,7 @@ fn assumptions(report: &Report<'_>) -> Vec<Node> {
     };
     let first = format!(
         "Rank invariance: that a mixture which is better for proxies is better for the target, \
-         too. Losses themselves differ between sizes; only their order is taken over. {checked}"
+         too. Losses themselves differ between sizes; only their order carries over. {checked}"
     );
     let reasons = [
         "Repetition: a target that sees a small domain many times gains less from it than \

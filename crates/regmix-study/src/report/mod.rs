@@ -1,11 +1,11 @@
-//! `report.html`: one self-contained page with the answer of a study and what
-//! it rests on.
+//! `report.html`: one self-contained page with the answer of a study and its
+//! evidence.
 //!
 //! The page loads nothing, needs no script to be read, and follows the
 //! reader's light or dark theme. For the latter its plots are inline SVG
-//! coloured by the page's own style sheet, which plotting crates cannot do:
-//! they bake colours into the picture. So the few shapes needed are drawn
-//! here. The same artefacts always give the same bytes.
+//! coloured by the page's own style sheet. Plotting crates write fixed colours
+//! into the picture, so the few shapes needed are drawn here. The same
+//! artefacts always give the same bytes.
 //!
 //! What is missing is left out, or named with the command that makes it.
 

@@ -16,7 +16,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
                 .push(Node::new("code").text("regmix target"))
                 .text(
                     " to train targets on the found mixture and on those it is compared with; \
-                     two seeds or more tell a gain from noise.",
+                     with two seeds or more, a gain can be distinguished from noise.",
                 ),
         );
     };
@@ -119,7 +119,7 @@ fn badge(verdict: Verdict) -> Node {
     let (class, text) = match verdict {
         Verdict::Better => ("badge good", "found is better"),
         Verdict::Worse => ("badge bad", "found is worse"),
-        Verdict::Unclear => ("badge open", "cannot be told"),
+        Verdict::Unclear => ("badge open", "unclear"),
     };
     Node::new("span").class(class).text(text)
 }

@@ -79,7 +79,7 @@ fn verdict(schedule: &Schedule) -> String {
         }
         (None, false) => {
             "How much the schedule gains over a single mixture was not measured: only \
-                      targets can tell."
+                      targets can show it."
                 .to_owned()
         }
     }

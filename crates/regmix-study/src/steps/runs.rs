@@ -10,12 +10,12 @@ use crate::config::RunSection;
 use crate::stamp::set_aside;
 use crate::study::{Context, Study};
 
-/// On what runs are trained, and how many at once.
+/// The corpus and the device of runs, and how many are trained at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Compute<'a> {
     pub(super) corpus: &'a TokenCorpus,
     pub(super) device: &'a Device,
-    /// Runs at once; 0: as many as suits the device.
+    /// Runs at a time; 0: as many as suits the device.
     pub(super) parallel: usize,
 }
 
@@ -141,7 +141,7 @@ fn run_jobs(
     result
 }
 
-/// How many models a GPU trains at once, by measurement.
+/// Measures how many models a GPU should train at a time.
 fn measure_parallel(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Result<usize> {
     cx.monitor.message(&format!(
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",

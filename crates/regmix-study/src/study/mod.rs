@@ -166,7 +166,7 @@ impl Study {
 ///
 /// # Errors
 /// When the corpus holds no token.
-pub fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
+pub(crate) fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
     let tokens = manifest
         .domains
         .iter()

@@ -15,7 +15,7 @@ use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
 use crate::steps::status::Status;
 use crate::steps::{
-    design, fit, losses, next_design, optimize, proxies, report, schedule, status, target, tokenize,
+    design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
 
 impl Study {
@@ -70,14 +70,6 @@ impl Study {
     /// kept and the same call continues.
     pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
         proxies::train(self, device, parallel, cx)
-    }
-
-    /// Reads the metrics of all finished proxies into `trajectories.csv`.
-    ///
-    /// # Errors
-    /// When no proxy is finished, or a file is damaged.
-    pub fn collect_trajectories(&self) -> Result<Trajectories> {
-        losses::collect_trajectories(self, &self.corpus()?)
     }
 
     /// Fits the final losses of all finished proxies, into `fit/`; reads the

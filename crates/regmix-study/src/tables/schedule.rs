@@ -62,7 +62,7 @@ fn read_trajectories(path: &Path) -> Result<Trajectories> {
 /// Plans a schedule from a table of trajectories (`run,step,tokens,<domain>…`,
 /// CSV or, by its name, parquet)
 /// and one of mixtures (`run,<domain>…`, or `run,from,<domain>…` where runs
-/// switch), and a controller that goes on from it.
+/// switch), and a controller that starts from it.
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, tables do not fit each other, or as

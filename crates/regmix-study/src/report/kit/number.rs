@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_bear_missing_values() {
+    fn statistics_skip_missing_values() {
         assert_eq!(quantile(&[1.0, 2.0, 3.0], 0.5), 2.0);
         assert!((quantile(&[0.0, 10.0], 0.9) - 9.0).abs() < 1e-12);
         assert!(quantile(&[], 0.5).is_nan());
