@@ -43,6 +43,7 @@ mod token_corpus;
 pub mod tokenize;
 #[cfg(feature = "corpus")]
 pub mod tokenizer;
+pub mod vector;
 
 pub use domain::{Domain, DomainSet};
 pub use error::{Error, ErrorKind, Result};
