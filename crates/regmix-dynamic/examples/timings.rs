@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use regmix_data::design::{Maximin, Sampler, Space};
-use regmix_data::{Mixture, Result, random::stream};
+use regmix_data::{Mixture, Result, Silent, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    DynamicConfig, Dynamics, Planner, Request, RunLength, Segments, StageAccuracy, StageLosses,
-    State, Transitions,
+    Controller, DynamicConfig, Dynamics, Planner, Request, RunLength, Segments, StageAccuracy,
+    StageLosses, State, Transitions,
 };
 use regmix_regress::Objective;
 
@@ -76,7 +76,7 @@ fn main() -> Result<()> {
         let schedule = planner.schedule()?;
         let plan = start.elapsed().as_secs_f64();
         println!("\n{name}: fit {fit:.2} s, plan {plan:.2} s");
-        let mut controller = planner.controller(&schedule, "timings")?;
+        let mut controller = Controller::new(&planner, &schedule, "timings")?;
         let mut state = world
             .states(schedule.segments[0].mixture.weights(), &[])
             .remove(0);
@@ -108,7 +108,7 @@ fn main() -> Result<()> {
             State::Losses => rows.clone(),
         };
         let start = Instant::now();
-        let accuracy = StageAccuracy::cross_validate(&judged, &config, 5)?;
+        let accuracy = StageAccuracy::cross_validate(&judged, &config, 5, &Silent)?;
         println!(
             "  accuracy by held-out runs, mean over targets ({:.1} s):",
             start.elapsed().as_secs_f64()

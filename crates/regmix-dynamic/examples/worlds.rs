@@ -11,8 +11,8 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Mixture, Result, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    DynamicConfig, Dynamics, FirstMixture, Lookahead, Planner, Request, RunLength, Schedule,
-    Segments, StageLosses, Transitions,
+    Controller, DynamicConfig, Dynamics, FirstMixture, Lookahead, Planner, Request, RunLength,
+    Schedule, Segments, StageLosses, Transitions,
 };
 use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::regressor::regressor;
@@ -155,7 +155,7 @@ fn cell(values: &[f64]) -> String {
 
 /// The mixtures of a target that tells the controller its losses.
 fn followed(world: &World, planner: &Planner, schedule: &Schedule) -> Result<Vec<Vec<f64>>> {
-    let mut controller = planner.controller(schedule, "worlds")?;
+    let mut controller = Controller::new(planner, schedule, "worlds")?;
     let mut noise = world.noise("target");
     let names = controller.losses().to_vec();
     let mut mixtures = vec![controller.mixture().weights().to_vec()];

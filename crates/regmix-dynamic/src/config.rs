@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
+use regmix_regress::Evaluator;
 use regmix_regress::search::SimulateOptions;
 
 use crate::record::Resample;
@@ -30,6 +31,26 @@ pub enum State {
     /// The losses of all targets. Needed where one loss does not say what the
     /// model has and has not learnt.
     Losses,
+}
+
+impl State {
+    /// The state that losses make, `objective` being over those losses; `None`
+    /// where a loss that it needs is missing.
+    pub(crate) fn of_losses(self, objective: &Evaluator, losses: &[f64]) -> Option<Vec<f64>> {
+        let state = match self {
+            Self::Losses => losses.to_vec(),
+            Self::Objective => vec![objective.sum(losses)],
+        };
+        state.iter().all(|l| l.is_finite()).then_some(state)
+    }
+
+    /// The objective over a state, from the one over all losses.
+    pub(crate) fn goal(self, objective: Evaluator) -> Evaluator {
+        match self {
+            Self::Losses => objective,
+            Self::Objective => Evaluator::of_value(objective.sign()),
+        }
+    }
 }
 
 /// What a regressor is taught of the losses after a stage.

@@ -77,6 +77,7 @@ mod config;
 mod dynamics;
 mod online;
 mod plan;
+mod predicted_observed;
 mod record;
 mod schedule;
 pub mod simulator;
@@ -90,6 +91,7 @@ pub use dynamics::{Dynamics, Moment, Slopes};
 #[cfg(feature = "http")]
 pub use online::http;
 pub use online::{Controller, ControllerState, Decision, protocol};
+pub use predicted_observed::{PredictedObserved, StagePoint};
 pub use record::{
     FirstSegment, Point, Resample, Segment, Segments, StageGrid, StageLosses, Trajectories,
     Transition, Transitions,

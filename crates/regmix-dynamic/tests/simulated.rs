@@ -1,11 +1,13 @@
 //! Planning in worlds whose truth is known.
 
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
 use regmix_data::design::{Maximin, Sampler, Space};
-use regmix_data::{Mixture, random::stream};
+use regmix_data::{Mixture, Monitor, Silent, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
-    DynamicConfig, Dynamics, Planner, Request, RunLength, Schedule, Segments, StageAccuracy,
-    StageLosses, Transitions,
+    Controller, DynamicConfig, Dynamics, Planner, Request, RunLength, Schedule, Segments,
+    StageAccuracy, StageLosses, Transitions,
 };
 use regmix_regress::{Budget, Objective};
 
@@ -145,6 +147,48 @@ fn the_same_plan_on_any_number_of_threads() {
     assert_eq!(run(1), run(3));
 }
 
+/// A monitor that counts, and asks to stop after some plans.
+struct StopAfter {
+    left: AtomicI64,
+    counted: AtomicU64,
+}
+
+impl Monitor for StopAfter {
+    fn advance(&self, by: u64) {
+        self.left.fetch_sub(by as i64, Ordering::Relaxed);
+        self.counted.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.left.load(Ordering::Relaxed) <= 0
+    }
+}
+
+#[test]
+fn planning_stops_when_asked_to_and_counts_its_plans() {
+    let world = world(|_| {});
+    let config = DynamicConfig {
+        bootstrap: 6,
+        ..config(DynamicConfig::improved())
+    };
+    let rows = rows(&world, &config, 40, 0.25);
+    let planner = Planner::fit(&rows, request(&world, config)).unwrap();
+    let stop_after = |plans: i64| StopAfter {
+        left: plans.into(),
+        counted: 0.into(),
+    };
+    for plans in [0, 1, 4] {
+        let error = planner.schedule_monitored(&stop_after(plans)).unwrap_err();
+        assert!(error.is_interrupted(), "{error}");
+        let error = planner.accuracy(5, &stop_after(plans)).unwrap_err();
+        assert!(error.is_interrupted(), "{error}");
+    }
+    let patient = stop_after(100);
+    let schedule = planner.schedule_monitored(&patient).unwrap();
+    assert_eq!(schedule, planner.schedule().unwrap());
+    assert_eq!(patient.counted.into_inner(), 1 + 6 + 3);
+}
+
 #[test]
 fn epochs_are_limited_over_the_whole_schedule() {
     let world = world(|o| o.drift = 1.0);
@@ -221,7 +265,7 @@ fn what_cannot_be_measured_is_not_believed() {
 /// The mixtures online of a target whose losses differ from what proxies let
 /// expect, and whether each decision kept the plan.
 fn online(planner: &Planner, schedule: &Schedule) -> Vec<(Mixture, bool)> {
-    let mut controller = planner.controller(schedule, "test").unwrap();
+    let mut controller = Controller::new(planner, schedule, "test").unwrap();
     let steps = controller.decision_steps().to_vec();
     let names = controller.losses().to_vec();
     for (i, step) in steps.iter().enumerate() {
@@ -359,7 +403,7 @@ fn accuracy_is_that_of_runs_held_out() {
     let world = world(|o| o.drift = 0.5);
     let config = config(DynamicConfig::improved());
     let good = rows(&world, &config, 64, 0.5);
-    let judged = StageAccuracy::cross_validate(&good, &config, 4).unwrap();
+    let judged = StageAccuracy::cross_validate(&good, &config, 4, &Silent).unwrap();
     assert_eq!(judged.len(), 4 * 5);
     for one in &judged {
         assert_eq!(one.rows, 64);
@@ -369,7 +413,7 @@ fn accuracy_is_that_of_runs_held_out() {
     // Trees that see the objective only are judged in the same way.
     let exact = self::config(DynamicConfig::paper());
     let scalar = good.scalar(&Objective::Mean).unwrap();
-    let judged = StageAccuracy::cross_validate(&scalar, &exact, 3).unwrap();
+    let judged = StageAccuracy::cross_validate(&scalar, &exact, 3, &Silent).unwrap();
     assert_eq!(judged.len(), 4);
     assert!(judged.iter().all(|one| one.spearman > 0.8), "{judged:?}");
 }

@@ -34,8 +34,11 @@ fn sources() -> Vec<(String, Source)> {
 #[test]
 fn files_do_not_import_each_other_in_circles() {
     let mut found = String::new();
-    for (name, source) in sources() {
-        for circle in circles::circles(&source.imports()) {
+    let sources = sources();
+    for (name, source) in &sources {
+        let others = sources.iter().filter(|(other, _)| other != name);
+        let elsewhere = others.flat_map(|(_, other)| other.method_names()).collect();
+        for circle in circles::circles(&source.imports(&elsewhere)) {
             found += &format!("{name}:\n");
             for (from, to) in circle {
                 found += &format!("  {} -> {}\n", from.join("::"), to.join("::"));

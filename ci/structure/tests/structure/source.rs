@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
+/// Methods of the standard library that types of ours have, too.
+const STANDARD: [&str; 14] = [
+    "begin", "end", "get", "insert", "iter", "join", "len", "max", "min", "name", "path",
+    "position", "read", "write",
+];
+
 /// A path of names from the crate's root; the root itself is empty.
 pub(crate) type ModulePath = Vec<String>;
 
@@ -27,7 +33,7 @@ pub(crate) struct Module {
     calls: BTreeSet<String>,
     /// Names of methods of traits.
     trait_methods: BTreeSet<String>,
-    /// Long functions, by name, with their number of lines.
+    /// Functions, by name, with their number of lines.
     pub(crate) functions: Vec<(String, usize)>,
 }
 
@@ -94,10 +100,27 @@ impl Source {
         Some(at)
     }
 
+    /// Names of all methods.
+    pub(crate) fn method_names(&self) -> BTreeSet<String> {
+        (self.modules.values())
+            .flat_map(|m| {
+                m.methods
+                    .iter()
+                    .map(|(_, name)| name)
+                    .chain(&m.trait_methods)
+            })
+            .cloned()
+            .collect()
+    }
+
     /// Which files each file imports from: by paths, and by calls of methods
-    /// whose type has `impl` blocks in several files.
-    pub(crate) fn imports(&self) -> BTreeMap<ModulePath, BTreeSet<ModulePath>> {
-        let spread = self.methods_of_spread_types();
+    /// whose type has `impl` blocks in several files. Methods that another
+    /// crate has, too (`elsewhere`), do not count: a call may mean those.
+    pub(crate) fn imports(
+        &self,
+        elsewhere: &BTreeSet<String>,
+    ) -> BTreeMap<ModulePath, BTreeSet<ModulePath>> {
+        let spread = self.methods_of_spread_types(elsewhere);
         (self.modules.iter())
             .map(|(at, module)| {
                 let by_path = (module.paths.iter()).filter_map(|path| self.definition(path));
@@ -110,10 +133,14 @@ impl Source {
 
     /// Methods that one file alone defines, of types with methods in several
     /// files: whoever calls one imports that file without a `use`.
-    fn methods_of_spread_types(&self) -> BTreeMap<String, ModulePath> {
+    fn methods_of_spread_types(
+        &self,
+        elsewhere: &BTreeSet<String>,
+    ) -> BTreeMap<String, ModulePath> {
         let mut homes: BTreeMap<&str, BTreeSet<&ModulePath>> = BTreeMap::new();
         let mut names: BTreeMap<&str, BTreeSet<(&str, &ModulePath)>> = BTreeMap::new();
-        let mut common: BTreeSet<&str> = BTreeSet::new();
+        let mut common: BTreeSet<&str> = elsewhere.iter().map(String::as_str).collect();
+        common.extend(STANDARD);
         for (at, module) in &self.modules {
             common.extend(module.trait_methods.iter().map(String::as_str));
             for (of, name) in &module.methods {
@@ -121,13 +148,8 @@ impl Source {
                 names.entry(name).or_default().insert((of, at));
             }
         }
-        let standard = [
-            "get", "len", "new", "iter", "insert", "name", "path", "read", "write",
-        ];
         (names.iter())
-            .filter(|(name, places)| {
-                places.len() == 1 && !common.contains(*name) && !standard.contains(name)
-            })
+            .filter(|(name, places)| places.len() == 1 && !common.contains(*name))
             .filter_map(|(name, places)| {
                 let (of, at) = places.first()?;
                 (homes[of].len() > 1).then(|| ((*name).to_owned(), (*at).clone()))
@@ -230,9 +252,10 @@ impl Reader<'_> {
         }
     }
 
-    fn function(&mut self, name: &syn::Ident, span: proc_macro2::Span) {
-        let lines = span.end().line - span.start().line + 1;
-        self.module.functions.push((name.to_string(), lines));
+    fn function(&mut self, signature: &syn::Signature, body: &syn::Block) {
+        let lines = body.span().end().line - signature.span().start().line + 1;
+        let name = signature.ident.to_string();
+        self.module.functions.push((name, lines));
     }
 }
 
@@ -283,12 +306,12 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.function(&item.sig.ident, item.span());
+        self.function(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.function(&item.sig.ident, item.span());
+        self.function(&item.sig, &item.block);
         visit::visit_impl_item_fn(self, item);
     }
 

@@ -1,5 +1,6 @@
 //! The online controller: Algorithm 2 of RegMix-D.
 
+mod decide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod protocol;
@@ -17,16 +18,10 @@ use regmix_data::artefact::{read_json, write_json};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 
-use crate::config::{FirstLosses, State};
-use crate::dynamics::Dynamics;
-use crate::plan::{Plan, Position, Problem};
-use crate::schedule::Planner;
-use crate::schedule::Schedule;
-use crate::size::SizeCorrection;
-use crate::stage_model::StageModel;
-
-use self::reason::Grounds;
+use self::decide::{decide, stage_due};
 use self::setup::Setup;
+use crate::schedule::{Planner, Schedule};
+
 pub use self::state::{ControllerState, Decision};
 
 /// Chooses the mixtures of a run that goes on, from the losses it reports.
@@ -80,26 +75,25 @@ impl PartialEq for Ready {
     }
 }
 
-impl Planner {
-    /// A controller for a run that starts on a schedule of this planner.
-    /// `fingerprint` names the study, so that a state of another one is
+impl Controller {
+    /// A controller for a run that starts on a schedule of `planner`.
+    /// `fingerprint` names the study, so that the state of another study is
     /// noticed.
     ///
     /// # Errors
     /// When the schedule has other stages or domains.
-    pub fn controller(&self, schedule: &Schedule, fingerprint: &str) -> Result<Controller> {
-        let setup = Setup::new(self, schedule, fingerprint)?;
-        let state = ControllerState::new(&setup);
-        let ready = Ready::default();
-        Ok(Controller {
-            setup,
-            state,
-            ready,
-        })
+    pub fn new(planner: &Planner, schedule: &Schedule, fingerprint: &str) -> Result<Self> {
+        Ok(Self::at_start(Setup::new(planner, schedule, fingerprint)?))
     }
-}
 
-impl Controller {
+    fn at_start(setup: Setup) -> Self {
+        Self {
+            state: ControllerState::new(&setup),
+            ready: Ready::default(),
+            setup,
+        }
+    }
+
     /// The mixture in force.
     pub fn mixture(&self) -> &Mixture {
         &self.state.in_force
@@ -150,7 +144,7 @@ impl Controller {
                 let mut next = self.state.clone();
                 next.last_step = Some(step);
                 next.last_losses = losses.clone();
-                match self.setup.due(&self.state, step) {
+                match stage_due(&self.setup, &self.state, step) {
                     None => {
                         self.state = next;
                         return Ok(None);
@@ -158,7 +152,7 @@ impl Controller {
                     Some(stage) => {
                         let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
                         let ready = ready.map(|(_, draws)| &**draws);
-                        self.setup.decide(&mut next, stage, step, losses, ready)?;
+                        decide(&self.setup, &mut next, stage, step, losses, ready)?;
                     }
                 }
                 let changed = next.in_force != self.state.in_force;
@@ -259,13 +253,7 @@ impl Controller {
             .make_goal()
             .and_then(|()| setup.check())
             .map_err(|e| e.in_file(path))?;
-        let state = ControllerState::new(&setup);
-        let ready = Ready::default();
-        Ok(Self {
-            setup,
-            state,
-            ready,
-        })
+        Ok(Self::at_start(setup))
     }
 
     /// Writes the state, atomically.
@@ -288,171 +276,5 @@ impl Controller {
         }
         let state: ControllerState = read_json(path)?;
         self.resume(state).map_err(|e| e.in_file(path))
-    }
-}
-
-impl Setup {
-    /// The stage that an observation decides, if any.
-    fn due(&self, state: &ControllerState, step: u64) -> Option<usize> {
-        let passed = self.steps.partition_point(|s| *s <= step);
-        let stage = passed.checked_sub(1)?;
-        (stage < self.model.grid().stages() && stage >= state.next_stage).then_some(stage)
-    }
-
-    /// The state of the target as the stage model has it, without correction.
-    fn measured(&self, losses: &BTreeMap<String, f64>) -> Result<Vec<f64>> {
-        let mut all = vec![f64::NAN; self.losses.len()];
-        for (value, name) in all.iter_mut().zip(&self.losses) {
-            *value = losses.get(name).copied().unwrap_or(f64::NAN);
-        }
-        let state = match self.config.state {
-            State::Losses => all,
-            State::Objective => vec![self.full_goal()?.sum(&all)],
-        };
-        if state.iter().all(|l| l.is_finite()) {
-            return Ok(state);
-        }
-        let missing: Vec<&str> = (self.losses.iter())
-            .filter(|name| !losses.contains_key(*name))
-            .map(String::as_str)
-            .collect();
-        Err(Error::input(format!(
-            "a decision is due, and losses are missing: {}",
-            missing.join(", ")
-        ))
-        .field("losses")
-        .help("report the losses of all domains at the steps of decisions"))
-    }
-
-    fn decide(
-        &self,
-        state: &mut ControllerState,
-        stage: usize,
-        step: u64,
-        losses: &BTreeMap<String, f64>,
-        ready: Option<&Candidates>,
-    ) -> Result<()> {
-        let measured = self.measured(losses)?;
-        // A step that was rounded to is the point itself.
-        let fraction = match step == self.steps[stage] {
-            true => self.model.grid().points()[stage],
-            false => step as f64 / self.target.steps as f64,
-        };
-        let mut used = state.used.clone();
-        for (u, w) in used.iter_mut().zip(state.in_force.weights()) {
-            *u += (fraction - state.since) * w;
-        }
-        let expected = self.expected(state, stage);
-        let first_scale =
-            self.config.size == SizeCorrection::FirstSegment && state.factors.is_none();
-        if first_scale {
-            let pairs = expected.iter().zip(&measured);
-            state.factors = Some(pairs.map(|(e, m)| e / m).collect());
-        }
-        let corrected = (self.config.size).corrected(&measured, state.factors.as_deref())?;
-        let position = Position {
-            stage,
-            fraction,
-            state: corrected.clone(),
-            used: used.clone(),
-            previous: state.in_force.weights().to_vec(),
-        };
-        let problem = self.problem(position, ready)?;
-        let single = match self.keep_single {
-            true => problem.one_mixture()?,
-            false => None,
-        };
-        let to_the_end = single.is_some();
-        let plan = match single {
-            Some(plan) => plan,
-            None => problem.decide()?,
-        };
-        let (plan, kept) = self.worth_changing(&problem, plan, &state.standing)?;
-        let domains = self.model.domains();
-        let mixture = Mixture::normalized(domains.clone(), plan.mixtures[0].clone())?;
-        let planned = (state.standing.get(&stage))
-            .and_then(|p| Mixture::normalized(domains.clone(), p.clone()).ok());
-        let reason = Grounds {
-            names: self.model.targets(),
-            corrected: &corrected,
-            expected: &expected,
-            first_scale,
-            late: step - self.steps[stage],
-            planned: planned.as_ref(),
-            chosen: &mixture,
-            kept: kept.then_some(self.least_gain),
-            single: to_the_end,
-        }
-        .words();
-        state.decisions.push(Decision {
-            stage,
-            step,
-            measured: losses.clone(),
-            corrected,
-            expected,
-            distance: planned.as_ref().map(|p| mixture.tv_distance(p)),
-            mixture: mixture.clone(),
-            planned,
-            promised: self.goal.sign() * plan.value,
-            kept_plan: kept,
-            reason,
-        });
-        // What was planned for stages that this plan says nothing of stands.
-        state.standing.retain(|s, _| *s >= stage);
-        for (i, planned) in plan.mixtures.into_iter().enumerate() {
-            state.standing.insert(stage + i, planned);
-        }
-        state.predicted = problem.rollout(&[mixture.weights().to_vec()]).pop();
-        state.in_force = mixture;
-        state.used = used;
-        state.since = fraction;
-        state.next_stage = stage + 1;
-        Ok(())
-    }
-
-    /// What the stage model expected of the target at a stage point: what it
-    /// predicted at the last decision, or the start of the plan.
-    fn expected(&self, state: &ControllerState, stage: usize) -> Vec<f64> {
-        let start = match self.config.size {
-            // The scale is measured against a proxy on the same mixture.
-            SizeCorrection::FirstSegment => FirstLosses::Regression,
-            _ => self.config.start,
-        };
-        let mut at = match &state.predicted {
-            Some(predicted) => predicted.clone(),
-            None => self.model.start(start, self.first.weights()),
-        };
-        // Stages that passed without a decision were on the mixture in force.
-        for passed in state.next_stage..stage {
-            let moment = self.model.moment(passed);
-            at = self.model.next(moment, &at, state.in_force.weights());
-        }
-        at
-    }
-
-    /// The new plan if it promises more than the standing one by as much as
-    /// is asked for, else the standing one.
-    fn worth_changing(
-        &self,
-        problem: &Problem<'_, StageModel>,
-        plan: Plan,
-        standing: &BTreeMap<usize, Vec<f64>>,
-    ) -> Result<(Plan, bool)> {
-        let from = problem.position.stage;
-        let stages = from..from + plan.mixtures.len();
-        let old: Option<Vec<Vec<f64>>> = stages.map(|s| standing.get(&s).cloned()).collect();
-        let least = self.least_gain.unwrap_or(f64::INFINITY);
-        if let (true, Some(old)) = (least > 0.0, old) {
-            let value = problem.plan_value(&old);
-            if value.is_finite() && value - plan.value < least {
-                let kept = Plan {
-                    mixtures: old,
-                    value,
-                    single: None,
-                };
-                return Ok((kept, true));
-            }
-        }
-        Ok((plan, false))
     }
 }

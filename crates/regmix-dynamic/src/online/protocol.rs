@@ -69,7 +69,7 @@ struct Answer<'a> {
 ///
 /// ```
 /// # use regmix_dynamic::simulator::{World, WorldOptions};
-/// # use regmix_dynamic::{DynamicConfig, Planner, Request, RunLength, Segments, StageLosses, Transitions};
+/// # use regmix_dynamic::{Controller, DynamicConfig, Planner, Request, RunLength, Segments, StageLosses, Transitions};
 /// # use regmix_data::design::{Maximin, Sampler, Space};
 /// # use regmix_data::{Mixture, random::stream};
 /// # let world = World::new(WorldOptions { domains: 2, ..WorldOptions::default() })?;
@@ -84,7 +84,7 @@ struct Answer<'a> {
 /// #     objective: regmix_regress::Objective::Mean, prior, constraints: None, budget: None,
 /// #     target: RunLength { steps: 600, tokens: 600_000 }, config,
 /// # })?;
-/// # let mut controller = planner.controller(&planner.schedule()?, "a study")?;
+/// # let mut controller = Controller::new(&planner, &planner.schedule()?, "a study")?;
 /// use regmix_dynamic::protocol::answer;
 ///
 /// let (line, changed) = answer(&mut controller, r#"{"step":100,"losses":{"d0":3.5,"d1":3.4}}"#);

@@ -10,8 +10,7 @@ use crate::config::{DynamicConfig, Search, State};
 use crate::dynamics::Dynamics;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Position, Problem};
-use crate::schedule::Planner;
-use crate::schedule::{RunLength, Schedule};
+use crate::schedule::{Planner, RunLength, Schedule};
 use crate::stage_model::StageModel;
 
 /// The layout of the file.
@@ -128,7 +127,7 @@ impl Setup {
     }
 
     /// The objective over the losses that are reported.
-    pub(super) fn full_goal(&self) -> Result<Evaluator> {
+    pub(super) fn losses_goal(&self) -> Result<Evaluator> {
         (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
@@ -171,7 +170,7 @@ impl Setup {
         if !known {
             return damaged("losses that are not the stage model's");
         }
-        self.full_goal()?;
+        self.losses_goal()?;
         self.bounds()?;
         Ok(())
     }
@@ -245,11 +244,7 @@ impl Setup {
 
     /// The goal over the stage model's state.
     pub(super) fn make_goal(&mut self) -> Result<()> {
-        let full = self.full_goal()?;
-        self.goal = match self.config.state {
-            State::Losses => full,
-            State::Objective => Evaluator::of_value(full.sign()),
-        };
+        self.goal = self.config.state.goal(self.losses_goal()?);
         Ok(())
     }
 }

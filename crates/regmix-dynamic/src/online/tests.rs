@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::DynamicConfig;
+use crate::dynamics::Dynamics;
 use crate::record::{Segments, StageLosses, Transitions};
 use crate::schedule::{Request, RunLength};
 use crate::simulator::{World, WorldOptions};
@@ -63,9 +64,7 @@ pub(super) fn controller(base: DynamicConfig) -> Controller {
         config,
     };
     let planner = Planner::fit(&Transitions::new(&losses, &runs).unwrap(), request).unwrap();
-    planner
-        .controller(&planner.schedule().unwrap(), "study-1")
-        .unwrap()
+    Controller::new(&planner, &planner.schedule().unwrap(), "study-1").unwrap()
 }
 
 fn losses(values: [f64; 3]) -> BTreeMap<String, f64> {

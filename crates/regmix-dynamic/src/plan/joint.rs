@@ -143,6 +143,7 @@ pub(super) fn improve<D: Dynamics + ?Sized>(
         .collect::<Result<_>>()?;
     let rounds = if surface.room.is_some() { ROUNDS } else { 1 };
     for _ in 0..rounds {
+        problem.monitor.check()?;
         if surface.gradient(at[0].weights()).is_none() {
             return Ok(None);
         }

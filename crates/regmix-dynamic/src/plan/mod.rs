@@ -6,7 +6,7 @@ mod surface;
 #[cfg(test)]
 mod tests;
 
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 use regmix_regress::search::{Candidates, DescendOptions, Surface, descend, simulate};
 use regmix_regress::{Baseline, Constraints, Evaluator};
 
@@ -46,6 +46,7 @@ pub(crate) struct Problem<'a, D: ?Sized> {
     baseline: Option<Vec<Vec<f64>>>,
     /// Draws for the first stage, made beforehand.
     draws: Option<&'a Candidates>,
+    monitor: &'a dyn Monitor,
 }
 
 /// A plan.
@@ -77,6 +78,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             position,
             baseline: None,
             draws: None,
+            monitor: &Silent,
         };
         let against = match out.goal.baseline() {
             Some(Baseline::Natural) => Some(prior.weights().to_vec()),
@@ -93,6 +95,12 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     /// With draws for the first stage, which must be those of its bounds.
     pub(crate) fn with_draws(mut self, draws: Option<&'a Candidates>) -> Self {
         self.draws = draws;
+        self
+    }
+
+    /// The same, able to stop between searches.
+    pub(crate) fn with_monitor(mut self, monitor: &'a dyn Monitor) -> Self {
+        self.monitor = monitor;
         self
     }
 
@@ -371,6 +379,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         place: usize,
         starts: &[&[f64]],
     ) -> Result<Vec<f64>> {
+        self.monitor.check()?;
         let domains = self.dynamics.domains();
         let even = Mixture::uniform(domains.clone());
         let sloped = || surface.gradient(even.weights()).is_some();

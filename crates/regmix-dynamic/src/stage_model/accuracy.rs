@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Muted, Result, Unit};
 use regmix_regress::metrics::{coverage90, mae, mean_and_sd, spearman};
 use regmix_regress::{Folds, Prediction};
 
@@ -55,17 +55,26 @@ impl StageAccuracy {
     /// In the order of stages, then targets. Cost: `folds` fits.
     ///
     /// # Errors
-    /// When there are fewer than 2 runs or folds, or a fit fails.
+    /// When there are fewer than 2 runs or folds, a fit fails, or `monitor`
+    /// asks to stop.
     pub fn cross_validate(
         rows: &Transitions,
         config: &DynamicConfig,
         folds: usize,
+        monitor: &dyn Monitor,
     ) -> Result<Vec<Self>> {
         let split = Folds::new(rows.runs.len(), folds, config.seed, "stages")?;
+        monitor.begin("folds of the stage model", folds as u64, Unit::Items);
         let models = (0..split.count())
             .into_par_iter()
-            .map(|fold| StageModel::fit(&rows.pick(&split.split(fold).0), config))
+            .map(|fold| {
+                let rows = rows.pick(&split.split(fold).0);
+                let model = StageModel::fit_monitored(&rows, config, &Muted(monitor))?;
+                monitor.advance(1);
+                Ok(model)
+            })
             .collect::<Result<Vec<_>>>()?;
+        monitor.end();
         let predicted: Vec<(Vec<f64>, Vec<f64>)> = (rows.rows.iter())
             .map(|row| {
                 let model = &models[split.fold_of(row.run)];

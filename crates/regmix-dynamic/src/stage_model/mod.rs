@@ -10,7 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{DomainSet, Error, Result};
+use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 
 use self::regressors::Regressors;
 use self::smooth::Smooth;
@@ -62,7 +62,19 @@ impl StageModel {
     /// # Errors
     /// When the regressor is unknown or refuses the rows.
     pub fn fit(rows: &Transitions, config: &DynamicConfig) -> Result<Self> {
-        Self::fit_like(rows, config, None)
+        Self::fit_monitored(rows, config, &Silent)
+    }
+
+    /// [`StageModel::fit`], with progress and a way to stop.
+    ///
+    /// # Errors
+    /// As [`StageModel::fit`], and when `monitor` asks to stop.
+    pub fn fit_monitored(
+        rows: &Transitions,
+        config: &DynamicConfig,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        Self::fit_like(rows, config, None, monitor)
     }
 
     /// Fits to slightly changed rows (a bootstrap), with strengths of a model
@@ -71,6 +83,7 @@ impl StageModel {
         rows: &Transitions,
         config: &DynamicConfig,
         like: Option<&Self>,
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
         let stages = rows.grid.stages();
         let every = (0..stages).all(|s| rows.rows.iter().any(|r| r.stage == s));
@@ -79,13 +92,13 @@ impl StageModel {
         }
         let fitted = match config.regressor == SMOOTH {
             true => Fitted::Smooth,
-            false => Fitted::Regressors(Regressors::fit(rows, config)?),
+            false => Fitted::Regressors(Regressors::fit(rows, config, monitor)?),
         };
         Ok(Self {
             domains: rows.domains.clone(),
             targets: rows.targets.clone(),
             grid: rows.grid.clone(),
-            smooth: Smooth::fit(rows, like.map(|m| &m.smooth))?,
+            smooth: Smooth::fit(rows, like.map(|m| &m.smooth), monitor)?,
             fitted,
         })
     }

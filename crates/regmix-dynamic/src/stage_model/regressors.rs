@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result, Unit};
 use regmix_regress::regressor::{regressor, score};
 use regmix_regress::{Model, Samples};
 
@@ -31,7 +31,11 @@ const CENTRED: [&str; 3] = ["linear", "ridge", "elastic_net"];
 const LAWS: [&str; 5] = ["bimix", "dml", "olmix", "law1", "law2"];
 
 impl Regressors {
-    pub(super) fn fit(rows: &Transitions, config: &DynamicConfig) -> Result<Self> {
+    pub(super) fn fit(
+        rows: &Transitions,
+        config: &DynamicConfig,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let names: Vec<&str> = config.regressor.split('+').collect();
         let has = |known: &[&str]| names.iter().any(|n| known.contains(n));
         let composed = ["ensemble", "stacked"];
@@ -52,8 +56,10 @@ impl Regressors {
         let jobs: Vec<(usize, usize)> = (0..groups)
             .flat_map(|g| (0..rows.targets.len()).map(move |t| (g, t)))
             .collect();
+        monitor.begin("stage model", jobs.len() as u64, Unit::Items);
         let fitted = (jobs.par_iter())
             .map(|&(group, target)| {
+                monitor.check()?;
                 let here = || (rows.rows.iter()).filter(move |r| groups == 1 || r.stage == group);
                 let inputs: Vec<Vec<f64>> = here()
                     .map(|r| out.inputs(rows.grid.points()[r.stage], &r.state, &r.mixture))
@@ -65,9 +71,11 @@ impl Regressors {
                 let samples = Samples::new(inputs.iter().map(Vec::as_slice), values)
                     .and_then(|s| regressor.fit(&s.with_own_domain(own(rows, target)), config.seed))
                     .map_err(|e| e.field(&rows.targets[target]))?;
+                monitor.advance(1);
                 Ok((offset, samples))
             })
             .collect::<Result<Vec<_>>>()?;
+        monitor.end();
         for some in fitted.chunks(rows.targets.len()) {
             let (offset, models) = some.iter().cloned().unzip();
             out.offset.push(offset);

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result};
 
 use super::ridge::Ridge;
 use crate::dynamics::Slopes;
@@ -97,12 +97,16 @@ pub(crate) struct Smooth {
 
 impl Smooth {
     /// Fits; `like` gives links and strengths, for a bootstrap.
-    pub(crate) fn fit(rows: &Transitions, like: Option<&Self>) -> Result<Self> {
+    pub(crate) fn fit(
+        rows: &Transitions,
+        like: Option<&Self>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let domains = rows.domains.len();
         let stages = rows.grid.stages();
         let links = match like {
             Some(like) => like.links.clone(),
-            None => links(rows)?,
+            None => links(rows, monitor)?,
         };
         let tokens = |state: &[f64]| -> Vec<f64> {
             state
@@ -118,6 +122,7 @@ impl Smooth {
         let first = Ridge::fit(&x, &y, &trust, strength)?.0;
         let stays = same_throughout(rows);
         let fit = |stage: usize| {
+            monitor.check()?;
             let told = rows
                 .rows
                 .iter()
@@ -292,7 +297,7 @@ fn mean(rows: &[FirstSegment]) -> Vec<f64> {
 /// The floor and the power of every target: those with the lowest squared
 /// error, in nats, over all stages, of rows left out of fits on weights alone.
 /// All candidates of all targets are outputs of one ridge per stage.
-fn links(rows: &Transitions) -> Result<Vec<Link>> {
+fn links(rows: &Transitions, monitor: &dyn Monitor) -> Result<Vec<Link>> {
     let targets = rows.targets.len();
     let all = || rows.rows.iter().flat_map(|r| [&r.state, &r.next]);
     let lowest: Vec<f64> = (0..targets)
@@ -317,6 +322,7 @@ fn links(rows: &Transitions) -> Result<Vec<Link>> {
     let trust = vec![1.0; 2 * rows.domains.len()];
     let mut squares = vec![0.0; candidates.len()];
     for stage in 0..rows.grid.stages() {
+        monitor.check()?;
         let here: Vec<&Transition> = rows.rows.iter().filter(|r| r.stage == stage).collect();
         let x: Vec<Vec<f64>> = here.iter().map(|r| fed(&r.mixture)).collect();
         let added = |r: &&Transition| -> Vec<f64> {

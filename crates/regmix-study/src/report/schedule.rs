@@ -7,7 +7,7 @@ use super::node::{self, column, multiples, number_cell, paragraph, row_head};
 use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
 use super::scale::Scale;
 use super::svg::{Frame, banded, line, tooltip};
-use super::{Node, Report, followed, scroll, stage_accuracy};
+use super::{Node, Report, predicted_observed, scroll, stage_accuracy};
 
 const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 120.0;
@@ -38,8 +38,8 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
             plural(schedule.runs, "proxy run"),
         )))
         .push(multiples(figures));
-    section =
-        (section.extend(stage_accuracy::parts(schedule))).extend(followed::parts(report, schedule));
+    section = (section.extend(stage_accuracy::parts(schedule)))
+        .extend(predicted_observed::parts(report, schedule));
     if !report.decisions.is_empty() {
         section = section
             .push(Node::new("h3").text("What the online controller changed, and why"))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regmix_data::table::{MixtureTable, RunRows};
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result};
 use regmix_dynamic::{
     Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeLaw,
     StageLosses, Trajectories, Transitions,
@@ -68,11 +68,12 @@ fn trajectories_of(path: &Path) -> Result<Trajectories> {
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, tables do not fit each other, or as
-/// [`Planner::fit`] and [`Planner::schedule`].
+/// [`Planner::fit_monitored`] and [`Planner::schedule_monitored`].
 pub fn plan(
     trajectories: &Path,
     mixtures: &Path,
     plan: &Plan<'_>,
+    monitor: &dyn Monitor,
 ) -> Result<(Schedule, Controller)> {
     let mut config: DynamicConfig = match plan.settings {
         Some(path) => stage_settings(path)?,
@@ -128,11 +129,11 @@ pub fn plan(
         target: plan.target,
         config,
     };
-    let planner = Planner::fit(&rows, request)?;
-    let schedule = judged(&planner, calibration.as_ref())?;
+    let planner = Planner::fit_monitored(&rows, request, monitor)?;
+    let schedule = judged(&planner, calibration.as_ref(), monitor)?;
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
     let fingerprint = blake3::hash(&bytes).to_hex()[..32].to_owned();
-    let controller = planner.controller(&schedule, &fingerprint)?;
+    let controller = Controller::new(&planner, &schedule, &fingerprint)?;
     Ok((schedule, controller))
 }
 

@@ -1,7 +1,7 @@
 //! From the proxies' trajectories to a schedule of mixtures (RegMix-D).
 
 use regmix_data::table::MixtureTable;
-use regmix_data::{Mixture, Result, TokenCorpus};
+use regmix_data::{Mixture, Monitor, Result, TokenCorpus};
 use regmix_dynamic::{
     Controller, Planner, Request, RunLength, Schedule, Segment, Segments, SizeCalibration,
     StageLosses, Trajectories, Transitions,
@@ -69,10 +69,9 @@ impl Study {
             "planning a schedule from {} trajectories",
             trajectories.len()
         ));
-        let (planner, calibration) = self.planner(&corpus, &trajectories)?;
-        let schedule = judged(&planner, calibration.as_ref())?;
-        planner
-            .controller(&schedule, corpus.fingerprint())?
+        let (planner, calibration) = self.planner(&corpus, &trajectories, cx.monitor)?;
+        let schedule = judged(&planner, calibration.as_ref(), cx.monitor)?;
+        Controller::new(&planner, &schedule, corpus.fingerprint())?
             .save(self.path("controller.json"))?;
         schedule.save(&path)?;
         stamp.write()?;
@@ -103,6 +102,7 @@ impl Study {
         &self,
         corpus: &TokenCorpus,
         trajectories: &Trajectories,
+        monitor: &dyn Monitor,
     ) -> Result<(Planner, Option<SizeCalibration>)> {
         let config = self.config();
         let mut dynamic = config.stage_config();
@@ -142,7 +142,8 @@ impl Study {
             target,
             config: dynamic,
         };
-        let planner = Planner::fit(&Transitions::new(&losses, &runs)?, request)?;
+        let rows = Transitions::new(&losses, &runs)?;
+        let planner = Planner::fit_monitored(&rows, request, monitor)?;
         Ok((planner, calibration))
     }
 
@@ -195,10 +196,15 @@ const FOLDS: usize = 5;
 
 /// A schedule with how far its stage model can be trusted, and what the size
 /// correction rests on.
-pub(super) fn judged(planner: &Planner, calibration: Option<&SizeCalibration>) -> Result<Schedule> {
-    let mut schedule = planner.schedule()?;
-    match planner.accuracy(FOLDS) {
+pub(super) fn judged(
+    planner: &Planner,
+    calibration: Option<&SizeCalibration>,
+    monitor: &dyn Monitor,
+) -> Result<Schedule> {
+    let mut schedule = planner.schedule_monitored(monitor)?;
+    match planner.accuracy(FOLDS, monitor) {
         Ok(accuracy) => schedule.accuracy = accuracy,
+        Err(e) if e.is_interrupted() => return Err(e),
         Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
     }
     if let Some(calibration) = calibration {

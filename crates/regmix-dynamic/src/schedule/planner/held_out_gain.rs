@@ -1,33 +1,35 @@
-//! What a schedule gains over the best single mixture, judged by runs that it
-//! was not planned on.
+//! How much a schedule gains over the best single mixture on runs that it was
+//! not planned on.
 
 use rayon::prelude::*;
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Muted, Result};
+use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::{Folds, Prediction};
 
 use super::Planner;
-use super::refits::spread;
-use crate::stage_model::FromStart;
-use crate::stage_model::StageModel;
+use crate::stage_model::{FromStart, StageModel};
 
-/// Gains by split of the runs, and what went wrong in the others.
+/// Gains by split of the runs in halves.
 #[derive(Debug, Default)]
-pub(crate) struct HeldOut {
+pub(super) struct HeldOutGains {
     splits: usize,
     gains: Vec<f64>,
-    /// Why the first split that gave none did so.
+    /// Why the first split without a gain has none.
     reason: Option<String>,
 }
 
-impl HeldOut {
+impl HeldOutGains {
     /// Mean and standard deviation over splits, of which there must be two.
-    pub(crate) fn gain(&self) -> Option<Prediction> {
-        (self.gains.len() > 1).then(|| spread(&self.gains))
+    pub(super) fn gain(&self) -> Option<Prediction> {
+        (self.gains.len() > 1).then(|| {
+            let (mean, sd) = mean_and_sd(&self.gains);
+            Prediction { mean, sd }
+        })
     }
 
-    /// What a person should know; a gain that was measured speaks for itself.
-    pub(crate) fn note(&self, fell_back: bool) -> Option<String> {
+    /// What a person should know; a gain that was measured needs no words.
+    pub(super) fn note(&self, fell_back: bool) -> Option<String> {
         let reason = self.reason.as_deref();
         let failed = self.splits - self.gains.len();
         let which = format!("{failed} of {} splits of the runs in halves", self.splits);
@@ -46,20 +48,30 @@ impl HeldOut {
 impl Planner {
     /// Gains of schedules planned on half of the runs, by stage models fitted
     /// on the other half: one number per split of the runs, the mean of both
-    /// directions. A plan is the best of very many under the model that it is
-    /// made with, and that model therefore always promises a gain; one that
-    /// has not seen the same noise does not. Halves plan worse than the whole,
-    /// so that the numbers err on the side of a single mixture.
+    /// directions.
     ///
-    /// The order is that of the splits, whatever the number of threads.
-    pub(crate) fn held_out_gains(&self, splits: usize) -> HeldOut {
+    /// A plan is the best of very many under its own model, which therefore
+    /// always promises a gain; a model that has not seen the same noise does
+    /// not. Half of the runs give worse plans than all of them, so that the
+    /// numbers err on the side of a single mixture. They are in the order of
+    /// the splits, whatever the number of threads.
+    pub(super) fn held_out_gains(
+        &self,
+        splits: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<HeldOutGains> {
         let all = (0..splits)
             .into_par_iter()
-            .map(|number| self.held_out_gain(number))
+            .map(|number| {
+                let gain = self.held_out_gain(number, &Muted(monitor));
+                monitor.advance(1);
+                gain
+            })
             .collect::<Vec<_>>();
-        let mut out = HeldOut {
+        monitor.check()?;
+        let mut out = HeldOutGains {
             splits,
-            ..HeldOut::default()
+            ..HeldOutGains::default()
         };
         for one in all {
             match one {
@@ -69,26 +81,31 @@ impl Planner {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
-    fn held_out_gain(&self, number: usize) -> Result<f64> {
+    fn held_out_gain(&self, number: usize, monitor: &dyn Monitor) -> Result<f64> {
         let config = &self.request.config;
         let rows = self.rows();
         let halves = Folds::new(rows.runs().len(), 2, config.seed, &format!("gain-{number}"))?;
         let model = |fold: usize| {
             let own = rows.pick(&halves.split(fold).0).checked()?;
-            StageModel::fit_like(&own, config, Some(&self.model))
+            StageModel::fit_like(&own, config, Some(&self.model), monitor)
         };
         let (one, other) = (model(0)?, model(1)?);
-        Ok(0.5 * (self.judged(&one, &other)? + self.judged(&other, &one)?))
+        Ok(0.5 * (self.judged(&one, &other, monitor)? + self.judged(&other, &one, monitor)?))
     }
 
-    /// The gain of what one model plans, as another one sees it.
-    fn judged(&self, planner: &StageModel, judge: &StageModel) -> Result<f64> {
-        let plan = self.problem(planner, &FromStart::new(planner)).solve()?;
+    /// The gain of what one model plans, as another one predicts it.
+    fn judged(
+        &self,
+        planner: &StageModel,
+        judge: &StageModel,
+        monitor: &dyn Monitor,
+    ) -> Result<f64> {
+        let plan = (self.problem(planner, &FromStart::new(planner), monitor)).solve()?;
         let from_start = FromStart::new(judge);
-        let problem = self.problem(judge, &from_start);
+        let problem = self.problem(judge, &from_start, monitor);
         let Some(single) = plan.single else {
             return Err(Error::failed("no single mixture keeps to all limits"));
         };

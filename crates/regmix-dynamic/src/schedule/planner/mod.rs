@@ -1,15 +1,13 @@
 //! From trajectories to a schedule.
 
+mod annotate;
 mod held_out_gain;
 mod refits;
 
-use rayon::prelude::*;
-
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent, Unit};
 use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction};
 
-use self::held_out_gain::HeldOut;
-use self::refits::Refit;
+use self::held_out_gain::HeldOutGains;
 use super::{RunLength, Schedule};
 use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
@@ -93,9 +91,21 @@ impl Planner {
     /// # Errors
     /// When a choice is out of range, the objective names an unknown target,
     /// the rows have other stage points, the prior or the bounds are over
-    /// other domains or clash, the target is too short for the stages, or the
-    /// regressor refuses the rows.
-    pub fn fit(rows: &Transitions, mut request: Request) -> Result<Self> {
+    /// other domains or contradict each other, the target is too short for the
+    /// stages, or the regressor refuses the rows.
+    pub fn fit(rows: &Transitions, request: Request) -> Result<Self> {
+        Self::fit_monitored(rows, request, &Silent)
+    }
+
+    /// [`Planner::fit`], with progress and a way to stop.
+    ///
+    /// # Errors
+    /// As [`Planner::fit`], and when `monitor` asks to stop.
+    pub fn fit_monitored(
+        rows: &Transitions,
+        mut request: Request,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         request.config.check()?;
         let grid = request.config.grid()?;
         if *rows.grid() != grid {
@@ -116,33 +126,19 @@ impl Planner {
             budget.target_tokens = request.target.tokens as f64;
         }
         let bounds = Bounds::new(constraints, request.budget.as_ref())?;
-        let full =
+        let state = request.config.state;
+        let objective =
             (request.objective.evaluator(rows.targets())).map_err(|e| e.field("objective"))?;
         let measured = rows.targets().to_vec();
-        let (rows, goal) = match request.config.state {
-            State::Objective => (
-                rows.scalar(&request.objective)?,
-                Evaluator::of_value(full.sign()),
-            ),
-            State::Losses => (rows.clone(), full),
+        let rows = match state {
+            State::Objective => rows.scalar(&request.objective)?,
+            State::Losses => rows.clone(),
         };
         let mut notes = rows.notes().to_vec();
-        let start = grid.points()[0];
-        let none = vec![0.0; rows.domains().len()];
-        let early = bounds.of_stage(start, &none, 1.0 - start)?;
-        let first = if early.allows(request.prior.weights()) {
-            request.prior.clone()
-        } else {
-            notes.push(
-                "the prior breaks a bound, so that the first segment is on the nearest mixture \
-                 that does not"
-                    .to_owned(),
-            );
-            early.project(request.prior.weights())?
-        };
+        let first = first_mixture(&bounds, &request.prior, grid.points()[0], &mut notes)?;
         let planner = Self {
-            model: StageModel::fit(&rows, &request.config)?,
-            goal,
+            model: StageModel::fit_monitored(&rows, &request.config, monitor)?,
+            goal: state.goal(objective),
             request,
             first,
             bounds,
@@ -150,7 +146,7 @@ impl Planner {
             measured,
             notes,
         };
-        if planner.sees_no_difference() {
+        if planner.predicts_one_value() {
             let config = &planner.request.config;
             return Err(Error::input(format!(
                 "`{}` predicts the same for all mixtures: {} runs are too few for it",
@@ -163,9 +159,9 @@ impl Planner {
         Ok(planner)
     }
 
-    /// Whether the stage model tells no two mixtures of the runs apart, as
-    /// trees on few rows do: any plan would be as good as any other.
-    fn sees_no_difference(&self) -> bool {
+    /// Whether the stage model predicts the same for the mixtures of all runs,
+    /// as trees on few rows do: any plan would be as good as any other.
+    fn predicts_one_value(&self) -> bool {
         (0..self.model.grid().stages()).all(|stage| {
             let mut rows = self.rows.rows().iter().filter(|r| r.stage == stage);
             let Some(first) = rows.next() else {
@@ -210,10 +206,11 @@ impl Planner {
 
     /// What is planned by a model: from the first stage point, or from step 0
     /// where the first mixture is planned too, by `from_start` of that model.
-    pub(crate) fn problem<'a>(
+    fn problem<'a>(
         &'a self,
         model: &'a StageModel,
         from_start: &'a FromStart<'a>,
+        monitor: &'a dyn Monitor,
     ) -> Problem<'a, dyn Dynamics + 'a> {
         let dynamics: &dyn Dynamics = match self.request.config.first {
             FirstMixture::Prior => model,
@@ -227,6 +224,7 @@ impl Planner {
             &self.request.config,
             self.position(model),
         )
+        .with_monitor(monitor)
     }
 
     /// Plans the whole run before it starts: Algorithm 1 of RegMix-D, or what
@@ -236,37 +234,40 @@ impl Planner {
     /// that it was not planned on (`static_unless`). Where the gain is not
     /// clear, or cannot be measured, the single mixture is kept and
     /// [`Schedule::fell_back`] says so; with `static_unless = 0` a schedule
-    /// whose gain cannot be measured stands unchecked. A note says why nothing
-    /// could be measured.
+    /// whose gain cannot be measured is kept. A note says why it could not be
+    /// measured.
     ///
     /// Cost: one plan, and two refits with plans for every bootstrap sample (on
-    /// resampled runs for the spread, on halves of the runs for the gain), in
-    /// parallel. The result does not depend on the number of threads.
+    /// resampled runs for the standard deviations, on halves of the runs for
+    /// the gain), in parallel. The result does not depend on the number of
+    /// threads.
     ///
     /// # Errors
-    /// When bounds clash, or predictions are not finite.
+    /// When bounds contradict each other, or predictions are not finite.
     pub fn schedule(&self) -> Result<Schedule> {
+        self.schedule_monitored(&Silent)
+    }
+
+    /// [`Planner::schedule`], with progress and a way to stop.
+    ///
+    /// # Errors
+    /// As [`Planner::schedule`], and when `monitor` asks to stop.
+    pub fn schedule_monitored(&self, monitor: &dyn Monitor) -> Result<Schedule> {
         let config = &self.request.config;
         let from_start = FromStart::new(&self.model);
-        let problem = self.problem(&self.model, &from_start);
+        let problem = self.problem(&self.model, &from_start, monitor);
+        let splits = config.bootstrap / 2;
+        let plans = 1 + config.bootstrap + splits;
+        monitor.begin("plans", plans as u64, Unit::Items);
         let mut plan = problem.solve()?;
-        let refits = (0..config.bootstrap)
-            .into_par_iter()
-            .map(|number| self.refit(number, &plan))
-            .collect::<Vec<_>>();
-        let failed = refits.iter().filter(|r| r.is_err()).count();
-        let refits: Vec<Refit> = refits.into_iter().flatten().collect();
+        monitor.advance(1);
         let mut notes = self.notes.clone();
-        if failed > 0 {
-            notes.push(format!(
-                "{failed} of {} refits failed and do not count",
-                config.bootstrap
-            ));
-        }
+        let refits = self.refits(&plan, &mut notes, monitor)?;
         let held_out = match plan.single {
-            Some(_) => self.held_out_gains(config.bootstrap / 2),
-            None => HeldOut::default(),
+            Some(_) => self.held_out_gains(splits, monitor)?,
+            None => HeldOutGains::default(),
         };
+        monitor.end();
         let gain = held_out.gain();
         let mut fell_back = false;
         let single_value = (plan.single.as_ref())
@@ -288,6 +289,23 @@ impl Planner {
             );
         }
         notes.extend(held_out.note(fell_back));
+        let mut out = self.unannotated(&plan)?;
+        out.fell_back = fell_back;
+        out.gain = gain;
+        self.add_weight_spreads(&mut out, &refits);
+        self.add_predictions(&mut out, &problem, &plan, &refits);
+        out.single = single_value.map(|value| Prediction {
+            mean: self.goal.sign() * value,
+            sd: out.predicted.map_or(0.0, |p| p.sd),
+        });
+        self.add_epochs(&mut out)?;
+        out.notes = notes;
+        Ok(out)
+    }
+
+    /// A schedule with the mixtures of a plan, and no predictions yet.
+    fn unannotated(&self, plan: &Plan) -> Result<Schedule> {
+        let config = &self.request.config;
         let domains = self.model.domains();
         let before = (config.first == FirstMixture::Prior).then(|| Ok(self.first.clone()));
         let planned =
@@ -302,25 +320,16 @@ impl Planner {
         out.ramp = config.ramp;
         out.config = config.clone();
         out.runs = self.rows.runs().len();
-        out.fell_back = fell_back;
-        out.gain = gain;
-        self.fill_weights(&mut out, &refits, fell_back);
-        self.fill_losses(&mut out, &problem, &plan, &refits);
-        out.single = single_value.map(|value| Prediction {
-            mean: self.goal.sign() * value,
-            sd: out.predicted.map_or(0.0, |p| p.sd),
-        });
-        self.fill_epochs(&mut out)?;
-        out.notes = notes;
         Ok(out)
     }
 
     /// How good the stage model is on runs that it was not fitted on.
     ///
     /// # Errors
-    /// As [`StageAccuracy::cross_validate`].
-    pub fn accuracy(&self, folds: usize) -> Result<Vec<StageAccuracy>> {
-        StageAccuracy::cross_validate(&self.rows, &self.request.config, folds)
+    /// As [`StageAccuracy::cross_validate`], and when `monitor` asks to stop.
+    pub fn accuracy(&self, folds: usize, monitor: &dyn Monitor) -> Result<Vec<StageAccuracy>> {
+        let config = &self.request.config;
+        StageAccuracy::cross_validate(&self.rows, config, folds, monitor)
     }
 
     /// The predicted objective at the end of a schedule on the scale of the
@@ -345,20 +354,25 @@ impl Planner {
             sd: self.goal.sd(&spread, &here, None),
         })
     }
+}
 
-    /// Fits and plans again on resampled runs.
-    fn refit(&self, number: usize, plan: &Plan) -> Result<Refit> {
-        let config = &self.request.config;
-        let rows = self.rows.resampled(config.seed, number);
-        let model = StageModel::fit_like(&rows, config, Some(&self.model))?;
-        let from_start = FromStart::new(&model);
-        let problem = self.problem(&model, &from_start);
-        let planned = problem.solve()?;
-        Ok(Refit {
-            states: problem.rollout(&plan.mixtures),
-            value: problem.plan_value(&plan.mixtures),
-            single: planned.single,
-            mixtures: planned.mixtures,
-        })
+/// The mixture of the first segment: the prior, or the nearest mixture that
+/// keeps to all bounds, with a note.
+fn first_mixture(
+    bounds: &Bounds,
+    prior: &Mixture,
+    share: f64,
+    notes: &mut Vec<String>,
+) -> Result<Mixture> {
+    let none = vec![0.0; prior.weights().len()];
+    let early = bounds.of_stage(share, &none, 1.0 - share)?;
+    if early.allows(prior.weights()) {
+        return Ok(prior.clone());
     }
+    notes.push(
+        "the prior breaks a bound, so that the first segment is on the nearest mixture that does \
+         not"
+        .to_owned(),
+    );
+    early.project(prior.weights())
 }
