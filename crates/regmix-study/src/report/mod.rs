@@ -37,41 +37,41 @@ use kit::number::plural;
 
 /// Everything the page shows, borrowed from the study's artefacts.
 #[derive(Debug, Clone, Copy)]
-pub struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// The study's name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The mixture that was found.
-    pub recommendation: &'a Recommendation,
+    pub(crate) recommendation: &'a Recommendation,
     /// The fit it was found with.
-    pub fit: &'a Fit,
+    pub(crate) fit: &'a Fit,
     /// Which domain moves which loss.
-    pub interactions: Option<&'a Interactions>,
+    pub(crate) interactions: Option<&'a Interactions>,
     /// Losses of the proxies along training.
-    pub trajectories: Option<&'a Trajectories>,
+    pub(crate) trajectories: Option<&'a Trajectories>,
     /// Whether the promise held for targets.
-    pub check: Option<&'a TargetCheck>,
+    pub(crate) check: Option<&'a TargetCheck>,
     /// A mixture per stage.
-    pub schedule: Option<&'a Schedule>,
+    pub(crate) schedule: Option<&'a Schedule>,
     /// Losses along training of the targets that had a schedule.
-    pub scheduled: Option<&'a Trajectories>,
+    pub(crate) scheduled: Option<&'a Trajectories>,
     /// Targets that the controller steered, by run, with what it decided.
-    pub decisions: &'a [(String, ControllerState)],
+    pub(crate) decisions: &'a [(String, ControllerState)],
     /// Tokens, bytes and documents per domain.
-    pub corpus: Option<&'a Manifest>,
+    pub(crate) corpus: Option<&'a Manifest>,
     /// The mixtures of the proxies.
-    pub design: Option<&'a MixtureTable>,
+    pub(crate) design: Option<&'a MixtureTable>,
     /// Greatest implied epochs per domain over the proxies; empty when not
     /// known.
-    pub proxy_epochs: &'a [(String, f64)],
+    pub(crate) proxy_epochs: &'a [(String, f64)],
     /// Label and value: proxy size, steps, tokens, seed, versions, times, ….
-    pub facts: &'a [(String, String)],
+    pub(crate) facts: &'a [(String, String)],
     /// What to do next and the command for it.
-    pub commands: &'a [(String, String)],
+    pub(crate) commands: &'a [(String, String)],
 }
 
 impl Report<'_> {
     /// The whole page.
-    pub fn to_html(&self) -> String {
+    pub(crate) fn to_html(&self) -> String {
         let head = Node::new("head")
             .push(Node::new("meta").attr("charset", "utf-8"))
             .push(
