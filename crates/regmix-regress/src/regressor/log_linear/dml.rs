@@ -28,7 +28,8 @@ use crate::samples::Samples;
 /// | `penalty` | none: `p min(1, (64 / rows)²)`, p 0.01, or 1e-4 without an own domain | 0 or more: λ, in units of the objective scaled to the spread of the values |
 ///
 /// The penalty is not in the paper. With it fewer rows than the D + 1
-/// parameters suffice: what rows do not tell apart gets the same rate.
+/// parameters suffice: domains that the rows do not distinguish get the same
+/// rate.
 /// Values must be positive. Cost O(grid · n D² + polish · iterations · n D).
 ///
 /// Wins over linear models from some tens of rows on, and is a convex surface

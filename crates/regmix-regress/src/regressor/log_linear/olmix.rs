@@ -39,8 +39,8 @@ const LN_FLOORS: (f64, f64) = (-2.0, 1.5);
 /// iterations) · n D), ten times that of [`Dml`](super::Dml).
 ///
 /// Against `Dml` there is no penalty. With many rows both find the same law.
-/// With fewer rows than the D + 1 parameters, or domains that rows never tell
-/// apart, the answer depends on the starts, and so on the seed, and can be
+/// With fewer rows than the D + 1 parameters, or domains that the rows do not
+/// distinguish, the answer depends on the starts, and so on the seed, and can be
 /// wrong by orders of magnitude away from the rows; its standard deviation
 /// then is as large. The starts are made for losses of a few nats; in other
 /// units they lie far off. It is here to compare with what Olmix does: it wins
