@@ -12,9 +12,9 @@ const STRENGTHS: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0];
 /// leave-one-out error, which is exact and costs no refit: the residual over
 /// one minus the leverage.
 ///
-/// Outputs share their inputs, so their matrix is factored once for all of
-/// them: the reason why this is not one of regmix-regress's regressors, which
-/// fit one target each.
+/// Outputs share their inputs, so that one factorisation serves all of them.
+/// This is why it is not one of the regressors of regmix-regress, which fit one
+/// target each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ridge {
@@ -33,9 +33,9 @@ pub(crate) struct Ridge {
 
 impl Ridge {
     /// Fits; without a strength, the best one is found. `trust` multiplies the
-    /// scaled inputs: one with a trust of 0.1 has to explain a hundred times
-    /// as much for the same penalty. Returns the errors of every row left out,
-    /// `[rows][outputs]`, too. Cost O(n p² + p³) per strength for n rows and p
+    /// scaled inputs: with a trust of 0.1, the penalty of an input is a hundred
+    /// times as strong. Also returns the leave-one-out errors,
+    /// `[rows][outputs]`. Cost O(n p² + p³) per strength for n rows and p
     /// inputs.
     pub(crate) fn fit(
         x: &[Vec<f64>],
@@ -58,7 +58,7 @@ impl Ridge {
             }
         }
         for ((s, c), trust) in scale.iter_mut().zip(&centre).zip(trust) {
-            // What does not vary tells nothing.
+            // An input that does not vary has no effect.
             *s = match s.sqrt() {
                 sd if sd <= 1e-9 * (1.0 + c.abs()) || *trust <= 0.0 => 1e300,
                 sd => sd / trust,
@@ -98,7 +98,7 @@ impl Ridge {
             let mut squares = vec![0.0; intercept.len()];
             let mut errors = Vec::with_capacity(n);
             for (z, y) in z.iter().zip(y) {
-                // The mean is fitted as well: one row's worth of leverage.
+                // The mean is fitted as well, which adds 1 / n to the leverage.
                 let leverage = quadratic(&factor, z) + 1.0 / n as f64;
                 let left = (1.0 - leverage).max(1e-3);
                 let row: Vec<f64> = (0..intercept.len())
@@ -159,7 +159,7 @@ impl Ridge {
         self.strength
     }
 
-    /// Whether sizes agree and numbers are finite, whatever a file said.
+    /// Whether sizes agree and numbers are finite, for a model from a file.
     pub(crate) fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
         let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
         self.centre.len() == inputs
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_linear_is_found_and_the_error_is_that_of_leaving_out() {
+    fn linear_functions_are_found_and_the_error_is_by_leave_one_out() {
         let (x, y) = rows(60, 1);
         let ridge = Ridge::fit(&x, &y, &[1.0; 4], None).unwrap().0;
         let found = ridge.mean(&[0.5, 0.2, 0.1, 0.9]);
@@ -279,7 +279,7 @@ mod tests {
         );
         assert!((ridge.slope(0, 2) + 1.0).abs() < 0.02);
         assert!(ridge.is_sound(4, 2) && !ridge.is_sound(3, 2));
-        // By refits that leave out each row in turn, at the same strength.
+        // By refits without each row in turn, at the same strength.
         let mut squares = 0.0;
         for i in 0..60 {
             let without = |rows: &[Vec<f64>]| {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_that_never_vary_do_no_harm() {
+    fn constant_inputs_have_no_effect() {
         let (mut x, y) = rows(30, 2);
         for row in &mut x {
             row[3] = 0.7;
@@ -313,14 +313,8 @@ mod tests {
             ridge.mean(&[0.1, 0.1, 0.1, 0.7]),
             ridge.mean(&[0.1, 0.1, 0.1, 9.0])
         );
-        assert!(
-            Ridge::fit(
-                &[vec![f64::NAN], vec![1.0]],
-                &[vec![1.0], vec![1.0]],
-                &[1.0],
-                None
-            )
-            .is_err()
-        );
+        let nan = [vec![f64::NAN], vec![1.0]];
+        let error = Ridge::fit(&nan, &[vec![1.0], vec![1.0]], &[1.0], None).unwrap_err();
+        assert!(error.to_string().contains("finite numbers"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! What a schedule says of its mixtures: standard deviations over refits,
-//! predicted losses, epochs.
+//! What a schedule holds besides its mixtures: spreads over refits, predicted
+//! losses, epochs.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,8 @@ impl Planner {
         }
     }
 
-    /// Predicted losses, with what the stage models say of themselves carried
-    /// on from stage to stage, and the spread over refits.
+    /// Predicted losses. A standard deviation carries that of the stage model
+    /// from stage to stage, and is at least the spread over refits.
     pub(super) fn add_predictions(
         &self,
         out: &mut Schedule,
@@ -81,7 +81,7 @@ impl Planner {
                             .sqrt()
                     })
                     .collect(),
-                // Trees have no slope: what was unknown stays so.
+                // Trees have no derivatives: the uncertainty of the state stays.
                 None => sd.clone(),
             };
             state = problem.dynamics.next(at, &state, mixture);
