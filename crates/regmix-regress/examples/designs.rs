@@ -24,7 +24,9 @@ use rand::RngExt;
 use regmix_data::design::{Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Mixture, Result, random};
-use regmix_regress::{Choice, Fit, FitOptions, NextOptions, RecommendOptions};
+use regmix_regress::{
+    Choice, Fit, FitOptions, NextOptions, RecommendOptions, next_runs, recommend,
+};
 
 use common::{Arguments, average, observations, spread, with_threads};
 
@@ -45,7 +47,7 @@ impl World {
                 *sum += w;
             }
         }
-        let best = truth.recommend(&search())?.mixture;
+        let best = recommend(&truth, &search())?.mixture;
         Ok(Self {
             natural: Mixture::normalized(domains.clone(), sum)?,
             best: mean(&truth, &best)?,
@@ -239,7 +241,7 @@ impl Design {
                 seed,
                 ..NextOptions::default()
             };
-            let next = world.fit(&rows, name)?.next_runs(&options)?;
+            let next = next_runs(&world.fit(&rows, name)?, &options)?;
             let next: Vec<Mixture> = next.into_iter().map(|n| n.mixture).collect();
             let more = world.measure(&next, rows.len(), seed)?;
             rows.extend(more);
@@ -282,7 +284,7 @@ fn main() -> Result<()> {
             let mut figures: [Vec<f64>; 4] = Default::default();
             for seed in 1..=seeds {
                 let fit = design.fitted(&world, runs, name, seed)?;
-                let found = fit.recommend(&search())?;
+                let found = recommend(&fit, &search())?;
                 let value = world.value(&found.mixture)?;
                 let error = |m: &Mixture| -> Result<f64> { Ok(mean(&fit, m)? - world.value(m)?) };
                 figures[0].push(value - world.best);

@@ -23,7 +23,7 @@ use rand::seq::SliceRandom;
 
 use regmix_data::random::stream;
 use regmix_data::{Error, Result};
-use regmix_regress::{Fit, FitOptions, LearningOptions};
+use regmix_regress::{Fit, FitOptions, LearningOptions, learning_curve};
 
 use common::{Arguments, observations, some_runs, with_threads};
 
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
             },
         )?;
         let started = Instant::now();
-        let curve = fit.learning_curve(&options, &|_, _| ())?;
+        let curve = learning_curve(&fit, &options)?;
         Ok((curve, started.elapsed().as_secs_f64()))
     })?;
     println!("{}", curve.to_csv()?);

@@ -20,7 +20,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use regmix_data::{Error, Result};
-use regmix_regress::{Choice, Constraints, Fit, FitOptions, Objective, RecommendOptions};
+use regmix_regress::{
+    Choice, Constraints, Fit, FitOptions, Objective, RecommendOptions, recommend,
+};
 
 use common::{Arguments, observations, with_threads};
 
@@ -53,12 +55,15 @@ fn main() -> Result<()> {
         }
         let recommend = |bootstrap: usize| {
             let started = Instant::now();
-            let found = fit.recommend(&RecommendOptions {
-                objective: Objective::parse(objective),
-                constraints: Some(constraints.clone()),
-                bootstrap,
-                ..RecommendOptions::default()
-            })?;
+            let found = recommend(
+                &fit,
+                &RecommendOptions {
+                    objective: Objective::parse(objective),
+                    constraints: Some(constraints.clone()),
+                    bootstrap,
+                    ..RecommendOptions::default()
+                },
+            )?;
             Ok::<_, Error>((found, started.elapsed().as_secs_f64()))
         };
         let (found, searched) = recommend(0)?;

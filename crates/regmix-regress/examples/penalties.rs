@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use regmix_data::random::stream;
 use regmix_data::{Error, Result};
-use regmix_regress::{Choice, Fit, FitOptions, Objective, RecommendOptions};
+use regmix_regress::{Choice, Fit, FitOptions, Objective, RecommendOptions, Scorer, recommend};
 
 use common::{Arguments, average, observations, some_runs, spread, with_threads};
 
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
         Fit::train(table, &options)
     };
     let found = with_threads(words.number("--threads", 1)?, || {
-        let judge = fitted(&table, judge)?.scorer(&objective)?;
+        let judge = Scorer::new(&fitted(&table, judge)?, &objective)?;
         (0..draws)
             .into_par_iter()
             .map(|draw| {
@@ -80,13 +80,16 @@ fn main() -> Result<()> {
                 let fit = fitted(&some_runs(&table, &order[..runs])?, name)?;
                 (PENALTIES.iter())
                     .map(|&(caution, distance)| {
-                        let found = fit.recommend(&RecommendOptions {
-                            objective: objective.clone(),
-                            caution,
-                            distance,
-                            bootstrap: 0,
-                            ..RecommendOptions::default()
-                        })?;
+                        let found = recommend(
+                            &fit,
+                            &RecommendOptions {
+                                objective: objective.clone(),
+                                caution,
+                                distance,
+                                bootstrap: 0,
+                                ..RecommendOptions::default()
+                            },
+                        )?;
                         let value = judge.mean(found.mixture.weights());
                         Ok([value, value - found.predicted.mean])
                     })

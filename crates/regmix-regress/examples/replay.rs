@@ -38,7 +38,7 @@ use regmix_data::random::stream;
 use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::regressor::regressor;
-use regmix_regress::{Fit, FitOptions, NextOptions, Objective, Samples};
+use regmix_regress::{Fit, FitOptions, NextOptions, Objective, Samples, next_runs_from};
 
 use common::{Arguments, average, observations, some_runs, spread, with_threads};
 
@@ -208,7 +208,8 @@ impl Replay {
         let pool: Vec<Mixture> = (rest.iter())
             .map(|&i| mixtures.mixtures()[i].clone())
             .collect();
-        let next = fit.next_from(
+        let next = next_runs_from(
+            &fit,
             &pool,
             &NextOptions {
                 runs: self.options.step,

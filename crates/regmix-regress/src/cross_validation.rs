@@ -2,79 +2,14 @@
 
 use std::time::Instant;
 
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use regmix_data::random::stream;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result, Silent};
 
-use crate::regressor::{Prediction, Regressor};
+use crate::folds::Folds;
+use crate::prediction::Prediction;
+use crate::regressor::interface::Regressor;
 use crate::samples::Samples;
-
-/// A split of rows into folds of nearly equal size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folds {
-    fold_of: Vec<usize>,
-    count: usize,
-}
-
-impl Folds {
-    /// Shuffles `rows` rows and deals them into `count` folds; with fewer
-    /// rows than folds, every row is a fold of its own. `run` names the
-    /// repeat, so that each has its own random stream.
-    ///
-    /// # Errors
-    /// When there are fewer than 2 rows or 2 folds.
-    pub fn new(rows: usize, count: usize, seed: u64, run: &str) -> Result<Self> {
-        if rows < 2 || count < 2 {
-            return Err(Error::input(format!(
-                "{rows} rows in {count} folds: expected at least 2 of each"
-            )));
-        }
-        let count = count.min(rows);
-        let mut order: Vec<usize> = (0..rows).collect();
-        order.shuffle(&mut stream(seed, run, "folds"));
-        let mut fold_of = vec![0; rows];
-        for (place, row) in order.into_iter().enumerate() {
-            fold_of[row] = place % count;
-        }
-        Ok(Self { fold_of, count })
-    }
-
-    /// As [`Folds::new`] over the rows of some samples, with runs of the same
-    /// mixture in the same fold: one would give away the other.
-    ///
-    /// # Errors
-    /// When there are fewer than 2 rows or 2 folds.
-    pub fn of(samples: &Samples<'_>, count: usize, seed: u64, run: &str) -> Result<Self> {
-        let group_of = samples.groups();
-        let groups = group_of.iter().max().map_or(0, |last| last + 1);
-        if groups < 2 {
-            // One mixture has no other to give away.
-            return Self::new(samples.len(), count, seed, run);
-        }
-        let folds = Self::new(groups, count, seed, run)?;
-        Ok(Self {
-            fold_of: group_of.into_iter().map(|g| folds.fold_of[g]).collect(),
-            count: folds.count,
-        })
-    }
-
-    /// The fold that holds a row out.
-    pub fn fold_of(&self, row: usize) -> usize {
-        self.fold_of[row]
-    }
-
-    /// How many folds there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The rows to fit on and the rows held out, in order.
-    pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
-        (0..self.fold_of.len()).partition(|&i| self.fold_of[i] != fold)
-    }
-}
 
 /// How to cross-validate.
 ///
@@ -141,16 +76,18 @@ pub fn cross_validate(
     samples: &Samples<'_>,
     options: &CvOptions,
 ) -> Result<CrossValidation> {
-    cross_validate_beside(regressor, samples, None, options)
+    cross_validate_beside(regressor, samples, None, options, &Silent)
 }
 
-/// As [`cross_validate`], with further samples that are fitted in every fold
-/// and never judged; but for those of a mixture that is held out.
+/// As [`cross_validate`], with further samples `beside` that are fitted in
+/// every fold and never judged. Those of a mixture that is held out in a fold
+/// are left out of its fit.
 pub(crate) fn cross_validate_beside(
     regressor: &dyn Regressor,
     samples: &Samples<'_>,
     beside: Option<&Samples<'_>>,
     options: &CvOptions,
+    monitor: &dyn Monitor,
 ) -> Result<CrossValidation> {
     if options.repeats == 0 {
         return Err(Error::input("0 repeats: expected at least 1"));
@@ -169,13 +106,14 @@ pub(crate) fn cross_validate_beside(
     let done: Vec<_> = jobs
         .par_iter()
         .map(|(repeat, train, held)| {
+            monitor.check()?;
             let started = Instant::now();
             let rows: Vec<&[f64]> = held.iter().map(|&i| samples.rows()[i]).collect();
             let mut seen = samples.pick(train)?;
             if let Some(beside) = beside.and_then(|beside| beside.apart_from(&rows)) {
                 seen = seen.and(&beside)?;
             }
-            let model = regressor.fit(&seen, options.seed)?;
+            let model = regressor.fit_monitored(&seen, options.seed, monitor)?;
             let fitted = Instant::now();
             let predictions = model.predict_batch(&rows);
             let times = (
@@ -208,16 +146,17 @@ pub(crate) fn cross_validate_beside(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regressor::{ConstantModel, Model};
-    use proptest::prelude::*;
+    use crate::regressor::model::Model;
+    use crate::regressor::model::constant::ConstantModel;
 
-    /// Predicts NaN-free nonsense that gives away what it was fitted on.
+    /// Predicts the sum of the values it was fitted to, which shows which rows
+    /// it has seen.
     struct Spy;
     impl Regressor for Spy {
         fn name(&self) -> &str {
             "spy"
         }
-        fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+        fn fit_monitored(&self, samples: &Samples<'_>, _: u64, _: &dyn Monitor) -> Result<Model> {
             Ok(Model::Constant(ConstantModel::of(&[samples
                 .values()
                 .iter()
@@ -245,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_is_always_fitted_but_for_mixtures_held_out() {
+    fn samples_beside_are_always_fitted_except_held_out_mixtures() {
         let rows: Vec<Vec<f64>> = (0..16).map(|i| vec![f64::from(i), 0.5]).collect();
         let values: Vec<f64> = (0..16).map(|i| f64::from(1u32 << i)).collect();
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
@@ -254,7 +193,7 @@ mod tests {
         let bits = vec![f64::from(1u32 << 20), f64::from(1u32 << 21)];
         let beside = Samples::new(others.iter().map(Vec::as_slice), bits).unwrap();
         let options = CvOptions::default();
-        let cv = cross_validate_beside(&Spy, &samples, Some(&beside), &options).unwrap();
+        let cv = cross_validate_beside(&Spy, &samples, Some(&beside), &options, &Silent).unwrap();
         assert_eq!(cv.predictions[0].len(), 16);
         for (i, p) in cv.predictions[0].iter().enumerate() {
             let seen = p.mean as u32;
@@ -262,32 +201,6 @@ mod tests {
             assert_eq!(seen >> 20 & 1, 1, "row {i}: not beside");
             let with_3 = cv.folds[0].fold_of(i) == cv.folds[0].fold_of(3);
             assert_eq!(seen >> 21 & 1, u32::from(!with_3), "row {i}");
-        }
-    }
-
-    #[test]
-    fn runs_of_one_mixture_are_held_out_together() {
-        let rows: Vec<Vec<f64>> = (0..30).map(|i| vec![f64::from(i % 7), 0.5]).collect();
-        let samples = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; 30]).unwrap();
-        let folds = Folds::of(&samples, 5, 3, "t").unwrap();
-        for i in 0..30 {
-            assert_eq!(folds.fold_of(i), folds.fold_of(i % 7));
-        }
-        assert_eq!(folds.count(), 5);
-    }
-
-    proptest! {
-        #[test]
-        fn folds_partition_the_rows(rows in 2usize..60, count in 2usize..12, seed: u64) {
-            let folds = Folds::new(rows, count, seed, "t").unwrap();
-            let mut seen = vec![0; rows];
-            for fold in 0..folds.count() {
-                let (train, held) = folds.split(fold);
-                prop_assert_eq!(train.len() + held.len(), rows);
-                prop_assert!(!held.is_empty() && !train.is_empty());
-                for i in held { seen[i] += 1; }
-            }
-            prop_assert!(seen.iter().all(|&n| n == 1));
         }
     }
 }

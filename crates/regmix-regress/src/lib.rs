@@ -6,25 +6,41 @@
 //! can be trusted, and searches for the mixture with the lowest loss
 //! (RegMix, arXiv 2407.01492).
 //!
-//! - [`Fit`]: judges [`regressor`]s by cross-validation for every target,
-//!   chooses one each, and keeps everything in files.
-//! - [`Recommendation`]: the best mixture under [`Constraints`], with
-//!   intervals, spread, and a warning where it leaves what proxies covered.
-//! - [`Fit::next_runs`]: the mixtures to train proxies on next.
-//! - [`LearningCurve`]: how accuracy grows with the number of proxies.
-//! - [`Front`]: the trade-off of two objectives.
+//! The five most important types:
+//!
+//! - [`Fit`]: for every target the regressor that predicts it best, chosen by
+//!   cross-validation, with the runs that it was fitted to; kept in files.
+//! - [`Objective`]: what is to be made small (a target, a mean, a weighted
+//!   sum, a worst case). [`Evaluator`] makes a number of it.
+//! - [`Constraints`]: floors, caps and limits on groups of domains.
+//! - [`Recommendation`]: the best mixture under these, by [`recommend`], with
+//!   intervals, its spread over refits, and a warning where it leaves what
+//!   proxies covered.
+//! - [`Prediction`]: a predicted value with its standard deviation.
+//!
+//! Beside them:
+//!
+//! - [`Regressor`] and [`Model`]: how one target is fitted; [`regressor`] lists
+//!   them.
+//! - [`next_runs`]: the mixtures to train proxies on next.
+//! - [`learning_curve`]: how accuracy grows with the number of proxies.
+//! - [`pareto`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
 //! - [`BimixLaw`]: the loss of a domain by its weight and the length of
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
 //! - [`Earlier`], [`recast`], [`Frozen`]: use of earlier runs when the domains
 //!   change.
 //! - [`unimax`], [`effective_tokens`]: what repetition alone says.
-//! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`]: the
-//!   pieces.
+//! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]:
+//!   the pieces.
+//!
+//! Computations that can take longer than a second have a variant that ends in
+//! `_monitored`: it reports its progress to a [`regmix_data::Monitor`], and
+//! stops within a second when that asks for it.
 //!
 //! ```
 //! use regmix_data::table::{MixtureTable, Observations, ValueTable};
-//! use regmix_regress::{Constraints, Fit, FitOptions, Objective, RecommendOptions};
+//! use regmix_regress::{Constraints, Fit, FitOptions, Objective, RecommendOptions, recommend};
 //!
 //! // Sixteen proxies over two domains; the loss is lowest in between.
 //! let mut mixtures = String::from("run,web,code\n");
@@ -44,12 +60,13 @@
 //! )?;
 //! assert_eq!(fit.target("web")?.regressor, "law1");
 //!
-//! let found = fit.recommend(&RecommendOptions {
+//! let options = RecommendOptions {
 //!     objective: Objective::Mean,
 //!     constraints: Some(Constraints::none(fit.domains().clone()).with_cap("web", 0.8)?),
 //!     bootstrap: 4,
 //!     ..RecommendOptions::default()
-//! })?;
+//! };
+//! let found = recommend(&fit, &options)?;
 //! assert!((found.mixture.get("web").unwrap() - 0.5).abs() < 0.05);
 //! assert!(found.binding.is_empty() && !found.support.out_of_distribution);
 //! # Ok::<(), regmix_data::Error>(())
@@ -61,49 +78,61 @@
 //! that both rank mixtures alike, which is to be measured. It does not
 //! extrapolate with any guarantee: [`Support`] says where that begins.
 
-mod acquire;
-mod baseline;
+mod advise;
 mod bimix;
-mod cautions;
-mod choose;
 mod constraints;
-mod contestants;
 mod cross_validation;
+mod ensemble;
 mod fit;
-mod interactions;
-mod league;
+mod folds;
+mod judge;
 mod learning;
 pub mod metrics;
+mod numeric;
 mod objective;
-mod pareto;
-mod recommend;
+mod prediction;
+mod progress;
+mod registry;
 pub mod regressor;
 mod repetition;
 mod reuse;
 mod samples;
 pub mod search;
-mod stack;
-mod support;
-mod train;
 mod vector;
 
-pub use acquire::{NextOptions, NextRun};
-pub use baseline::unimax;
-pub use bimix::{BimixLaw, BimixParameters, BimixPoint, bimix_optimum};
-pub use constraints::{Binding, Bound, Constraints, Group};
-pub use cross_validation::{CrossValidation, CvOptions, Folds, cross_validate};
-pub use fit::{Choice, Dropped, Fit, FitOptions, OutOfFold, TargetFit};
-pub use interactions::Interactions;
-pub use league::{AUTO, Entry, League};
-pub use learning::{LearningCurve, LearningOptions, LearningPoint};
-pub use objective::{Baseline, Evaluator, Objective, Scorer};
-pub use pareto::{Front, ParetoPoint};
-pub use recommend::{
-    Budget, Estimate, Gap, Method, Penalties, Provenance, Pull, RecommendOptions, Recommendation,
-    Reference, TargetEstimate, WeightSpread,
+pub use advise::interactions::Interactions;
+pub use advise::next_runs::options::NextOptions;
+pub use advise::next_runs::{NextRun, next_runs, next_runs_from, next_runs_monitored};
+pub use advise::observed::best_observed;
+pub use advise::pareto::{Front, ParetoPoint, pareto, pareto_monitored};
+pub use advise::recommend::options::{Method, RecommendOptions};
+pub use advise::recommend::parts::{
+    Estimate, Gap, Penalties, Provenance, Pull, Reference, TargetEstimate, WeightSpread,
 };
-pub use regressor::{Auto, Model, Prediction, Regressor};
-pub use repetition::effective_tokens;
-pub use reuse::{Earlier, Frozen, Recast, recast};
+pub use advise::recommend::{Recommendation, recommend, recommend_monitored};
+pub use advise::scorer::Scorer;
+pub use advise::support::Support;
+pub use bimix::law::{BimixLaw, BimixParameters, BimixPoint};
+pub use bimix::optimum::bimix_optimum;
+pub use constraints::{Binding, Bound, Constraints, Group};
+pub use cross_validation::{CrossValidation, CvOptions, cross_validate};
+pub use fit::options::{Choice, FitOptions};
+pub use fit::{Dropped, Fit, OutOfFold, TargetFit};
+pub use folds::Folds;
+pub use judge::auto::Auto;
+pub use judge::league::{AUTO, Entry, League};
+pub use learning::{
+    LearningCurve, LearningOptions, LearningPoint, learning_curve, learning_curve_monitored,
+};
+pub use numeric::factor::Factor;
+pub use objective::evaluator::Evaluator;
+pub use objective::{Baseline, Objective};
+pub use prediction::Prediction;
+pub use regressor::{Model, Regressor};
+pub use repetition::budget::Budget;
+pub use repetition::effective_tokens::effective_tokens;
+pub use repetition::unimax::unimax;
+pub use reuse::earlier::Earlier;
+pub use reuse::frozen::Frozen;
+pub use reuse::recast::{Recast, recast};
 pub use samples::Samples;
-pub use support::Support;

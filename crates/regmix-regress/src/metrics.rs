@@ -6,11 +6,8 @@
 //! rather than a number that could be taken for a result. Cost O(n), or
 //! O(n log n) where ranks are needed.
 
-use crate::regressor::Prediction;
-
-/// Half-width of a central 90 % interval of the normal distribution, in
-/// standard deviations.
-pub const Z90: f64 = 1.644_853_626_951_472_2;
+use crate::prediction::Prediction;
+pub use crate::prediction::Z90;
 
 /// Spearman's rank correlation, in `[-1, 1]`; ties get their average rank.
 ///

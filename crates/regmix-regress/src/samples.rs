@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regmix_data::table::Observations;
 use regmix_data::{Error, Result};
 
 use crate::metrics::variance;
@@ -212,4 +213,24 @@ impl<'a> Samples<'a> {
         let values = places.iter().map(|&i| self.values[i]).collect();
         Ok(Self::new(places.iter().map(|&i| self.rows[i]), values)?.with_own_domain(self.own))
     }
+}
+
+/// Rows with a finite value of one target.
+pub(crate) fn measured(
+    observations: &Observations,
+    target: usize,
+) -> Result<(Vec<usize>, Samples<'_>)> {
+    let column = |i: usize| observations.values.rows()[i][target];
+    let mixtures = observations.mixtures.mixtures();
+    let places: Vec<usize> = (0..mixtures.len())
+        .filter(|&i| column(i).is_finite())
+        .collect();
+    let name = &observations.values.targets()[target];
+    let samples = Samples::new(
+        places.iter().map(|&i| mixtures[i].weights()),
+        places.iter().map(|&i| column(i)).collect(),
+    )
+    .map_err(|e| e.field(name))?
+    .with_own_domain(observations.mixtures.domains().position(name));
+    Ok((places, samples))
 }

@@ -7,7 +7,9 @@ use rand_distr::{Distribution, Exp1};
 use regmix_data::Mixture;
 use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_regress::{Constraints, Fit, FitOptions, NextOptions, Objective};
+use regmix_regress::{
+    Constraints, Fit, FitOptions, NextOptions, Objective, next_runs, next_runs_from,
+};
 
 fn fit(observations: &Observations) -> Fit {
     let options = FitOptions {
@@ -58,7 +60,7 @@ fn a_batch_from_a_pool_beats_random_picks() {
             seed,
             ..NextOptions::default()
         };
-        let next = fit(&table(start)).next_from(pool, &options).unwrap();
+        let next = next_runs_from(&fit(&table(start)), pool, &options).unwrap();
         assert_eq!(next.len(), 6);
         for (place, run) in &next {
             assert_eq!(run.mixture, pool[*place]);
@@ -85,8 +87,8 @@ fn new_mixtures_are_apart_allowed_and_better() {
         candidates: 1000,
         ..NextOptions::default()
     };
-    let next = fit.next_runs(&options).unwrap();
-    assert_eq!(next, fit.next_runs(&options).unwrap());
+    let next = next_runs(&fit, &options).unwrap();
+    assert_eq!(next, next_runs(&fit, &options).unwrap());
     let runs = observations.mixtures.mixtures();
     for (i, run) in next.iter().enumerate() {
         assert!(constraints.allows(run.mixture.weights()));
@@ -102,7 +104,7 @@ fn new_mixtures_are_apart_allowed_and_better() {
     let allowed = runs.iter().filter(|m| constraints.allows(m.weights()));
     assert!(lowest(next.iter().map(|n| &n.mixture)) < lowest(allowed));
     let other = NextOptions { seed: 1, ..options };
-    assert_ne!(next, fit.next_runs(&other).unwrap());
+    assert_ne!(next, next_runs(&fit, &other).unwrap());
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn a_maximum_is_a_minimum_turned_around() {
             objective,
             ..NextOptions::default()
         };
-        fit.next_from(&pool, &options).unwrap()
+        next_runs_from(&fit, &pool, &options).unwrap()
     };
     let up = next(Objective::parse("law").maximize());
     let down = next(Objective::parse("law"));
@@ -128,7 +130,7 @@ fn a_maximum_is_a_minimum_turned_around() {
 #[test]
 fn what_cannot_be_done_is_refused() {
     let fit = fit(&table(&draws(12, 3)));
-    let said = |options: NextOptions| fit.next_runs(&options).unwrap_err().to_string();
+    let said = |options: NextOptions| next_runs(&fit, &options).unwrap_err().to_string();
     let plain = NextOptions {
         runs: 2,
         candidates: 50,
@@ -147,5 +149,5 @@ fn what_cannot_be_done_is_refused() {
     assert!(with(&|o| o.objective = Objective::parse("mail")).contains("mail"));
     assert!(with(&|o| o.apart = 0.9).contains("only 0 of 2 runs"));
     let pool = draws(1, 4);
-    assert!(fit.next_from(&pool, &plain).is_err());
+    assert!(next_runs_from(&fit, &pool, &plain).is_err());
 }

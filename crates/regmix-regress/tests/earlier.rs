@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use common::{domains, losses, observations, quick};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
-use regmix_regress::{Earlier, Fit, FitOptions, LearningOptions, Objective};
+use regmix_regress::{
+    Earlier, Fit, FitOptions, LearningOptions, Objective, Support, learning_curve,
+};
 
 /// How many new runs there are.
 const NEW: usize = 12;
@@ -72,14 +74,19 @@ fn earlier_runs_help_and_are_never_judged() {
         assert_eq!((entry.rows, target.rows), (NEW, fit.rows()));
         assert_eq!(target.earlier, fit.earlier());
         with += entry.mae;
-        alone += target.alone.unwrap();
+        alone += target.mae_without_earlier.unwrap();
     }
     assert!(with < 0.85 * alone, "{with} {alone}");
     assert!(!fit.warnings().iter().any(|w| w.contains("worse")));
 
     // Where the models were trained is where all runs were.
     let there = fit.observations().mixtures.mixtures()[NEW + 3].clone();
-    assert_eq!(fit.support(&there, &Objective::Mean).unwrap().distance, 0.0);
+    assert_eq!(
+        Support::at(&fit, &there, &Objective::Mean)
+            .unwrap()
+            .distance,
+        0.0
+    );
 
     let dir = tempfile::tempdir().unwrap();
     fit.save(dir.path()).unwrap();
@@ -91,7 +98,7 @@ fn earlier_runs_help_and_are_never_judged() {
         ..LearningOptions::default()
     };
     // Too few new runs for any subset, however many earlier ones.
-    let curve = back.learning_curve(&options, &|_, _| ());
+    let curve = learning_curve(&back, &options);
     let most = curve.unwrap().means().map(|p| p.runs).max();
     assert!(most.unwrap() <= NEW, "{most:?}");
 }
@@ -122,7 +129,10 @@ fn without_a_value_of_a_target_earlier_runs_do_not_count() {
     };
     let fit = Fit::train(&new(), &options).unwrap();
     let first = &fit.targets()[0];
-    assert_eq!((first.rows, first.earlier, first.alone), (NEW, 0, None));
+    assert_eq!(
+        (first.rows, first.earlier, first.mae_without_earlier),
+        (NEW, 0, None)
+    );
     assert!(fit.targets()[1].earlier > 0);
     assert!(fit.dropped().is_empty());
 }

@@ -96,7 +96,10 @@ fn the_same_samples_and_seed_give_the_same_model() {
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone())
             .unwrap()
             .with_own_domain(Some(0));
-        let warm = regressor(name).unwrap().refit(&samples, 3, &first).unwrap();
+        let warm = regressor(name)
+            .unwrap()
+            .refit(&samples, 3, &first, &regmix_data::Silent)
+            .unwrap();
         let near = (warm.mean(&rows[7]) - first.mean(&rows[7])).abs();
         assert!(near < 1e-3, "{name}: {near}");
     }

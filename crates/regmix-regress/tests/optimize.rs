@@ -10,7 +10,7 @@ use regmix_data::{DomainSet, Mixture};
 use regmix_regress::search::Surface;
 use regmix_regress::{
     Baseline, Bound, Budget, Constraints, Fit, Front, Method, Objective, RecommendOptions,
-    Recommendation,
+    Recommendation, Scorer, Support, best_observed, pareto, recommend,
 };
 
 fn options() -> RecommendOptions {
@@ -29,12 +29,14 @@ fn limits_of_groups_hold_and_are_reported() {
     let fit = fit();
     let none = Constraints::none(domains());
     let limited = none.with_group("text", &["web", "law"], 0.0, 0.3).unwrap();
-    let found = fit
-        .recommend(&RecommendOptions {
+    let found = recommend(
+        &fit,
+        &RecommendOptions {
             constraints: Some(limited.clone()),
             ..options()
-        })
-        .unwrap();
+        },
+    )
+    .unwrap();
     let get = |name: &str| found.mixture.get(name).unwrap();
     assert!((get("web") + get("law") - 0.3).abs() < 1e-9);
     let bound: Vec<_> = found
@@ -45,7 +47,7 @@ fn limits_of_groups_hold_and_are_reported() {
     assert_eq!(bound, [("text", Bound::GroupCap)]);
     // Inside the group the weights are the best ones: law has what web gives
     // to all others as well.
-    let scorer = fit.scorer(&Objective::Mean).unwrap();
+    let scorer = Scorer::new(&fit, &Objective::Mean).unwrap();
     for step in -20..=20 {
         let shift = 0.01 * f64::from(step);
         let (web, law) = (get("web") + shift, get("law") - shift);
@@ -62,13 +64,15 @@ fn limits_of_groups_hold_and_are_reported() {
         max_epochs: 4.0,
     };
     let rare = Constraints::none(domains());
-    let err = fit
-        .recommend(&RecommendOptions {
+    let err = recommend(
+        &fit,
+        &RecommendOptions {
             constraints: Some(rare.with_group("rare", &["law"], 0.1, 1.0).unwrap()),
             budget: Some(budget),
             ..options()
-        })
-        .unwrap_err();
+        },
+    )
+    .unwrap_err();
     assert!(
         err.to_string().contains(
             "group `rare` needs at least 0.1 but the caps of its domains sum to 0.04: `law` 0.04"
@@ -80,10 +84,7 @@ fn limits_of_groups_hold_and_are_reported() {
 #[test]
 fn divergence_pulls_towards_the_natural_mixture() {
     let fit = fit();
-    let at = |kl: f64| {
-        fit.recommend(&RecommendOptions { kl, ..options() })
-            .unwrap()
-    };
+    let at = |kl: f64| recommend(&fit, &RecommendOptions { kl, ..options() }).unwrap();
     let found = [0.0, 0.02, 0.2, 50.0].map(at);
     assert_eq!(found[0].pull, None);
     let pulls: Vec<f64> = (found[1..].iter())
@@ -97,8 +98,7 @@ fn divergence_pulls_towards_the_natural_mixture() {
     assert_eq!(found[1].pull.as_ref().unwrap().towards, "natural");
 
     // A penalised search beats all others on the penalised value.
-    let scorer = fit
-        .scorer(&Objective::Mean)
+    let scorer = Scorer::new(&fit, &Objective::Mean)
         .unwrap()
         .with_kl(0.2, &natural)
         .unwrap();
@@ -108,12 +108,14 @@ fn divergence_pulls_towards_the_natural_mixture() {
 
     let gap = Mixture::new(domains(), vec![0.5, 0.3, 0.0, 0.2]).unwrap();
     let err = fit.with_natural(&gap).unwrap();
-    let err = err
-        .recommend(&RecommendOptions {
+    let err = recommend(
+        &err,
+        &RecommendOptions {
             kl: 0.1,
             ..options()
-        })
-        .unwrap_err();
+        },
+    )
+    .unwrap_err();
     assert!(err.to_string().contains("no weight on `law`"), "{err}");
 }
 
@@ -122,12 +124,15 @@ fn distance_keeps_a_search_where_proxies_were() {
     let fit = fit();
     // The best for code alone is nearly all code, where no proxy is.
     let at = |distance: f64, method: Method| {
-        fit.recommend(&RecommendOptions {
-            objective: Objective::parse("code"),
-            distance,
-            method,
-            ..options()
-        })
+        recommend(
+            &fit,
+            &RecommendOptions {
+                objective: Objective::parse("code"),
+                distance,
+                method,
+                ..options()
+            },
+        )
         .unwrap()
     };
     let free = at(0.0, Method::Descend);
@@ -149,7 +154,7 @@ fn distance_keeps_a_search_where_proxies_were() {
     assert!((told.cost - 0.5 * told.beyond).abs() < 1e-12);
 
     // A penalised search beats all others on the penalised value.
-    let scorer = fit.scorer(&Objective::parse("code")).unwrap();
+    let scorer = Scorer::new(&fit, &Objective::parse("code")).unwrap();
     let scorer = scorer.with_distance(0.5, &fit).unwrap();
     let value = |r: &Recommendation| scorer.value(r.mixture.weights());
     let drawn = at(0.5, Method::Simulate);
@@ -177,7 +182,7 @@ fn derivatives_of_penalised_objectives_match_differences() {
         .into_iter()
         .flat_map(|o| [(o.clone(), inside), (o, beyond)]);
     for (objective, w) in all {
-        let scorer = fit.scorer(&objective).unwrap();
+        let scorer = Scorer::new(&fit, &objective).unwrap();
         let scorer = (scorer.with_caution(1.5).with_kl(0.3, &natural))
             .and_then(|scorer| scorer.with_distance(0.7, &fit))
             .unwrap();
@@ -205,12 +210,14 @@ fn the_worst_target_is_made_as_good_as_can_be() {
     let fit = fit();
     for baseline in [Baseline::Natural, Baseline::Uniform, Baseline::None] {
         let worst = Objective::Worst(baseline);
-        let found = fit
-            .recommend(&RecommendOptions {
+        let found = recommend(
+            &fit,
+            &RecommendOptions {
                 objective: worst.clone(),
                 ..options()
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         let from = match baseline {
             Baseline::Natural => fit.natural(),
             Baseline::Uniform => Some(Mixture::uniform(domains())),
@@ -231,7 +238,7 @@ fn the_worst_target_is_made_as_good_as_can_be() {
         let largest = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // What is reported is the true worst, not a smooth one.
         assert!((found.predicted.mean - largest).abs() < 1e-12);
-        let scorer = fit.scorer(&worst).unwrap();
+        let scorer = Scorer::new(&fit, &worst).unwrap();
         for step in 0..2000 {
             let raw = [7, 11, 13, 17].map(|p| f64::from(step * p % 101) + 0.5);
             let other = Mixture::normalized(domains(), raw.to_vec()).unwrap();
@@ -265,7 +272,7 @@ fn scores_are_made_large_and_shown_as_they_are() {
             bootstrap,
             ..options()
         };
-        fit.recommend(&options).unwrap()
+        recommend(&fit, &options).unwrap()
     };
     let up = find(Objective::parse("code").maximize());
     assert!(up.mixture.get("code").unwrap() > 0.7);
@@ -280,7 +287,7 @@ fn scores_are_made_large_and_shown_as_they_are() {
         assert!(a.gap.mean > 0.0 && a.predicted.mean < up.predicted.mean);
     }
     assert_eq!(up.optimism, down.optimism);
-    let (_, _, best) = fit.best_observed(&up.objective).unwrap().unwrap();
+    let (_, _, best) = best_observed(&fit, &up.objective).unwrap().unwrap();
     let highest = (fit.observations().values.rows().iter())
         .map(|row| row[1])
         .fold(f64::NEG_INFINITY, f64::max);
@@ -308,23 +315,28 @@ fn scores_are_made_large_and_shown_as_they_are() {
 fn a_front_is_monotone_and_nothing_beats_it() {
     let fit = fit();
     let (code, law) = (Objective::parse("code"), Objective::parse("law"));
-    let front = fit.pareto(&code, &law, 9, &options()).unwrap();
+    let front = pareto(&fit, &code, &law, 9, &options()).unwrap();
     assert_eq!(front.points.len(), 9);
     let points = &front.points;
     assert!(points.is_sorted_by(|p, q| p.a.mean < q.a.mean && p.b.mean > q.b.mean));
     assert!(points.is_sorted_by(|p, q| p.weight < q.weight));
     let (first, last) = (&points[0], &points[8]);
     for (objective, end) in [(&code, first.a.mean), (&law, last.b.mean)] {
-        let alone = fit
-            .recommend(&RecommendOptions {
+        let alone = recommend(
+            &fit,
+            &RecommendOptions {
                 objective: objective.clone(),
                 ..options()
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         assert!((alone.predicted.mean - end).abs() < 1e-5);
     }
     // No mixture is better in both, and every point is the lowest of its sum.
-    let (a, b) = (fit.scorer(&code).unwrap(), fit.scorer(&law).unwrap());
+    let (a, b) = (
+        Scorer::new(&fit, &code).unwrap(),
+        Scorer::new(&fit, &law).unwrap(),
+    );
     for step in 0..3000 {
         let raw = [7, 11, 13, 17].map(|p| (f64::from(step * p % 101) / 40.0).exp());
         let other = Mixture::normalized(domains(), raw.to_vec()).unwrap();
@@ -335,7 +347,7 @@ fn a_front_is_monotone_and_nothing_beats_it() {
             assert!(sum(x, y) >= sum(p.a.mean, p.b.mean) - 1e-5);
         }
     }
-    let csv = front.to_csv().unwrap();
+    let csv = front.to_csv();
     assert!(
         csv.starts_with("weight,code,code_low,code_high,law,law_low,law_high,web,code,law,junk\n")
     );
@@ -347,7 +359,7 @@ fn a_front_is_monotone_and_nothing_beats_it() {
         ..options()
     };
     let worst = Objective::Worst(Baseline::Uniform);
-    let front = fit.pareto(&code, &worst, 5, &capped).unwrap();
+    let front = pareto(&fit, &code, &worst, 5, &capped).unwrap();
     assert!(
         front
             .points
@@ -355,22 +367,22 @@ fn a_front_is_monotone_and_nothing_beats_it() {
             .all(|p| p.mixture.get("code").unwrap() < 0.5 + 1e-9)
     );
     let scored = Fit::train(&scores(), &quick()).unwrap();
-    let up: Front = scored
-        .pareto(
-            &Objective::parse("code").maximize(),
-            &Objective::parse("law"),
-            4,
-            &options(),
-        )
-        .unwrap();
+    let up: Front = pareto(
+        &scored,
+        &Objective::parse("code").maximize(),
+        &Objective::parse("law"),
+        4,
+        &options(),
+    )
+    .unwrap();
     assert!(
         up.points
             .is_sorted_by(|p, q| p.a.mean > q.a.mean && p.b.mean > q.b.mean)
     );
     // Nothing to trade: one point.
-    let same = fit.pareto(&code, &code, 5, &options()).unwrap();
+    let same = pareto(&fit, &code, &code, 5, &options()).unwrap();
     assert_eq!(same.points.len(), 1);
-    assert!(fit.pareto(&code, &law, 1, &options()).is_err());
+    assert!(pareto(&fit, &code, &law, 1, &options()).is_err());
 }
 
 #[test]
@@ -380,16 +392,18 @@ fn repetition_is_counted_and_unimax_compared_with() {
         [("web", 1e9), ("code", 5e7), ("law", 1e9), ("junk", 1e9)]
             .map(|(d, t)| (d.to_owned(), t))
             .into();
-    let found = fit
-        .recommend(&RecommendOptions {
+    let found = recommend(
+        &fit,
+        &RecommendOptions {
             budget: Some(Budget {
                 available,
                 target_tokens: 1e9,
                 max_epochs: 4.0,
             }),
             ..options()
-        })
-        .unwrap();
+        },
+    )
+    .unwrap();
     let names: Vec<&str> = found.references.iter().map(|r| r.name.as_str()).collect();
     assert_eq!(names, ["natural", "uniform", "unimax", "best_observed"]);
     let even = &found.references[2].mixture;
@@ -409,14 +423,12 @@ fn repetition_is_counted_and_unimax_compared_with() {
 #[test]
 fn models_that_are_unsure_are_a_warning_of_their_own() {
     let fit = fit();
-    let inside = fit
-        .support(&Mixture::uniform(domains()), &Objective::Mean)
-        .unwrap();
+    let inside = Support::at(&fit, &Mixture::uniform(domains()), &Objective::Mean).unwrap();
     let limit = inside.sd_limit.unwrap();
     assert!(!inside.unsure && inside.sd > 0.0 && inside.sd <= limit);
     // Where two domains have nothing, the law is steepest and least known.
     let corner = Mixture::new(domains(), vec![0.0, 0.0, 0.0, 1.0]).unwrap();
-    let there = fit.support(&corner, &Objective::Mean).unwrap();
+    let there = Support::at(&fit, &corner, &Objective::Mean).unwrap();
     assert!(
         there.unsure && there.sd > limit && there.out_of_distribution,
         "{there:?}"
@@ -433,13 +445,19 @@ fn searches_do_not_depend_on_threads() {
             .build()
             .unwrap();
         pool.install(|| {
-            let front = fit.pareto(&Objective::Mean, &Objective::parse("law"), 4, &options());
+            let front = pareto(
+                &fit,
+                &Objective::Mean,
+                &Objective::parse("law"),
+                4,
+                &options(),
+            );
             let worst = RecommendOptions {
                 objective: Objective::parse("worst"),
                 caution: 0.5,
                 ..options()
             };
-            (front.unwrap(), fit.recommend(&worst).unwrap())
+            (front.unwrap(), recommend(&fit, &worst).unwrap())
         })
     };
     assert_eq!(all(1), all(4));

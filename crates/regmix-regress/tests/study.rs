@@ -12,8 +12,8 @@ use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_regress::search::DescendOptions;
 use regmix_regress::{
-    Bound, Budget, Choice, Constraints, Fit, FitOptions, Method, Objective, RecommendOptions,
-    Recommendation,
+    Bound, Budget, Choice, Constraints, Fit, FitOptions, Interactions, Method, Objective,
+    RecommendOptions, Recommendation, Scorer, Support, recommend,
 };
 
 fn with_values(mut edit: impl FnMut(usize, &mut Vec<f64>)) -> Observations {
@@ -95,7 +95,7 @@ fn the_same_seed_gives_the_same_fit_on_any_number_of_threads() {
                 bootstrap: 3,
                 ..RecommendOptions::default()
             };
-            let found = fit.recommend(&options).unwrap();
+            let found = recommend(&fit, &options).unwrap();
             (fit.targets().to_vec(), fit.predictions().to_vec(), found)
         })
     };
@@ -206,7 +206,7 @@ fn the_best_mixture_is_found_with_its_uncertainty() {
         seed: 3,
         ..RecommendOptions::default()
     };
-    let found = fit.recommend(&options).unwrap();
+    let found = recommend(&fit, &options).unwrap();
     // The truth: nothing for `junk`, and the rest nearly even.
     let truth = |w: &[f64]| losses(w).iter().sum::<f64>() / 3.0;
     let best = truth(&[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 0.0]);
@@ -240,25 +240,29 @@ fn the_best_mixture_is_found_with_its_uncertainty() {
     found.save(&path).unwrap();
     assert_eq!(Recommendation::load(&path).unwrap(), found);
 
-    let simulated = fit
-        .recommend(&RecommendOptions {
+    let simulated = recommend(
+        &fit,
+        &RecommendOptions {
             method: Method::Simulate,
             bootstrap: 0,
             ..options.clone()
-        })
-        .unwrap();
+        },
+    )
+    .unwrap();
     assert!(simulated.predicted.mean >= found.predicted.mean - 1e-6);
     assert!(simulated.termination.is_none() && simulated.weights[0].sd.is_none());
 
     // Caution pays some expected loss for a smaller standard deviation.
-    let careful = fit
-        .recommend(&RecommendOptions {
+    let careful = recommend(
+        &fit,
+        &RecommendOptions {
             caution: 3.0,
             bootstrap: 0,
             ..options.clone()
-        })
-        .unwrap();
-    let scorer = fit.scorer(&Objective::Mean).unwrap();
+        },
+    )
+    .unwrap();
+    let scorer = Scorer::new(&fit, &Objective::Mean).unwrap();
     let sd = |r: &Recommendation| scorer.predict(r.mixture.weights()).sd;
     assert!(careful.predicted.mean >= found.predicted.mean - 1e-6);
     assert!(sd(&careful) <= sd(&found) + 1e-9);
@@ -267,12 +271,12 @@ fn the_best_mixture_is_found_with_its_uncertainty() {
         objective: Objective::parse("code"),
         ..options.clone()
     };
-    assert!(fit.recommend(&one).unwrap().mixture.get("code").unwrap() > 0.7);
+    assert!(recommend(&fit, &one).unwrap().mixture.get("code").unwrap() > 0.7);
     let unknown = RecommendOptions {
         objective: Objective::parse("mail"),
         ..options
     };
-    let err = fit.recommend(&unknown).unwrap_err();
+    let err = recommend(&fit, &unknown).unwrap_err();
     assert!(err.to_string().contains("unknown target `mail`"), "{err}");
 }
 
@@ -297,7 +301,7 @@ fn bounds_and_epochs_shape_the_mixture() {
         bootstrap: 2,
         ..RecommendOptions::default()
     };
-    let found = fit.recommend(&options).unwrap();
+    let found = recommend(&fit, &options).unwrap();
     assert!((found.mixture.get("code").unwrap() - 0.2).abs() < 1e-6);
     assert!((found.mixture.get("junk").unwrap() - 0.1).abs() < 1e-6);
     let bound: Vec<_> = found
@@ -314,7 +318,7 @@ fn bounds_and_epochs_shape_the_mixture() {
         budget: Some(poor),
         ..options
     };
-    let err = fit.recommend(&options).unwrap_err();
+    let err = recommend(&fit, &options).unwrap_err();
     assert!(err.to_string().contains("`law` are missing"), "{err}");
 }
 
@@ -322,14 +326,14 @@ fn bounds_and_epochs_shape_the_mixture() {
 fn support_and_interactions_tell_where_and_what() {
     let fit = Fit::train(&observations(0.0), &quick()).unwrap();
     let run = &fit.observations().mixtures.mixtures()[4];
-    let there = fit.support(run, &Objective::Mean).unwrap();
+    let there = Support::at(&fit, run, &Objective::Mean).unwrap();
     assert_eq!((there.nearest_run.as_str(), there.distance), ("r4", 0.0));
     assert!(!there.out_of_distribution && there.typical <= there.limit);
     let far = Mixture::new(domains(), vec![0.0, 0.0, 0.0, 1.0]).unwrap();
-    let far = fit.support(&far, &Objective::Mean).unwrap();
+    let far = Support::at(&fit, &far, &Objective::Mean).unwrap();
     assert!(far.out_of_distribution && far.far);
 
-    let table = fit.interactions(&fit.natural().unwrap()).unwrap();
+    let table = Interactions::around(&fit, &fit.natural().unwrap()).unwrap();
     for (t, row) in table.values.iter().enumerate() {
         // A target's own domain lowers its loss most; junk raises it.
         let least = row.iter().copied().fold(f64::INFINITY, f64::min);
@@ -341,7 +345,7 @@ fn support_and_interactions_tell_where_and_what() {
 fn correlated_errors_widen_a_sum_less_than_equal_ones_would() {
     let fit = Fit::train(&observations(0.02), &quick()).unwrap();
     let w = vec![0.25; 4];
-    let mean = fit.scorer(&Objective::Mean).unwrap().predict(&w);
+    let mean = Scorer::new(&fit, &Objective::Mean).unwrap().predict(&w);
     let parts = fit.predict(&Mixture::uniform(domains())).unwrap();
     let linear: f64 = parts.iter().map(|p| p.sd).sum::<f64>() / 3.0;
     assert!(
@@ -375,8 +379,9 @@ fn small_and_odd_studies_are_fitted_or_refused_but_never_crash() {
         )
         .unwrap();
         let fit = Fit::train(&o, &FitOptions::default()).unwrap();
-        let found = fit
-            .recommend(&RecommendOptions {
+        let found = recommend(
+            &fit,
+            &RecommendOptions {
                 bootstrap: 3,
                 caution: 1.0,
                 descend: DescendOptions {
@@ -384,8 +389,9 @@ fn small_and_odd_studies_are_fitted_or_refused_but_never_crash() {
                     ..Default::default()
                 },
                 ..Default::default()
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         let weights = found.mixture.weights();
         assert!(weights.iter().all(|w| w.is_finite()) && found.predicted.mean.is_finite());
         fit

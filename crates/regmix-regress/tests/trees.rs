@@ -5,7 +5,9 @@ use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_regress::search::Surface;
-use regmix_regress::{Choice, Fit, FitOptions, Method, Objective, RecommendOptions};
+use regmix_regress::{
+    Choice, Fit, FitOptions, Method, Objective, RecommendOptions, Scorer, recommend,
+};
 
 /// The loss is low where `web` has more than a half and `junk` less than a
 /// tenth.
@@ -55,12 +57,15 @@ fn trees_are_chosen_kept_and_searched() {
     let error = Fit::load(dir.path()).unwrap_err();
     assert!(error.to_string().contains("gbdt"), "{error}");
 
-    let found = fit.recommend(&RecommendOptions {
-        objective: Objective::Mean,
-        method: Method::Simulate,
-        bootstrap: 2,
-        ..RecommendOptions::default()
-    });
+    let found = recommend(
+        &fit,
+        &RecommendOptions {
+            objective: Objective::Mean,
+            method: Method::Simulate,
+            bootstrap: 2,
+            ..RecommendOptions::default()
+        },
+    );
     let best = found.unwrap().mixture;
     assert!(
         best.get("web").unwrap() > 0.5 && best.get("junk").unwrap() < 0.1,
@@ -81,7 +86,9 @@ fn many_mixtures_are_scored_as_each_is() {
         let draw = Dirichlet::new(&[1.0; 3]).unwrap();
         let rows: Vec<Vec<f64>> = (0..150).map(|_| draw.sample(&mut rng)).collect();
         for caution in [0.0, 1.64] {
-            let scorer = fit.scorer(&Objective::Mean).unwrap().with_caution(caution);
+            let scorer = Scorer::new(&fit, &Objective::Mean)
+                .unwrap()
+                .with_caution(caution);
             let values = scorer.values(&rows);
             for (row, value) in rows.iter().zip(values) {
                 assert_eq!(scorer.value(row), value);

@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod config;
-mod counted;
 mod demo;
 pub mod report;
 mod source_files;

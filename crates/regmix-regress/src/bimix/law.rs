@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Result, Silent};
 
-use super::{FINEST, scarcity};
+use crate::bimix::scarcity::{FINEST, scarcity};
 use crate::metrics::{mean, variance};
-use crate::regressor::Prediction;
-use crate::regressor::factor::Factor;
-use crate::regressor::lbfgs::minimise;
+use crate::numeric::factor::Factor;
+use crate::numeric::lbfgs::minimise;
+use crate::prediction::Prediction;
 
 /// One measurement of a domain's loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -131,7 +131,7 @@ impl BimixLaw {
         };
         let mut best: Option<(Vec<f64>, f64)> = None;
         for start in starts(points, &rows) {
-            let found = minimise(&start, 300, cost);
+            let found = minimise(&start, 300, cost, &Silent)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }

@@ -2,7 +2,8 @@
 
 use regmix_data::{Error, Mixture, Result};
 
-use super::{BimixLaw, FINEST};
+use crate::bimix::law::BimixLaw;
+use crate::bimix::scarcity::FINEST;
 use crate::constraints::Constraints;
 
 /// The mixture with the lowest `Σ_i v_i L_i(r_i, s)` under floors and caps:
@@ -166,9 +167,12 @@ fn share_rest(out: &mut [f64], terms: &[Term], constraints: &Constraints) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BimixPoint, scarcity};
     use super::*;
-    use crate::search::{DescendOptions, Surface, descend};
+    use crate::bimix::law::BimixPoint;
+    use crate::bimix::scarcity::scarcity;
+    use crate::search::descend::descend;
+    use crate::search::options::DescendOptions;
+    use crate::search::surface::Surface;
     use proptest::prelude::*;
     use regmix_data::DomainSet;
 

@@ -2,7 +2,7 @@
 
 use regmix_data::{Error, Result};
 
-use super::{Constraints, SLACK};
+use crate::constraints::{Constraints, SLACK};
 
 /// The least or the largest total of one part (a group, or a domain in no
 /// group), with what sets it.
@@ -149,7 +149,7 @@ fn number(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Constraints;
+    use crate::constraints::Constraints;
     use regmix_data::DomainSet;
 
     fn none() -> Constraints {

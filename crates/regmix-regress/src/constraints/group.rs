@@ -1,9 +1,12 @@
 //! Limits on the total weight of several domains.
 
+use serde::{Deserialize, Serialize};
+
 use regmix_data::{DomainSet, Error, Result};
 
 /// Several domains whose weights together have a least and a largest sum.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Group {
     pub(super) name: String,
     /// Places of the domains, ascending.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
-use crate::repetition::check_available;
+use crate::repetition::available::check_available;
 
 pub use group::Group;
 
@@ -72,6 +72,44 @@ impl Constraints {
             caps: vec![1.0; n],
             groups: Vec::new(),
         }
+    }
+
+    /// From floors and caps in the order of the domains, and groups, such as a
+    /// file holds them.
+    ///
+    /// # Errors
+    /// When there are more or fewer than one of each per domain, a group has a
+    /// place that is no domain's, or as [`Constraints::with_group`].
+    pub fn from_parts(
+        domains: DomainSet,
+        floors: &[f64],
+        caps: &[f64],
+        groups: &[Group],
+    ) -> Result<Self> {
+        let n = domains.len();
+        let places = groups.iter().flat_map(|g| &g.members);
+        if floors.len() != n || caps.len() != n || places.clone().any(|&i| i >= n) {
+            return Err(Error::input(format!(
+                "{} floors, {} caps and groups up to domain number {}: expected {n} domains",
+                floors.len(),
+                caps.len(),
+                places.max().map_or(0, |i| i + 1)
+            )));
+        }
+        let names: Vec<String> = domains.names().map(str::to_owned).collect();
+        let mut out = Self::none(domains);
+        for (name, (floor, cap)) in names.iter().zip(floors.iter().zip(caps)) {
+            let i = out.place(name, *cap)?;
+            out.caps[i] = *cap;
+            let i = out.place(name, *floor)?;
+            out.floors[i] = *floor;
+        }
+        for group in groups {
+            let members: Vec<&str> = group.members.iter().map(|&i| &*names[i]).collect();
+            Group::new(&out.domains, &group.name, &members, group.floor, group.cap)?
+                .join(&mut out.groups, &out.domains)?;
+        }
+        out.checked()
     }
 
     /// Caps from repetition: no domain is seen more than `max_epochs` times.

@@ -2,7 +2,7 @@
 
 use regmix_data::{Error, Mixture, Result};
 
-use super::Constraints;
+use crate::constraints::Constraints;
 
 /// Sums this close are equal.
 const EQUAL: f64 = 1e-12;
@@ -181,8 +181,8 @@ impl Constraints {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Binding, Bound, Group};
     use super::*;
+    use crate::constraints::{Binding, Bound, Group};
     use proptest::prelude::*;
     use regmix_data::DomainSet;
 

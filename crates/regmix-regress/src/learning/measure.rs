@@ -1,20 +1,19 @@
 //! Fits to growing subsets, judged on runs that are held out.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use regmix_data::random::stream;
 use regmix_data::table::Observations;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
-use super::LearningOptions;
-use crate::cross_validation::Folds;
-use crate::fit::{Fit, measured};
+use crate::fit::Fit;
+use crate::folds::Folds;
+use crate::learning::LearningOptions;
 use crate::metrics::{mae, spearman};
-use crate::regressor::Regressor;
-use crate::samples::Samples;
+use crate::progress::Part;
+use crate::regressor::interface::Regressor;
+use crate::samples::{Samples, measured};
 
 /// Parts of all runs that are fitted, besides all that are not held out.
 const PARTS: [usize; 3] = [8, 4, 2];
@@ -71,7 +70,7 @@ pub(super) fn measure(
     earlier: usize,
     regressors: &[Box<dyn Regressor>],
     options: &LearningOptions,
-    watch: &(dyn Fn(usize, usize) + Sync),
+    monitor: &dyn Monitor,
 ) -> Result<Measurements> {
     let new = observations.mixtures.len() - earlier;
     let splits = splits(observations, new, options)?;
@@ -90,15 +89,19 @@ pub(super) fn measure(
         .flat_map(|(r, size)| (0..splits.len()).map(move |s| (r, size, s)))
         .flat_map(|(r, size, s)| (0..columns.len()).map(move |t| (r, size, s, t)))
         .collect();
-    let done = AtomicUsize::new(0);
+    let part = Part::begin(monitor, "learning curve", jobs.len());
     let mut judged = (jobs.par_iter())
         .map(|&(r, size, s, t)| {
-            let out = judge(&*regressors[r], &splits[s], size, &columns[t], options.seed);
-            watch(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+            monitor.check()?;
+            let (regressor, seed) = (&*regressors[r], options.seed);
+            let out = judge(regressor, &splits[s], size, &columns[t], seed, monitor);
+            monitor.advance(1);
             out.map_err(|e| e.field(columns[t].name))
         })
         .collect::<Vec<_>>()
         .into_iter();
+    monitor.check()?;
+    drop(part);
     let mut out = Vec::with_capacity(regressors.len());
     for regressor in regressors {
         let mut usable = Vec::new();
@@ -246,6 +249,7 @@ fn judge(
     size: usize,
     column: &Column<'_>,
     seed: u64,
+    monitor: &dyn Monitor,
 ) -> Result<Judged> {
     let fitted = column.places(&split.rest[..split.sizes[size]]);
     let held = column.samples.pick(&column.places(&split.held))?;
@@ -254,7 +258,7 @@ fn judge(
     if let Some(earlier) = earlier.ok().and_then(|e| e.apart_from(held.rows())) {
         seen = seen.and(&earlier)?;
     }
-    let model = regressor.fit(&seen, seed)?;
+    let model = regressor.fit_monitored(&seen, seed, monitor)?;
     let predicted: Vec<f64> = held.rows().iter().map(|w| model.mean(w)).collect();
     Ok(Judged {
         spearman: spearman(held.values(), &predicted),

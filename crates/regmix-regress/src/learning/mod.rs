@@ -10,12 +10,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::write_atomic;
-use regmix_data::{Error, Result};
+use regmix_data::table::records::{self, number_or_empty};
+use regmix_data::{Error, Monitor, Result, Silent};
 
 use crate::fit::Fit;
-use crate::league::{AUTO, from_csv, maybe, to_csv};
-use crate::regressor::{Auto, Regressor, regressor};
+use crate::judge::auto::Auto;
+use crate::judge::league::AUTO;
+use crate::registry::regressor;
+use crate::regressor::interface::Regressor;
 
 /// How to measure a [`LearningCurve`].
 ///
@@ -85,17 +87,17 @@ pub struct LearningPoint {
     /// How many subsets of so many runs were fitted; 0 where extrapolated.
     pub subsets: usize,
     /// Spearman's rank correlation on runs that were not fitted.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub spearman: f64,
     /// Its standard deviation over subsets; where extrapolated, the standard
     /// error of the extrapolation.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub spearman_sd: f64,
     /// Mean absolute error on runs that were not fitted, unit of the target.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mae: f64,
     /// As `spearman_sd`.
-    #[serde(with = "maybe")]
+    #[serde(with = "number_or_empty")]
     pub mae_sd: f64,
 }
 
@@ -159,7 +161,7 @@ impl LearningCurve {
     /// # Errors
     /// When a name cannot be written.
     pub fn to_csv(&self) -> Result<String> {
-        to_csv(&self.points)
+        records::to_csv(&self.points)
     }
 
     /// Writes [`LearningCurve::to_csv`] to a file, atomically: `learning.csv`
@@ -168,7 +170,7 @@ impl LearningCurve {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomic(path, self.to_csv()?.as_bytes())
+        records::write_csv(path, &self.points)
     }
 
     /// Reads the points of a table back; notes are not kept in it.
@@ -177,71 +179,70 @@ impl LearningCurve {
     /// When the file cannot be read or is no such table.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self {
-            points: from_csv(path.as_ref())?,
+            points: records::read_csv(path)?,
             notes: Vec::new(),
         })
     }
 }
 
-impl Fit {
-    /// Measures how accuracy grows with the number of runs, on the runs of
-    /// this fit; `watch(done, all)` is called from several threads after
-    /// every fit. Earlier runs ([`FitOptions::earlier`](crate::FitOptions::earlier))
-    /// are fitted in every subset and counted in none.
-    ///
-    /// The result does not depend on the number of threads. Cost: per target
-    /// and regressor `folds · repeats` fits of each size, which together cost
-    /// as much as `folds · repeats` to `2 · folds · repeats` fits of all runs:
-    /// for the default regressors about what [`Fit::train`] takes with its own.
-    ///
-    /// ```
-    /// use regmix_data::table::{MixtureTable, Observations, ValueTable};
-    /// use regmix_regress::{Fit, FitOptions, LearningOptions};
-    ///
-    /// let mut mixtures = String::from("run,web,code\n");
-    /// let mut losses = String::from("run,web\n");
-    /// for i in 0..96 {
-    ///     let w = (i as f64 + 0.5) / 96.0;
-    ///     mixtures += &format!("r{i},{},{}\n", w, 1.0 - w);
-    ///     losses += &format!("r{i},{}\n", 2.0 + (0.05 + w).powf(-0.3));
-    /// }
-    /// let observations = Observations::join(
-    ///     MixtureTable::parse(&mixtures, "mixtures.csv".as_ref())?,
-    ///     ValueTable::parse(&losses, "losses.csv".as_ref())?,
-    /// )?;
-    /// let some = vec!["linear".to_owned(), "law1".to_owned()];
-    /// let fit = Fit::train(&observations, &FitOptions {
-    ///     regressors: some.clone(),
-    ///     ..FitOptions::default()
-    /// })?;
-    /// let curve = fit.learning_curve(
-    ///     &LearningOptions { regressors: some, ..LearningOptions::default() },
-    ///     &|_, _| (),
-    /// )?;
-    /// let law: Vec<_> = curve.means().filter(|p| p.regressor == "law1" && !p.extrapolated).collect();
-    /// let sizes: Vec<usize> = law.iter().map(|p| p.runs).collect();
-    /// assert_eq!(sizes, [12, 24, 48, 77]);
-    /// assert!(law[3].spearman > 0.99);
-    /// println!("{}", curve.summary());
-    /// # Ok::<(), regmix_data::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// When an option is out of range, a regressor is unknown, or no size can
-    /// be measured.
-    pub fn learning_curve(
-        &self,
-        options: &LearningOptions,
-        watch: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<LearningCurve> {
-        let regressors = options.check()?;
-        let measured = measure::measure(
-            self.observations(),
-            self.earlier(),
-            &regressors,
-            options,
-            watch,
-        )?;
-        Ok(outlook::curve(measured, self.rows() - self.earlier()))
-    }
+/// Measures how accuracy grows with the number of runs, on the runs of
+/// a fit. Earlier runs ([`FitOptions::earlier`](crate::FitOptions::earlier))
+/// are fitted in every subset and counted in none.
+///
+/// The result does not depend on the number of threads. Cost: per target
+/// and regressor `folds · repeats` fits of each size, which together cost
+/// as much as `folds · repeats` to `2 · folds · repeats` fits of all runs:
+/// for the default regressors about what [`Fit::train`] takes with its own.
+///
+/// ```
+/// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+/// use regmix_regress::{Fit, FitOptions, LearningOptions, learning_curve};
+///
+/// let mut mixtures = String::from("run,web,code\n");
+/// let mut losses = String::from("run,web\n");
+/// for i in 0..96 {
+///     let w = (i as f64 + 0.5) / 96.0;
+///     mixtures += &format!("r{i},{},{}\n", w, 1.0 - w);
+///     losses += &format!("r{i},{}\n", 2.0 + (0.05 + w).powf(-0.3));
+/// }
+/// let observations = Observations::join(
+///     MixtureTable::parse(&mixtures, "mixtures.csv".as_ref())?,
+///     ValueTable::parse(&losses, "losses.csv".as_ref())?,
+/// )?;
+/// let some = vec!["linear".to_owned(), "law1".to_owned()];
+/// let fit = Fit::train(&observations, &FitOptions {
+///     regressors: some.clone(),
+///     ..FitOptions::default()
+/// })?;
+/// let options = LearningOptions { regressors: some, ..LearningOptions::default() };
+/// let curve = learning_curve(&fit, &options)?;
+/// let law: Vec<_> = curve.means().filter(|p| p.regressor == "law1" && !p.extrapolated).collect();
+/// let sizes: Vec<usize> = law.iter().map(|p| p.runs).collect();
+/// assert_eq!(sizes, [12, 24, 48, 77]);
+/// assert!(law[3].spearman > 0.99);
+/// println!("{}", curve.summary());
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When an option is out of range, a regressor is unknown, or no size can
+/// be measured.
+pub fn learning_curve(fit: &Fit, options: &LearningOptions) -> Result<LearningCurve> {
+    learning_curve_monitored(fit, options, &Silent)
+}
+
+/// As [`learning_curve`], with a monitor. It has one part, "learning curve",
+/// counted in fits.
+///
+/// # Errors
+/// As [`learning_curve`], and when the monitor asks to stop.
+pub fn learning_curve_monitored(
+    fit: &Fit,
+    options: &LearningOptions,
+    monitor: &dyn Monitor,
+) -> Result<LearningCurve> {
+    let regressors = options.check()?;
+    let (observations, earlier) = (fit.observations(), fit.earlier());
+    let measured = measure::measure(observations, earlier, &regressors, options, monitor)?;
+    Ok(outlook::curve(measured, fit.rows() - earlier))
 }

@@ -1,8 +1,8 @@
 //! Means and spreads of what was measured, and what more runs would bring.
 
-use super::decay::{Decay, Measured};
-use super::measure::{Judged, Measurements, Size};
-use super::{LearningCurve, LearningPoint};
+use crate::learning::decay::{Decay, Measured};
+use crate::learning::measure::{Judged, Measurements, Size};
+use crate::learning::{LearningCurve, LearningPoint};
 use crate::metrics::{mean, mean_and_sd, variance};
 
 /// The most that a law may miss measured errors by, as a part of them.

@@ -1,12 +1,13 @@
 use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{DomainSet, Mixture};
+use regmix_data::{DomainSet, Mixture, Silent};
 
-use super::measure::{Judged, Measurements, Size, measure};
 use super::*;
-use crate::fit::FitOptions;
-use crate::regressor::{ConstantModel, Model};
+use crate::fit::options::FitOptions;
+use crate::learning::measure::{Judged, Measurements, Size, measure};
+use crate::regressor::model::Model;
+use crate::regressor::model::constant::ConstantModel;
 use crate::samples::Samples;
 
 /// Every mixture run `times` times; the value names the run.
@@ -52,7 +53,7 @@ impl Regressor for Spy {
     fn name(&self) -> &str {
         "spy"
     }
-    fn fit(&self, samples: &Samples<'_>, _seed: u64) -> Result<Model> {
+    fn fit_monitored(&self, samples: &Samples<'_>, _: u64, _: &dyn Monitor) -> Result<Model> {
         Ok(Model::Constant(ConstantModel::of(&[samples.len() as f64])))
     }
 }
@@ -61,14 +62,7 @@ impl Regressor for Spy {
 fn subsets_hold_whole_mixtures_and_no_more_than_they_say() {
     let observations = table(40, 3);
     let regressors: Vec<Box<dyn Regressor>> = vec![Box::new(Spy)];
-    let out = measure(
-        &observations,
-        0,
-        &regressors,
-        &options(&["mean"]),
-        &|_, _| (),
-    )
-    .unwrap();
+    let out = measure(&observations, 0, &regressors, &options(&["mean"]), &Silent).unwrap();
     assert_eq!(out.targets, ["moves"]);
     let sizes = &out.regressors[0].1;
     assert_eq!(
@@ -89,14 +83,7 @@ fn subsets_hold_whole_mixtures_and_no_more_than_they_say() {
 fn earlier_runs_are_fitted_always_and_counted_never() {
     let observations = table(60, 1);
     let regressors: Vec<Box<dyn Regressor>> = vec![Box::new(Spy)];
-    let out = measure(
-        &observations,
-        20,
-        &regressors,
-        &options(&["mean"]),
-        &|_, _| (),
-    )
-    .unwrap();
+    let out = measure(&observations, 20, &regressors, &options(&["mean"]), &Silent).unwrap();
     let sizes = &out.regressors[0].1;
     assert_eq!(
         sizes.iter().map(|s| s.runs).collect::<Vec<_>>(),
@@ -123,14 +110,7 @@ fn a_mixture_that_is_held_out_was_never_fitted() {
         .collect();
     observations.values = ValueTable::new(observations.values.targets().to_vec(), rows).unwrap();
     let regressors = [regressor("gp").unwrap()];
-    let out = measure(
-        &observations,
-        0,
-        &regressors,
-        &options(&["mean"]),
-        &|_, _| (),
-    )
-    .unwrap();
+    let out = measure(&observations, 0, &regressors, &options(&["mean"]), &Silent).unwrap();
     for (name, sizes) in &out.regressors {
         let last = sizes.last().unwrap();
         let mean = last.judged.iter().map(|s| s[0].mae).sum::<f64>() / 5.0;
@@ -140,9 +120,7 @@ fn a_mixture_that_is_held_out_was_never_fitted() {
 
 #[test]
 fn few_runs_leave_sizes_out_and_extrapolate_nothing() {
-    let curve = fit(&table(40, 1))
-        .learning_curve(&options(&["linear"]), &|_, _| ())
-        .unwrap();
+    let curve = learning_curve(&fit(&table(40, 1)), &options(&["linear"])).unwrap();
     let sizes: Vec<usize> = curve.means().map(|p| p.runs).collect();
     assert_eq!(sizes, [10, 20, 32]);
     assert!(curve.points().iter().all(|p| !p.extrapolated));
@@ -160,9 +138,7 @@ fn few_runs_leave_sizes_out_and_extrapolate_nothing() {
         "{}",
         curve.summary()
     );
-    let err = fit(&table(9, 1))
-        .learning_curve(&options(&["linear"]), &|_, _| ())
-        .unwrap_err();
+    let err = learning_curve(&fit(&table(9, 1)), &options(&["linear"])).unwrap_err();
     assert!(
         err.to_string().contains("no learning curve of 9 runs"),
         "{err}"
@@ -180,19 +156,18 @@ fn a_regressor_that_cannot_fit_is_left_out_and_said() {
     .map(|(run, row)| (run.clone(), vec![2.2 - row[0], 1.0]));
     let rows: Vec<_> = rows.collect();
     observations.values = ValueTable::new(observations.values.targets().to_vec(), rows).unwrap();
-    let curve = (fit(&observations))
-        .learning_curve(&options(&["law1", "linear"]), &|_, _| ())
-        .unwrap();
+    let fitted = fit(&observations);
+    let curve = learning_curve(&fitted, &options(&["law1", "linear"])).unwrap();
     assert!(curve.means().all(|p| p.regressor == "linear"));
     assert!(
         curve.notes()[0].contains("describes losses"),
         "{:?}",
         curve.notes()
     );
+    let err = learning_curve(&fitted, &options(&["magic"])).unwrap_err();
     assert!(
-        fit(&observations)
-            .learning_curve(&options(&["magic"]), &|_, _| ())
-            .is_err()
+        err.to_string().contains("unknown regressor `magic`"),
+        "{err}"
     );
 }
 

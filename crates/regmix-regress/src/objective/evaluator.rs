@@ -2,8 +2,8 @@
 
 use regmix_data::{Error, Result};
 
-use super::{Baseline, Objective};
-use crate::search::{largest, log_sum_exp, log_sum_exp_shares};
+use crate::objective::{Baseline, Objective};
+use crate::search::soft_max::{largest, log_sum_exp, log_sum_exp_shares};
 
 /// The width, in nats, over which [`Evaluator::smooth_cost`] rounds the
 /// corners of a worst case.

@@ -1,9 +1,6 @@
 //! What is minimised: one target, a sum, or the worst of all.
 
-mod evaluator;
-mod kl;
-mod reach;
-mod scorer;
+pub(crate) mod evaluator;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-pub use evaluator::Evaluator;
-pub(crate) use kl::divergence;
-pub(crate) use reach::Reach;
-pub use scorer::Scorer;
+use evaluator::Evaluator;
 
 /// What is minimised.
 ///

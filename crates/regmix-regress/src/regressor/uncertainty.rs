@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::Result;
 
-use super::factor::Factor;
-use super::noise::Noise;
 use crate::metrics::variance;
+use crate::numeric::factor::Factor;
+use crate::regressor::noise::Noise;
 
 /// The noise of one run joined with the uncertainty of the parameters by the
 /// delta method: `sd² = gᵀ M⁻¹ g + noise²`, with g the derivative of the

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Result};
 
-use super::recast;
+use crate::reuse::recast::recast;
 
 /// Runs from before the domains changed, over the domains and targets of new
 /// runs: for [`FitOptions::earlier`](crate::FitOptions::earlier). A fit uses
@@ -13,14 +13,14 @@ use super::recast;
 ///
 /// The earlier runs must have been trained as the new ones: same model,
 /// tokens, tokenizer and validation text. Nothing here can check that, but a
-/// fit tells how much worse it is without them ([`TargetFit::alone`]), and
+/// fit tells how much worse it is without them ([`TargetFit::mae_without_earlier`]), and
 /// warns where it is better.
 ///
 /// Wins when few new runs can be made: on the published tables, 16 new runs
 /// with earlier ones predict better than 64 alone (`benches/RESULTS.md`).
 /// Loses where the earlier runs were trained otherwise.
 ///
-/// [`TargetFit::alone`]: crate::TargetFit::alone
+/// [`TargetFit::mae_without_earlier`]: crate::TargetFit::mae_without_earlier
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -142,7 +142,7 @@ fn listed(names: &[String]) -> String {
 ///
 /// # Errors
 /// When they are over other domains or targets, or share the name of a run.
-pub(crate) fn together(new: &Observations, earlier: &Observations) -> Result<Observations> {
+pub(crate) fn with_earlier(new: &Observations, earlier: &Observations) -> Result<Observations> {
     if new.values.targets() != earlier.values.targets() {
         return Err(Error::input(
             "the earlier runs have other targets than the new ones: expected the same",
@@ -205,11 +205,11 @@ mod tests {
             [0.6, 0.4, 0.0]
         );
 
-        let all = together(&new, &found.observations).unwrap();
+        let all = with_earlier(&new, &found.observations).unwrap();
         assert_eq!(all.mixtures.runs(), ["x1", "x", "z"]);
-        assert!(together(&new, &old).is_err());
+        assert!(with_earlier(&new, &old).is_err());
         // The same runs twice.
-        assert!(together(&new, &new).is_err());
+        assert!(with_earlier(&new, &new).is_err());
     }
 
     #[test]

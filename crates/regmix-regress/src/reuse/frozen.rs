@@ -2,7 +2,7 @@
 
 use regmix_data::{DomainSet, Mixture, Result};
 
-use crate::search::Surface;
+use crate::search::surface::Surface;
 
 /// Domains whose ratio is settled, taken as one (Olmix's virtual domain,
 /// arXiv 2602.12237): when domains are added, split or removed, those that
@@ -178,7 +178,8 @@ impl<S: Surface + ?Sized> Surface for Reduced<'_, S> {
 mod tests {
     use super::*;
     use crate::constraints::Constraints;
-    use crate::search::{DescendOptions, descend};
+    use crate::search::descend::descend;
+    use crate::search::options::DescendOptions;
     use proptest::prelude::*;
 
     /// Σ (w_j - goal_j)².

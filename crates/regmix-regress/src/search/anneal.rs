@@ -1,17 +1,19 @@
-//! Descending on values with kinks.
+//! Descent on values with kinks, by ever sharper smoothing.
 
-use regmix_data::{DomainSet, Mixture, Result};
+use regmix_data::{DomainSet, Mixture, Monitor, Result};
 
-use super::{DescendOptions, Descent, Surface, descend};
 use crate::constraints::Constraints;
+use crate::search::descend::{Descent, descend_monitored};
+use crate::search::options::DescendOptions;
+use crate::search::surface::Surface;
 
 /// Rounds of smoothing at most.
 const ROUNDS: usize = 30;
 
-/// A value that may have kinks (the worst of several), with smooth values
-/// near it.
+/// A value that may have kinks (the worst of several), with smooth
+/// approximations of it.
 pub(crate) trait Smooth: Sync {
-    /// A way to smooth the kinks.
+    /// How much, and how, the kinks are smoothed.
     type Soft: Sync;
 
     /// The domains of its mixtures.
@@ -22,7 +24,7 @@ pub(crate) trait Smooth: Sync {
 
     /// A smoothing whose lowest mixture is nearer to the true one, after a
     /// descent with `soft` to `weights`; and by how much the true value is at
-    /// most above its minimum, if it is convex. 0 where nothing has kinks.
+    /// most above its minimum, if it is convex; 0 for a value without kinks.
     fn sharper(&self, weights: &[f64], soft: &Self::Soft) -> (Self::Soft, f64);
 
     /// The value; the true one without smoothing.
@@ -62,15 +64,23 @@ pub(crate) fn anneal<S: Smooth + ?Sized>(
     starts: &[Mixture],
     constraints: &Constraints,
     options: &DescendOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Descent> {
-    let mut last = round(smooth, smooth.softest(), starts, constraints, options)?;
+    let mut last = round(
+        smooth,
+        smooth.softest(),
+        starts,
+        constraints,
+        options,
+        monitor,
+    )?;
     let mut best = last.found.clone();
     for _ in 1..ROUNDS {
         if last.above <= options.tolerance {
             break;
         }
         let starts = [last.found.mixture];
-        last = round(smooth, last.next, &starts, constraints, options)?;
+        last = round(smooth, last.next, &starts, constraints, options, monitor)?;
         let iterations = best.iterations + last.found.iterations;
         let evaluations = best.evaluations + last.found.evaluations;
         if last.found.value < best.value {
@@ -100,9 +110,10 @@ fn round<S: Smooth + ?Sized>(
     starts: &[Mixture],
     constraints: &Constraints,
     options: &DescendOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Round<S>> {
     let surface = Softened(smooth, soft);
-    let mut found = descend(&surface, starts, constraints, options)?;
+    let mut found = descend_monitored(&surface, starts, constraints, options, monitor)?;
     let (next, above) = smooth.sharper(found.mixture.weights(), &surface.1);
     // A smooth maximum is below the true one even where one part alone is it.
     found.value = smooth.value_at(found.mixture.weights(), None);
@@ -112,8 +123,9 @@ fn round<S: Smooth + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::SoftMax;
+    use crate::search::soft_max::SoftMax;
     use proptest::prelude::*;
+    use regmix_data::Silent;
 
     /// The largest of `a_k / (w_k + 0.1) + b · w + c_k`: convex.
     struct Worst {
@@ -179,14 +191,14 @@ mod tests {
                 .with_group("g", &["b", "e"], least, 1.0).unwrap();
             let worst = Worst { domains: domains.clone(), a, b, c };
             let starts = [Mixture::uniform(domains)];
-            let found = anneal(&worst, &starts, &bounds, &DescendOptions::default()).unwrap();
+            let found = anneal(&worst, &starts, &bounds, &DescendOptions::default(), &Silent).unwrap();
             let w = found.mixture.weights();
             prop_assert!(bounds.allows(w));
             prop_assert_eq!(found.value, worst.value_at(w, None));
             // By duality the worst case is nowhere below the lowest value of
             // a weighted sum of the parts, for any weights; those of the last
             // round are the best.
-            let mut last = round(&worst, worst.softest(), &starts, &bounds, &DescendOptions::default()).unwrap();
+            let mut last = round(&worst, worst.softest(), &starts, &bounds, &DescendOptions::default(), &Silent).unwrap();
             let mut bound = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
                 let w = last.found.mixture.weights();
@@ -198,7 +210,7 @@ mod tests {
                 let fall: f64 = slopes.iter().zip(corner.iter().zip(w)).map(|(s, (x, w))| s * (x - w)).sum();
                 bound = bound.max((weighted + fall) / sum);
                 let from = [last.found.mixture.clone()];
-                last = round(&worst, last.next, &from, &bounds, &DescendOptions::default()).unwrap();
+                last = round(&worst, last.next, &from, &bounds, &DescendOptions::default(), &Silent).unwrap();
             }
             prop_assert!(found.value - bound < 1e-4, "{bound} {found:?}");
             prop_assert!(found.evaluations < 300, "{}", found.evaluations);

@@ -1,52 +1,14 @@
 //! Descent on the simplex under floors, caps and limits of groups.
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use regmix_data::{Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 
-use super::Surface;
-use super::walk::Walk;
 use crate::constraints::Constraints;
-
-/// How to descend.
-///
-/// | field | default | range |
-/// |---|---|---|
-/// | `max_iterations` | 500 | 1 or more, per start |
-/// | `tolerance` | 1e-5 | positive, unit of the value |
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DescendOptions {
-    /// Iterations per start.
-    pub max_iterations: usize,
-    /// Stop when no allowed direction promises a larger gain.
-    pub tolerance: f64,
-}
-
-impl Default for DescendOptions {
-    fn default() -> Self {
-        Self {
-            max_iterations: 500,
-            tolerance: 1e-5,
-        }
-    }
-}
-
-/// Why a descent stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Termination {
-    /// The linearised value can fall by less than the tolerance anywhere in
-    /// the allowed region: on a convex surface this is the minimum.
-    Stationary,
-    /// Steps gained less than a thousandth of the tolerance, 5 times in a
-    /// row. Near weights of zero, where slopes are as good as infinite, this
-    /// is the usual end, and as good as the other.
-    NoProgress,
-    /// The limit on iterations was met first.
-    MaxIterations,
-}
+use crate::search::options::DescendOptions;
+use crate::search::options::Termination;
+use crate::search::surface::Surface;
+use crate::search::walk::Walk;
 
 /// What a descent found.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,11 +46,11 @@ const SAME_VALLEY: f64 = 0.05;
 /// first, since a weight of zero could never grow.
 ///
 /// All starts go on for 10 iterations at a time. Then a start is given up
-/// when it lies above the lowest one and cannot be told from it any more
-/// (nearer than 0.05 in total variation), or gained less in its last
-/// iterations than it lies above, or less than a hundred tolerances. On a
-/// convex surface nothing is lost by that; with several valleys, one that
-/// looks worse for long may be.
+/// when it lies above the lowest one and one of these holds: it is nearer to
+/// it than 0.05 in total variation; its last iterations gained less than it
+/// lies above; they gained less than a hundred tolerances. On a convex surface
+/// nothing is lost by that. Of several valleys, one that looks worse for a
+/// long time may be missed.
 ///
 /// Cost: some tens of derivatives for the best start, 10 to 20 for each of
 /// the others, in parallel. Without a derivative each costs 2 D values.
@@ -119,6 +81,20 @@ pub fn descend(
     constraints: &Constraints,
     options: &DescendOptions,
 ) -> Result<Descent> {
+    descend_monitored(surface, starts, constraints, options, &Silent)
+}
+
+/// [`descend`] with a monitor, which is checked at every step.
+///
+/// # Errors
+/// As [`descend`], and when the monitor asks to stop.
+pub fn descend_monitored(
+    surface: &(impl Surface + ?Sized),
+    starts: &[Mixture],
+    constraints: &Constraints,
+    options: &DescendOptions,
+    monitor: &dyn Monitor,
+) -> Result<Descent> {
     if options.max_iterations == 0 || options.tolerance.is_nan() || options.tolerance <= 0.0 {
         return Err(Error::input(format!(
             "{} iterations to a tolerance of {}: expected positive numbers",
@@ -132,7 +108,7 @@ pub fn descend(
         .collect::<Result<Vec<_>>>()?;
     let mut walks: Vec<Walk<'_, _>> = starts
         .into_par_iter()
-        .map(|start| Walk::new(surface, &start, &constraints, options))
+        .map(|start| Walk::new(surface, &start, &constraints, options, monitor))
         .collect();
     let mut going: Vec<bool> = walks.iter().map(|w| w.ended.is_none()).collect();
     while going.contains(&true) {
@@ -148,15 +124,17 @@ pub fn descend(
                 before - walk.value
             })
             .collect();
+        monitor.check()?;
         let Some(lead) = lowest(&walks) else { break };
         for i in 0..walks.len() {
             let (walk, best) = (&walks[i], &walks[lead]);
             let above = walk.value - best.value;
-            let worth = i == lead
+            let promising = i == lead
                 || gains[i] > above
                     && gains[i] > 100.0 * options.tolerance
                     && distance(&walk.weights, &best.weights) > SAME_VALLEY;
-            going[i] &= worth && walk.ended.is_none() && walk.iterations < options.max_iterations;
+            going[i] &=
+                promising && walk.ended.is_none() && walk.iterations < options.max_iterations;
         }
     }
     let evaluations = walks.iter().map(|w| w.evaluations).sum();
@@ -248,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_are_given_up_where_they_agree_but_not_where_valleys_differ() {
+    fn starts_are_given_up_in_one_valley_but_not_in_different_valleys() {
         let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
         let free = Constraints::none(domains.clone());
         let at = |w: [f64; 3]| Mixture::new(domains.clone(), w.to_vec()).unwrap();
@@ -269,7 +247,7 @@ mod tests {
         let found = descend(&wells, &many, &free, &Default::default()).unwrap();
         assert!((found.value - one.value).abs() < 1e-5);
         assert!(found.evaluations <= 8 * 20, "{}", found.evaluations);
-        // What is given up is looked at for ten iterations, here to its end.
+        // Starts that are given up had ten iterations, here enough to arrive.
         assert!(found.reached.iter().all(|v| (v - one.value).abs() < 1e-4));
     }
 

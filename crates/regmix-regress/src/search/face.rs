@@ -2,7 +2,7 @@
 
 use crate::constraints::Constraints;
 
-/// Nearer to a bound than this is on it.
+/// A value this near to a bound counts as on it.
 const ON: f64 = 1e-9;
 
 /// Scaled by this, a weight stays on its bound whatever a projection does to
@@ -36,7 +36,7 @@ fn level(places: impl Iterator<Item = usize>, w: &[f64], g: &[f64]) -> Option<f6
     (mass > 0.0).then(|| sum / mass)
 }
 
-/// On which side of its range a value is: 1 at the top, -1 at the bottom.
+/// Which bound a value is on: 1 for the cap, -1 for the floor, 0 for none.
 fn side(x: f64, floor: f64, cap: f64) -> f64 {
     if x >= cap - ON {
         1.0

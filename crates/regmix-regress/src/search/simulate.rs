@@ -5,14 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
-use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
-use super::Surface;
 use crate::constraints::Constraints;
+use crate::search::surface::Surface;
 
-/// Draws per random stream: large enough to be worth a task, and fixed, so
-/// that the number of threads changes nothing.
+/// Draws per random stream and task. Fixed, so that the result does not depend
+/// on the number of threads.
 const CHUNK: usize = 1024;
+
+/// Draws that are predicted together.
+const BLOCK: usize = 128;
 
 /// Draws per task where values may cost much.
 const TASK: usize = 32;
@@ -73,12 +76,12 @@ pub struct Simulation {
     pub mixture: Mixture,
     /// The predicted value at `mixture`.
     pub value: f64,
-    /// The single best draw. Its value is the lowest of many predictions, so
-    /// partly luck: `mixture` is the one to use.
+    /// The single best draw. Its value is the lowest of many predictions, and
+    /// so probably too low: `mixture` is the one to use.
     pub top: Mixture,
     /// The predicted value at `top`.
     pub top_value: f64,
-    /// How many draws were looked at, after dropping.
+    /// How many draws were evaluated, without those that were dropped.
     pub kept: usize,
 }
 
@@ -113,17 +116,31 @@ pub fn simulate(
     constraints: &Constraints,
     options: &SimulateOptions,
 ) -> Result<Simulation> {
+    simulate_monitored(surface, prior, constraints, options, &Silent)
+}
+
+/// [`simulate`] with a monitor, which is checked every 128 draws.
+///
+/// # Errors
+/// As [`simulate`], and when the monitor asks to stop.
+pub fn simulate_monitored(
+    surface: &(impl Surface + ?Sized),
+    prior: &Mixture,
+    constraints: &Constraints,
+    options: &SimulateOptions,
+    monitor: &dyn Monitor,
+) -> Result<Simulation> {
     let source = Source::new(surface.domains(), prior, constraints, options)?;
     let chunks = (0..source.chunks())
         .into_par_iter()
-        .map(|chunk| judge(surface, &source.chunk(chunk), options.best))
-        .collect();
+        .map(|chunk| judge(surface, &source.chunk(chunk), options.best, monitor))
+        .collect::<Result<_>>()?;
     average(surface, chunks, options)
 }
 
-/// Draws that are made once and judged on many surfaces, as [`simulate`] would
-/// with the same options: where a decision has to be quick, drawing is most of
-/// its time.
+/// Draws that are made once and searched on many surfaces, with the results of
+/// [`simulate`]. Where a decision has to be quick, drawing takes most of the
+/// time.
 ///
 /// Takes 8 bytes per draw and domain.
 ///
@@ -179,14 +196,27 @@ impl Candidates {
     /// # Errors
     /// When the surface is over other domains, or every draw was dropped.
     pub fn search(&self, surface: &(impl Surface + ?Sized)) -> Result<Simulation> {
+        self.search_monitored(surface, &Silent)
+    }
+
+    /// [`Candidates::search`] with a monitor, which is checked every 128
+    /// draws.
+    ///
+    /// # Errors
+    /// As [`Candidates::search`], and when the monitor asks to stop.
+    pub fn search_monitored(
+        &self,
+        surface: &(impl Surface + ?Sized),
+        monitor: &dyn Monitor,
+    ) -> Result<Simulation> {
         if *surface.domains() != self.domains {
             return Err(Error::input(
                 "draws over other domains, or in another order, than the surface",
             ));
         }
         let chunks = (self.chunks.par_iter())
-            .map(|drawn| judge(surface, drawn, self.options.best))
-            .collect();
+            .map(|drawn| judge(surface, drawn, self.options.best, monitor))
+            .collect::<Result<_>>()?;
         average(surface, chunks, &self.options)
     }
 }
@@ -253,8 +283,13 @@ impl Source {
 /// How many draws have a finite value, and the best of them with theirs.
 type Judged = (usize, Vec<(f64, Vec<f64>)>);
 
-fn judge(surface: &(impl Surface + ?Sized), drawn: &[Vec<f64>], best: usize) -> Judged {
-    let values = surface.values(drawn);
+fn judge(
+    surface: &(impl Surface + ?Sized),
+    drawn: &[Vec<f64>],
+    best: usize,
+    monitor: &dyn Monitor,
+) -> Result<Judged> {
+    let values = values(surface, drawn, BLOCK, monitor)?;
     let mut order: Vec<(f64, &Vec<f64>)> = (values.into_iter().zip(drawn))
         .filter(|(value, _)| value.is_finite())
         .collect();
@@ -262,10 +297,23 @@ fn judge(surface: &(impl Surface + ?Sized), drawn: &[Vec<f64>], best: usize) -> 
     // The sort is stable: equal values stay in the order of drawing.
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     order.truncate(best);
-    (
-        kept,
-        order.into_iter().map(|(v, w)| (v, w.clone())).collect(),
-    )
+    let best = order.into_iter().map(|(v, w)| (v, w.clone())).collect();
+    Ok((kept, best))
+}
+
+/// The values at some mixtures; the monitor is checked every `block` of them.
+fn values(
+    surface: &(impl Surface + ?Sized),
+    rows: &[Vec<f64>],
+    block: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f64>> {
+    let mut out = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(block) {
+        monitor.check()?;
+        out.extend(surface.values(rows));
+    }
+    Ok(out)
 }
 
 fn average(
@@ -303,14 +351,15 @@ fn average(
     })
 }
 
-/// The best of a few draws: a start for a descent, too few and too lucky to
-/// be an answer. `None` where no value is finite.
+/// The best of a few draws, as a start for a descent. `None` where no value is
+/// finite.
 pub(crate) fn best_draw(
     surface: &(impl Surface + ?Sized),
     prior: &Mixture,
     constraints: &Constraints,
     draws: usize,
     seed: u64,
+    monitor: &dyn Monitor,
 ) -> Result<Option<Mixture>> {
     let prior = prior.reordered(surface.domains())?;
     let constraints = constraints.reordered(surface.domains())?;
@@ -319,11 +368,10 @@ pub(crate) fn best_draw(
     let drawn: Vec<Vec<f64>> = (0..draws)
         .map(|_| constraints.projected(&dirichlet.sample(&mut rng)))
         .collect();
-    let values: Vec<f64> = drawn
-        .par_chunks(TASK)
-        .flat_map_iter(|some| surface.values(some))
-        .collect();
-    (drawn.into_iter().zip(values))
+    let values: Vec<Vec<f64>> = (drawn.par_chunks(TASK))
+        .map(|some| values(surface, some, TASK, monitor))
+        .collect::<Result<_>>()?;
+    (drawn.into_iter().zip(values.into_iter().flatten()))
         .filter(|(_, value)| value.is_finite())
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(weights, _)| Mixture::normalized(surface.domains().clone(), weights))
@@ -374,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_everything_is_an_error() {
+    fn dropping_all_draws_is_an_error() {
         let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
         let pinned = Constraints::none(domains.clone())
             .with_floor("a", 1.0)

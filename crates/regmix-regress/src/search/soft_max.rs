@@ -28,9 +28,9 @@ pub(crate) fn log_sum_exp_shares(x: &[f64], scale: f64) -> Vec<f64> {
 /// Smoothing of the largest of several numbers by the exponential method of
 /// multipliers (Tseng and Bertsekas, 1993): `τ ln Σ_k p_k exp(x_k / τ)`.
 ///
-/// With equal p and τ near 0 this is the maximum, and as hard to descend on.
-/// Here τ stays moderate and p learns: after a descent it becomes the softmax
-/// that the derivative was made of, and where that stops changing, the
+/// With equal p and τ near 0 this is close to the maximum, and just as hard to
+/// descend on. Here τ stays moderate and p is adapted: after a descent, p
+/// becomes the softmax weights of the derivative. Where p stops changing, the
 /// weighted sum `Σ_k p_k x_k` and the maximum have the same lowest point.
 #[derive(Debug, Clone)]
 pub(crate) struct SoftMax {
@@ -73,7 +73,7 @@ impl SoftMax {
         let sum: f64 = shares.iter().zip(x).map(|(p, x)| p * x).sum();
         let next = Self {
             temperature: (Self::COOLING[0] * self.temperature).max(Self::COOLING[1] * scale),
-            // What has no share now may need one again.
+            // A number without a share now may need one later.
             logs: shares.iter().map(|p| p.max(1e-6).ln()).collect(),
         };
         (next, top - sum)

@@ -1,10 +1,13 @@
-//! One descent under way: quasi-Newton steps in square roots of weights.
+//! One descent: quasi-Newton steps in square roots of weights.
 
 use std::collections::VecDeque;
 
-use super::face::Face;
-use super::{DescendOptions, Surface, Termination, slopes};
+use regmix_data::Monitor;
+
 use crate::constraints::Constraints;
+use crate::search::face::Face;
+use crate::search::options::{DescendOptions, Termination};
+use crate::search::surface::{Surface, slopes};
 
 /// Steps that the curvature is estimated from.
 const MEMORY: usize = 12;
@@ -13,12 +16,11 @@ const MEMORY: usize = 12;
 /// a common domain are √2 apart.
 const LONGEST: f64 = 0.5;
 
-/// The least part of a square root that a step leaves: the slope of a law
-/// near zero says little about zero, and what is zero cannot grow again.
+/// The smallest part of a square root that a step leaves: the slope of a law
+/// near zero says little about zero, and a weight of zero cannot grow again.
 const LEFT: f64 = 0.1;
 
-/// Steps in a row that may gain next to nothing, and how much that is, in
-/// tolerances.
+/// How many steps in a row may gain less than `IDLE_GAIN` tolerances.
 const IDLE: usize = 5;
 const IDLE_GAIN: f64 = 1e-3;
 
@@ -29,7 +31,7 @@ const UNLIKE: f64 = 10.0;
 /// How far a step may be shortened.
 const SHORTEST: f64 = 1e-10;
 
-/// By how much a step is lengthened that has not changed the slope.
+/// By how much a step is lengthened if the slope stays nearly as steep.
 const LONGER: f64 = 4.0;
 
 /// A step and the change of slopes over it, in square roots of weights.
@@ -38,7 +40,7 @@ struct Step {
     turned: Vec<f64>,
 }
 
-/// A descent that can be stopped and taken up again.
+/// A descent that can be interrupted and continued.
 ///
 /// The square roots u = √w of a mixture lie on a sphere, whose distance is
 /// that of Fisher and Rao, and the slope there is 2 u_j (g_j - ḡ): small
@@ -51,12 +53,13 @@ struct Step {
 pub(super) struct Walk<'a, S: ?Sized> {
     surface: &'a S,
     constraints: &'a Constraints,
+    monitor: &'a dyn Monitor,
     tolerance: f64,
     pub(super) weights: Vec<f64>,
     pub(super) value: f64,
     slopes: Vec<f64>,
     memory: VecDeque<Step>,
-    /// Whether a derivative comes with a value at little further cost.
+    /// Whether the surface has a derivative of its own.
     analytic: bool,
     idle: usize,
     pub(super) iterations: usize,
@@ -79,6 +82,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         start: &[f64],
         constraints: &'a Constraints,
         options: &DescendOptions,
+        monitor: &'a dyn Monitor,
     ) -> Self {
         let even = 1.0 / start.len() as f64;
         let inner: Vec<f64> = start.iter().map(|w| 0.999 * w + 0.001 * even).collect();
@@ -87,6 +91,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         let mut walk = Self {
             surface,
             constraints,
+            monitor,
             tolerance: options.tolerance,
             value,
             analytic: gradient.is_some(),
@@ -99,14 +104,15 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
             ended: None,
         };
         walk.slopes = walk.slopes_at(&walk.weights.clone(), gradient);
-        walk.judge();
+        walk.check_end();
         walk
     }
 
-    /// Goes on for some iterations, or to its end.
+    /// Goes on for some iterations, to its end, or until the monitor asks to
+    /// stop.
     pub(super) fn advance(&mut self, iterations: usize) {
         for _ in 0..iterations {
-            if self.ended.is_some() {
+            if self.ended.is_some() || self.monitor.stop_requested() {
                 return;
             }
             self.iterations += 1;
@@ -122,8 +128,8 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         })
     }
 
-    /// Ends the descent where nothing is promised any more.
-    fn judge(&mut self) {
+    /// Ends the descent where no allowed direction promises a gain.
+    fn check_end(&mut self) {
         if !self.value.is_finite() || self.slopes.iter().any(|g| !g.is_finite()) {
             self.ended = Some(Termination::NoProgress);
             return;
@@ -143,21 +149,21 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         self.descend(&face, &root, &slope);
         if before - self.value <= IDLE_GAIN * self.tolerance {
             self.idle += 1;
-            // Without any step the next would be the same.
+            // If this step moved nothing, the next one would not either.
             if self.value == before || self.idle >= IDLE {
                 self.ended = Some(Termination::NoProgress);
             }
         } else {
             self.idle = 0;
         }
-        self.judge();
+        self.check_end();
     }
 
     /// A quasi-Newton step, or a plain one where that leads nowhere.
     fn descend(&mut self, face: &Face, root: &[f64], slope: &[f64]) {
         let length = norm(slope);
-        // Where nothing is known of the curvature, a step moves a tenth of
-        // the longest.
+        // The first step, without any estimate of the curvature, has a tenth
+        // of the greatest length.
         let mut directions = vec![scaled(slope, -0.1 * LONGEST / length.max(1e-300))];
         if !self.memory.is_empty() {
             let mut newton = self.newton(slope, face);
@@ -198,8 +204,8 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
     /// Shortens a step until the value falls enough.
     fn shorten(&mut self, along: impl Fn(f64) -> Vec<f64>) -> Option<(f64, Point)> {
         let mut share = 1.0;
-        while share >= SHORTEST {
-            let point = self.look(along(share));
+        while share >= SHORTEST && !self.monitor.stop_requested() {
+            let point = self.evaluate(along(share));
             let promised: f64 = (self.slopes.iter().zip(&point.weights).zip(&self.weights))
                 .map(|((g, a), b)| g * (a - b))
                 .sum();
@@ -220,7 +226,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
     }
 
     /// Lengthens a step while the slope along it stays nearly as steep: its
-    /// length came from steeper directions, and tells nothing of this one.
+    /// length was chosen for steeper directions.
     fn lengthen(
         &mut self,
         face: &Face,
@@ -240,7 +246,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
                 break;
             }
             share = (LONGER * share).min(most);
-            let further = self.look(along(share));
+            let further = self.evaluate(along(share));
             if further.value.is_nan() || further.value >= point.value {
                 break;
             }
@@ -249,7 +255,7 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
         point
     }
 
-    fn look(&mut self, weights: Vec<f64>) -> Point {
+    fn evaluate(&mut self, weights: Vec<f64>) -> Point {
         let (value, slopes) = match self.analytic {
             true => self.surface.value_and_gradient(&weights),
             false => (self.surface.value(&weights), None),

@@ -16,7 +16,9 @@ use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
 use regmix_regress::metrics::{coverage90, mae, spearman};
 use regmix_regress::regressor::regressor;
-use regmix_regress::{CvOptions, Samples, cross_validate, recast};
+use regmix_regress::{
+    CvOptions, Samples, Scorer, best_observed, cross_validate, recast, recommend,
+};
 
 fn tables() -> Option<Observations> {
     let folder = |base: &Path| {
@@ -176,7 +178,7 @@ fn direct_search_beats_the_simulation() {
     let fit = Fit::train(&observations, &options).unwrap();
     eprintln!("train with 5 folds: {:.2?}", started.elapsed());
     assert!(fit.targets().iter().all(|t| t.regressor == "law1"));
-    let scorer = fit.scorer(&Objective::Mean).unwrap();
+    let scorer = Scorer::new(&fit, &Objective::Mean).unwrap();
     let weights = tables.mixtures.mixtures()[0].weights();
     let started = Instant::now();
     let sum: f64 = (0..10_000)
@@ -203,7 +205,7 @@ fn direct_search_beats_the_simulation() {
         if cfg!(debug_assertions) {
             options.simulate.draws = 10_000;
         }
-        let r = fit.recommend(&options).unwrap();
+        let r = recommend(&fit, &options).unwrap();
         eprintln!(
             "{method:?} in {:.2?}: {:?}, {:?}, {} evaluations, optimism {:?}, {:?}",
             started.elapsed(),
@@ -260,8 +262,8 @@ fn descents_find_the_minimum_from_anywhere() {
     let targets = fit.targets().iter().map(|t| Objective::parse(&t.target));
     let (mut most, mut count, mut seconds) = (0, 0, 0.0);
     for objective in targets.chain([Objective::Mean]) {
-        let scorer = fit.scorer(&objective).unwrap();
-        let best = fit.best_observed(&objective).unwrap().unwrap().1.clone();
+        let scorer = Scorer::new(&fit, &objective).unwrap();
+        let best = best_observed(&fit, &objective).unwrap().unwrap().1.clone();
         let starts = [
             Mixture::uniform(fit.domains().clone()),
             best,
@@ -306,7 +308,7 @@ fn scoring_is_fast_enough_for_a_million_candidates() {
         return;
     }
     let fit = Fit::train(&tables, &options).unwrap();
-    let scorer = fit.scorer(&Objective::Mean).unwrap();
+    let scorer = Scorer::new(&fit, &Objective::Mean).unwrap();
     let prior = regmix_data::Mixture::uniform(fit.domains().clone());
     let started = std::time::Instant::now();
     let draws = SimulateOptions {

@@ -6,7 +6,6 @@ use regmix_dynamic::Trajectories;
 use regmix_regress::{Earlier, Fit, FitOptions, LearningCurve, LearningOptions};
 
 use crate::config::EarlierSection;
-use crate::counted::counted;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study, natural_mixture};
 
@@ -19,23 +18,19 @@ pub fn fit_watched(
     options: &FitOptions,
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
-    counted(monitor, "judging", |told| {
-        Fit::train_watched(observations, options, told)
-    })
+    Fit::train_monitored(observations, options, monitor)
 }
 
-/// [`Fit::learning_curve`], with its progress shown.
+/// [`regmix_regress::learning_curve`], with its progress shown.
 ///
 /// # Errors
-/// As [`Fit::learning_curve`].
+/// As [`regmix_regress::learning_curve`].
 pub fn learning_watched(
     fit: &Fit,
     options: &LearningOptions,
     monitor: &dyn Monitor,
 ) -> Result<LearningCurve> {
-    counted(monitor, "learning curve", |told| {
-        fit.learning_curve(options, told)
-    })
+    regmix_regress::learning_curve_monitored(fit, options, monitor)
 }
 
 /// Reads runs from before the domains changed, writes them over the domains

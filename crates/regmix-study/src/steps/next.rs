@@ -24,7 +24,7 @@ impl Study {
     /// # Errors
     /// When nothing is fitted, the fit is older than the runs, a run of the
     /// design is not trained yet (the same mixtures would be proposed again),
-    /// or as [`Fit::next_runs`].
+    /// or as [`regmix_regress::next_runs`].
     pub fn next_design(&self, runs: usize, cx: Context<'_>) -> Result<Vec<(String, NextRun)>> {
         let path = self.path("design/mixtures.csv");
         let table = self.mixtures()?;
@@ -69,12 +69,15 @@ impl Study {
         let options = NextOptions {
             runs,
             objective: config.objective.objective()?,
-            constraints: Some(constraints.and(&bounds(&fit, &limits)?)?),
+            constraints: Some(constraints.and(&limits.bounds(fit.domains())?)?),
             seed: config.study.seed,
             ..NextOptions::default()
         };
         cx.monitor.message("choosing the next mixtures");
-        let next = named(&table, fit.next_runs(&options)?);
+        let next = named(
+            &table,
+            regmix_regress::next_runs_monitored(&fit, &options, cx.monitor)?,
+        );
         let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
         let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();
         let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
@@ -94,7 +97,7 @@ impl Study {
 /// there is one. Names go on after those of the fit's runs.
 ///
 /// # Errors
-/// As [`Fit::next_runs`] and [`optimize_file`](crate::optimize_file).
+/// As [`regmix_regress::next_runs`] and [`optimize_file`](crate::optimize_file).
 pub fn next_runs(
     fit: &Fit,
     objective: &Objective,
@@ -107,25 +110,13 @@ pub fn next_runs(
     };
     let options = NextOptions {
         objective: objective.clone(),
-        constraints: Some(bounds(fit, &limits)?),
+        constraints: Some(limits.bounds(fit.domains())?),
         ..options
     };
     Ok(named(
         &fit.observations().mixtures,
-        fit.next_runs(&options)?,
+        regmix_regress::next_runs(fit, &options)?,
     ))
-}
-
-/// Floors, caps and groups, and the caps of a budget.
-fn bounds(fit: &Fit, options: &RecommendOptions) -> Result<Constraints> {
-    let given = match &options.constraints {
-        Some(constraints) => constraints.reordered(fit.domains())?,
-        None => Constraints::none(fit.domains().clone()),
-    };
-    match &options.budget {
-        Some(budget) => given.and(&budget.caps(fit.domains())?),
-        None => Ok(given),
-    }
 }
 
 /// Numbers runs on from those of a table, over names that are taken.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use regmix_data::manifest::Manifest;
 use regmix_data::{Error, Monitor, Result, TokenCorpus};
 use regmix_regress::{
-    Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation,
+    Budget, Constraints, Fit, Front, Objective, RecommendOptions, Recommendation, Scorer,
 };
 
 use crate::config::{ConstraintSection, ObjectiveFile};
-use crate::counted::counted;
 use crate::stamp::Stamp;
 use crate::study::{Context, Study};
 
@@ -44,7 +43,7 @@ impl Study {
             ..RecommendOptions::default()
         };
         let fit = self.load_fit()?;
-        fit.scorer(&options.objective).map_err(|e| {
+        Scorer::new(&fit, &options.objective).map_err(|e| {
             let weighted = !config.objective.weights.is_empty();
             self.place(
                 e.field(if weighted { "weights" } else { "loss" }),
@@ -133,25 +132,23 @@ pub fn optimize_file(
     recommend_watched(fit, &options, monitor)
 }
 
-/// [`Fit::recommend`], with the progress of its refits shown.
+/// [`regmix_regress::recommend`], with the progress of its refits shown.
 ///
 /// # Errors
-/// As [`Fit::recommend`].
+/// As [`regmix_regress::recommend`].
 pub fn recommend_watched(
     fit: &Fit,
     options: &RecommendOptions,
     monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
-    counted(monitor, "refitting", |told| {
-        fit.recommend_watched(options, told)
-    })
+    regmix_regress::recommend_monitored(fit, options, monitor)
 }
 
 /// The front of two objectives, under the limits and penalties of an objective
 /// file if there is one; the file's own objective is not used.
 ///
 /// # Errors
-/// As [`Fit::pareto`] and [`optimize_file`].
+/// As [`regmix_regress::pareto`] and [`optimize_file`].
 pub fn pareto(
     fit: &Fit,
     [a, b]: [&Objective; 2],
@@ -163,7 +160,7 @@ pub fn pareto(
         Some(file) => limited_by_file(fit, file, options)?,
         None => options,
     };
-    fit.pareto(a, b, points, &options)
+    regmix_regress::pareto(fit, a, b, points, &options)
 }
 
 /// Adds the limits and penalties of an objective file.

@@ -20,7 +20,8 @@ impl Study {
         let fit = self.load_fit()?;
         let corpus = self.corpus()?;
         let natural = natural_mixture(corpus.manifest())?;
-        let interactions = fit.interactions(&natural.reordered(fit.domains())?)?;
+        let interactions =
+            regmix_regress::Interactions::around(&fit, &natural.reordered(fit.domains())?)?;
         let trajectories = self.path("trajectories.csv");
         let trajectories = match trajectories.exists() {
             true => Some(Trajectories::read_csv(trajectories)?),

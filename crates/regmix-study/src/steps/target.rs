@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regmix_data::{Error, Mixture, Result, artefact};
 use regmix_dynamic::Controller;
 use regmix_model::{Device, Job, RunSegment, RunStatus};
-use regmix_regress::{Baseline, Objective, Recommendation};
+use regmix_regress::{Baseline, Objective, Recommendation, Scorer, best_observed};
 
 use super::online::Online;
 use super::proxies::{report_failures, run_jobs};
@@ -156,7 +156,7 @@ impl Study {
     fn arms(&self, found: &Recommendation) -> Result<Vec<ArmPlan>> {
         let natural = natural_mixture(self.corpus()?.manifest())?;
         let fit = self.load_fit()?;
-        let scorer = fit.scorer(&found.objective)?;
+        let scorer = Scorer::new(&fit, &found.objective)?;
         let mut arms = vec![ArmPlan {
             name: "found".to_owned(),
             mixture: found.mixture.clone(),
@@ -168,7 +168,7 @@ impl Study {
             let mixture = match name.as_str() {
                 "natural" => natural.clone(),
                 "uniform" => Mixture::uniform(natural.domains().clone()),
-                _ => match fit.best_observed(&found.objective)? {
+                _ => match best_observed(&fit, &found.objective)? {
                     Some((_, mixture, _)) => mixture.clone(),
                     None => return Err(Error::input("no proxy has all losses of the objective")),
                 },

@@ -1,11 +1,11 @@
 //! Boosting: tree after tree, each grown on what the others leave.
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
-use super::bins::Binned;
-use super::forest::{Forest, Written};
-use super::grow::Grower;
 use crate::metrics::mean;
+use crate::regressor::gbdt::bins::Binned;
+use crate::regressor::gbdt::forest::{Forest, Written};
+use crate::regressor::gbdt::grow::Grower;
 use crate::samples::Samples;
 
 /// How a forest is grown; checked before.
@@ -27,8 +27,13 @@ const PLACES: i32 = 20;
 /// no split gains anything.
 ///
 /// # Errors
-/// When the values lie too far apart for their differences to be numbers.
-pub(super) fn boost(samples: &Samples<'_>, settings: &Settings) -> Result<Forest> {
+/// When the values lie too far apart for their differences to be numbers, or
+/// the monitor asks to stop.
+pub(super) fn boost(
+    samples: &Samples<'_>,
+    settings: &Settings,
+    monitor: &dyn Monitor,
+) -> Result<Forest> {
     let values = samples.values();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -52,6 +57,7 @@ pub(super) fn boost(samples: &Samples<'_>, settings: &Settings) -> Result<Forest
     let mut residuals: Vec<f64> = values.iter().map(|y| y - base).collect();
     let mut leaves = Vec::new();
     for _ in 0..settings.rounds {
+        monitor.check()?;
         let grown = grower.grow(&residuals);
         if grown.questions.is_empty() {
             break;
@@ -75,6 +81,7 @@ pub(super) fn boost(samples: &Samples<'_>, settings: &Settings) -> Result<Forest
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use regmix_data::Silent;
 
     /// Boosting without bins, histograms and steps: every split of every
     /// leaf is tried on the rows themselves.
@@ -137,7 +144,7 @@ mod tests {
                 .collect();
             let settings = Settings { rounds: 4, rate: 0.3, leaves, min_rows, bins: 255, rows_per_bin: 1 };
             let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
-            let forest = boost(&samples, &settings).unwrap();
+            let forest = boost(&samples, &settings, &Silent).unwrap();
             for (row, wanted) in rows.iter().zip(plain(&rows, &values, &settings)) {
                 prop_assert!((forest.mean(row) - wanted).abs() < 1e-5);
             }

@@ -1,6 +1,6 @@
 //! Growing one tree, leaf by leaf.
 
-use super::bins::Binned;
+use crate::regressor::gbdt::bins::Binned;
 
 /// Child numbers from here on are leaves. No tree has more nodes or leaves.
 pub(super) const LEAF: u16 = 256;

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::Result;
+use regmix_data::{Monitor, Result};
 
-use super::boost::{Settings, boost};
-use super::forest::Forest;
-use crate::cross_validation::Folds;
-use crate::metrics::{Z90, quantile};
+use crate::folds::Folds;
+use crate::metrics::quantile;
+use crate::prediction::Z90;
+use crate::regressor::gbdt::boost::{Settings, boost};
+use crate::regressor::gbdt::forest::Forest;
 use crate::samples::Samples;
 
 /// Folds of the rows held out.
@@ -37,9 +38,10 @@ impl Spread {
         samples: &Samples<'_>,
         seed: u64,
         settings: impl Fn(usize) -> Settings,
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
         let folds = Folds::new(samples.len(), FOLDS, seed, "gbdt-spread")?;
-        let predicted = held_out(samples, &folds, |rows| {
+        let coarse = |rows| {
             let settings = settings(rows);
             let coarser = (RATE / settings.rate).max(1.0);
             Settings {
@@ -47,7 +49,8 @@ impl Spread {
                 rate: settings.rate * coarser,
                 ..settings
             }
-        })?;
+        };
+        let predicted = held_out(samples, &folds, coarse, monitor)?;
         let errors: Vec<f64> = (samples.values().iter().zip(&predicted))
             .map(|(y, p)| (y - p).abs())
             .collect();
@@ -62,7 +65,7 @@ impl Spread {
             min_rows: 20,
             ..settings(rows)
         };
-        let sizes = held_out(&sized, &folds, small)?;
+        let sizes = held_out(&sized, &folds, small, monitor)?;
         let ratios: Vec<f64> = (errors.iter().zip(&sizes))
             .map(|(e, s)| e / s.exp())
             .collect();
@@ -70,7 +73,7 @@ impl Spread {
         // them.
         let rows = samples.len() as f64;
         let scale = quantile(&ratios, 0.9 * (rows + 1.0) / rows) / Z90;
-        let size = boost(&sized, &small(sized.len()))?;
+        let size = boost(&sized, &small(sized.len()), monitor)?;
         Ok(Self { scale, size })
     }
 
@@ -104,11 +107,12 @@ fn held_out(
     samples: &Samples<'_>,
     folds: &Folds,
     settings: impl Fn(usize) -> Settings,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; samples.len()];
     for fold in 0..folds.count() {
         let (train, held) = folds.split(fold);
-        let forest = boost(&samples.pick(&train)?, &settings(train.len()))?;
+        let forest = boost(&samples.pick(&train)?, &settings(train.len()), monitor)?;
         let rows: Vec<&[f64]> = held.iter().map(|&i| samples.rows()[i]).collect();
         let mut predicted = vec![0.0; rows.len()];
         forest.means(&rows, &mut predicted);

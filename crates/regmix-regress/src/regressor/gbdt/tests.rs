@@ -1,6 +1,9 @@
-use super::*;
+use crate::cross_validation::{CvOptions, cross_validate};
 use crate::metrics::{coverage90, spearman};
-use crate::{CvOptions, cross_validate};
+use crate::regressor::gbdt::fit::Gbdt;
+use crate::regressor::interface::Regressor;
+use crate::regressor::model::Model;
+use crate::samples::Samples;
 use proptest::prelude::*;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};

@@ -3,7 +3,7 @@
 
 use faer::Mat;
 
-use super::model::GpModel;
+use crate::regressor::gp::model::GpModel;
 
 /// The uncertainty of a [`GpModel`] over some mixtures, in units of the
 /// standardised (logarithms of) values.
@@ -28,22 +28,20 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(
-        model: &'a GpModel,
-        inputs: Vec<f64>,
-        explained: Mat<f64>,
-        before: impl Iterator<Item = (f64, f64)>,
-    ) -> Self {
-        let (variances, noises) = before
-            .enumerate()
-            .map(|(i, (own, noise))| {
+    /// The joint uncertainty over some mixtures. Cost O(n² N).
+    pub(crate) fn new(model: &'a GpModel, rows: &[&[f64]]) -> Self {
+        let (explained, before) = model.explained(rows);
+        let (variances, noises) = (before.into_iter().enumerate())
+            .map(|(i, (_, own, noise))| {
                 let known: f64 = explained.col_as_slice(i).iter().map(|c| c * c).sum();
                 ((own - known).max(0.0), noise)
             })
             .unzip();
         Self {
             model,
-            inputs,
+            inputs: (rows.iter())
+                .flat_map(|weights| model.inputs.of_weights(weights))
+                .collect(),
             explained,
             variances,
             noises,

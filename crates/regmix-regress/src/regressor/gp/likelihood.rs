@@ -4,7 +4,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::{Mat, MatRef, Par};
 
-use super::inputs::{Inputs, near_zero};
+use crate::regressor::gp::inputs::{Inputs, near_zero};
 use crate::vector::{self, Op};
 
 /// Parameters that do not belong to one domain: ln of the Matérn, the linear
@@ -354,6 +354,7 @@ fn weighted_squares(weights: &[f64], x: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regressor::gp::inputs::Warp;
     use proptest::prelude::*;
     use regmix_data::design::Dirichlet;
     use regmix_data::random::stream;
@@ -370,7 +371,7 @@ mod tests {
             let rows: Vec<Vec<f64>> = (0..23).map(|_| draw.sample(&mut rng)).collect();
             let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
             let values = rows.iter().map(|r| (8.0 * r[0]).sin() - r[2]).collect();
-            let inputs = Inputs::of(super::super::Warp::CubeRoot, &rows, &[1.0; 23]);
+            let inputs = Inputs::of(Warp::CubeRoot, &rows, &[1.0; 23]);
             let mut likelihood = Likelihood::new(&inputs, &rows, values);
             let p: Vec<f64> = start(4).iter().zip(&moves).map(|(a, b)| a + b).collect();
             let mut analytic = vec![0.0; p.len()];

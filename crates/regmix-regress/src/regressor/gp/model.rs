@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-use super::batch::Batch;
-use super::inputs::{Inputs, Warp, near_zero};
-use super::likelihood::{HEAD, LEVEL, Likelihood};
-use crate::regressor::Prediction;
+use crate::prediction::Prediction;
 use crate::regressor::block::Block;
+use crate::regressor::gp::inputs::{Inputs, Warp, near_zero};
+use crate::regressor::gp::likelihood::{HEAD, LEVEL, Likelihood};
 use crate::vector::{self, Op, madd};
+
+/// The most rows that are fitted: a factorisation costs O(n³), its matrix
+/// 8 n² bytes, several at a time.
+pub(crate) const MAX_ROWS: usize = 4096;
 
 /// Rows scored side by side: four vectors of four doubles.
 const LANES: usize = 16;
@@ -39,7 +42,7 @@ const STRETCH: f64 = 5.0 * LOG2_E * LOG2_E;
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct GpModel {
     stored: Stored,
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
     /// Rows over lengthscales, `[rows][domains]`.
     scaled: Vec<f64>,
     /// Squared length of every scaled row, times [`STRETCH`].
@@ -88,7 +91,7 @@ impl TryFrom<Stored> for GpModel {
         let n = stored.rows.len();
         let domains = stored.rows.first().map_or(0, Vec::len);
         let sound = n > 0
-            && n <= super::MAX_ROWS
+            && n <= MAX_ROWS
             && domains > 0
             && stored.values.len() == n
             && stored.parameters.len() == HEAD + 2 * domains
@@ -293,20 +296,10 @@ impl GpModel {
             .collect()
     }
 
-    /// The joint uncertainty over some mixtures. Cost O(n² N).
-    pub(crate) fn batch(&self, rows: &[&[f64]]) -> Batch<'_> {
-        let (explained, before) = self.explained(rows);
-        let inputs = (rows.iter())
-            .flat_map(|weights| self.inputs.of_weights(weights))
-            .collect();
-        let before = before.into_iter().map(|(_, own, noise)| (own, noise));
-        Batch::new(self, inputs, explained, before)
-    }
-
     /// Covariances with the runs over the factor of theirs, a column per
     /// mixture; and the standardised mean, the variance before any run was
     /// seen, and the noise of each mixture.
-    fn explained(&self, rows: &[&[f64]]) -> (Mat<f64>, Vec<(f64, f64, f64)>) {
+    pub(super) fn explained(&self, rows: &[&[f64]]) -> (Mat<f64>, Vec<(f64, f64, f64)>) {
         let p = &self.stored.parameters;
         let d = self.domains();
         let (variance, linear) = (self.variance(), (2.0 * p[1]).exp());

@@ -1,8 +1,14 @@
-use super::*;
 use crate::metrics::{coverage90, spearman};
 use crate::regressor::block::Block;
+use crate::regressor::gp::batch::Batch;
+use crate::regressor::gp::fit::Gp;
+use crate::regressor::interface::Regressor;
+use crate::regressor::model::Model;
+use crate::samples::Samples;
 use rand_distr::{Distribution, StandardNormal};
+use regmix_data::Silent;
 use regmix_data::design::Dirichlet;
+use regmix_data::random::stream;
 
 /// A bent surface over five domains with noise of 0.01, four of which matter.
 fn made_up(n: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
@@ -89,7 +95,7 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
     let model = fitted(&rows, &values);
     assert!(model.predict(&rows[0]).mean.is_finite());
     let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
-    let again = Gp::default().refit(&samples, 0, &model).unwrap();
+    let again = Gp::default().refit(&samples, 0, &model, &Silent).unwrap();
     assert!((again.mean(&rows[1]) - model.mean(&rows[1])).abs() < 1e-9);
     let flat = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; rows.len()]).unwrap();
     assert!(Gp::default().fit(&flat, 0).unwrap_err().is_input());
@@ -102,9 +108,11 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
 fn a_batch_shrinks_as_by_runs() {
     let (rows, values) = made_up(70);
     let samples = Samples::new(rows[..50].iter().map(Vec::as_slice), values[..50].to_vec());
-    let model = Gp::default().process(&samples.unwrap(), 3).unwrap();
+    let model = Gp::default()
+        .process(&samples.unwrap(), 3, &Silent)
+        .unwrap();
     let some: Vec<&[f64]> = rows[50..].iter().map(Vec::as_slice).collect();
-    let fresh = model.batch(&some);
+    let fresh = Batch::new(&model, &some);
     for ((p, v), noise) in (model.predict_all(&some).iter())
         .zip(fresh.variances())
         .zip(fresh.noises())
@@ -113,7 +121,7 @@ fn a_batch_shrinks_as_by_runs() {
         assert!((p.sd - sd).abs() < 1e-9);
     }
     // The same mixture k times: v n / (k v + n).
-    let mut batch = model.batch(&some);
+    let mut batch = Batch::new(&model, &some);
     let (v, n) = (fresh.variances()[4], fresh.noises()[4]);
     for k in 1..4 {
         batch.condition(4);
@@ -122,7 +130,7 @@ fn a_batch_shrinks_as_by_runs() {
     }
     // What is known after some runs does not depend on their order.
     let after = |order: [usize; 4]| {
-        let mut batch = model.batch(&some);
+        let mut batch = Batch::new(&model, &some);
         order.into_iter().for_each(|i| batch.condition(i));
         batch.variances().to_vec()
     };

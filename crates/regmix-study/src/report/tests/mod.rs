@@ -10,7 +10,7 @@ use regmix_data::{DomainSet, Mixture};
 use regmix_dynamic::{Point, Schedule, StageAccuracy, StageGrid, Trajectories};
 use regmix_regress::{
     Binding, Bound, Budget, Fit, FitOptions, Interactions, Objective, Prediction, RecommendOptions,
-    Recommendation,
+    Recommendation, recommend,
 };
 
 use super::Report;
@@ -75,8 +75,9 @@ impl Parts {
         )
         .unwrap();
         let available = (natural.iter()).map(|(d, w)| (d.to_string(), 1e6 * w));
-        let recommendation = fit
-            .recommend(&RecommendOptions {
+        let recommendation = recommend(
+            &fit,
+            &RecommendOptions {
                 objective: Objective::Mean,
                 budget: Some(Budget {
                     available: available.collect(),
@@ -85,8 +86,9 @@ impl Parts {
                 }),
                 bootstrap: 2,
                 ..RecommendOptions::default()
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         let mut trajectories = Trajectories::new(set.clone());
         for (r, m) in mixtures.iter().enumerate().take(3) {
             let point = |s: u64| Point {
@@ -99,7 +101,7 @@ impl Parts {
                 .unwrap();
         }
         Self {
-            interactions: fit.interactions(&natural).unwrap(),
+            interactions: Interactions::around(&fit, &natural).unwrap(),
             check: check(&recommendation, &natural),
             schedule: schedule(&recommendation, &natural),
             manifest: manifest(&set),

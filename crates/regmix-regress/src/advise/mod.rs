@@ -1,0 +1,11 @@
+//! What a fit advises: scores of an objective, the best mixture, further runs.
+
+pub(crate) mod divergence;
+pub(crate) mod interactions;
+pub(crate) mod next_runs;
+pub(crate) mod observed;
+pub(crate) mod pareto;
+pub(crate) mod reach;
+pub(crate) mod recommend;
+pub(crate) mod scorer;
+pub(crate) mod support;

@@ -1,0 +1,41 @@
+//! The objective that was measured in the runs of a fit.
+
+use regmix_data::{Mixture, Result};
+
+use crate::advise::scorer::Scorer;
+use crate::fit::Fit;
+use crate::objective::Objective;
+
+/// The run with the best measured objective, among those that have all its
+/// targets: its name, its mixture, and the objective's value in its own sign.
+///
+/// # Errors
+/// When the objective names an unknown target.
+pub fn best_observed<'a>(
+    fit: &'a Fit,
+    objective: &Objective,
+) -> Result<Option<(&'a str, &'a Mixture, f64)>> {
+    let runs = fit.observations().mixtures.iter();
+    let best = (runs.zip(observed_costs(fit, objective)?))
+        .map(|((run, mixture), cost)| (run, mixture, cost))
+        .filter(|(_, _, cost)| cost.is_finite())
+        .min_by(|a, b| a.2.total_cmp(&b.2));
+    Ok(best.map(|(run, mixture, cost)| (run, mixture, objective.sign() * cost)))
+}
+
+/// The measured objective of every run, always to be made small; not finite
+/// where a target was not measured.
+pub(crate) fn observed_costs(fit: &Fit, objective: &Objective) -> Result<Vec<f64>> {
+    let scorer = Scorer::new(fit, objective)?;
+    let of_row = |row: &Vec<f64>| {
+        let values: Vec<f64> = scorer.places().iter().map(|&t| row[t]).collect();
+        scorer.of_values(&values)
+    };
+    Ok(fit
+        .observations()
+        .values
+        .rows()
+        .iter()
+        .map(of_row)
+        .collect())
+}

@@ -1,0 +1,319 @@
+//! The trade-off of two objectives.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::table::records;
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
+
+use crate::advise::recommend::options::{Method, RecommendOptions};
+use crate::advise::recommend::parts::Estimate;
+use crate::advise::recommend::search::{penalised, reference_mixtures, starts};
+use crate::advise::scorer::Scorer;
+use crate::constraints::Constraints;
+use crate::fit::Fit;
+use crate::objective::Objective;
+use crate::search::anneal::{Smooth, anneal};
+use crate::search::soft_max::SoftMax;
+
+/// Values this close, in parts of the range of the front, are the same.
+const SAME: f64 = 1e-4;
+
+/// A mixture that no other beats in both objectives, as the models see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParetoPoint {
+    /// The mixture.
+    pub mixture: Mixture,
+    /// The first objective there, in its own direction.
+    pub a: Estimate,
+    /// The second objective there, in its own direction.
+    pub b: Estimate,
+    /// The share w of the second objective in `(1 - w) a + w b`, which the
+    /// mixture minimises (signs turned for objectives that are maximised);
+    /// between 0, where only the first counts, and 1.
+    pub weight: f64,
+}
+
+/// Mixtures between the best for one objective and the best for another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Front {
+    /// The first objective.
+    pub a: Objective,
+    /// The second objective.
+    pub b: Objective,
+    /// From the best for the first to the best for the second: along them the
+    /// first gets worse and the second better.
+    pub points: Vec<ParetoPoint>,
+}
+
+impl Front {
+    /// The front as CSV: `weight`, both objectives with the ends of their
+    /// 90 % intervals, and the weight of every domain; a row per mixture.
+    pub fn to_csv(&self) -> String {
+        let mut header = vec!["weight".to_owned()];
+        for objective in [&self.a, &self.b] {
+            header.extend(["", "_low", "_high"].map(|end| format!("{objective}{end}")));
+        }
+        if let Some(point) = self.points.first() {
+            header.extend(point.mixture.domains().names().map(str::to_owned));
+        }
+        let rows = self.points.iter().map(|point| {
+            let mut row = vec![point.weight];
+            for e in [&point.a, &point.b] {
+                row.extend([e.mean, e.low, e.high]);
+            }
+            row.extend(point.mixture.weights());
+            row.into_iter().map(|x| x.to_string())
+        });
+        records::render(header, rows)
+    }
+}
+
+/// `(1 - w) a + w b` of two scorers over the same domains. Penalties that
+/// both carry count once, since the shares sum to 1.
+struct Blend<'a> {
+    a: &'a Scorer,
+    b: &'a Scorer,
+    weight: f64,
+}
+
+impl Blend<'_> {
+    /// The parts that count: place, share, scorer.
+    fn parts(&self) -> impl Iterator<Item = (usize, f64, &Scorer)> {
+        [(0, 1.0 - self.weight, self.a), (1, self.weight, self.b)]
+            .into_iter()
+            .filter(|(_, share, _)| *share > 0.0)
+    }
+}
+
+impl Smooth for Blend<'_> {
+    type Soft = [Option<SoftMax>; 2];
+
+    fn domains(&self) -> &DomainSet {
+        Smooth::domains(self.a)
+    }
+
+    fn softest(&self) -> [Option<SoftMax>; 2] {
+        [self.a.softest(), self.b.softest()]
+    }
+
+    fn sharper(&self, weights: &[f64], soft: &Self::Soft) -> (Self::Soft, f64) {
+        let a = self.a.sharper(weights, &soft[0]);
+        let b = self.b.sharper(weights, &soft[1]);
+        let above = (1.0 - self.weight) * a.1 + self.weight * b.1;
+        ([a.0, b.0], above)
+    }
+
+    fn value_at(&self, weights: &[f64], soft: Option<&Self::Soft>) -> f64 {
+        self.parts()
+            .map(|(i, share, scorer)| share * scorer.value_at(weights, soft.map(|s| &s[i])))
+            .sum()
+    }
+
+    fn gradient_at(&self, weights: &[f64], soft: Option<&Self::Soft>) -> (f64, Option<Vec<f64>>) {
+        let mut value = 0.0;
+        let mut sum = Some(vec![0.0; weights.len()]);
+        for (i, share, scorer) in self.parts() {
+            let (one, gradient) = scorer.gradient_at(weights, soft.map(|s| &s[i]));
+            value += share * one;
+            sum = sum.zip(gradient).map(|(mut sum, gradient)| {
+                for (s, g) in sum.iter_mut().zip(gradient) {
+                    *s += share * g;
+                }
+                sum
+            });
+        }
+        (value, sum)
+    }
+}
+
+/// A point while the front is made; values always to be made small.
+struct Place {
+    mixture: Mixture,
+    a: f64,
+    b: f64,
+    weight: f64,
+    /// Whether nothing is left to find between this point and the next.
+    closed: bool,
+}
+
+/// Mixtures that trade one objective for another: the front of what can
+/// be had of both.
+///
+/// The two ends are the best mixtures for each objective alone, searched
+/// as by [`recommend`](crate::recommend). Then, where two neighbours are furthest
+/// apart, the weighted sum is minimised that is level along the line
+/// between them, until there are `points` of them. What another point
+/// beats in both objectives is left out.
+///
+/// Limits: a weighted sum finds the convex part of a front only. Where a
+/// front is straight or bulges outwards, there are fewer points than
+/// asked for, with a gap. Estimates are without bootstrap: their spread is
+/// that of the models. The `objective` and `bootstrap` of the options are
+/// not used; constraints, budget and penalties are. Cost: `points`
+/// descents.
+///
+/// ```
+/// # use regmix_data::table::{MixtureTable, Observations, ValueTable};
+/// use regmix_regress::{Fit, FitOptions, Objective, RecommendOptions, pareto};
+/// # let mut mixtures = String::from("run,web,code\n");
+/// # let mut losses = String::from("run,web,code\n");
+/// # for i in 0..16 {
+/// #     let w = (f64::from(i) + 0.5) / 16.0;
+/// #     mixtures += &format!("r{i},{},{}\n", w, 1.0 - w);
+/// #     let loss = |own: f64| 2.0 + (0.05 + own).powf(-0.3);
+/// #     losses += &format!("r{i},{},{}\n", loss(w), loss(1.0 - w));
+/// # }
+/// # let fit = Fit::train(
+/// #     &Observations::join(
+/// #         MixtureTable::parse(&mixtures, "m".as_ref())?,
+/// #         ValueTable::parse(&losses, "l".as_ref())?,
+/// #     )?,
+/// #     &FitOptions { regressors: vec!["law1".into()], ..FitOptions::default() },
+/// # )?;
+/// let (web, code) = (Objective::parse("web"), Objective::parse("code"));
+/// let front = pareto(&fit, &web, &code, 5, &RecommendOptions::default())?;
+/// assert_eq!(front.points.len(), 5);
+/// assert!(front.points.is_sorted_by(|p, q| p.a.mean < q.a.mean && p.b.mean > q.b.mean));
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When fewer than 2 points are asked for, an objective names an unknown
+/// target, bounds clash, or an option is out of range.
+pub fn pareto(
+    fit: &Fit,
+    a: &Objective,
+    b: &Objective,
+    points: usize,
+    options: &RecommendOptions,
+) -> Result<Front> {
+    pareto_monitored(fit, a, b, points, options, &Silent)
+}
+
+/// [`pareto`] with a monitor.
+///
+/// # Errors
+/// As [`pareto`], and when the monitor asks to stop.
+pub fn pareto_monitored(
+    fit: &Fit,
+    a: &Objective,
+    b: &Objective,
+    points: usize,
+    options: &RecommendOptions,
+    monitor: &dyn Monitor,
+) -> Result<Front> {
+    if points < 2 || options.method != Method::Descend {
+        return Err(Error::input(format!(
+            "{points} points by {:?}: expected at least 2, by descent",
+            options.method
+        )));
+    }
+    options.check()?;
+    let scorers = (penalised(fit, a, options)?, penalised(fit, b, options)?);
+    let constraints = options.bounds(fit.domains())?;
+    let mut places = Vec::with_capacity(points);
+    for (weight, objective) in [(0.0, a), (1.0, b)] {
+        let blend = Blend {
+            a: &scorers.0,
+            b: &scorers.1,
+            weight,
+        };
+        let own = if weight == 0.0 {
+            &scorers.0
+        } else {
+            &scorers.1
+        };
+        let references = reference_mixtures(fit, objective, options)?;
+        let (starts, _) = starts(fit, own, &constraints, &references, options, monitor)?;
+        places.push(place(&blend, &starts, &constraints, options, monitor)?);
+    }
+    while places.len() < points {
+        let range = (
+            places[places.len() - 1].a - places[0].a,
+            places[0].b - places[places.len() - 1].b,
+        );
+        if !(range.0 > 0.0 && range.1 > 0.0) {
+            break;
+        }
+        let Some(gap) = widest(&places, range) else {
+            break;
+        };
+        let (p, q) = (&places[gap], &places[gap + 1]);
+        let (rise, fall) = (q.a - p.a, p.b - q.b);
+        let blend = Blend {
+            a: &scorers.0,
+            b: &scorers.1,
+            weight: rise / (rise + fall),
+        };
+        let starts = [p.mixture.clone(), q.mixture.clone()];
+        let found = place(&blend, &starts, &constraints, options, monitor)?;
+        // How far below the line, in parts of the range.
+        let below =
+            (fall * (p.a - found.a) + rise * (p.b - found.b)) / (fall * range.0 + rise * range.1);
+        let between = found.a > p.a && found.b > q.b && found.a < q.a && found.b < p.b;
+        if between && below > SAME {
+            places.insert(gap + 1, found);
+        } else {
+            places[gap].closed = true;
+        }
+    }
+    let estimate = |scorer: &Scorer, objective: &Objective, mixture: &Mixture| {
+        let p = scorer.predict(mixture.weights());
+        Estimate::new(p.mean, p.sd).signed(objective.sign())
+    };
+    let points = (undominated(places).into_iter())
+        .map(|place| ParetoPoint {
+            a: estimate(&scorers.0, a, &place.mixture),
+            b: estimate(&scorers.1, b, &place.mixture),
+            mixture: place.mixture,
+            weight: place.weight,
+        })
+        .collect();
+    Ok(Front {
+        a: a.clone(),
+        b: b.clone(),
+        points,
+    })
+}
+
+fn place(
+    blend: &Blend<'_>,
+    starts: &[Mixture],
+    constraints: &Constraints,
+    options: &RecommendOptions,
+    monitor: &dyn Monitor,
+) -> Result<Place> {
+    let found = anneal(blend, starts, constraints, &options.descend, monitor)?;
+    Ok(Place {
+        a: blend.a.mean(found.mixture.weights()),
+        b: blend.b.mean(found.mixture.weights()),
+        mixture: found.mixture,
+        weight: blend.weight,
+        closed: false,
+    })
+}
+
+/// The first of the two neighbours that are furthest apart, in parts of the
+/// range of the front, with something left to find between them.
+fn widest(places: &[Place], range: (f64, f64)) -> Option<usize> {
+    let length = |i: usize| {
+        let (p, q) = (&places[i], &places[i + 1]);
+        ((q.a - p.a) / range.0).hypot((p.b - q.b) / range.1)
+    };
+    (0..places.len() - 1)
+        .filter(|&i| !places[i].closed && length(i) > SAME)
+        // The first of equals.
+        .min_by(|&i, &j| length(j).total_cmp(&length(i)))
+}
+
+/// Without the places that another is at least as good as in both objectives.
+fn undominated(mut places: Vec<Place>) -> Vec<Place> {
+    places.sort_by(|p, q| p.a.total_cmp(&q.a).then(p.b.total_cmp(&q.b)));
+    let mut lowest = f64::INFINITY;
+    places.retain(|place| {
+        let better = place.b < lowest;
+        lowest = lowest.min(place.b);
+        better
+    });
+    places
+}

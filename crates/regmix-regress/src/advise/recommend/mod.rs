@@ -1,0 +1,256 @@
+//! The recommendation: a mixture with everything a person needs to trust it
+//! or not.
+
+mod bootstrap;
+pub(crate) mod options;
+pub(crate) mod parts;
+pub(crate) mod search;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::artefact::{read_json, write_json};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent};
+
+use crate::advise::divergence::divergence;
+use crate::advise::recommend::bootstrap::Spread;
+use crate::advise::recommend::options::{Method, RecommendOptions};
+use crate::advise::recommend::parts::{
+    Estimate, Gap, Penalties, Provenance, Pull, Reference, TargetEstimate, WeightSpread,
+};
+use crate::advise::recommend::search::{penalised, reference_mixtures, search};
+use crate::advise::support::Support;
+use crate::constraints::Binding;
+use crate::fit::Fit;
+use crate::objective::Objective;
+use crate::repetition::budget::Budget;
+use crate::search::options::Termination;
+
+/// The layout of `mixture.json`.
+const VERSION: u32 = 2;
+
+/// The content of `mixture.json`.
+///
+/// Values of the objective are without penalties and in its own direction:
+/// for one that is maximised ([`Objective::Maximize`]) higher is better. Gaps
+/// are positive where the recommendation is better, in either case.
+///
+/// How uncertainties combine:
+/// - A target's `sd` is that of its model: parameter uncertainty and the
+///   noise of one run.
+/// - The objective's `sd` joins those of its targets with the correlation of
+///   their out-of-fold errors (see [`Scorer`](crate::Scorer)); it is never less than the
+///   spread of the objective over bootstrap refits. Intervals are
+///   `mean ± 1.645 sd`, 90 % under a normal distribution.
+/// - A gap's `sd` is `√(sd² of one side + sd² of the other)`: what one run
+///   of each, compared, would scatter by if their errors were independent.
+///   `exceeds_noise` holds when the whole 90 % interval is above zero. Errors
+///   that both sides share make this cautious. `model_sd` is the spread of
+///   the same gap over bootstrap refits, in which they cancel: how sure the
+///   models are, noise of runs aside.
+/// - Weights spread as the optimum moves over the bootstrap refits.
+///
+/// All of it assumes that proxies rank mixtures as the target run does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recommendation {
+    /// The layout of this file.
+    pub version: u32,
+    /// What was minimised, or maximised.
+    pub objective: Objective,
+    /// The mixture, shares of tokens.
+    pub mixture: Mixture,
+    /// The predicted objective there.
+    pub predicted: Estimate,
+    /// The gap to the natural mixture, the uniform one, UniMax where a
+    /// budget makes it another one, and the best observed one.
+    pub references: Vec<Reference>,
+    /// The predicted value of every target of the fit.
+    pub targets: Vec<TargetEstimate>,
+    /// Every weight with its spread and what it means in epochs.
+    pub weights: Vec<WeightSpread>,
+    /// The bounds that the mixture sits on: relaxing them would lower the
+    /// objective.
+    pub binding: Vec<Binding>,
+    /// The pull towards the natural mixture, where one was asked for.
+    pub pull: Option<Pull>,
+    /// The penalties for leaving what proxies covered, where there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalties: Option<Penalties>,
+    /// Whether proxies were trained near the mixture.
+    pub support: Support,
+    /// How much a refit flatters its own optimum: the mean over the bootstrap
+    /// of what this fit predicts there minus what the refit does, turned
+    /// around for an objective that is maximised. Expect the true value to be
+    /// that much worse than the prediction. Absent without bootstrap.
+    pub optimism: Option<f64>,
+    /// How the mixture was searched for.
+    pub method: Method,
+    /// Why the search stopped; absent for a simulation, which always ends.
+    pub termination: Option<Termination>,
+    /// Values and derivatives computed by the search.
+    pub evaluations: usize,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+impl Recommendation {
+    /// Writes `mixture.json`, atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_json(path, self)
+    }
+
+    /// Reads what [`Recommendation::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged or of another version.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let out: Self = read_json(path)?;
+        if out.version != VERSION {
+            return Err(
+                Error::input(format!("version {}, expected {VERSION}", out.version))
+                    .in_file(path)
+                    .help("make the recommendation again"),
+            );
+        }
+        Ok(out)
+    }
+}
+
+/// Searches for the best mixture and says how sure it is.
+///
+/// The same fit and options always give the same result. Cost: one search,
+/// then `bootstrap` refits of the objective's targets with one search each, in
+/// parallel.
+///
+/// # Errors
+/// When the objective names an unknown target, bounds clash, or an option is
+/// out of range.
+pub fn recommend(fit: &Fit, options: &RecommendOptions) -> Result<Recommendation> {
+    recommend_monitored(fit, options, &Silent)
+}
+
+/// As [`recommend`], with a monitor. It has one part, "refitting", counted in
+/// refits, where there are any.
+///
+/// # Errors
+/// As [`recommend`], and when the monitor asks to stop.
+pub fn recommend_monitored(
+    fit: &Fit,
+    options: &RecommendOptions,
+    monitor: &dyn Monitor,
+) -> Result<Recommendation> {
+    options.check()?;
+    let scorer = penalised(fit, &options.objective, options)?;
+    let constraints = options.bounds(fit.domains())?;
+    let references = reference_mixtures(fit, &options.objective, options)?;
+    let sign = options.objective.sign();
+    let found = search(fit, &scorer, &constraints, &references, options, monitor)?;
+    let mixture = Mixture::normalized(fit.domains().clone(), found.weights)?;
+    let fixed: Vec<&[f64]> = std::iter::once(mixture.weights())
+        .chain(references.iter().map(|r| r.1.weights()))
+        .collect();
+    let spread = Spread::measure(fit, &scorer, &constraints, &fixed, options, monitor)?;
+    let estimate = |place: usize| {
+        let p = scorer.predict(fixed[place]);
+        Estimate::new(p.mean, p.sd.max(spread.value_sd(place)))
+    };
+    let predicted = estimate(0);
+    let references = (references.iter().enumerate())
+        .map(|(i, (name, reference))| {
+            let there = estimate(i + 1);
+            let gap = Gap::new(&there, &predicted, spread.gap_sd(i + 1));
+            Reference {
+                name: name.clone(),
+                mixture: reference.clone(),
+                predicted: there.signed(sign),
+                gap,
+            }
+        })
+        .collect();
+    let targets = (fit.targets().iter().zip(fit.predict(&mixture)?))
+        .map(|(t, p)| TargetEstimate {
+            target: t.target.clone(),
+            regressor: t.regressor.clone(),
+            predicted: Estimate::new(p.mean, p.sd),
+        })
+        .collect();
+    Ok(Recommendation {
+        version: VERSION,
+        objective: options.objective.clone(),
+        predicted: predicted.signed(sign),
+        references,
+        targets,
+        weights: weight_spreads(fit, &mixture, &spread, options.budget.as_ref())?,
+        binding: constraints.binding(mixture.weights()),
+        pull: (options.kl > 0.0).then(|| Pull {
+            towards: match fit.natural() {
+                Some(_) => "natural".to_owned(),
+                None => "uniform".to_owned(),
+            },
+            strength: options.kl,
+            divergence: divergence(mixture.weights(), fit.prior().weights()),
+        }),
+        penalties: (options.caution > 0.0 || options.distance > 0.0).then(|| {
+            let (beyond, cost) = scorer.beyond(mixture.weights());
+            Penalties {
+                caution: options.caution,
+                distance: options.distance,
+                beyond,
+                cost,
+            }
+        }),
+        support: Support::of_scorer(fit, &mixture, &scorer)?,
+        optimism: spread.optimism(),
+        method: options.method,
+        termination: found.termination,
+        evaluations: found.evaluations,
+        provenance: Provenance {
+            program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+            runs: fit.rows(),
+            fit_seed: fit.seed(),
+            seed: options.seed,
+            caution: options.caution,
+            refits: spread.len(),
+            regressors: (fit.targets().iter())
+                .map(|t| (t.target.clone(), t.regressor.clone()))
+                .collect::<BTreeMap<_, _>>(),
+        },
+        mixture,
+    })
+}
+
+/// Every weight with its spread over the refits, and what it means in epochs.
+fn weight_spreads(
+    fit: &Fit,
+    mixture: &Mixture,
+    spread: &Spread,
+    budget: Option<&Budget>,
+) -> Result<Vec<WeightSpread>> {
+    let natural = fit.natural();
+    let mut out = Vec::with_capacity(fit.domains().len());
+    for (i, (domain, weight)) in mixture.iter().enumerate() {
+        let (sd, low, high) = spread.weight(i);
+        out.push(WeightSpread {
+            domain: domain.to_string(),
+            weight,
+            natural: natural.as_ref().and_then(|n| n.get(domain.as_str())),
+            sd,
+            low,
+            high,
+            epochs: budget
+                .map(|b| b.epochs(domain.as_str(), weight))
+                .transpose()?
+                .flatten(),
+            effective_tokens: budget
+                .map(|b| b.effective_tokens(domain.as_str(), weight))
+                .transpose()?,
+        });
+    }
+    Ok(out)
+}

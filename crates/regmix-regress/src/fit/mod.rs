@@ -1,0 +1,424 @@
+//! The fit of a study: one chosen model per target, and why.
+
+pub(crate) mod options;
+mod train;
+mod warnings;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use regmix_data::artefact::{read_json, write_json};
+use regmix_data::table::{MixtureTable, Observations, ValueTable, records};
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
+
+use crate::fit::options::FitOptions;
+use crate::judge::league::League;
+use crate::prediction::Prediction;
+use crate::regressor::model::{Model, score};
+
+/// The layout of `fit.json`; raised when older files can no longer be read.
+const VERSION: u32 = 2;
+
+/// The model of one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetFit {
+    /// The target.
+    pub target: String,
+    /// The regressor that was chosen.
+    pub regressor: String,
+    /// Its model, fitted on all rows with a measurement.
+    pub model: Model,
+    /// Rows with a measurement, earlier runs included.
+    pub rows: usize,
+    /// How many of them are earlier runs ([`FitOptions::earlier`]).
+    #[serde(default)]
+    pub earlier: usize,
+    /// The cross-validated mean absolute error of the same regressor without
+    /// the earlier runs, where there are some and it can be fitted.
+    #[serde(default, rename = "alone")]
+    pub mae_without_earlier: Option<f64>,
+    /// The noise of one run: root mean squared out-of-fold error, unit of the
+    /// target. It contains the errors of the model as well.
+    pub noise: f64,
+    /// The standard deviation between runs of the same mixture, where some
+    /// mixture was run more than once: no regressor can be better.
+    pub repeat_noise: Option<f64>,
+}
+
+/// A measurement that was not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The run.
+    pub run: String,
+    /// The target.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A measurement with the prediction of a model that had not seen it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutOfFold {
+    /// The run.
+    pub run: String,
+    /// The target.
+    pub target: String,
+    /// The measured value.
+    pub measured: f64,
+    /// The predicted value.
+    pub predicted: f64,
+    /// Standard deviation of the prediction.
+    pub sd: f64,
+}
+
+/// A fitted study: per target the model that won, the league table it won,
+/// and the observations it rests on.
+///
+/// ```
+/// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+/// use regmix_regress::{Fit, FitOptions};
+///
+/// let mut mixtures = String::from("run,web,code\n");
+/// let mut losses = String::from("run,web,code\n");
+/// for i in 0..12 {
+///     let w = (i as f64 + 0.5) / 12.0;
+///     mixtures += &format!("r{i},{},{}\n", w, 1.0 - w);
+///     losses += &format!("r{i},{},{}\n", 3.0 - 0.5 * w, 2.0 + 0.25 * w);
+/// }
+/// let observations = Observations::join(
+///     MixtureTable::parse(&mixtures, "mixtures.csv".as_ref())?,
+///     ValueTable::parse(&losses, "losses.csv".as_ref())?,
+/// )?;
+/// let fit = Fit::train(&observations, &FitOptions {
+///     regressors: vec!["linear".into()],
+///     ..FitOptions::default()
+/// })?;
+/// let predicted = fit.predict_table(&observations.mixtures)?;
+/// assert_eq!(predicted.targets(), ["web", "web_sd", "code", "code_sd"]);
+/// assert!((predicted.rows()[0][0] - observations.values.rows()[0][0]).abs() < 1e-4);
+/// assert!(fit.league().get("linear", "web").unwrap().spearman > 0.99);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    pub(crate) saved: Saved,
+    pub(crate) league: League,
+    pub(crate) predictions: Vec<OutOfFold>,
+    pub(crate) observations: Observations,
+}
+
+/// The content of `fit.json`; the tables are files beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub(crate) version: u32,
+    pub(crate) domains: DomainSet,
+    pub(crate) rows: usize,
+    /// How many of the rows are earlier runs; they come last.
+    #[serde(default)]
+    pub(crate) earlier: usize,
+    pub(crate) seed: u64,
+    pub(crate) folds: usize,
+    pub(crate) repeats: usize,
+    pub(crate) natural: Option<BTreeMap<String, f64>>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) targets: Vec<TargetFit>,
+}
+
+impl Saved {
+    pub(crate) fn new(domains: DomainSet, rows: usize, options: &FitOptions) -> Result<Self> {
+        let natural = (options.natural.as_ref())
+            .map(|m| m.reordered(&domains))
+            .transpose()
+            .map_err(|e| e.field("natural"))?
+            .map(|m| m.iter().map(|(d, w)| (d.to_string(), w)).collect());
+        Ok(Self {
+            version: VERSION,
+            domains,
+            rows,
+            earlier: options.earlier.as_ref().map_or(0, |e| e.mixtures.len()),
+            seed: options.seed,
+            folds: options.folds,
+            repeats: options.repeats,
+            natural,
+            warnings: Vec::new(),
+            dropped: Vec::new(),
+            targets: Vec::new(),
+        })
+    }
+}
+
+impl Fit {
+    /// The least number of measured rows per target.
+    pub const MIN_ROWS: usize = 8;
+
+    /// Judges the regressors by cross-validation on every target, chooses
+    /// one per target, and fits it on all rows.
+    ///
+    /// Measurements that are missing or not finite are left out, target by
+    /// target, and listed in [`Fit::dropped`]. A target that never varies
+    /// gets a constant model and a warning. A regressor that cannot describe
+    /// a target (a power law and negative scores) is left out of its league
+    /// with a warning. The result does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// When there is no target, a target has fewer than [`Fit::MIN_ROWS`]
+    /// measurements, a regressor is unknown, an option is out of range, or no
+    /// regressor can be fitted.
+    pub fn train(observations: &Observations, options: &FitOptions) -> Result<Self> {
+        Self::train_monitored(observations, options, &Silent)
+    }
+
+    /// As [`Fit::train`], with a monitor. It has one part, "judging", counted
+    /// in cross-validations of one regressor on one target and in final fits.
+    ///
+    /// # Errors
+    /// As [`Fit::train`], and when the monitor asks to stop.
+    pub fn train_monitored(
+        observations: &Observations,
+        options: &FitOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        train::train(observations, options, monitor)
+    }
+
+    /// Writes `fit.json` (models), `league.csv`, `predictions.csv`
+    /// (out-of-fold), `mixtures.csv` and `values.csv` (what was fitted) into
+    /// a folder, each atomically, `fit.json` last: where it is, all is. The
+    /// `learning.csv` of an earlier fit is removed.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
+        let dir = dir.as_ref();
+        let learning = dir.join("learning.csv");
+        if learning.exists() {
+            std::fs::remove_file(&learning).map_err(|e| Error::io(&learning, e))?;
+        }
+        self.observations
+            .mixtures
+            .write_csv(dir.join("mixtures.csv"))?;
+        self.observations.values.write_csv(dir.join("values.csv"))?;
+        records::write_csv(dir.join("predictions.csv"), &self.predictions)?;
+        self.league.write_csv(dir.join("league.csv"))?;
+        write_json(dir.join("fit.json"), &self.saved)
+    }
+
+    /// Reads what [`Fit::save`] wrote.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or of another version.
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let path = dir.join("fit.json");
+        let saved: Saved = read_json(&path)?;
+        if saved.version != VERSION {
+            return Err(
+                Error::input(format!("version {}, expected {VERSION}", saved.version))
+                    .in_file(&path)
+                    .help("run the fit again"),
+            );
+        }
+        for target in &saved.targets {
+            let checked = target.model.check(saved.domains.len());
+            checked.map_err(|e| e.in_file(&path).field(&target.target))?;
+        }
+        let mixtures = MixtureTable::read_csv(dir.join("mixtures.csv"))?;
+        if saved.earlier > mixtures.len() {
+            return Err(Error::input(format!(
+                "{} earlier runs, but mixtures.csv has {}",
+                saved.earlier,
+                mixtures.len()
+            ))
+            .in_file(&path)
+            .help("run the fit again"));
+        }
+        let values = ValueTable::read_csv(dir.join("values.csv"))?;
+        let fitted: Vec<&String> = saved.targets.iter().map(|t| &t.target).collect();
+        if values.targets().iter().ne(fitted.iter().copied()) {
+            return Err(Error::input(format!(
+                "targets {:?}, expected {fitted:?} as in fit.json",
+                values.targets()
+            ))
+            .in_file(dir.join("values.csv"))
+            .help("run the fit again"));
+        }
+        Ok(Self {
+            league: League::read_csv(dir.join("league.csv"))?,
+            predictions: records::read_csv(dir.join("predictions.csv"))?,
+            observations: Observations::join(mixtures.reordered(&saved.domains)?, values)?,
+            saved,
+        })
+    }
+
+    /// The domains, in the order of the models' weights.
+    pub fn domains(&self) -> &DomainSet {
+        &self.saved.domains
+    }
+
+    /// The chosen model of every target, in the order of the values.
+    pub fn targets(&self) -> &[TargetFit] {
+        &self.saved.targets
+    }
+
+    /// The chosen model of one target.
+    ///
+    /// # Errors
+    /// When there is no such target; the error lists them.
+    pub fn target(&self, name: &str) -> Result<&TargetFit> {
+        Ok(&self.saved.targets[self.target_place(name)?])
+    }
+
+    pub(crate) fn target_place(&self, name: &str) -> Result<usize> {
+        self.saved
+            .targets
+            .iter()
+            .position(|t| t.target == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .saved
+                    .targets
+                    .iter()
+                    .map(|t| t.target.as_str())
+                    .collect();
+                Error::input(format!(
+                    "unknown target `{name}`: expected one of {}",
+                    known.join(", ")
+                ))
+            })
+    }
+
+    /// How every regressor did on every target.
+    pub fn league(&self) -> &League {
+        &self.league
+    }
+
+    /// Out-of-fold predictions of the chosen regressors.
+    pub fn predictions(&self) -> &[OutOfFold] {
+        &self.predictions
+    }
+
+    /// The mixtures and values that were fitted: earlier runs, if there are
+    /// any, after the others.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// How many runs there are, earlier ones included.
+    pub fn rows(&self) -> usize {
+        self.observations.mixtures.len()
+    }
+
+    /// How many of them are earlier runs, fitted but never judged.
+    pub fn earlier(&self) -> usize {
+        self.saved.earlier
+    }
+
+    /// Measurements that were left out, and why.
+    pub fn dropped(&self) -> &[Dropped] {
+        &self.saved.dropped
+    }
+
+    /// What to know before trusting the fit.
+    pub fn warnings(&self) -> &[String] {
+        &self.saved.warnings
+    }
+
+    /// The seed of folds and fits.
+    pub fn seed(&self) -> u64 {
+        self.saved.seed
+    }
+
+    /// The same fit with another natural mixture, which is a start and a
+    /// reference for searches.
+    ///
+    /// # Errors
+    /// When the mixture is over other domains.
+    pub fn with_natural(mut self, natural: &Mixture) -> Result<Self> {
+        let natural = natural.reordered(self.domains())?;
+        let weights = natural.iter().map(|(d, w)| (d.as_str().to_owned(), w));
+        self.saved.natural = Some(weights.collect());
+        Ok(self)
+    }
+
+    /// The mixture of the corpus itself, if it was given.
+    pub fn natural(&self) -> Option<Mixture> {
+        let weights = self.saved.natural.as_ref()?;
+        let ordered = self
+            .domains()
+            .names()
+            .map(|d| weights.get(d).copied().unwrap_or(0.0));
+        Mixture::normalized(self.domains().clone(), ordered.collect()).ok()
+    }
+
+    /// The natural mixture where it is known, else the uniform one.
+    pub(crate) fn prior(&self) -> Mixture {
+        (self.natural()).unwrap_or_else(|| Mixture::uniform(self.domains().clone()))
+    }
+
+    /// Predicts every target at one mixture, in the order of
+    /// [`Fit::targets`]. Cost O(targets · D²).
+    ///
+    /// # Errors
+    /// When the mixture is over other domains; the error names one.
+    pub fn predict(&self, mixture: &Mixture) -> Result<Vec<Prediction>> {
+        let mixture = mixture.reordered(self.domains())?;
+        Ok(self
+            .targets()
+            .iter()
+            .map(|t| t.model.predict(mixture.weights()))
+            .collect())
+    }
+
+    /// The expected values of all targets at many mixtures,
+    /// `[mixtures][targets]` in one vector: the fastest way to score
+    /// candidates. Weights are in the order of [`Fit::domains`]. Beyond its
+    /// result it takes a fixed amount of memory per thread.
+    pub fn score<W: AsRef<[f64]> + Sync>(&self, rows: &[W]) -> Vec<f64> {
+        let models: Vec<&Model> = self.targets().iter().map(|t| &t.model).collect();
+        score(&models, rows)
+    }
+
+    /// Predicts a table: columns `<target>` and `<target>_sd` for every
+    /// target, one row per mixture. Domains are joined by name.
+    ///
+    /// # Errors
+    /// When the table is over other domains; the error names one.
+    pub fn predict_table(&self, mixtures: &MixtureTable) -> Result<ValueTable> {
+        self.predict_table_monitored(mixtures, &Silent)
+    }
+
+    /// As [`Fit::predict_table`], with a monitor, which is checked every 64
+    /// mixtures.
+    ///
+    /// # Errors
+    /// As [`Fit::predict_table`], and when the monitor asks to stop.
+    pub fn predict_table_monitored(
+        &self,
+        mixtures: &MixtureTable,
+        monitor: &dyn Monitor,
+    ) -> Result<ValueTable> {
+        let mixtures = mixtures.reordered(self.domains())?;
+        let columns = (self.targets().iter())
+            .flat_map(|t| [t.target.clone(), format!("{}_sd", t.target)])
+            .collect();
+        let weights: Vec<&[f64]> = mixtures.mixtures().iter().map(Mixture::weights).collect();
+        let rows: Vec<Vec<f64>> = (weights.par_chunks(64))
+            .map(|some| {
+                monitor.check()?;
+                let mut rows = vec![Vec::with_capacity(2 * self.targets().len()); some.len()];
+                for target in self.targets() {
+                    for (row, p) in rows.iter_mut().zip(target.model.predict_some(some)) {
+                        row.extend([p.mean, p.sd]);
+                    }
+                }
+                Ok(rows)
+            })
+            .collect::<Result<Vec<_>>>()?
+            .concat();
+        ValueTable::new(columns, mixtures.runs().iter().cloned().zip(rows))
+    }
+}

@@ -1,0 +1,91 @@
+//! The automatic choice as a regressor.
+
+use regmix_data::{Error, Monitor, Muted, Result};
+
+use crate::cross_validation::{CrossValidation, CvOptions};
+use crate::judge::contestants::Contestants;
+use crate::judge::league::AUTO;
+use crate::judge::selection::{calibration, lowest_error};
+use crate::registry::DEFAULT;
+use crate::regressor::interface::Regressor;
+use crate::regressor::model::Model;
+use crate::samples::Samples;
+
+/// What [`Fit::train`](crate::Fit::train) does for one target, as a
+/// regressor: judges others by cross-validation on the samples it is given,
+/// fits the one with the lowest mean absolute error to all of them, and
+/// calibrates its standard deviation. The mean of the values stands for
+/// election too.
+///
+/// It is what to judge by an outer cross-validation, or on rows that were
+/// held out: then the choice has not seen them either.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `regressors` | [`DEFAULT`](crate::regressor::DEFAULT) | names that [`regressor`](crate::regressor::regressor) knows |
+/// | `folds` | 5 | 2 or more |
+///
+/// Cost: `folds + 1` fits of every regressor.
+///
+/// ```
+/// use regmix_regress::{Auto, Regressor, Samples};
+///
+/// let rows: Vec<Vec<f64>> = (0..20).map(|i| vec![i as f64 / 19.0, 1.0 - i as f64 / 19.0]).collect();
+/// let losses = rows.iter().map(|w| 3.0 - w[0]).collect();
+/// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?;
+/// let auto = Auto { regressors: vec!["mean".into(), "linear".into()], ..Auto::default() };
+/// assert!((auto.fit(&samples, 0)?.mean(&[0.5, 0.5]) - 2.5).abs() < 1e-4);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auto {
+    /// Names of the regressors to choose from.
+    pub regressors: Vec<String>,
+    /// Folds of the cross-validation that chooses.
+    pub folds: usize,
+}
+
+impl Default for Auto {
+    fn default() -> Self {
+        Self {
+            regressors: DEFAULT.map(str::to_owned).to_vec(),
+            folds: 5,
+        }
+    }
+}
+
+impl Regressor for Auto {
+    fn name(&self) -> &str {
+        AUTO
+    }
+
+    fn fit_monitored(
+        &self,
+        samples: &Samples<'_>,
+        seed: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<Model> {
+        let contestants = Contestants::new(self.regressors.iter().map(String::as_str))?;
+        let options = CvOptions {
+            folds: self.folds,
+            repeats: 1,
+            seed,
+        };
+        let judged = contestants.judge(&[samples], &[], &options, &Muted(monitor))?;
+        let table: Vec<(usize, &CrossValidation)> = (judged[0].asked.iter().enumerate())
+            .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
+            .collect();
+        let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
+        let (r, cv) = lowest_error(samples.values(), &cvs, |_, _| true)
+            .map(|place| table[place])
+            .ok_or_else(
+                || match judged[0].asked.iter().find_map(|r| r.as_ref().err()) {
+                    Some(e) => e.clone(),
+                    None => Error::failed("no regressor could be fitted"),
+                },
+            )?;
+        let factor = calibration(samples.values(), cv, |_, _| true);
+        let model = contestants.fit(r, samples, samples, &judged[0], seed, monitor)?;
+        Ok(model.calibrated(factor))
+    }
+}

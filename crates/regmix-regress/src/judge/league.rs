@@ -1,0 +1,166 @@
+//! The league table: how well every regressor does on every target.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::Result;
+use regmix_data::table::records::{self, number_or_empty};
+
+use crate::cross_validation::CrossValidation;
+use crate::metrics::{
+    coverage90, mae, mean, mse, r2, sd_rank, spearman, top1_optimism, top1_regret,
+};
+use crate::prediction::Prediction;
+
+/// The row of the automatic choice: for every fold the regressor that was
+/// best on the other folds.
+pub const AUTO: &str = "auto";
+
+/// One regressor on one target, by cross-validation. Numbers are means over
+/// the repeats; NaN where a quantity is not defined, such as the rank
+/// correlation of a constant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The regressor's name.
+    pub regressor: String,
+    /// The target.
+    pub target: String,
+    /// Rows with a measurement.
+    pub rows: usize,
+    /// Spearman's rank correlation, in `[-1, 1]`.
+    #[serde(with = "number_or_empty")]
+    pub spearman: f64,
+    /// Mean absolute error, unit of the target.
+    #[serde(with = "number_or_empty")]
+    pub mae: f64,
+    /// Mean squared error, squared unit of the target.
+    #[serde(with = "number_or_empty")]
+    pub mse: f64,
+    /// Coefficient of determination, at most 1.
+    #[serde(with = "number_or_empty")]
+    pub r2: f64,
+    /// Measured value at the best prediction minus the best measured value.
+    #[serde(with = "number_or_empty")]
+    pub regret: f64,
+    /// Measured minus predicted value at the row with the best prediction:
+    /// how much the model flatters what it would pick. 0 is right.
+    #[serde(with = "number_or_empty")]
+    pub optimism: f64,
+    /// Share of measurements inside their 90 % interval; 0.9 is right.
+    #[serde(with = "number_or_empty")]
+    pub coverage90: f64,
+    /// Rank correlation of the standard deviation with the absolute error:
+    /// whether the model knows where it is wrong.
+    #[serde(with = "number_or_empty")]
+    pub sd_rank: f64,
+    /// Mean seconds of one fit, on one thread.
+    pub fit_seconds: f64,
+    /// Mean seconds to predict one fold, with standard deviations.
+    pub score_seconds: f64,
+    /// Whether this is the regressor that the fit uses for the target.
+    pub chosen: bool,
+}
+
+impl Entry {
+    /// Scores out-of-fold predictions against measurements.
+    pub fn new(regressor: &str, target: &str, measured: &[f64], cv: &CrossValidation) -> Self {
+        let average = |metric: &dyn Fn(&[f64]) -> f64| {
+            let one = |repeat: &Vec<Prediction>| {
+                metric(&repeat.iter().map(|p| p.mean).collect::<Vec<_>>())
+            };
+            mean(&cv.predictions.iter().map(one).collect::<Vec<_>>())
+        };
+        let covered = cv
+            .predictions
+            .iter()
+            .map(|p| coverage90(measured, p))
+            .collect::<Vec<_>>();
+        let ranked = cv
+            .predictions
+            .iter()
+            .map(|p| sd_rank(measured, p))
+            .collect::<Vec<_>>();
+        Self {
+            regressor: regressor.to_owned(),
+            target: target.to_owned(),
+            rows: measured.len(),
+            spearman: average(&|p| spearman(measured, p)),
+            mae: average(&|p| mae(measured, p)),
+            mse: average(&|p| mse(measured, p)),
+            r2: average(&|p| r2(measured, p)),
+            regret: average(&|p| top1_regret(measured, p)),
+            optimism: average(&|p| top1_optimism(measured, p)),
+            coverage90: mean(&covered),
+            sd_rank: mean(&ranked),
+            fit_seconds: cv.fit_seconds,
+            score_seconds: cv.score_seconds,
+            chosen: false,
+        }
+    }
+}
+
+/// All entries, ordered by target (as in the values) and regressor (as
+/// asked for).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct League {
+    entries: Vec<Entry>,
+}
+
+impl League {
+    /// Collects entries.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        Self { entries }
+    }
+
+    /// The entries.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry of one regressor on one target.
+    pub fn get(&self, regressor: &str, target: &str) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|e| e.regressor == regressor && e.target == target)
+    }
+
+    /// The mean of a metric over the targets of one regressor; targets where
+    /// it is not defined are left out. NaN for none.
+    pub fn average(&self, regressor: &str, metric: impl Fn(&Entry) -> f64) -> f64 {
+        let of = self.entries.iter().filter(|e| e.regressor == regressor);
+        mean(&of.map(metric).filter(|v| v.is_finite()).collect::<Vec<_>>())
+    }
+
+    /// The regressors, in the order they were asked for.
+    pub fn regressors(&self) -> Vec<&str> {
+        let mut out: Vec<&str> = Vec::new();
+        for entry in &self.entries {
+            if !out.contains(&entry.regressor.as_str()) {
+                out.push(&entry.regressor);
+            }
+        }
+        out
+    }
+
+    /// The table as CSV text.
+    pub fn to_csv(&self) -> Result<String> {
+        records::to_csv(&self.entries)
+    }
+
+    /// Writes [`League::to_csv`] to a file, atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<()> {
+        records::write_csv(path, &self.entries)
+    }
+
+    /// Reads a table back.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no league table.
+    pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(records::read_csv(path)?))
+    }
+}

@@ -1,0 +1,4 @@
+//! Numerical methods: linear systems and minimisation.
+
+pub(crate) mod factor;
+pub(crate) mod lbfgs;

@@ -1,0 +1,42 @@
+//! How a descent goes and why it stops.
+
+use serde::{Deserialize, Serialize};
+
+/// How to descend.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `max_iterations` | 500 | 1 or more, per start |
+/// | `tolerance` | 1e-5 | positive, unit of the value |
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DescendOptions {
+    /// Iterations per start.
+    pub max_iterations: usize,
+    /// Stop when no allowed direction promises a larger gain.
+    pub tolerance: f64,
+}
+
+impl Default for DescendOptions {
+    fn default() -> Self {
+        Self {
+            max_iterations: 500,
+            tolerance: 1e-5,
+        }
+    }
+}
+
+/// Why a descent stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Termination {
+    /// The linearised value can fall by less than the tolerance anywhere in
+    /// the allowed region: on a convex surface this is the minimum.
+    Stationary,
+    /// Steps gained less than a thousandth of the tolerance, 5 times in a
+    /// row. This is the usual end near weights of zero, where slopes are
+    /// nearly infinite, and just as good.
+    NoProgress,
+    /// The limit on iterations was reached first.
+    MaxIterations,
+}
