@@ -91,7 +91,7 @@ pub(super) fn decide(
         kept_plan: kept,
         reason,
     });
-    // A plan of one stage says nothing of later ones: their mixtures stand.
+    // A plan of one stage leaves the mixtures of later stages as they were.
     state.standing.retain(|s, _| *s >= stage);
     for (i, planned) in plan.mixtures.into_iter().enumerate() {
         state.standing.insert(stage + i, planned);

@@ -27,8 +27,11 @@ const MAX_HEAD: usize = 16 << 10;
 /// How long a client may take for a whole request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a waiting server checks whether it should stop.
+/// How often a server that waits for a connection checks whether it should stop.
 const POLL: Duration = Duration::from_millis(10);
+
+/// How often a server that waits for the rest of a request checks that.
+const READ_POLL: Duration = Duration::from_millis(250);
 
 /// A controller that answers HTTP requests.
 #[derive(Debug)]
@@ -97,8 +100,9 @@ impl Server {
             .map_err(|e| Error::failed(e.to_string()))
     }
 
-    /// Answers requests until `monitor` asks to stop; returns the controller. An
-    /// error of a client ends its own connection only.
+    /// Answers requests until `monitor` asks to stop; returns the controller. A
+    /// request that is not read completely by then is refused. An error of a
+    /// client ends its own connection only.
     ///
     /// # Errors
     /// When the system accepts no more connections.
@@ -108,7 +112,7 @@ impl Server {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     // A client that went away gets no answer.
-                    let _ = self.handle(stream);
+                    let _ = self.handle(stream, monitor);
                     self.controller.prepare()?;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL),
@@ -123,10 +127,10 @@ impl Server {
         Ok(self.controller)
     }
 
-    fn handle(&mut self, mut stream: TcpStream) -> std::io::Result<()> {
+    fn handle(&mut self, mut stream: TcpStream, monitor: &dyn Monitor) -> std::io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let (status, body) = match read(&mut stream) {
+        let (status, body) = match read(&mut stream, monitor) {
             Ok(request) => self.respond(&request),
             Err(status) => (status, refusal("the request cannot be read")),
         };
@@ -203,7 +207,10 @@ fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Reads a request, or says with which status to refuse it.
-fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
+fn read(
+    stream: &mut TcpStream,
+    monitor: &dyn Monitor,
+) -> std::result::Result<Request, &'static str> {
     const BAD: &str = "400 Bad Request";
     let deadline = Instant::now() + PATIENCE;
     let mut got: Vec<u8> = Vec::new();
@@ -214,7 +221,7 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
         if got.len() > MAX_HEAD {
             return Err("431 Request Header Fields Too Large");
         }
-        read_more(stream, &mut got, deadline)?;
+        read_more(stream, &mut got, deadline, monitor)?;
     };
     let head = std::str::from_utf8(&got[..end]).map_err(|_| BAD)?;
     let mut lines = head.split("\r\n");
@@ -247,7 +254,7 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
     }
     let start = end + 4;
     while got.len() < start + length {
-        read_more(stream, &mut got, deadline)?;
+        read_more(stream, &mut got, deadline, monitor)?;
     }
     request.body = String::from_utf8(got[start..start + length].to_vec()).map_err(|_| BAD)?;
     Ok(request)
@@ -257,10 +264,14 @@ fn read_more(
     stream: &mut TcpStream,
     got: &mut Vec<u8>,
     deadline: Instant,
+    monitor: &dyn Monitor,
 ) -> std::result::Result<(), &'static str> {
     const LATE: &str = "408 Request Timeout";
+    if monitor.stop_requested() {
+        return Err("503 Service Unavailable");
+    }
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+    if left.is_zero() || stream.set_read_timeout(Some(left.min(READ_POLL))).is_err() {
         return Err(LATE);
     }
     let mut some = [0; 4096];
@@ -270,7 +281,15 @@ fn read_more(
             got.extend_from_slice(&some[..n]);
             Ok(())
         }
-        Err(e) if e.kind() == ErrorKind::Interrupted => Ok(()),
+        // The deadline is checked before the next attempt.
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut
+            ) =>
+        {
+            Ok(())
+        }
         Err(_) => Err(LATE),
     }
 }
@@ -403,6 +422,21 @@ mod tests {
         let reply = String::from_utf8(run.stdout).unwrap();
         let steps: Vec<&str> = reply.lines().filter_map(|l| l.split(' ').next()).collect();
         assert_eq!(steps, ["250", "500", "750"], "{reply}");
+    }
+
+    #[test]
+    fn a_slow_client_does_not_delay_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state.json");
+        let mut asked = None;
+        with_server(None, &state, |port| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(b"GET /health").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            asked = Some((Instant::now(), stream));
+        });
+        let (since, _stream) = asked.unwrap();
+        assert!(since.elapsed() < Duration::from_secs(1));
     }
 
     #[test]

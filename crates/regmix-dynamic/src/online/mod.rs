@@ -53,7 +53,7 @@ pub use self::state::{ControllerState, Decision};
 /// | a loss that is not finite or not positive | refused |
 /// | a domain that it does not know | refused |
 /// | a loss that the state needs is missing, when a decision is due | refused; due again at the next |
-/// | several stage points were passed | one decision, for the stage that goes on |
+/// | several stage points were passed | one decision, for the current stage |
 ///
 /// It is stored as two JSON files: the part that never changes
 /// ([`save`](Self::save)), and the small [`ControllerState`], to be written

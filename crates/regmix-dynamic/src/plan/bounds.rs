@@ -20,7 +20,7 @@ impl Bounds {
             // Checks it; its caps are those of one mixture for the whole run.
             budget.caps(constraints.domains())?;
             (constraints.domains().names())
-                .map(|d| Ok(budget.max_epochs * available(budget, d)? / budget.target_tokens))
+                .map(|d| Ok(budget.max_epochs * budget.tokens(d)? / budget.target_tokens))
                 .collect::<Result<Vec<f64>>>()
         };
         Ok(Self {
@@ -93,11 +93,4 @@ impl Bounds {
             .help("raise `trust`, or loosen the bounds")
         })
     }
-}
-
-pub(crate) fn available(budget: &Budget, domain: &str) -> Result<f64> {
-    budget.available.get(domain).copied().ok_or_else(|| {
-        Error::input(format!("available tokens of domain `{domain}` are missing"))
-            .field("available")
-    })
 }

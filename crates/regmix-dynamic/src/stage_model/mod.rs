@@ -127,7 +127,7 @@ impl StageModel {
     ///
     /// # Errors
     /// When sizes do not agree or a number is not finite.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let (d, t, n) = (self.domains.len(), self.targets.len(), self.grid.stages());
         let sound = t > 0
             && self.smooth.is_sound(d, t, n)

@@ -150,7 +150,7 @@ fn slopes_agree_with_differences() {
 }
 
 /// Below all proxies' losses, where a target's are, trees say the same
-/// whatever is measured; a smooth model goes on.
+/// whatever is measured; a smooth model extrapolates.
 #[test]
 fn trees_saturate_and_smooth_models_do_not() {
     let world = world();

@@ -10,7 +10,6 @@ use regmix_regress::metrics::mean_and_sd;
 use super::Planner;
 use super::refits::Refit;
 use crate::dynamics::Dynamics;
-use crate::plan::bounds::available;
 use crate::plan::{Plan, Problem};
 use crate::schedule::Schedule;
 
@@ -109,7 +108,7 @@ impl Planner {
             return Ok(());
         };
         for name in self.model.domains().names() {
-            let tokens = available(budget, name)?;
+            let tokens = budget.tokens(name)?;
             if tokens <= 0.0 {
                 continue;
             }
