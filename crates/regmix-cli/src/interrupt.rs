@@ -1,22 +1,73 @@
-//! Ctrl-C: the first asks to save and stop, the second stops at once.
+//! Ctrl-C and SIGTERM: the first signal asks the command to stop, a second
+//! one ends it at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-static CANCEL: AtomicBool = AtomicBool::new(false);
+/// Whether a signal came.
+static ANY: AtomicBool = AtomicBool::new(false);
 
-/// Whether the user asked to stop.
-pub(crate) fn requested() -> bool {
-    CANCEL.load(Ordering::Relaxed)
+/// Exit code of the signal that came first, 0 before any.
+static FIRST: AtomicU8 = AtomicU8::new(0);
+
+/// The signals that stop a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C, SIGINT.
+    Interrupt,
+    /// SIGTERM, which clusters send before they take a machine away.
+    Terminate,
 }
 
-pub(crate) fn install() {
-    let handler = || {
-        if CANCEL.swap(true, Ordering::Relaxed) {
-            #[allow(clippy::exit)] // The user insists; files are written whole or not at all.
-            std::process::exit(130);
+impl Signal {
+    /// As shells have it for Ctrl-C; "try again" (EX_TEMPFAIL) for SIGTERM.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 75,
         }
-        crate::output::say("stopping after this step; Ctrl-C again stops at once");
-    };
-    // Without a handler Ctrl-C still ends the program, as it always did.
-    ctrlc::set_handler(handler).ok();
+    }
+
+    /// The line that is shown when it arrives.
+    pub(crate) fn first_message(self) -> &'static str {
+        match self {
+            Self::Interrupt => "stopping; press Ctrl-C again to stop at once",
+            Self::Terminate => "stopping because of SIGTERM; a second signal stops at once",
+        }
+    }
+}
+
+/// The signal that came first, if any.
+pub(crate) fn received() -> Option<Signal> {
+    let code = FIRST.load(Ordering::Relaxed);
+    [Signal::Interrupt, Signal::Terminate]
+        .into_iter()
+        .find(|signal| signal.exit_code() == code)
+}
+
+/// Handles both signals from now on; `on_first` is called once.
+pub(crate) fn install(on_first: impl Fn(Signal) + Send + Sync + 'static) {
+    let on_first = Arc::new(on_first);
+    let on_interrupt = Arc::clone(&on_first);
+    // Without a handler Ctrl-C still ends the program, as the system does it.
+    ctrlc::set_handler(move || receive(Signal::Interrupt, &*on_interrupt)).ok();
+    #[cfg(unix)]
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]) {
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                receive(Signal::Terminate, &*on_first);
+            }
+        });
+    }
+}
+
+/// Runs in an ordinary thread, so it may lock and print.
+fn receive(signal: Signal, on_first: &dyn Fn(Signal)) {
+    if ANY.swap(true, Ordering::Relaxed) {
+        #[allow(clippy::exit)] // The user insists; files are written whole or not at all.
+        std::process::exit(i32::from(signal.exit_code()));
+    }
+    // Before anything stops, so that this line comes first.
+    on_first(signal);
+    FIRST.store(signal.exit_code(), Ordering::Relaxed);
 }

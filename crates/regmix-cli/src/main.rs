@@ -4,13 +4,18 @@ mod args;
 mod commands;
 mod interrupt;
 mod output;
+mod session;
+mod show;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 use crate::args::Args;
 use crate::output::error;
+use crate::output::progress::Display;
+use crate::session::Session;
 
 fn main() -> ExitCode {
     regmix_model::keep_freed_buffers();
@@ -24,9 +29,20 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    interrupt::install();
-    match commands::run(&args) {
+    let display = Arc::new(Display::new(args.quiet));
+    let shown = Arc::clone(&display);
+    interrupt::install(move |signal| shown.line(signal.first_message()));
+    let session = Session::new(&args, &display);
+    match commands::run(&args.command, &session) {
         Ok(code) => code,
-        Err(e) => error::show(&e),
+        Err(e) => {
+            display.clear();
+            match interrupt::received() {
+                Some(signal) if e.is_interrupted() => {
+                    error::show_interrupted(&e, signal, &args.command)
+                }
+                _ => error::show(&e),
+            }
+        }
     }
 }

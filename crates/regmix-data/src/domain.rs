@@ -233,14 +233,16 @@ mod tests {
         ] {
             assert_eq!(Domain::from_label(label).unwrap().as_str(), name);
         }
-        assert!(Domain::from_label("()").is_err());
+        let err = Domain::from_label("()").unwrap_err();
+        assert!(err.problem().contains("`` is not a domain name"), "{err}");
     }
 
     #[test]
     fn sets_refuse_duplicates_and_emptiness() {
         let err = DomainSet::from_names(["a", "b", "a"]).unwrap_err();
         assert!(err.to_string().contains("duplicate domain `a`"), "{err}");
-        assert!(DomainSet::from_names::<&str>([]).is_err());
+        let err = DomainSet::from_names::<&str>([]).unwrap_err();
+        assert_eq!(err.problem(), "no domains: expected at least one");
         let err = DomainSet::from_names(["a"])
             .unwrap()
             .require("b")
@@ -254,6 +256,10 @@ mod tests {
         let json = serde_json::to_string(&set).unwrap();
         assert_eq!(json, r#"["web","code"]"#);
         assert_eq!(serde_json::from_str::<DomainSet>(&json).unwrap(), set);
-        assert!(serde_json::from_str::<DomainSet>(r#"["a/b"]"#).is_err());
+        let err = serde_json::from_str::<DomainSet>(r#"["a/b"]"#).unwrap_err();
+        assert!(
+            err.to_string().contains("`a/b` is not a domain name"),
+            "{err}"
+        );
     }
 }

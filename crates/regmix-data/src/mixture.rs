@@ -212,8 +212,11 @@ mod tests {
             let err = Mixture::new(domains(2), weights).unwrap_err();
             assert!(err.to_string().contains(said), "{err}");
         }
-        assert!(Mixture::normalized(domains(2), vec![0.0, 0.0]).is_err());
-        assert!(Mixture::normalized(domains(2), vec![f64::MAX, f64::MAX]).is_err());
+        for (weights, sum) in [(vec![0.0; 2], "0"), (vec![f64::MAX; 2], "inf")] {
+            let err = Mixture::normalized(domains(2), weights).unwrap_err();
+            let expected = format!("weights sum to {sum}, expected a positive finite sum");
+            assert_eq!(err.problem(), expected);
+        }
     }
 
     #[test]
@@ -223,8 +226,10 @@ mod tests {
         let m = Mixture::new(ab.clone(), vec![0.25, 0.75]).unwrap();
         assert_eq!(m.reordered(&ba).unwrap().weights(), [0.75, 0.25]);
         let abc = DomainSet::from_names(["a", "b", "c"]).unwrap();
-        assert!(m.reordered(&abc).is_err());
-        assert!(Mixture::uniform(abc).reordered(&ab).is_err());
+        let err = m.reordered(&abc).unwrap_err();
+        assert!(err.problem().contains("domain `c` has no weight"), "{err}");
+        let err = Mixture::uniform(abc).reordered(&ab).unwrap_err();
+        assert!(err.problem().contains("unknown domain `c`"), "{err}");
     }
 
     proptest! {

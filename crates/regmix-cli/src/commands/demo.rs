@@ -1,98 +1,89 @@
-//! The demo: every verb in turn.
+//! `regmix demo`: every step of a study, one after the other.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use regmix_data::Result;
 use regmix_model::Device;
-use regmix_study::Study;
+use regmix_study::{DemoCorpus, Study};
+use serde_json::json;
 
-use super::{Session, command, show};
-use crate::args::{Compute, Format};
+use super::init::require_text;
+use crate::args::DemoArgs;
+use crate::output::command_line;
 use crate::output::progress::duration;
-use crate::output::table::table;
-use crate::output::{print, print_json, say};
+use crate::session::Session;
+use crate::show;
 
-pub(super) fn demo(
-    session: &Session<'_>,
-    corpus: Option<&Path>,
-    out: &Path,
-    compute: &Compute,
-) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
     let begun = Instant::now();
-    let device = Device::open(compute.device)?;
-    let cx = session.context(false);
-    let tell = |line: String| {
-        if !session.args.quiet {
-            say(&line);
-        }
-    };
-    if let Some(corpus) = corpus {
-        super::study::text_at(corpus)?;
+    let device = Device::open(args.compute.device)?;
+    let parallel = args.compute.parallel;
+    let context = session.context(false);
+    if let Some(corpus) = &args.corpus {
+        require_text(corpus)?;
     }
-    let (study, embedded) = Study::demo(out, corpus)?;
+    let (study, embedded) = Study::demo(&args.out, args.corpus.as_deref())?;
     if let Some(embedded) = embedded {
-        tell(
-            "corpus: sources of regmix's own dependencies, from cargo's registry folder".to_owned(),
-        );
-        let rows = embedded.sizes().into_iter().map(|(kind, [train, valid])| {
-            vec![
-                kind.to_owned(),
-                format!("{:.2}", train as f64 / 1e6),
-                format!("{:.2}", valid as f64 / 1e6),
-            ]
-        });
-        tell(table(&["domain", "train MB", "valid MB"], rows));
+        message_corpus(session, &embedded);
     }
-    if let Some(summary) = study.tokenize(cx)? {
-        tell(format!(
+    if let Some(summary) = study.tokenize(context)? {
+        session.message(&format!(
             "{:.1} MB became {:.2} M tokens at {:.1} MB/s",
             summary.bytes as f64 / 1e6,
             summary.tokens as f64 / 1e6,
             summary.megabytes_per_second()
         ));
     }
-    study.design(cx)?;
-    study.train(&device, compute.parallel, cx)?;
-    let fit = study.fit(cx)?;
-    tell(show::league_text(&fit));
-    let found = study.optimize(cx)?;
-    let check = study.target(&device, compute.parallel, &[], cx)?;
+    study.design(context)?;
+    study.train(&device, parallel, context)?;
+    let fit = study.fit(context)?;
+    session.message(&show::league(&fit));
+    let found = study.optimize(context)?;
+    let check = study.target(&device, parallel, &[], context)?;
     let report = study.report()?;
-    match session.args.format {
-        Format::Json => {
-            print_json(&serde_json::json!({ "mixture": found, "check": check, "report": report }))?
-        }
-        Format::Table => {
-            print(&show::mixture(&found));
-            print("\n");
-            print(&show::check(&check));
-            print(&format!(
-                "\nReport:  {}\nMixture: {}\n",
-                report.display(),
-                study.path("mixture.json").display()
-            ));
-            print("\nNext:\n");
-            for (what, verb) in [
-                ("what is done", "status"),
-                ("predict your own mixtures", "predict --mixtures mine.csv"),
-                (
-                    "change the objective in study.toml, then",
-                    "optimize --redo",
-                ),
-            ] {
-                print(&format!("  {:<60} # {what}\n", command(study.root(), verb)));
-            }
-            print(&format!(
-                "  {:<60} # a study of your own text\n",
-                "regmix -C my-study init --corpus PATH"
-            ));
-        }
-    }
-    tell(format!(
+    let all = json!({ "mixture": found, "check": check, "report": report });
+    session.print_result(&all, || {
+        format!(
+            "{}\n{}\nReport:  {}\nMixture: {}\n\n{}",
+            show::mixture(&found),
+            show::check(&check),
+            report.display(),
+            study.path("mixture.json").display(),
+            next_commands(&study)
+        )
+    })?;
+    session.message(&format!(
         "demo took {}",
         duration(begun.elapsed().as_secs_f64())
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the corpus of the demo consists of.
+fn message_corpus(session: &Session<'_>, corpus: &DemoCorpus) {
+    session.message("corpus: sources of regmix's own dependencies, from cargo's registry folder");
+    session.message(&show::demo_corpus(corpus));
+}
+
+/// What can be tried in the study of the demo.
+fn next_commands(study: &Study) -> String {
+    let in_study = |verb| command_line::in_study(study.root(), verb);
+    let commands = [
+        (in_study("status"), "what is done"),
+        (
+            in_study("predict --mixtures mine.csv"),
+            "predict your own mixtures",
+        ),
+        (
+            in_study("optimize --redo"),
+            "change the objective in study.toml, then",
+        ),
+        (
+            "regmix -C my-study init --corpus PATH".to_owned(),
+            "a study of your own text",
+        ),
+    ];
+    let lines = commands.map(|(command, what)| format!("  {command:<60} # {what}\n"));
+    format!("Next:\n{}", lines.concat())
 }

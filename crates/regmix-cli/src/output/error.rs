@@ -9,19 +9,34 @@ use miette::{
 };
 use regmix_data::{Error, ErrorKind};
 
-use super::say;
+use super::{command_line, message};
+use crate::args::Command;
+use crate::interrupt::Signal;
 
 /// Larger files are named but not quoted.
 const QUOTED: u64 = 4 << 20;
 
+/// Shows on stderr what became of a command that a signal stopped and how to
+/// continue, and gives the exit code.
+pub(crate) fn show_interrupted(error: &Error, signal: Signal, command: &Command) -> ExitCode {
+    message(match signal {
+        Signal::Interrupt => "interrupted by Ctrl-C",
+        Signal::Terminate => "stopped by SIGTERM",
+    });
+    let kept = match command {
+        Command::Demo(_) | Command::Train(_) | Command::Target(_) => {
+            "what was finished is kept; continue with"
+        }
+        _ => "no result was written; start again with",
+    };
+    // An error with a remedy of its own knows better what is kept.
+    let remedy = error.help_text().unwrap_or(kept);
+    message(&format!("{remedy}: {}", command_line::running()));
+    ExitCode::from(signal.exit_code())
+}
+
 /// Shows an error on stderr and gives the exit code.
 pub(crate) fn show(error: &Error) -> ExitCode {
-    if error.is_interrupted() {
-        say(error.problem());
-        let command: Vec<String> = std::env::args().skip(1).collect();
-        say(&format!("go on with: regmix {}", command.join(" ")));
-        return ExitCode::from(130);
-    }
     let shown = Shown::new(error);
     let plain = std::env::var_os("NO_COLOR").is_some()
         || !std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -37,7 +52,7 @@ pub(crate) fn show(error: &Error) -> ExitCode {
     if handler.render_report(&mut text, &shown).is_err() {
         text = format!("{error}");
     }
-    say(text.trim_end());
+    message(text.trim_end());
     match error.kind() {
         ErrorKind::Failed => ExitCode::FAILURE,
         _ => ExitCode::from(2),

@@ -1,5 +1,6 @@
 //! What the user sees.
 
+pub(crate) mod command_line;
 pub(crate) mod error;
 pub(crate) mod progress;
 pub(crate) mod table;
@@ -7,14 +8,14 @@ pub(crate) mod table;
 use std::io::Write;
 
 /// A line on stderr.
-pub(crate) fn say(line: &str) {
-    // Nobody is left to be told when stderr is closed.
+pub(crate) fn message(line: &str) {
+    // A closed stderr is no reason to fail.
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
 /// A result on stdout.
 pub(crate) fn print(text: &str) {
-    // As `head` does, a reader may close the pipe when it has seen enough.
+    // A reader such as `head` may close the pipe when it has seen enough.
     write!(std::io::stdout(), "{text}").ok();
 }
 

@@ -1,19 +1,19 @@
 //! Progress on stderr: a bar for a person, plain lines for a log.
 
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use regmix_data::{Monitor, Unit};
 
-use super::say;
+use super::message;
 use crate::interrupt;
 
 /// How often a plain line is written.
 const PLAIN_EVERY: Duration = Duration::from_secs(15);
 
-/// Shows the progress of steps.
+/// Shows the progress of long computations, one part at a time.
 pub(crate) struct Display {
     quiet: bool,
     terminal: bool,
@@ -29,7 +29,7 @@ struct Part {
     begun: Instant,
     /// Where the part stood when this attempt went on with it.
     skipped: Option<u64>,
-    told: Instant,
+    shown: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -43,9 +43,27 @@ impl Display {
     }
 
     fn with(&self, change: impl FnOnce(&mut Part)) {
-        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(part) = part.as_mut() {
+        if let Some(part) = self.lock().as_mut() {
             change(part);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Part>> {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line on stderr, above the bar if there is one.
+    pub(crate) fn line(&self, line: &str) {
+        match self.lock().as_ref().and_then(|part| part.bar.as_ref()) {
+            Some(bar) => bar.println(line),
+            None => message(line),
+        }
+    }
+
+    /// Takes away the bar of a part that did not come to its end.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = self.lock().take().and_then(|part| part.bar) {
+            bar.finish_and_clear();
         }
     }
 }
@@ -73,7 +91,7 @@ impl Monitor for Display {
             bar
         });
         let now = Instant::now();
-        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(Part {
+        *self.lock() = Some(Part {
             what: what.to_owned(),
             unit,
             total,
@@ -81,7 +99,7 @@ impl Monitor for Display {
             note: String::new(),
             begun: now,
             skipped: None,
-            told: now,
+            shown: now,
             bar,
         });
     }
@@ -118,11 +136,7 @@ impl Monitor for Display {
     }
 
     fn end(&self) {
-        let part = self
-            .part
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let part = self.lock().take();
         let Some(part) = part else { return };
         let seconds = part.begun.elapsed().as_secs_f64();
         if let Some(bar) = &part.bar {
@@ -133,7 +147,7 @@ impl Monitor for Display {
         } else {
             format!(", {}", part.note)
         };
-        say(&format!(
+        message(&format!(
             "{:<15} {}{note} in {}",
             part.what,
             part.amount(),
@@ -142,23 +156,13 @@ impl Monitor for Display {
     }
 
     fn message(&self, line: &str) {
-        if self.quiet {
-            return;
-        }
-        let mut told = false;
-        self.with(|part| {
-            if let Some(bar) = &part.bar {
-                bar.println(line);
-                told = true;
-            }
-        });
-        if !told {
-            say(line);
+        if !self.quiet {
+            self.line(line);
         }
     }
 
     fn stop_requested(&self) -> bool {
-        interrupt::requested()
+        interrupt::received().is_some()
     }
 }
 
@@ -166,8 +170,8 @@ impl Part {
     fn show(&mut self) {
         match &self.bar {
             Some(bar) => bar.set_position(self.done),
-            None if self.told.elapsed() >= PLAIN_EVERY => {
-                self.told = Instant::now();
+            None if self.shown.elapsed() >= PLAIN_EVERY => {
+                self.shown = Instant::now();
                 let share = 100.0 * self.done as f64 / self.total.max(1) as f64;
                 let new = self.done.saturating_sub(self.skipped.unwrap_or(0));
                 let rate = new as f64 / self.begun.elapsed().as_secs_f64();
@@ -177,7 +181,7 @@ impl Part {
                 } else {
                     format!("  {}", self.note)
                 };
-                say(&format!(
+                message(&format!(
                     "{:<15} {share:>3.0}%  {}{note}  ETA {}",
                     self.what,
                     self.amount(),

@@ -1,9 +1,9 @@
-//! Runs that say less than they seem to: the command fits what can be fitted,
-//! and says what is odd.
+//! Runs that hold less information than it seems: the command fits what can be
+//! fitted, and warns about the rest.
 
 use std::fmt::Write;
 
-use crate::fixture::{Fixture, Output};
+use crate::fixture::{Fixture, assert_output, transcript};
 
 /// Twenty mixtures of `a`, `b`, `c`, `d`, none of them odd.
 fn mixture(i: usize) -> [f64; 4] {
@@ -38,19 +38,18 @@ const FIT: [&str; 8] = [
     "--redo",
 ];
 
-/// Fits, and looks for lines of the result.
+/// Fits, and gives the lines below the league, whose figures differ a little
+/// between processors.
 #[track_caller]
-fn fitted(fixture: &Fixture, lines: &[&str]) -> Output {
+fn notes_of_fit(fixture: &Fixture) -> String {
     let output = fixture.ok(&[&FIT[..], &["--regressors", "linear,law1"]].concat());
-    for line in lines {
-        let found = output.stdout.lines().any(|l| l == *line);
-        assert!(found, "{line:?} is not in\n{}", output.stdout);
-    }
-    output
+    let notes = |line: &&str| line.starts_with("left out:") || line.starts_with("warning:");
+    let notes: Vec<&str> = output.stdout.lines().filter(notes).collect();
+    notes.join("\n")
 }
 
 #[test]
-fn odd_targets_and_missing_losses_are_told() {
+fn odd_targets_and_missing_losses_are_named() {
     let fixture = Fixture::empty();
     write(&fixture, 20, |i| {
         let w = mixture(i);
@@ -60,33 +59,36 @@ fn odd_targets_and_missing_losses_are_told() {
         let y = if i == 3 { "" } else { "2.5" };
         (w, [x, y.to_owned()])
     });
-    fitted(
-        &fixture,
-        &[
-            "left out: run r3 for all targets: no measurement",
-            "left out: run r5 for x: the value is inf, expected a finite number",
-            "warning: `y` is 2.5 in every run: its model is a constant",
-        ],
-    );
+    assert_output!(notes_of_fit(&fixture), @r#"
+    left out: run r3 for all targets: no measurement
+    left out: run r5 for x: the value is inf, expected a finite number
+    warning: `y` is 2.5 in every run: its model is a constant
+    "#);
     write(&fixture, 20, |i| {
         let w = mixture(i);
         let [x, y] = losses(&w);
         (w, [if i > 6 { "nan".to_owned() } else { x }, y])
     });
-    fixture
-        .refused(&FIT)
-        .says("`x`: 7 measured runs, expected at least 8")
-        .says("train more proxies, or leave the target out");
+    assert_output!(fixture.refused(&FIT), @r#"
+    $ regmix fit --mixtures m.csv --losses l.csv --out fit --redo
+    exit code: 2
+    ----- stderr -----
+    fitting 20 runs, 2 targets
+      × `x`: 7 measured runs, expected at least 8
+      help: train more proxies, or leave the target out
+    "#);
     write(&fixture, 20, |i| {
         (mixture(i), ["-0.5", "0.25"].map(|v| format!("{v}{i}")))
     });
-    let output = fitted(&fixture, &[]);
-    let told = "warning: `law1` does not fit `x`: value -0.5: the power law describes losses";
-    assert!(output.stdout.contains(told), "{}", output.stdout);
+    assert_output!(notes_of_fit(&fixture), @r#"
+    warning: `x`: no regressor predicts much better than the mean; a mixture chosen for it is a guess
+    warning: `y`: no regressor predicts much better than the mean; a mixture chosen for it is a guess
+    warning: `law1` does not fit `x`: value -0.5: the power law describes losses, expected positive values
+    "#);
 }
 
 #[test]
-fn odd_mixtures_are_told() {
+fn odd_mixtures_are_named() {
     let fixture = Fixture::empty();
     write(&fixture, 20, |i| {
         let w = mixture(i);
@@ -94,15 +96,10 @@ fn odd_mixtures_are_told() {
         let w = [w[0], w[1], 0.5 * w[1], 0.0].map(|x| x / (w[0] + 1.5 * w[1]));
         (w, losses(&w))
     });
-    fitted(
-        &fixture,
-        &[
-            "warning: domain `d` has no weight in any run: what it does is not known, and a \
-             mixture that uses it is a guess",
-            "warning: domains `b` and `c` keep the same ratio in every run: their effects cannot \
-             be told apart",
-        ],
-    );
+    assert_output!(notes_of_fit(&fixture), @r#"
+    warning: domain `d` has no weight in any run: what it does is not known, and a mixture that uses it is a guess
+    warning: domains `b` and `c` keep the same ratio in every run: their effects cannot be told apart
+    "#);
     // Ten mixtures, each run twice, 0.02 apart.
     write(&fixture, 20, |i| {
         let w = mixture(i / 2);
@@ -112,26 +109,28 @@ fn odd_mixtures_are_told() {
             [3.0 - w[0] + apart, 3.0 - w[1]].map(|l| format!("{l:.6}")),
         )
     });
-    fitted(
-        &fixture,
-        &[
-            "warning: `x`: runs of the same mixture differ by 0.0141 (standard deviation); no \
-             prediction can be better than that",
-        ],
-    );
+    assert_output!(notes_of_fit(&fixture), @r#"
+    warning: `x`: runs of the same mixture differ by 0.0141 (standard deviation); no prediction can be better than that
+    warning: `y`: runs of the same mixture differ by 0.0000 (standard deviation); no prediction can be better than that
+    "#);
     write(&fixture, 20, |i| {
         (
             [0.25; 4],
             [i, 2 * i].map(|l| format!("{}", 2.0 + 0.01 * l as f64)),
         )
     });
-    let told = "warning: `x`: every run has the same mixture, so nothing can be learnt from them";
-    let output = fitted(&fixture, &[told]);
-    assert!(!output.stdout.contains("ratio"), "{}", output.stdout);
+    let notes = notes_of_fit(&fixture);
+    assert!(!notes.contains("ratio"), "{notes}");
+    assert_output!(notes, @r#"
+    warning: `x`: runs of the same mixture differ by 0.0592 (standard deviation); no prediction can be better than that
+    warning: `y`: runs of the same mixture differ by 0.1183 (standard deviation); no prediction can be better than that
+    warning: `x`: every run has the same mixture, so nothing can be learnt from them
+    warning: `y`: every run has the same mixture, so nothing can be learnt from them
+    "#);
 }
 
 #[test]
-fn fewer_runs_than_parameters_are_told() {
+fn fewer_runs_than_parameters_are_named() {
     let fixture = Fixture::empty();
     let names: Vec<String> = (0..12).map(|d| format!("d{d}")).collect();
     let mut mixtures = format!("run,{}\n", names.join(","));
@@ -147,65 +146,16 @@ fn fewer_runs_than_parameters_are_told() {
     }
     fixture.write("m.csv", mixtures);
     fixture.write("l.csv", losses);
-    fitted(
-        &fixture,
-        &[
-            "warning: 9 runs for 12 domains: fewer runs than a linear model has parameters; what \
-             is fitted rests on assumptions",
-        ],
-    );
+    assert_output!(notes_of_fit(&fixture), @r#"
+    warning: 9 runs for 12 domains: fewer runs than a linear model has parameters; what is fitted rests on assumptions
+    "#);
 }
 
 #[test]
 fn limits_that_clash_and_penalties_out_of_range_are_named() {
     let fixture = Fixture::empty();
     write(&fixture, 20, |i| (mixture(i), losses(&mixture(i))));
-    fitted(&fixture, &[]);
-    for (goal, said) in [
-        (
-            "[constraints.floor]\na = 0.6\nb = 0.5\n",
-            "`constraints.floor.b`: floors sum to 1.1, expected at most 1: `a` 0.6, `b` 0.5",
-        ),
-        (
-            "[constraints.cap]\na = 0.2\nb = 0.2\nc = 0.2\nd = 0.2\n",
-            "caps sum to 0.8, expected at least 1: `a` 0.2, `b` 0.2, `c` 0.2, `d` 0.2",
-        ),
-        (
-            "[constraints.floor]\na = 0.6\n[constraints.cap]\na = 0.2\n",
-            "`constraints.floor.a`: floor 0.6 of `a` is above its cap 0.2",
-        ),
-        (
-            "[constraints.cap]\na = 0.1\nb = 0.1\n[constraints.group.text]\ndomains = ['a', \
-             'b']\nfloor = 0.5\n",
-            "group `text` needs at least 0.5 but the caps of its domains sum to 0.2",
-        ),
-        (
-            "[constraints]\ntarget_tokens = 1e12\n[available]\na = 1e9\nb = 1e9\nc = 1e9\nd = \
-             1e9\n",
-            "caps sum to 0.016, expected at least 1",
-        ),
-        (
-            "caution = -1.0\n",
-            "`caution`: -1, expected a finite number that is not negative",
-        ),
-        (
-            "distance = -1.0\n",
-            "`distance`: -1, expected a finite number",
-        ),
-    ] {
-        fixture.write("goal.toml", goal);
-        let args = [
-            "optimize",
-            "--fit",
-            "fit",
-            "--objective",
-            "goal.toml",
-            "--out",
-            "m.json",
-        ];
-        fixture.refused(&args).says("goal.toml: ").says(said);
-    }
-    fixture.write("goal.toml", "loss = 'x'\ndistance = 5.0\ncaution = 0.5\n");
+    fixture.ok(&[&FIT[..], &["--regressors", "linear,law1"]].concat());
     let args = [
         "optimize",
         "--fit",
@@ -215,8 +165,69 @@ fn limits_that_clash_and_penalties_out_of_range_are_named() {
         "--out",
         "m.json",
     ];
-    let told = fixture.ok(&args).stdout;
+    let refused = |goal| {
+        fixture.write("goal.toml", goal);
+        fixture.refused(&args)
+    };
+    let outputs = [
+        "[constraints.floor]\na = 0.6\nb = 0.5\n",
+        "[constraints.cap]\na = 0.2\nb = 0.2\nc = 0.2\nd = 0.2\n",
+        "[constraints.floor]\na = 0.6\n[constraints.cap]\na = 0.2\n",
+        "[constraints.cap]\na = 0.1\nb = 0.1\n\
+         [constraints.group.text]\ndomains = ['a', 'b']\nfloor = 0.5\n",
+        "[constraints]\ntarget_tokens = 1e12\n\
+         [available]\na = 1e9\nb = 1e9\nc = 1e9\nd = 1e9\n",
+        "caution = -1.0\n",
+        "distance = -1.0\n",
+    ]
+    .map(refused);
+    assert_output!(transcript(outputs), @r#"
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `constraints.floor.b`: floors sum to 1.1, expected at most 1: `a` 0.6, `b` 0.5
+      help: lower some of them
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `constraints.cap.d`: caps sum to 0.8, expected at least 1: `a` 0.2, `b` 0.2, `c`
+      │ 0.2, `d` 0.2
+      help: raise some of them: allow more epochs, fewer target tokens, or add data
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `constraints.floor.a`: floor 0.6 of `a` is above its cap 0.2: no mixture can keep
+      │ to both
+      help: lower the floor, raise the cap, or allow more epochs
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `constraints.group.text`: group `text` needs at least 0.5 but the caps of its
+      │ domains sum to 0.2: `a` 0.1, `b` 0.1
+      help: lower the group's floor, raise some of the caps, allow more epochs, or add data
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: caps sum to 0.016, expected at least 1: `a` 0.004, `b` 0.004, `c` 0.004, `d` 0.004
+      help: raise some of them: allow more epochs, fewer target tokens, or add data
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `caution`: -1, expected a finite number that is not negative
+
+    $ regmix optimize --fit fit --objective goal.toml --out m.json
+    exit code: 2
+    ----- stderr -----
+      × goal.toml: `distance`: -1, expected a finite number that is not negative
+    "#);
+    fixture.write("goal.toml", "loss = 'x'\ndistance = 5.0\ncaution = 0.5\n");
+    let shown = fixture.ok(&args).stdout;
     let line =
         "searched with 0.5 standard deviations and 5 per unit of distance beyond the proxies";
-    assert!(told.contains(line), "{told}");
+    assert!(shown.contains(line), "{shown}");
 }

@@ -1,8 +1,10 @@
 //! A folder with a tiny study, and the command run in it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -65,9 +67,11 @@ pub(crate) struct Fixture {
     folder: TempDir,
 }
 
-/// What a command left behind.
+/// What a command left behind. As text it is the whole of it: the command, the
+/// exit code, and stdout and stderr where they are not empty.
 #[derive(Debug)]
 pub(crate) struct Output {
+    pub(crate) command: String,
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -139,6 +143,8 @@ impl Fixture {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path());
         command.env("NO_COLOR", "1");
+        // Help and usage are wrapped to this width.
+        command.env("COLUMNS", "100");
         command
     }
 
@@ -177,7 +183,16 @@ impl Fixture {
 impl Output {
     pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
+        Self::new(command, output)
+    }
+
+    pub(crate) fn new(command: &Command, output: std::process::Output) -> Self {
+        let args: Vec<_> = command
+            .get_args()
+            .map(|arg| arg.to_string_lossy())
+            .collect();
         Self {
+            command: format!("regmix {}", args.join(" ")),
             // A signal has no code; none of the expected codes is negative.
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -216,6 +231,65 @@ impl Output {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {self:?}"))
     }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "$ {}\nexit code: {}", self.command, self.code)?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                writeln!(f, "----- {name} -----\n{}", text.trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What differs between machines and runs: temporary folders, seconds, speeds.
+pub(crate) const FILTERS: [(&str, &str); 4] = [
+    (r"(/[^\s/]+)*/\.tmp\w+", "[FOLDER]"),
+    (r"\bin \d+(\.\d+)?s\b", "in [SECONDS]"),
+    (r"\bin \d+\.\d+ s\b", "in [SECONDS]"),
+    (r"\b[\d.]+ (MB|tokens)/s", "[SPEED] $1/s"),
+];
+
+/// Compares the whole output of a command with the snapshot beside the call,
+/// or in a file of the given name.
+macro_rules! assert_output {
+    ($name:literal, $output:expr) => {
+        insta::with_settings!({filters => crate::fixture::FILTERS}, {
+            insta::assert_snapshot!($name, $output)
+        })
+    };
+    ($output:expr, @$expected:literal) => {
+        insta::with_settings!({filters => crate::fixture::FILTERS}, {
+            insta::assert_snapshot!($output, @$expected)
+        })
+    };
+}
+pub(crate) use assert_output;
+
+/// Several outputs, one after the other.
+pub(crate) fn transcript(outputs: impl IntoIterator<Item = Output>) -> String {
+    let outputs: Vec<String> = outputs.into_iter().map(|o| o.to_string()).collect();
+    outputs.join("\n")
+}
+
+/// What `online` answers to lines on stdin.
+pub(crate) fn answered(mut online: Command, lines: &str) -> Vec<serde_json::Value> {
+    let mut child = (online.stdin(Stdio::piped()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let output = Output::new(&online, child.wait_with_output().unwrap());
+    assert_eq!(output.code, 0, "{output:?}");
+    (output.stdout.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// A JSON line with a text of the domain's own words, unlike all others.

@@ -1,12 +1,10 @@
 //! Schedules of tables of one's own, and what is wrong with such tables.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::Stdio;
 
 use polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 
-use crate::fixture::{Fixture, Output};
+use crate::fixture::{Fixture, answered};
 
 const STEPS: [u64; 6] = [20, 40, 60, 80, 100, 120];
 
@@ -98,7 +96,7 @@ fn parquet_is_read_as_csv_is() {
     assert_eq!(csv["accuracy"].as_array().unwrap().len(), 2 * 3);
     assert!(csv["accuracy"][0]["mae"].as_f64().unwrap() < 0.2);
     assert!(
-        shown.contains("The stage model on runs that it was not fitted on, mean over 3 losses"),
+        shown.contains("The stage model on held-out runs, mean over 3 losses"),
         "{shown}"
     );
     fixture.write("cut.parquet", &fixture.read("t.parquet")[..100]);
@@ -255,24 +253,8 @@ fn runs_on_other_grids_are_joined_and_said() {
 fn answers(fixture: &Fixture, folder: &str, lines: &[&str]) -> Vec<serde_json::Value> {
     let controller = format!("{folder}/controller.json");
     let args = ["online", "--controller", &controller, "--state", "run.json"];
-    let mut child = (fixture.regmix(&args).stdin(Stdio::piped()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    for line in lines {
-        writeln!(input, "{line}").unwrap();
-    }
-    drop(input);
-    let done = Output {
-        code: 0,
-        stdout: String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap(),
-        stderr: String::new(),
-    };
-    (done.stdout.lines())
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    let lines = lines.join("\n") + "\n";
+    answered(fixture.regmix(&args), &lines)
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! Schedules: planned, exported, followed by targets, changed online.
 
-use std::io::Write;
-use std::process::Stdio;
-
-use crate::fixture::{Fixture, Output};
+use crate::fixture::{Fixture, Output, answered};
 
 /// Proxies that are measured often enough for stages, some of which switch.
 fn study() -> Fixture {
@@ -32,24 +29,7 @@ fn study() -> Fixture {
 
 /// What `online` answers to lines.
 fn answers(fixture: &Fixture, lines: &str) -> Vec<serde_json::Value> {
-    let mut child = fixture
-        .regmix(&["online"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(lines.as_bytes())
-        .unwrap();
-    let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "{done:?}");
-    (String::from_utf8(done.stdout).unwrap().lines())
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    answered(fixture.regmix(&["online"]), lines)
 }
 
 #[test]

@@ -275,7 +275,8 @@ fn a_table_in_parquet_is_the_table_in_csv() {
     assert!(err.problem().contains("expected numbers"), "{err}");
     assert_eq!(err.field_name(), Some("step"));
     write(vec![runs()]);
-    assert!(RunRows::read_parquet(&path).is_err());
+    let err = RunRows::read_parquet(&path).unwrap_err();
+    assert!(err.problem().contains("3 rows of 1 columns"), "{err}");
     let err = RunRows::read_parquet(file(dir.path(), "no.parquet", b"run,step")).unwrap_err();
     assert!(err.problem().contains("not readable as parquet"), "{err}");
 }

@@ -124,7 +124,8 @@ fn what_is_no_usable_tokenizer_is_refused() {
     assert!(err.help_text().unwrap().contains("`separator`"));
     let err = Tokenizer::train_bpe(&samples(), &BpeOptions::new(256)).unwrap_err();
     assert_eq!(err.field_name(), Some("vocab_size"));
-    assert!(Tokenizer::train_bpe(&[], &BpeOptions::new(300)).is_err());
+    let err = Tokenizer::train_bpe(&[], &BpeOptions::new(300)).unwrap_err();
+    assert_eq!(err.problem(), "no text to train a tokenizer on");
 }
 
 #[test]

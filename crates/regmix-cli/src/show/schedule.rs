@@ -3,25 +3,39 @@
 use regmix_dynamic::{OverTargets, PlannedSegment, Schedule, StageSummary, Weight};
 use regmix_regress::Prediction;
 
-use super::show::{aim, percent};
+use super::number::{mean_and_sd, percent};
+use super::objective::optimum_of;
 use crate::output::table::table;
 
-/// A schedule: weights per segment, what it promises, and what was noted.
-pub(super) fn text(schedule: &Schedule) -> String {
+/// Weights per segment, what the schedule promises, and notes.
+pub(crate) fn schedule(schedule: &Schedule) -> String {
+    let mut text = format!("Schedule for the {}:\n", optimum_of(&schedule.objective));
+    text.push_str(&weights(schedule));
+    text.push('\n');
+    text.push_str(&predictions(schedule));
+    text.push_str(&accuracy(schedule));
+    for note in &schedule.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text
+}
+
+/// Domains by their weights in every segment and in the whole run.
+fn weights(schedule: &Schedule) -> String {
     let mut order: Vec<(&str, f64)> = (schedule.mean.iter())
         .map(|(domain, weight)| (domain.as_str(), weight))
         .collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    // Neighbours on the same mixture are one column: a single mixture is.
-    let mut segments: Vec<(&PlannedSegment, u64)> = Vec::new();
+    // Neighbouring segments on the same mixture share a column.
+    let mut columns: Vec<(&PlannedSegment, u64)> = Vec::new();
     for segment in &schedule.segments {
-        match segments.last_mut() {
+        match columns.last_mut() {
             Some((first, to)) if first.mixture == segment.mixture => *to = segment.to_step,
-            _ => segments.push((segment, segment.to_step)),
+            _ => columns.push((segment, segment.to_step)),
         }
     }
     let rows = order.into_iter().map(|(domain, mean)| {
-        let own = segments
+        let own = columns
             .iter()
             .map(|(segment, _)| match segment.weights.get(domain) {
                 Some(Weight {
@@ -41,36 +55,36 @@ pub(super) fn text(schedule: &Schedule) -> String {
             ])
             .collect()
     });
-    let steps = (segments.iter())
+    let steps = (columns.iter())
         .map(|(segment, to)| format!("steps {}-{to}", segment.from_step))
         .collect::<Vec<_>>();
-    let head: Vec<&str> = std::iter::once("domain")
+    let header: Vec<&str> = std::iter::once("domain")
         .chain(steps.iter().map(String::as_str))
         .chain(["whole run", "epochs"])
         .collect();
-    let mut text = format!("Schedule for the {}:\n", aim(&schedule.objective));
-    text.push_str(&table(&head, rows));
-    let spread = |s: Prediction| format!("{:.4} +- {:.4}", s.mean, s.sd);
-    text.push('\n');
+    table(&header, rows)
+}
+
+/// The predicted objective, and the gain over a single mixture.
+fn predictions(schedule: &Schedule) -> String {
+    let value = |s: Prediction| mean_and_sd(s.mean, s.sd);
+    let mut text = String::new();
     if let Some(predicted) = schedule.predicted {
-        text.push_str(&format!("Predicted for a proxy: {}", spread(predicted)));
+        text.push_str(&format!("Predicted for a proxy: {}", value(predicted)));
         if let Some(single) = schedule.single {
-            text.push_str(&format!("; the best single mixture: {}", spread(single)));
+            text.push_str(&format!("; the best single mixture: {}", value(single)));
         }
         text.push('\n');
     }
     if let Some(predicted) = schedule.predicted_target {
-        text.push_str(&format!(
-            "Predicted for the target: {}\n",
-            spread(predicted)
-        ));
+        text.push_str(&format!("Predicted for the target: {}\n", value(predicted)));
     }
     if let Some(gain) = schedule.gain {
         text.push_str(&format!(
-            "Gain over the best single mixture, planned on half of the runs and judged by the other: {}{}\n",
-            spread(gain),
+            "Gain over the best single mixture, planned on half of the runs and judged by the other half: {}{}\n",
+            value(gain),
             if schedule.fell_back {
-                ": too little to tell, the single mixture is kept"
+                ": too small to be sure of, the single mixture is kept"
             } else {
                 ""
             }
@@ -78,14 +92,10 @@ pub(super) fn text(schedule: &Schedule) -> String {
     } else if schedule.fell_back {
         text.push_str("The best single mixture is kept: no gain could be measured\n");
     }
-    text.push_str(&accuracy(schedule));
-    for note in &schedule.notes {
-        text.push_str(&format!("note: {note}\n"));
-    }
     text
 }
 
-/// How good the stage model is, in one line per stage.
+/// Accuracy of the stage model on held-out runs, a line per stage.
 fn accuracy(schedule: &Schedule) -> String {
     let stages = StageSummary::of(&schedule.accuracy);
     let Some(targets) = stages.first().map(|s| s.targets) else {
@@ -108,7 +118,7 @@ fn accuracy(schedule: &Schedule) -> String {
                 ),
             }
         };
-        // The first segment of a schedule is no stage.
+        // The first segment of a schedule ends at the first stage point: no stage.
         let segment = schedule.segments.get(stage.stage + 1);
         vec![
             segment.map_or_else(String::new, |l| format!("{}-{}", l.from_step, l.to_step)),
@@ -123,7 +133,7 @@ fn accuracy(schedule: &Schedule) -> String {
         1 => "with the spread over folds".to_owned(),
         n => format!("mean over {n} losses (lowest-highest)"),
     };
-    let head = [
+    let header = [
         "steps",
         "Spearman",
         "of falls",
@@ -132,7 +142,7 @@ fn accuracy(schedule: &Schedule) -> String {
         "in 90% (%)",
     ];
     format!(
-        "\nThe stage model on runs that it was not fitted on, {spread}:\n{}",
-        table(&head, rows)
+        "\nThe stage model on held-out runs, {spread}:\n{}",
+        table(&header, rows)
     )
 }

@@ -1,29 +1,17 @@
 //! A fit and its learning curve in words and tables.
 
-use regmix_data::Result;
 use regmix_regress::{AUTO, Entry, Fit, LearningCurve};
 
-use crate::commands::Session;
+use super::number::or_dash;
 use crate::output::table::table;
 
-/// The league, and the learning curve if it was asked for.
-pub(in crate::commands) fn fitted(
-    session: &Session<'_>,
-    fit: &Fit,
-    curve: Option<&LearningCurve>,
-) -> Result<()> {
-    let Some(curve) = curve else {
-        return session.result(&fit.league().entries(), || league_text(fit));
-    };
-    let both = serde_json::json!({
-        "league": fit.league().entries(),
-        "learning": curve.points(),
-    });
-    session.result(&both, || league_text(fit) + "\n" + &learning_text(curve))
+/// The league, and the learning curve below it.
+pub(crate) fn fitted(fit: &Fit, curve: &LearningCurve) -> String {
+    league(fit) + "\n" + &learning_curve(curve)
 }
 
 /// Means over targets by the number of runs.
-fn learning_text(curve: &LearningCurve) -> String {
+fn learning_curve(curve: &LearningCurve) -> String {
     let rows = curve.means().map(|p| {
         let spread = |mean: f64, sd: f64| match mean.is_nan() {
             true => "-".to_owned(),
@@ -56,8 +44,8 @@ fn learning_text(curve: &LearningCurve) -> String {
     text + &curve.summary() + "\n"
 }
 
-/// Means over targets per regressor, and who was chosen where.
-pub(in crate::commands) fn league_text(fit: &Fit) -> String {
+/// Means over targets per regressor, and for how many targets each was chosen.
+pub(crate) fn league(fit: &Fit) -> String {
     let league = fit.league();
     let mut names = league.regressors();
     names.sort_by(|a, b| {
@@ -66,14 +54,8 @@ pub(in crate::commands) fn league_text(fit: &Fit) -> String {
             .total_cmp(&league.average(b, |e| e.mae))
     });
     let rows = names.into_iter().map(|name| {
-        let mean = |get: fn(&Entry) -> f64, digits: usize| {
-            let x = league.average(name, get);
-            if x.is_nan() {
-                "-".to_owned()
-            } else {
-                format!("{x:.digits$}")
-            }
-        };
+        let mean =
+            |get: fn(&Entry) -> f64, digits: usize| or_dash(league.average(name, get), digits);
         let own = league.entries().iter().filter(|e| e.regressor == name);
         let chosen = own.filter(|e| e.chosen).count();
         vec![

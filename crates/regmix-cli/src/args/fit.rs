@@ -1,0 +1,90 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Fit losses to mixtures, judged by cross-validation.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  regmix fit                                             the proxies of the study
+  regmix fit --mixtures m.csv --losses l.csv --out fit   runs that you have
+  regmix fit --learning-curve                            how many proxies are enough?
+  regmix fit --mixtures new.csv --losses new-losses.csv --out fit \
+    --earlier-mixtures old.csv --earlier-losses old-losses.csv --split code=rust:0.3,c:0.7
+                                                         runs from before a domain was added
+
+Earlier runs are fitted together with the new ones, with weight 0 on domains they did not have, and
+are never judged. They must have been trained like the new ones: same model, tokens, tokenizer and
+validation text. In a study: [fit.earlier] in study.toml.
+
+Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published RegMix tables are read as they are.")]
+pub(crate) struct FitArgs {
+    /// Mixtures of your own runs.
+    #[arg(long, requires_all = ["losses", "out"], value_name = "CSV")]
+    pub(crate) mixtures: Option<PathBuf>,
+
+    /// Losses of your own runs.
+    #[arg(long, requires_all = ["mixtures", "out"], value_name = "CSV")]
+    pub(crate) losses: Option<PathBuf>,
+
+    /// Folder for the fit of your own runs.
+    #[arg(long, requires = "mixtures", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Regressors to judge, separated by commas; all by default.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        requires = "mixtures",
+        value_name = "NAMES"
+    )]
+    pub(crate) regressors: Option<Vec<String>>,
+
+    /// Folds of the cross-validation.
+    #[arg(long, requires = "mixtures", default_value_t = 5, value_name = "N")]
+    pub(crate) folds: usize,
+
+    /// Repeats of the cross-validation, each with folds of its own.
+    #[arg(long, requires = "mixtures", default_value_t = 1, value_name = "N")]
+    pub(crate) repeats: usize,
+
+    /// Mixtures of runs from before a domain was added, split or removed.
+    #[arg(long, requires_all = ["mixtures", "earlier_losses"], value_name = "CSV")]
+    pub(crate) earlier_mixtures: Option<PathBuf>,
+
+    /// Losses of those runs.
+    #[arg(long, requires = "earlier_mixtures", value_name = "CSV")]
+    pub(crate) earlier_losses: Option<PathBuf>,
+
+    /// A domain of the earlier runs that was split since, with its parts and their shares of
+    /// its tokens, such as `code=rust:0.3,c:0.7`; may be repeated.
+    #[arg(long, requires = "earlier_mixtures", value_name = "DOMAIN=PARTS", value_parser = parse_split)]
+    pub(crate) split: Vec<(String, BTreeMap<String, f64>)>,
+
+    /// Also measure how accuracy grows with the number of runs, and what twice as many would
+    /// bring: `learning.csv`. For `ensemble` and `law1`, or the regressors given; takes
+    /// about as long as the fit itself.
+    #[arg(long)]
+    pub(crate) learning_curve: bool,
+
+    /// Seed of folds and fits.
+    #[arg(long, requires = "mixtures", default_value_t = 42)]
+    pub(crate) seed: u64,
+
+    /// Fit again if the inputs changed.
+    #[arg(long)]
+    pub(crate) redo: bool,
+}
+
+/// A domain with its parts, `code=rust:0.3,c:0.7`.
+fn parse_split(text: &str) -> Result<(String, BTreeMap<String, f64>), String> {
+    let wrong = || "expected a domain and its parts with shares, such as code=rust:0.3,c:0.7";
+    let (domain, parts) = text.split_once('=').ok_or_else(wrong)?;
+    let parts = (parts.split(','))
+        .map(|part| {
+            let (name, share) = part.split_once(':')?;
+            Some((name.to_owned(), share.parse().ok()?))
+        })
+        .collect::<Option<BTreeMap<String, f64>>>()
+        .ok_or_else(wrong)?;
+    Ok((domain.to_owned(), parts))
+}

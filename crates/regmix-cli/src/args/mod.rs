@@ -1,0 +1,139 @@
+//! The command line: one module and one struct per verb.
+
+mod completions;
+mod demo;
+mod design;
+mod devices;
+mod fit;
+mod init;
+mod online;
+mod optimize;
+mod predict;
+mod schedule;
+mod target;
+mod tokenize;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use regmix_model::DeviceSpec;
+
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use demo::DemoArgs;
+pub(crate) use design::DesignArgs;
+pub(crate) use devices::DevicesArgs;
+pub(crate) use fit::FitArgs;
+pub(crate) use init::InitArgs;
+pub(crate) use online::OnlineArgs;
+pub(crate) use optimize::OptimizeArgs;
+pub(crate) use predict::PredictArgs;
+pub(crate) use schedule::ScheduleArgs;
+pub(crate) use target::TargetArgs;
+pub(crate) use tokenize::TokenizeArgs;
+pub(crate) use train::TrainArgs;
+
+const AFTER: &str = "\
+Examples:
+  regmix demo                                       a whole study in minutes, on text that is here already
+  regmix init --corpus ~/corpus && regmix tokenize  begin a study of your own
+  regmix fit --mixtures m.csv --losses l.csv --out fit   start from runs that you have
+
+Exit codes:
+  0 done   1 a computation failed, or the check of `target --gate` did not hold
+  2 wrong input, file or usage   130 interrupted by Ctrl-C   75 stopped by SIGTERM
+After 130 and 75, what was finished is kept and the last lines say how to continue.";
+
+/// Finds the best data mixture for pre-training a language model.
+///
+/// regmix trains many tiny proxy models on different mixtures of your domains,
+/// fits a regression from mixture to loss, and searches it for the best
+/// mixture (RegMix, arXiv 2407.01492). A study is a folder with a `study.toml`;
+/// every step reads and writes files there and can be repeated at any time.
+#[derive(Debug, Parser)]
+#[command(name = "regmix", version, after_help = AFTER, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Folder of the study.
+    #[arg(
+        long,
+        short = 'C',
+        global = true,
+        default_value = ".",
+        value_name = "DIR"
+    )]
+    pub(crate) study: PathBuf,
+
+    /// How results are printed to stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(DemoArgs),
+    Init(InitArgs),
+    Tokenize(TokenizeArgs),
+    Design(DesignArgs),
+    Train(TrainArgs),
+    /// Show what is done and what comes next.
+    Status,
+    Fit(FitArgs),
+    Predict(PredictArgs),
+    Optimize(OptimizeArgs),
+    Schedule(ScheduleArgs),
+    Online(OnlineArgs),
+    Target(TargetArgs),
+    /// Write report.html.
+    Report,
+    Devices(DevicesArgs),
+    Completions(CompletionsArgs),
+}
+
+/// Where models are trained, and how many at once.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ComputeArgs {
+    /// auto, cpu, cuda:N, vulkan:N, wgpu:N, tch or tch:N; `:N` may be left out.
+    #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
+    pub(crate) device: DeviceSpec,
+
+    /// Models trained at once; auto: on a CPU one per core, as far as memory
+    /// goes; on a GPU as many as bring more tokens per second, measured before.
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_parallel)]
+    pub(crate) parallel: usize,
+}
+
+/// A number of models, or 0 for `auto`.
+fn parse_parallel(text: &str) -> Result<usize, String> {
+    match text {
+        "auto" => Ok(0),
+        _ => text
+            .parse()
+            .map_err(|_| "expected `auto` or a number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,41 @@
+use clap::ValueEnum;
+use regmix_study::config;
+
+use super::ComputeArgs;
+
+/// Train larger models on the found mixture and others, to check the promise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TargetArgs {
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+
+    /// Also train on the schedule, as planned or as the controller changes it; may be repeated.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) schedule: Vec<ScheduleMode>,
+
+    /// Train runs again that were made with another configuration, or failed.
+    #[arg(long)]
+    pub(crate) redo: bool,
+
+    /// Exit with 1 unless the found mixture beats all others beyond the spread of seeds.
+    #[arg(long)]
+    pub(crate) gate: bool,
+}
+
+/// Ways to change the mixture of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScheduleMode {
+    /// As schedule.json says.
+    Offline,
+    /// As the controller decides from the target's losses.
+    Online,
+}
+
+impl From<ScheduleMode> for config::ScheduleMode {
+    fn from(mode: ScheduleMode) -> Self {
+        match mode {
+            ScheduleMode::Offline => Self::Offline,
+            ScheduleMode::Online => Self::Online,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `regmix fit`: from the proxies of a study, or from the user's own runs.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use regmix_data::Result;
+use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
+use regmix_study::config::EarlierSection;
+use regmix_study::{earlier_runs, fit_watched, learning_watched};
+use serde_json::json;
+
+use super::overwrite::refuse_to_overwrite;
+use crate::args::FitArgs;
+use crate::session::Session;
+use crate::show;
+
+pub(super) fn run(session: &Session<'_>, args: &FitArgs) -> Result<ExitCode> {
+    match (&args.mixtures, &args.losses, &args.out) {
+        (Some(mixtures), Some(losses), Some(out)) => {
+            fit_own_runs(session, args, mixtures, losses, out)?;
+        }
+        _ => fit_proxies(session, args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {
+    let study = session.open_study()?;
+    let fit = study.fit(session.context(args.redo))?;
+    let curve = match args.learning_curve {
+        true => Some(study.learning_curve(session.context(args.redo))?),
+        false => None,
+    };
+    print_fit(session, &fit, curve.as_ref())?;
+    session.message_next(&study)
+}
+
+fn fit_own_runs(
+    session: &Session<'_>,
+    args: &FitArgs,
+    mixtures: &Path,
+    losses: &Path,
+    out: &Path,
+) -> Result<()> {
+    let observations = Observations::join(
+        MixtureTable::read_csv(mixtures)?,
+        ValueTable::read_csv(losses)?,
+    )
+    .map_err(|e| e.in_file(losses))?;
+    refuse_to_overwrite(&out.join("fit.json"), args.redo)?;
+    session.message(&format!(
+        "fitting {} runs, {} targets",
+        observations.mixtures.len(),
+        observations.values.targets().len()
+    ));
+    let defaults = FitOptions::default();
+    let options = FitOptions {
+        folds: args.folds,
+        repeats: args.repeats,
+        seed: args.seed,
+        regressors: args.regressors.clone().unwrap_or(defaults.regressors),
+        earlier: (earlier_section(args).as_ref())
+            .map(|earlier| earlier_runs(earlier, &observations, session.display))
+            .transpose()?,
+        ..FitOptions::default()
+    };
+    let fit = fit_watched(&observations, &options, session.display)?;
+    fit.save(out)?;
+    let curve = match args.learning_curve {
+        true => Some(learning_curve(session, args, &fit, out)?),
+        false => None,
+    };
+    print_fit(session, &fit, curve.as_ref())
+}
+
+/// Runs from before the domains changed, if they were given.
+fn earlier_section(args: &FitArgs) -> Option<EarlierSection> {
+    Some(EarlierSection {
+        mixtures: args.earlier_mixtures.clone()?,
+        losses: args.earlier_losses.clone()?,
+        split: args.split.iter().cloned().collect(),
+    })
+}
+
+/// The learning curve of a fit that is saved already.
+fn learning_curve(
+    session: &Session<'_>,
+    args: &FitArgs,
+    fit: &Fit,
+    out: &Path,
+) -> Result<LearningCurve> {
+    let defaults = LearningOptions::default();
+    let options = LearningOptions {
+        seed: args.seed,
+        regressors: args.regressors.clone().unwrap_or(defaults.regressors),
+        ..LearningOptions::default()
+    };
+    let curve = learning_watched(fit, &options, session.display).map_err(|e| match e {
+        e if e.is_interrupted() => e.help(format!(
+            "the fit is kept in {}; for its learning curve, add `--redo` to",
+            out.display()
+        )),
+        e => e,
+    })?;
+    curve.write_csv(out.join("learning.csv"))?;
+    Ok(curve)
+}
+
+fn print_fit(session: &Session<'_>, fit: &Fit, curve: Option<&LearningCurve>) -> Result<()> {
+    let league = fit.league().entries();
+    match curve {
+        None => session.print_result(&league, || show::league(fit)),
+        Some(curve) => {
+            let both = json!({ "league": league, "learning": curve.points() });
+            session.print_result(&both, || show::fitted(fit, curve))
+        }
+    }
+}

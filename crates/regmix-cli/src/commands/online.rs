@@ -1,0 +1,153 @@
+//! `regmix online`: a controller that answers a trainer, over HTTP or line by
+//! line.
+
+use std::io::{BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use regmix_data::{Error, ErrorKind, Monitor, Result};
+use regmix_dynamic::Controller;
+use regmix_dynamic::http::Server;
+use regmix_dynamic::protocol::{MAX_LINE, answer};
+
+use crate::args::OnlineArgs;
+use crate::output::print;
+use crate::session::Session;
+
+pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<ExitCode> {
+    let in_study = |given: &Option<PathBuf>, name: &str| -> PathBuf {
+        (given.clone()).unwrap_or_else(|| session.folder.join(name))
+    };
+    let path = in_study(&args.controller, "controller.json");
+    if !path.exists() {
+        return Err(Error::input("there is no controller")
+            .in_file(&path)
+            .help("run `regmix schedule` first, or give `--controller FILE`"));
+    }
+    let controller = Controller::load(&path)?;
+    let state = in_study(&args.state, "online.json");
+    match &args.listen {
+        None => answer_lines(session, controller, &state),
+        Some(address) => {
+            let token = (args.token_file.as_deref()).map(read_token).transpose()?;
+            serve(session, controller, &state, address, token)
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<String> {
+    let token = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    Ok(token.trim().to_owned())
+}
+
+/// Answers over HTTP until a signal stops it.
+fn serve(
+    session: &Session<'_>,
+    controller: Controller,
+    state: &Path,
+    address: &str,
+    token: Option<String>,
+) -> Result<ExitCode> {
+    let decisions = decisions_in_words(&controller);
+    let server = Server::bind(controller, address, token, state)?;
+    session.message(&format!(
+        "listening on port {}; {decisions}; the state is kept in {}",
+        server.port()?,
+        state.display()
+    ));
+    server.serve(session.display)?;
+    Err(stopped(state))
+}
+
+/// When decisions are due, and what they need.
+fn decisions_in_words(controller: &Controller) -> String {
+    let steps: Vec<String> = (controller.decision_steps().iter())
+        .map(u64::to_string)
+        .collect();
+    format!(
+        "decisions are due at steps {}, from the losses of all {} domains",
+        steps.join(", "),
+        controller.losses().len()
+    )
+}
+
+fn stopped(state: &Path) -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted").help(format!(
+        "the state is kept in {}; continue with",
+        state.display()
+    ))
+}
+
+/// One request per line of stdin, one answer per line of stdout; ends with
+/// stdin, or when a signal stops it.
+fn answer_lines(
+    session: &Session<'_>,
+    mut controller: Controller,
+    state: &Path,
+) -> Result<ExitCode> {
+    controller.load_state(state)?;
+    controller.prepare()?;
+    session.message(&format!(
+        "one observation per line, {{\"step\":{},\"losses\":{{\"{}\":3.1,...}}}}; {}; the state is \
+         kept in {}",
+        controller.decision_steps().first().copied().unwrap_or(1),
+        controller.losses().first().map_or("web", String::as_str),
+        decisions_in_words(&controller),
+        state.display()
+    ));
+    if let Some(step) = controller.state().last_step() {
+        session.message(&format!("continues after step {step}"));
+    }
+    let lines = lines_of_stdin();
+    loop {
+        let line = match lines.recv_timeout(Duration::from_millis(100)) {
+            Ok(line) => line.map_err(|e| Error::io("stdin", e))?,
+            Err(RecvTimeoutError::Timeout) if session.display.stop_requested() => {
+                return Err(stopped(state));
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
+        };
+        if line.is_empty() {
+            continue;
+        }
+        let (text, changed) = answer(&mut controller, &line);
+        if changed {
+            // Before the answer: what a trainer acts on is never forgotten.
+            controller.save_state(state)?;
+        }
+        print(&format!("{text}\n"));
+        std::io::stdout().flush().ok();
+        controller.prepare()?;
+    }
+}
+
+/// Reads lines in a thread of its own, so that signals are noticed while no
+/// line comes. A line that is too long is the last one.
+fn lines_of_stdin() -> Receiver<std::io::Result<String>> {
+    let (sender, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let read = (&mut input)
+                .take(MAX_LINE as u64 + 2)
+                .read_until(b'\n', &mut line);
+            let last = match &read {
+                Ok(0) | Err(_) => true,
+                Ok(_) => line.len() > MAX_LINE && line.last() != Some(&b'\n'),
+            };
+            let item = match read {
+                Ok(0) => break,
+                Ok(_) => Ok(String::from_utf8_lossy(&line).trim().to_owned()),
+                Err(e) => Err(e),
+            };
+            if sender.send(item).is_err() || last {
+                break;
+            }
+        }
+    });
+    receiver
+}

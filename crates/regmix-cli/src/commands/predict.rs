@@ -1,0 +1,45 @@
+//! `regmix predict`: losses of mixtures, to stdout or into a file.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use regmix_data::Result;
+use regmix_data::table::MixtureTable;
+use regmix_regress::Fit;
+use regmix_study::predict_file;
+
+use super::overwrite::refuse_to_overwrite;
+use crate::args::PredictArgs;
+use crate::session::Session;
+
+pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<ExitCode> {
+    if let Some(out) = &args.out {
+        refuse_to_overwrite(out, args.redo)?;
+    }
+    let fit = match &args.fit {
+        Some(folder) => Fit::load(folder)?,
+        None => session.open_study()?.load_fit()?,
+    };
+    match &args.out {
+        Some(out) => {
+            predict_file(&fit, &args.mixtures, out, args.means_only, session.display)?;
+        }
+        None => print_predictions(session, args, &fit)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Result<()> {
+    let table = MixtureTable::read_csv(&args.mixtures)?;
+    let predicted = (fit.predict_table(&table)).map_err(|e| e.in_file_if_none(&args.mixtures))?;
+    let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
+        .zip(predicted.rows())
+        .map(|(run, row)| {
+            let values = predicted.targets().iter().zip(row);
+            std::iter::once(("run", run.as_str().into()))
+                .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
+                .collect()
+        })
+        .collect();
+    session.print_result(&rows, || predicted.to_csv())
+}

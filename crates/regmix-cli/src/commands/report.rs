@@ -1,0 +1,13 @@
+//! `regmix report`: the page with all results of a study.
+
+use std::process::ExitCode;
+
+use regmix_data::Result;
+
+use crate::session::Session;
+
+pub(super) fn run(session: &Session<'_>) -> Result<ExitCode> {
+    let path = session.open_study()?.report()?;
+    session.print_result(&path, || format!("{}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

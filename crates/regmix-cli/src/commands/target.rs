@@ -1,0 +1,24 @@
+//! `regmix target`: larger models, which check what the fit promises.
+
+use std::process::ExitCode;
+
+use regmix_data::Result;
+use regmix_model::Device;
+
+use crate::args::TargetArgs;
+use crate::session::Session;
+use crate::show;
+
+pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> {
+    let study = session.open_study()?;
+    let device = Device::open(args.compute.device)?;
+    let schedules: Vec<_> = args.schedule.iter().map(|&mode| mode.into()).collect();
+    let context = session.context(args.redo);
+    let check = study.target(&device, args.compute.parallel, &schedules, context)?;
+    session.print_result(&check, || show::check(&check))?;
+    if args.gate && !check.held() {
+        return Ok(ExitCode::FAILURE);
+    }
+    session.message_next(&study)?;
+    Ok(ExitCode::SUCCESS)
+}

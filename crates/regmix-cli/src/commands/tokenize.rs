@@ -1,0 +1,27 @@
+//! `regmix tokenize`: the corpus of a study.
+
+use std::process::ExitCode;
+
+use regmix_data::Result;
+
+use crate::args::{Format, TokenizeArgs};
+use crate::output::print_json;
+use crate::session::Session;
+use crate::show;
+
+pub(super) fn run(session: &Session<'_>, args: &TokenizeArgs) -> Result<ExitCode> {
+    let study = session.open_study()?;
+    match study.tokenize(session.context(args.redo))? {
+        Some(summary) => {
+            session.print_result(&summary.manifest, || show::tokenized(&summary))?;
+        }
+        None => {
+            session.message("the corpus is tokenized already");
+            if session.format == Format::Json {
+                print_json(study.corpus()?.manifest())?;
+            }
+        }
+    }
+    session.message_next(&study)?;
+    Ok(ExitCode::SUCCESS)
+}

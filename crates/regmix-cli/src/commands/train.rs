@@ -1,0 +1,25 @@
+//! `regmix train`: the proxies of a study.
+
+use std::process::ExitCode;
+
+use regmix_data::Result;
+use regmix_model::Device;
+
+use crate::args::TrainArgs;
+use crate::session::Session;
+
+pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
+    let study = session.open_study()?;
+    let device = Device::open(args.compute.device)?;
+    let trajectories = study.train(&device, args.compute.parallel, session.context(args.redo))?;
+    let counts = study.status()?.proxies;
+    session.print_result(&counts, || {
+        format!(
+            "{} finished proxies; their losses are in {}\n",
+            trajectories.len(),
+            study.path("trajectories.csv").display()
+        )
+    })?;
+    session.message_next(&study)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,0 @@
-//! The regmix command: find the best data mixture for a language model

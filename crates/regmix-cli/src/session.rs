@@ -1,0 +1,71 @@
+//! What every command works with: the study's folder, progress on stderr,
+//! and results on stdout in the form that was asked for.
+
+use std::path::Path;
+
+use regmix_data::{Monitor, Result};
+use regmix_study::{Context, Study};
+use serde::Serialize;
+
+use crate::args::{Args, Format};
+use crate::output::progress::Display;
+use crate::output::{command_line, print, print_json};
+
+/// Arguments of all commands, and the display of progress.
+pub(crate) struct Session<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) format: Format,
+    pub(crate) display: &'a Display,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(args: &'a Args, display: &'a Display) -> Self {
+        Self {
+            folder: &args.study,
+            format: args.format,
+            display,
+        }
+    }
+
+    pub(crate) fn context(&self, redo: bool) -> Context<'_> {
+        Context {
+            monitor: self.display,
+            redo,
+        }
+    }
+
+    pub(crate) fn open_study(&self) -> Result<Study> {
+        Study::open(self.folder)
+    }
+
+    /// A line on stderr, unless `--quiet` was given.
+    pub(crate) fn message(&self, line: &str) {
+        self.display.message(line);
+    }
+
+    /// Prints a result as JSON or as text.
+    pub(crate) fn print_result(
+        &self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        match self.format {
+            Format::Json => print_json(value),
+            Format::Table => {
+                print(&text());
+                Ok(())
+            }
+        }
+    }
+
+    /// A line on stderr with the command that comes next in a study.
+    pub(crate) fn message_next(&self, study: &Study) -> Result<()> {
+        if let Some(step) = study.status()?.next {
+            self.message(&format!(
+                "next: {}",
+                command_line::in_study(study.root(), &step)
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! Results in words and tables: every function gives the text for people.
+
+mod check;
+mod demo_corpus;
+mod design;
+mod devices;
+mod fitted;
+mod front;
+mod mixture;
+mod number;
+mod objective;
+mod proposed;
+mod schedule;
+mod status;
+mod tokenized;
+
+pub(crate) use check::check;
+pub(crate) use demo_corpus::demo_corpus;
+pub(crate) use design::design;
+pub(crate) use devices::{DeviceRow, devices};
+pub(crate) use fitted::{fitted, league};
+pub(crate) use front::front;
+pub(crate) use mixture::mixture;
+pub(crate) use proposed::proposed;
+pub(crate) use schedule::schedule;
+pub(crate) use status::status;
+pub(crate) use tokenized::tokenized;
