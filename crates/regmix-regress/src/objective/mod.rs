@@ -114,7 +114,7 @@ impl Objective {
         }
     }
 
-    /// 1 where lower is better, -1 where higher is. Searches and [`Scorer`]s
+    /// 1 where lower is better, -1 where higher is. Searches and scorers
     /// work on the objective times this, which is always to be made small;
     /// what is shown to people has its own sign.
     pub fn sign(&self) -> f64 {
