@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn names_survive_serde_and_bad_ones_do_not() {
+    fn names_round_trip_through_json_and_bad_ones_are_refused() {
         let set = DomainSet::from_names(["web", "code"]).unwrap();
         let json = serde_json::to_string(&set).unwrap();
         assert_eq!(json, r#"["web","code"]"#);

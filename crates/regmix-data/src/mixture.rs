@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn bad_weights_are_refused_with_the_domain_named() {
-        for (weights, said) in [
+        for (weights, expected) in [
             (vec![0.2, 0.3], "weights sum to 0.5"),
             (vec![1.5, -0.5], "`d1`: weight -0.5"),
             (vec![f64::NAN, 1.0], "`d0`: weight NaN"),
             (vec![1.0], "1 weights for 2 domains"),
         ] {
             let err = Mixture::new(domains(2), weights).unwrap_err();
-            assert!(err.to_string().contains(said), "{err}");
+            assert!(err.to_string().contains(expected), "{err}");
         }
         for (weights, sum) in [(vec![0.0; 2], "0"), (vec![f64::MAX; 2], "inf")] {
             let err = Mixture::normalized(domains(2), weights).unwrap_err();

@@ -53,7 +53,7 @@ fn refused(bytes: &[u8]) -> Error {
 }
 
 #[test]
-fn what_is_not_a_shard_is_refused() {
+fn files_that_are_not_shards_are_refused() {
     for bytes in [&b""[..], b"RGMX", b"PAR1 and so on and so on", &[0; 4096]] {
         assert!(refused(bytes).problem().contains("not a token shard"));
     }
@@ -78,7 +78,7 @@ fn header_lengths_are_checked_before_use() {
 }
 
 #[test]
-fn headers_that_lie_are_refused() {
+fn headers_with_wrong_counts_are_refused() {
     // Counts whose product with the width overflows, or wraps to the right size.
     for (tokens, documents) in [
         (u64::MAX, 0),
@@ -232,7 +232,7 @@ fn a_writer_refuses_what_a_reader_would() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn what_is_written_is_read(
+    fn written_shards_are_read_back(
         wide: bool,
         documents in prop::collection::vec(prop::collection::vec(0u32..100_000, 1..50), 0..20),
     ) {

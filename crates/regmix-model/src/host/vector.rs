@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_and_maxima_take_every_number() {
+    fn sums_and_maxima_include_every_number() {
         for n in [0, 1, 31, 32, 33, 64, 100] {
             let a: Vec<f32> = (0..n).map(|i| (i as f32 - 40.0) * 0.25).collect();
             let want: f32 = a.iter().map(|x| x * x).sum();

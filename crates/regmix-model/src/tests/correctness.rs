@@ -331,7 +331,7 @@ fn memory_is_predicted() {
 
 /// NaN must show, and not be lost in a maximum or a clamp.
 #[test]
-fn a_broken_weight_shows_in_loss_and_norm() {
+fn a_weight_that_is_not_a_number_shows_in_loss_and_norm() {
     let config = tiny();
     for p in 0..parameters::list(&config).len() {
         let (mut host, _) = engines(&config, 1);
@@ -346,7 +346,7 @@ fn a_broken_weight_shows_in_loss_and_norm() {
 }
 
 #[test]
-fn a_new_model_knows_nothing() {
+fn a_new_model_predicts_at_chance() {
     // Logits start with variance 0.4, which adds 0.2 nats to ln(vocab).
     let config = ModelConfig {
         vocab_size: 50_432,
