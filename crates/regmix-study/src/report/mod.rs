@@ -71,7 +71,7 @@ pub(crate) struct Report<'a> {
 
 impl Report<'_> {
     /// The whole page.
-    pub(crate) fn to_html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let head = Node::new("head")
             .push(Node::new("meta").attr("charset", "utf-8"))
             .push(

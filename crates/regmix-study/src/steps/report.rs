@@ -55,7 +55,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
         facts: &facts(study, corpus.vocab_size())?,
         commands: &next_commands(check.is_some()),
     }
-    .to_html();
+    .html();
     let path = study.path(files::REPORT);
     artefact::write_atomic(&path, html.as_bytes())?;
     Ok(path)

@@ -138,7 +138,7 @@ impl Parts {
     }
 
     fn page(&self) -> String {
-        checked(self.report().to_html())
+        checked(self.report().html())
     }
 }
 
@@ -284,7 +284,7 @@ fn missing_parts_are_left_out_or_named() {
             commands: &[],
             ..parts.report()
         }
-        .to_html(),
+        .html(),
     );
     for gone in ["interactions", "curves", "epochs", "next", "schedule"] {
         assert!(!page.contains(&format!("<section id=\"{gone}\"")), "{gone}");
@@ -298,7 +298,7 @@ fn missing_parts_are_left_out_or_named() {
             check: None,
             ..parts.report()
         }
-        .to_html(),
+        .html(),
     );
     assert!(page.contains("For the target it is not known"));
 }
@@ -318,7 +318,7 @@ fn text_of_users_is_escaped() {
             name: evil,
             ..parts.report()
         }
-        .to_html(),
+        .html(),
     );
     assert!(!page.contains("<script>alert"));
     assert_eq!(page.matches(">Objective<").count(), 1);
