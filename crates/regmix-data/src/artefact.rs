@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_rubbish() {
+    fn a_failed_write_leaves_the_old_file_and_no_temporary_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b.txt");
         write_atomic(&path, b"old").unwrap();

@@ -1,8 +1,16 @@
 //! Domains, mixtures, corpora, token shards and the mixing data loader of regmix.
 //!
-//! Without features this crate holds the types that every other part shares:
-//! [`Domain`], [`DomainSet`], [`Mixture`], [`design`]s of mixtures and the CSV
-//! [`table`]s they are exchanged in. It then builds in seconds.
+//! The most important types:
+//!
+//! - [`DomainSet`]: the named sources of a study, in order.
+//! - [`Mixture`]: weights over them, shares of tokens.
+//! - [`table::Observations`]: mixtures and losses of runs, from two CSV tables.
+//! - `TokenCorpus`: a tokenized corpus, memory-mapped.
+//! - `Loader`: the training sequences of a run, by number.
+//!
+//! Every fallible function returns the one [`Error`]; long computations report
+//! to a [`Monitor`]. Without features, this crate has only the types that all
+//! others share, with [`design`]s and [`table`]s, and builds in seconds.
 //!
 //! - Feature `shards` adds memory-mapped token shards and the mixing loader.
 //! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
@@ -35,6 +43,7 @@ mod token_corpus;
 pub mod tokenize;
 #[cfg(feature = "corpus")]
 pub mod tokenizer;
+pub mod vector;
 
 pub use domain::{Domain, DomainSet};
 pub use error::{Error, ErrorKind, Result};

@@ -203,17 +203,20 @@ mod tests {
 
     #[test]
     fn bad_weights_are_refused_with_the_domain_named() {
-        for (weights, said) in [
+        for (weights, expected) in [
             (vec![0.2, 0.3], "weights sum to 0.5"),
             (vec![1.5, -0.5], "`d1`: weight -0.5"),
             (vec![f64::NAN, 1.0], "`d0`: weight NaN"),
             (vec![1.0], "1 weights for 2 domains"),
         ] {
             let err = Mixture::new(domains(2), weights).unwrap_err();
-            assert!(err.to_string().contains(said), "{err}");
+            assert!(err.to_string().contains(expected), "{err}");
         }
-        assert!(Mixture::normalized(domains(2), vec![0.0, 0.0]).is_err());
-        assert!(Mixture::normalized(domains(2), vec![f64::MAX, f64::MAX]).is_err());
+        for (weights, sum) in [(vec![0.0; 2], "0"), (vec![f64::MAX; 2], "inf")] {
+            let err = Mixture::normalized(domains(2), weights).unwrap_err();
+            let expected = format!("weights sum to {sum}, expected a positive finite sum");
+            assert_eq!(err.problem(), expected);
+        }
     }
 
     #[test]
@@ -223,8 +226,10 @@ mod tests {
         let m = Mixture::new(ab.clone(), vec![0.25, 0.75]).unwrap();
         assert_eq!(m.reordered(&ba).unwrap().weights(), [0.75, 0.25]);
         let abc = DomainSet::from_names(["a", "b", "c"]).unwrap();
-        assert!(m.reordered(&abc).is_err());
-        assert!(Mixture::uniform(abc).reordered(&ab).is_err());
+        let err = m.reordered(&abc).unwrap_err();
+        assert!(err.problem().contains("domain `c` has no weight"), "{err}");
+        let err = Mixture::uniform(abc).reordered(&ab).unwrap_err();
+        assert!(err.problem().contains("unknown domain `c`"), "{err}");
     }
 
     proptest! {

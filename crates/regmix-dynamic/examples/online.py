@@ -10,14 +10,14 @@ class Online:
         self.url, self.headers = url, {"Authorization": f"Bearer {token}"} if token else {}
 
     def observe(self, step, losses):
-        """Report validation losses, {domain: nats per token}; the mixture to go over to, or None."""
+        """Report validation losses, {domain: nats per token}; the mixture to switch to, or None."""
         losses = {name: loss if loss == loss else None for name, loss in losses.items()}  # No NaN in JSON.
         body = json.dumps({"step": step, "losses": losses}).encode()
         request = urllib.request.Request(self.url + "/observe", body, self.headers)
         try:
             answer = json.load(urllib.request.urlopen(request, timeout=60))
         except (urllib.error.URLError, TimeoutError) as error:
-            print("kept the mixture:", error, file=sys.stderr)  # Training goes on.
+            print("kept the mixture:", error, file=sys.stderr)  # Training continues.
             return None
         return answer["mixture"] if answer["switch"] else None
 

@@ -1,6 +1,6 @@
-//! Planners in worlds whose truth is known: the loss above the best possible,
-//! of schedules and of targets that the controller steers. What targets report
-//! is by `SCALE` below what a proxy would.
+//! Planners in worlds whose truth is known: how far schedules, and targets that
+//! the controller steers, end above the best possible loss. Targets report
+//! `SCALE` times the losses of a proxy.
 //!
 //! `cargo run --release -p regmix-dynamic --example worlds -- [SEEDS] [PROXIES] [DOMAINS]`
 
@@ -24,8 +24,7 @@ const TARGET: RunLength = RunLength {
     tokens: 6_000_000,
 };
 
-/// The factor by which RegMix-D's size correction brings a target's losses up,
-/// the other way round.
+/// The inverse of the factor in RegMix-D's size correction.
 const SCALE: f64 = 0.707_945_784_384_138;
 
 fn main() -> Result<()> {
@@ -127,7 +126,8 @@ fn main() -> Result<()> {
                 let planner = planner(&world, &design, &prior, *share, config)?;
                 let schedule = planner.schedule()?;
                 if [1, 3].contains(&m) {
-                    steered.push(end(&world, &followed(&world, &planner, &schedule)?) - best);
+                    steered
+                        .push(end(&world, &steered_mixtures(&world, &planner, &schedule)?) - best);
                 }
                 fell[m] += usize::from(schedule.fell_back);
                 let mixtures: Vec<Vec<f64>> = (schedule.segments.iter())
@@ -153,8 +153,12 @@ fn cell(values: &[f64]) -> String {
     format!("{mean:.4} ({sd:.4})")
 }
 
-/// The mixtures of a target that tells the controller its losses.
-fn followed(world: &World, planner: &Planner, schedule: &Schedule) -> Result<Vec<Vec<f64>>> {
+/// The mixtures of a target that reports its losses to the controller.
+fn steered_mixtures(
+    world: &World,
+    planner: &Planner,
+    schedule: &Schedule,
+) -> Result<Vec<Vec<f64>>> {
     let mut controller = Controller::new(planner, schedule, "worlds")?;
     let mut noise = world.noise("target");
     let names = controller.losses().to_vec();
@@ -184,7 +188,7 @@ fn truth(world: &World, prior: &Mixture) -> (f64, f64) {
     let value = |m: &[Vec<f64>]| end(world, m);
     let stages = world.grid().stages() + 1;
     let n = first.len();
-    // Coordinate steps of shrinking size: slow and sure.
+    // Coordinate steps of shrinking size: slow but reliable.
     let search = |tied: bool| {
         let groups = if tied { 1 } else { stages };
         let mut at = vec![first.clone(); groups];

@@ -1,4 +1,4 @@
-//! What can be chosen, with the paper's choices and ours.
+//! The options, with the paper's values and ours.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,22 +14,22 @@ use crate::size::SizeCorrection;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// RegMix-D to the letter (arXiv 2606.18663).
+    /// Exactly RegMix-D (arXiv 2606.18663).
     Paper,
-    /// What did better on made-up dynamics with known truth, see
+    /// Better results on made-up dynamics with known truth, see
     /// [`DynamicConfig::improved`].
     #[default]
     Improved,
 }
 
-/// What a stage model sees of how training stands.
+/// The state of training that a stage model is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// One number, the objective's value: the paper, with one domain's loss.
     Objective,
-    /// The losses of all targets. Needed where one loss does not say what the
-    /// model has and has not learnt.
+    /// The losses of all targets. Needed where one loss does not show what the
+    /// model has learnt and what not.
     Losses,
 }
 
@@ -53,12 +53,12 @@ impl State {
     }
 }
 
-/// What a regressor is taught of the losses after a stage.
+/// The quantity after a stage that a regressor learns to predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The losses themselves: the paper. Trees then cannot predict a loss
-    /// below all that proxies had, and a target's is.
+    /// below those of all proxies, as a target's losses are.
     Next,
     /// How much they fell.
     Difference,
@@ -66,26 +66,27 @@ pub enum Outcome {
     LogRatio,
 }
 
-/// Where the first stage's losses come from, in a plan made before training.
+/// How the losses at the first stage point are predicted, in a plan made
+/// before training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstLosses {
-    /// The mean over all proxies: the paper, although the target spends the
-    /// first segment on the prior and not on the proxies' mixtures.
+    /// The mean over all proxies: the paper, although the target trains on the
+    /// prior in the first segment, and not on the proxies' mixtures.
     Mean,
     /// A regression of the proxies' first losses on their mixtures, at the
     /// prior.
     Regression,
 }
 
-/// What the first segment is on, before the first stage point.
+/// The mixture of the first segment, before the first stage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstMixture {
     /// The prior: the paper, "no knowledge yet".
     Prior,
-    /// A mixture that is planned with the others: proxies do tell what the
-    /// first losses are by their mixtures. Needs `lookahead = "run"`.
+    /// A mixture that is planned with the others: the proxies' first losses
+    /// show what their mixtures lead to. Needs `lookahead = "run"`.
     Planned,
 }
 
@@ -96,7 +97,7 @@ pub enum Lookahead {
     /// The lowest objective at the end of the stage: the paper.
     Stage,
     /// The lowest objective at the end of training, over all mixtures that
-    /// are still to be chosen.
+    /// are not chosen yet.
     Run,
 }
 
@@ -107,7 +108,7 @@ pub enum Search {
     /// The mean of the best of many draws: the paper, and the only way for
     /// trees.
     Simulate,
-    /// Down the slope; draws where the stage model has none.
+    /// Descent along the gradient; draws where the stage model has none.
     Descend,
 }
 
@@ -135,7 +136,7 @@ pub enum Search {
 /// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
 /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
 /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
-/// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0 or 2 and more |
+/// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0, or 2 and more |
 /// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
 /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online; where the schedule fell back to one mixture, at least `static_unless` standard deviations of its measured gain, and no change where nothing could be measured |
 /// | `seed` | 0 | 0 | |
@@ -148,10 +149,10 @@ pub enum Search {
 ///   weight of the main domain moves by a third between 1 and 20, so it
 ///   matters more than the seed.
 /// - *The prior* is an input of every plan: the natural token shares, or any
-///   other mixture. The paper names the Pile's own, of which two versions are
-///   about.
+///   other mixture. The paper names the Pile's own, of which two versions
+///   exist.
 /// - *Draws* are fresh in every stage, as in its Algorithm 1; with
-///   `fresh_draws = false` differences between stages owe nothing to the
+///   `fresh_draws = false` differences between stages do not come from the
 ///   draws.
 /// - *Hyperparameters of the trees*: those of RegMix without its early
 ///   stopping on the test set.
@@ -159,11 +160,11 @@ pub enum Search {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Section")]
 pub struct DynamicConfig {
-    /// The set of choices that fields left out have.
+    /// The preset that gives the fields which were left out.
     pub preset: Preset,
     /// How many stages there are after the first segment.
     pub stages: usize,
-    /// Stage points of one's own.
+    /// Stage points, where they are not equally spaced.
     pub points: Option<Vec<f64>>,
     /// How losses at stage points are taken from evaluations.
     pub resample: Resample,
@@ -171,15 +172,15 @@ pub struct DynamicConfig {
     pub regressor: String,
     /// Whether each stage has a regressor of its own.
     pub per_stage: bool,
-    /// What the stage model sees of how training stands.
+    /// The state that the stage model is given.
     pub state: State,
     /// What it predicts.
     pub outcome: Outcome,
     /// Where a plan starts.
     pub start: FirstLosses,
-    /// What the first segment is on.
+    /// The mixture of the first segment.
     pub first: FirstMixture,
-    /// How far it looks.
+    /// How far ahead a mixture is chosen.
     pub lookahead: Lookahead,
     /// How mixtures are searched for.
     pub search: Search,
@@ -214,7 +215,7 @@ impl Default for DynamicConfig {
 }
 
 impl DynamicConfig {
-    /// RegMix-D to the letter.
+    /// Exactly RegMix-D.
     pub fn paper() -> Self {
         Self {
             preset: Preset::Paper,
@@ -243,10 +244,11 @@ impl DynamicConfig {
         }
     }
 
-    /// The losses of all targets as state, a smooth stage model that goes on
-    /// below the proxies' losses, a plan over the whole run by descent, a
-    /// scale taken from the target's first segment, and one mixture for all
-    /// stages unless a schedule shows its worth on runs it was not planned on.
+    /// The losses of all targets as state, a smooth stage model that
+    /// extrapolates below the proxies' losses, a plan of the whole run by
+    /// descent, a scale taken from the target's first segment, and one mixture
+    /// for all stages unless a schedule is clearly better on runs that it was
+    /// not planned on.
     pub fn improved() -> Self {
         Self {
             preset: Preset::Improved,
@@ -268,7 +270,7 @@ impl DynamicConfig {
     /// The stage points.
     ///
     /// # Errors
-    /// When they are no grid.
+    /// When the points are not those of a grid, see [`StageGrid::new`].
     pub fn grid(&self) -> Result<StageGrid> {
         match &self.points {
             Some(points) => StageGrid::new(points.clone()),
@@ -276,7 +278,7 @@ impl DynamicConfig {
         }
     }
 
-    /// Checks what no type does.
+    /// Checks what the types do not.
     ///
     /// # Errors
     /// When a value is out of its range; the error names the field.
@@ -311,7 +313,7 @@ impl DynamicConfig {
             return wrong("ramp", self.ramp.to_string(), "a share between 0 and 1");
         }
         if self.first == FirstMixture::Planned && self.lookahead == Lookahead::Stage {
-            let error = Error::input("planned: it looks to the end of the run");
+            let error = Error::input("`planned` looks to the end of the run");
             return Err(error
                 .field("first")
                 .help("set `lookahead = \"run\"`, or `first = \"prior\"`"));
@@ -326,7 +328,7 @@ impl DynamicConfig {
         let splits = self.bootstrap / 2;
         if self.static_unless > 0.0 && self.lookahead == Lookahead::Run && splits < 2 {
             let error = Error::input(format!(
-                "{} refits do not tell how much a schedule gains, and it must gain {} standard \
+                "{} refits are too few to measure the gain of a schedule, which must be {} standard \
                  deviations: expected at least 4",
                 self.bootstrap, self.static_unless
             ));
@@ -357,7 +359,7 @@ impl DynamicConfig {
     }
 }
 
-/// The regressor of this crate: see `smooth`.
+/// The name of the smooth stage model, see [`StageModel`](crate::StageModel).
 pub const SMOOTH: &str = "smooth";
 
 /// The section as it is written, with fields left out.
@@ -432,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_left_out_are_the_presets() {
+    fn missing_fields_come_from_the_preset() {
         assert_eq!(read("{}").unwrap(), DynamicConfig::improved());
         assert_eq!(
             read(r#"{"preset":"paper"}"#).unwrap(),
@@ -442,7 +444,8 @@ mod tests {
             read(r#"{"preset":"paper","stages":7,"size":{"power_law":{"ratio":60,"beta":0.1}}}"#)
                 .unwrap();
         assert_eq!((some.stages, some.draws), (7, 100_000));
-        assert!(read(r#"{"stage":7}"#).is_err());
+        let unknown = read(r#"{"stage":7}"#).unwrap_err().to_string();
+        assert!(unknown.contains("unknown field `stage`"), "{unknown}");
         for config in [DynamicConfig::paper(), DynamicConfig::improved(), some] {
             let text = serde_json::to_string(&config).unwrap();
             assert_eq!(read(&text).unwrap(), config);
@@ -451,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchecked_schedule_has_to_be_asked_for() {
+    fn a_schedule_is_left_unchecked_only_on_request() {
         let error = read(r#"{"bootstrap":0}"#).unwrap().check().unwrap_err();
         assert!(error.help_text().unwrap().contains("static_unless = 0"));
         for asked in [

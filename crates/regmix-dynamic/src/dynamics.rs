@@ -1,12 +1,12 @@
-//! From one stage point to the next.
+//! How losses change from one stage point to the next.
 
 use regmix_data::DomainSet;
 
 use crate::record::StageGrid;
 
-/// A place in training: a stage, and the fraction of training at which the
-/// mixture is chosen. The two agree in a plan; a target that is observed a
-/// few steps late is in the stage, a little further on.
+/// A moment in training: a stage, and the fraction of training at which its
+/// mixture is chosen. In a plan that is the start of the stage; a target may
+/// be observed a few steps later.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     /// The stage, from 0.
@@ -18,7 +18,7 @@ pub struct Moment {
 /// Derivatives of the next state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slopes {
-    /// By the weights, `[targets][domains]`, as if these were free.
+    /// By the weights, `[targets][domains]`, as if these could move freely.
     pub by_mixture: Vec<Vec<f64>>,
     /// By the state, `[targets][targets]`.
     pub by_state: Vec<Vec<f64>>,
@@ -27,8 +27,8 @@ pub struct Slopes {
 /// How losses change over a stage: `l_{j+1} = f(t_j, mixture, l_j)`.
 ///
 /// A [`StageModel`](crate::StageModel) learns it from proxies;
-/// [`simulator::World`](crate::simulator::World) knows it. Everything that
-/// plans works on any.
+/// [`simulator::World`](crate::simulator::World) computes it. All planning
+/// works on any of them.
 pub trait Dynamics: Sync {
     /// The domains, in the order of weights.
     fn domains(&self) -> &DomainSet;

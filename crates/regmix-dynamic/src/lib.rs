@@ -1,27 +1,36 @@
-//! Loss trajectories and mixture schedules: RegMix-D (arXiv 2606.18663), and
-//! what does better.
+//! Loss trajectories and mixture schedules: RegMix-D (arXiv 2606.18663) and
+//! improvements on it.
+//!
+//! The five types to start from: [`Trajectories`] (losses of runs along
+//! training), [`Transitions`] (rows for a stage model), [`Planner`] (fits and
+//! plans), [`Schedule`] (its result) and [`Controller`] (changes mixtures while
+//! a target trains).
 //!
 //! RegMix learns from the last losses of many proxies which single mixture is
-//! best. Here the losses along training are used: a *stage model* f says what
-//! a stage of training on a mixture does to the losses, `l_{j+1} = f(t_j, m,
-//! l_j)`, and mixtures are chosen stage by stage.
+//! best. Here the losses along training are used: a *stage model* f predicts
+//! how a stage of training on a mixture changes the losses, `l_{j+1} = f(t_j,
+//! m, l_j)`, and mixtures are chosen stage by stage. A *segment* is a stretch
+//! of training on one mixture; a *stage* is the interval between two stage
+//! points.
 //!
 //! - [`Trajectories`]: run x step x domain, from CSV or a study;
 //!   [`StageLosses`] brings them to stage points ([`StageGrid`]).
-//! - [`Segments`]: which mixture a run was on, and when; designs of proxies
-//!   that switch in mid-run ([`Segments::switching`]).
-//! - [`Transitions`], [`StageModel`], [`StageAccuracy`]: rows, f, and how good
-//!   it is on runs that it has not seen.
+//! - [`Segments`]: the mixtures of a run and when it trained on them; designs
+//!   of proxies that switch in mid-run ([`Segments::switching`]).
+//! - [`StageModel`], [`StageAccuracy`]: f, and its accuracy on held-out runs.
 //! - [`Planner`]: offline, a [`Schedule`] before the target starts, with
-//!   predictions, spread and epochs; [`Schedule::export`] writes it for
-//!   trainers.
+//!   predictions, standard deviations and epochs; [`Schedule::export`] writes
+//!   it for trainers.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
-//! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the proxies'
-//!   scale, by its first segment or by a second size of models.
-//! - [`DynamicConfig`]: every choice, with the paper's ([`DynamicConfig::paper`]) and ours
-//!   ([`DynamicConfig::improved`], the default).
-//! - [`simulator`]: made-up dynamics with known truth, to judge all this by.
+//! - [`PredictedObserved`]: what was predicted of a target, beside what was
+//!   observed.
+//! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the
+//!   proxies' scale, by its first segment or by a second size of models.
+//! - [`DynamicConfig`]: every choice, with the paper's values
+//!   ([`DynamicConfig::paper`]) and ours ([`DynamicConfig::improved`], the
+//!   default).
+//! - [`simulator`]: made-up dynamics with known truth, to test all this on.
 //!
 //! ```
 //! use regmix_data::table::MixtureTable;
@@ -65,13 +74,13 @@
 //! ```
 //!
 //! # What it does not do
-//! It trains nothing and watches no trainer: losses come in as tables, or by
-//! the controller's lines. The stage model is not refitted while a target
-//! trains. Stage points are the same for all stages of a plan and are not
-//! chosen by it. Predicted losses are a proxy's, and that a larger model ranks
-//! schedules alike is assumed; those of a target are told only where a size
-//! correction was measured before. State is the losses: what a model has
-//! learnt beyond them is not seen.
+//! It trains nothing and watches no trainer: losses come in as tables, or as
+//! lines to the controller. The stage model is not refitted while a target
+//! trains. Stage points are given; a plan does not choose them. Predicted
+//! losses are those of a proxy, and a larger model is assumed to rank schedules
+//! in the same order; losses of a target are predicted only where a size
+//! correction was measured. The state is the losses: what a model has learnt
+//! beyond them is not known.
 
 mod config;
 mod dynamics;

@@ -1,4 +1,4 @@
-//! Made-up training dynamics with a known truth, to judge planners by.
+//! Made-up training dynamics with a known truth, to test planners on.
 //!
 //! Every domain has a skill, an amount E of effective tokens, and a loss
 //! `l = c + A (1 + E)^-b`. While a run trains at a fraction u of training on
@@ -6,12 +6,12 @@
 //!
 //! `dE_d/du = gain · Σ_j T_dj f_j(u) m_j^q · ready_d(E) - forgetting · E_d`.
 //!
-//! T holds what a domain's tokens are worth to every other; `f_j(u) =
-//! exp(± drift (2u - 1))` makes half of the domains worth more early and half
-//! late; `ready_d = (0.1 + E_0) / (need + 0.1 + E_0)` (1 without a need) makes
-//! all other skills wait for the first. Losses determine skills, so the future
-//! depends on the losses and on nothing else before: `next` is a perfect f.
-//! Noise is a factor on every measured loss.
+//! `T_dj` is the value of a token of domain j for skill d; `f_j(u) =
+//! exp(± drift (2u - 1))` makes half of the domains more valuable early and
+//! half late; `ready_d = (0.1 + E_0) / (need + 0.1 + E_0)` (1 for the first
+//! skill) slows all other skills down until the first has grown. Losses
+//! determine skills, so the future depends on the losses and on nothing else
+//! before: `next` is a perfect f. Noise is a factor on every measured loss.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};
@@ -27,15 +27,15 @@ use crate::record::{Point, Trajectories};
 /// Steps of integration per run.
 const STEPS: f64 = 120.0;
 
-/// How a world is made.
+/// The options of a [`World`].
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `domains` | 6 | 2 or more |
 /// | `stages` | 5 | as [`StageGrid::equal`] |
-/// | `drift` | 0 | how much worth moves over training, logarithm |
+/// | `drift` | 0 | how much the value of tokens changes over training, logarithm |
 /// | `forgetting` | 0 | share of a skill lost over a run |
-/// | `need` | 0 | how much of the first skill the others wait for |
+/// | `need` | 0 | how much of the first skill the others need |
 /// | `noise` | 0.003 | standard deviation of measured losses, relative |
 /// | `gain` | 30 | effective tokens of a run |
 /// | `seed` | 0 | |
@@ -45,11 +45,11 @@ pub struct WorldOptions {
     pub domains: usize,
     /// Stages.
     pub stages: usize,
-    /// How much worth moves over training.
+    /// How much the value of tokens changes over training, logarithm.
     pub drift: f64,
-    /// What is lost of a skill.
+    /// The share of a skill that is lost over a run.
     pub forgetting: f64,
-    /// What other skills wait for.
+    /// How much of the first skill the others need.
     pub need: f64,
     /// Noise of measurements.
     pub noise: f64,
@@ -74,7 +74,7 @@ impl Default for WorldOptions {
     }
 }
 
-/// Dynamics that are known; see the [module](self).
+/// Dynamics that are known exactly; see the [module](self).
 ///
 /// ```
 /// use regmix_dynamic::Dynamics;
@@ -188,7 +188,7 @@ impl World {
             for i in 1..=evaluations {
                 let step = (steps * i) / evaluations;
                 let to = step as f64 / steps as f64;
-                // Piece by piece, so that a switch is met exactly.
+                // Segment by segment, so that switches are at exact times.
                 let segments = runs.get(run).unwrap_or_default();
                 for (k, segment) in segments.iter().enumerate() {
                     let end = segments.get(k + 1).map_or(1.0, |s| s.from).min(to);
@@ -224,7 +224,7 @@ impl World {
     fn skills(&self, losses: &[f64]) -> Vec<f64> {
         (0..losses.len())
             .map(|d| {
-                // Noise may take a loss past what any skill gives.
+                // Noise may take a loss outside the range of skills.
                 let above = (losses[d] - self.floor[d]).clamp(1e-6, self.amplitude[d]);
                 (above / self.amplitude[d]).powf(-1.0 / self.power[d]) - 1.0
             })
@@ -251,7 +251,7 @@ impl World {
 
     fn rate(&self, skills: &[f64], mixture: &[f64], u: f64) -> Vec<f64> {
         let o = &self.options;
-        let fed: Vec<f64> = (mixture.iter().enumerate())
+        let growth: Vec<f64> = (mixture.iter().enumerate())
             .map(|(j, m)| {
                 let side = if j % 2 == 0 { -1.0 } else { 1.0 };
                 m.max(0.0).powf(self.exponent) * (side * o.drift * (2.0 * u - 1.0)).exp()
@@ -260,7 +260,7 @@ impl World {
         let ready = (0.1 + skills[0]) / (o.need + 0.1 + skills[0]);
         (self.transfer.iter().zip(skills).enumerate())
             .map(|(d, (worth, skill))| {
-                let grown: f64 = worth.iter().zip(&fed).map(|(t, f)| t * f).sum();
+                let grown: f64 = worth.iter().zip(&growth).map(|(t, f)| t * f).sum();
                 let ready = if d == 0 { 1.0 } else { ready };
                 o.gain * grown * ready - o.forgetting * skill
             })

@@ -86,8 +86,8 @@ fn early(schedule: &Schedule, segment: usize) -> f64 {
         .sum()
 }
 
-/// The paper's f cannot be asked for as much: with the drift it learns, by the
-/// static proxies' losses, what mixtures were, not what they do.
+/// The paper's f does worse: under drift, the losses of static proxies show it
+/// which mixtures there were, not what they do.
 #[test]
 fn the_drift_is_found_from_proxies() {
     let world = world(|o| o.drift = 1.0);
@@ -237,7 +237,7 @@ fn epochs_are_limited_over_the_whole_schedule() {
 
 /// Half of 12 runs is fewer than a stage model is fitted on.
 #[test]
-fn what_cannot_be_measured_is_not_believed() {
+fn a_gain_that_cannot_be_measured_is_not_believed() {
     let world = world(|o| (o.drift, o.noise) = (1.5, 0.0));
     let plan = |static_unless: f64| {
         let config = DynamicConfig {
@@ -347,7 +347,7 @@ fn a_trust_region_bounds_every_step() {
 }
 
 #[test]
-fn planning_ahead_beats_greed_where_skills_wait_for_one() {
+fn planning_ahead_beats_greed_where_skills_need_the_first() {
     let world = world(|o| {
         o.need = 6.0;
         o.noise = 0.0;
@@ -399,7 +399,7 @@ fn bad_requests_are_refused_before_work() {
 }
 
 #[test]
-fn accuracy_is_that_of_runs_held_out() {
+fn accuracy_is_of_held_out_runs() {
     let world = world(|o| o.drift = 0.5);
     let config = config(DynamicConfig::improved());
     let good = rows(&world, &config, 64, 0.5);

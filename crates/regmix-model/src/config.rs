@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn misfits_are_named() {
+    fn fields_that_do_not_fit_are_named() {
         let good = ModelConfig::preset("nano", 100).unwrap();
         let mut c = good.clone();
         c.heads = 3;

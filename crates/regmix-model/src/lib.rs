@@ -1,15 +1,20 @@
 //! Tiny Llama-shaped proxy and target models, and their training, for regmix.
 //!
-//! - [`ModelConfig`] is the shape of a model; presets are RegMix's `1m`, `60m`
-//!   and `1b`, and `nano` and `micro` for a CPU.
-//! - [`Device`] is where it runs, chosen at run time among the back-ends that
-//!   are compiled in.
-//! - Two engines compute the same model: one written for processors, and one on
-//!   burn for every other device.
-//! - [`Trainer`] makes single steps; [`train`] makes a whole run in its folder,
-//!   resumable and the same to the bit; [`train_all`] makes many at once.
+//! The most important types:
 //!
-//! What it does not do: distributed training of one model, text generation.
+//! - [`ModelConfig`]: the shape of a model. Presets are RegMix's `1m`, `60m` and
+//!   `1b`, and `nano` and `micro` for a CPU.
+//! - [`Device`]: where a model runs, chosen at run time among the back-ends that
+//!   are compiled in.
+//! - [`Trainer`]: a model with its optimizer, for single steps.
+//! - [`RunSpec`]: everything that decides what a training run computes. [`train`]
+//!   makes the run in its folder, resumable without changing a bit;
+//!   [`train_all`] makes many at once.
+//! - [`RunStatus`]: how far a run is, and its results.
+//!
+//! Two engines compute the same model: one is written for processors, the other
+//! on burn for every other device. Distributed training of one model and text
+//! generation are not supported.
 
 mod checkpoint;
 mod config;

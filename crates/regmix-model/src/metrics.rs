@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn resuming_drops_what_comes_after_the_checkpoint_and_torn_lines() {
+    fn resuming_drops_incomplete_lines_and_those_after_the_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
         let mut metrics = Metrics::resume(path.clone(), 0).unwrap().0;

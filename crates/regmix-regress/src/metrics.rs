@@ -98,8 +98,8 @@ pub fn top1_regret(measured: &[f64], predicted: &[f64]) -> f64 {
 }
 
 /// Measured minus predicted value of the row with the lowest prediction: by
-/// how much a model flatters what it would pick. Positive: it promises too
-/// much.
+/// how much a model is too optimistic about the row it would pick. Positive: it
+/// predicts too low a value.
 pub fn top1_optimism(measured: &[f64], predicted: &[f64]) -> f64 {
     let lowest = pairs(measured, predicted).min_by(|a, b| a.1.total_cmp(&b.1));
     lowest.map_or(f64::NAN, |(m, p)| m - p)

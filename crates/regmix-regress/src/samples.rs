@@ -131,8 +131,8 @@ impl<'a> Samples<'a> {
     }
 
     /// Every pair of mixture and value once, in the order in which they first
-    /// come, and how often each is there. Resamples repeat runs; fitting a
-    /// run that counts twice is the same, and cheaper.
+    /// come, and how often each occurs. Resamples repeat runs; one row that
+    /// counts twice gives the same fit as two rows, and is cheaper.
     pub(crate) fn distinct(&self) -> (Self, Vec<f64>) {
         let mut places: BTreeMap<(usize, u64), usize> = BTreeMap::new();
         let (mut first, mut times) = (Vec::new(), Vec::new());

@@ -1,13 +1,10 @@
-//! Elementary functions written so that compilers turn loops over them into
-//! vector instructions, and the dispatch to the widest that the CPU has.
+//! Elementary functions that compilers turn into vector instructions in loops.
 //!
 //! The standard library's `exp` and `ln` are calls into a system library,
 //! one number at a time. Scoring a million mixtures takes hundreds of
 //! millions of them.
 
-use std::any::TypeId;
-
-use pulp::{Arch, Scalar, Simd, WithSimd};
+pub(crate) use regmix_data::vector::{Op, widest};
 
 /// Adding this to a double of some thousands leaves its nearest integer, plus
 /// the offset of exponents (1023), in the lowest bits.
@@ -27,37 +24,6 @@ const POWERS: [f64; 10] = [
     1.020_590_541_376_559_5e-7,
     7.070_977_866_508_138e-9,
 ];
-
-/// A computation that is compiled several times, for vectors of different
-/// widths. `run` and all that it calls in loops must be `#[inline(always)]`,
-/// and loops are best over arrays and slices of known length: iterators that
-/// do not melt into a loop keep it from becoming vector instructions.
-pub(crate) trait Op {
-    type Output;
-
-    /// `FMA` says that the CPU multiplies and adds in one instruction.
-    fn run<const FMA: bool>(self) -> Self::Output;
-}
-
-/// Runs a computation compiled for the widest vectors that the CPU has.
-pub(crate) fn widest<O: Op>(op: O) -> O::Output {
-    Arch::new().dispatch(Dispatch(op))
-}
-
-struct Dispatch<O>(O);
-
-impl<O: Op> WithSimd for Dispatch<O> {
-    type Output = O::Output;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> O::Output {
-        if TypeId::of::<S>() == TypeId::of::<Scalar>() {
-            self.0.run::<false>()
-        } else {
-            self.0.run::<true>()
-        }
-    }
-}
 
 /// a b + c, rounded once where that is one instruction.
 #[inline(always)]

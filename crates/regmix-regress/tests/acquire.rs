@@ -149,5 +149,6 @@ fn what_cannot_be_done_is_refused() {
     assert!(with(&|o| o.objective = Objective::parse("mail")).contains("mail"));
     assert!(with(&|o| o.apart = 0.9).contains("only 0 of 2 runs"));
     let pool = draws(1, 4);
-    assert!(next_runs_from(&fit, &pool, &plain).is_err());
+    let err = next_runs_from(&fit, &pool, &plain).unwrap_err();
+    assert!(err.to_string().contains("1 candidates"), "{err}");
 }

@@ -49,7 +49,7 @@ fn refused(bytes: &[u8]) -> Error {
 }
 
 #[test]
-fn compression_is_told_by_content() {
+fn compression_is_detected_by_content() {
     let dir = tempfile::tempdir().unwrap();
     let plain = jsonl(1000);
     let expected: Vec<String> = (0..1000).map(|i| format!("document {i}")).collect();
@@ -87,7 +87,7 @@ fn unknown_compression_is_named() {
 }
 
 #[test]
-fn truncated_compression_says_how_far_it_came() {
+fn errors_of_truncated_files_count_the_documents_before() {
     let plain = jsonl(100_000);
     for (bytes, name) in [(zstandard(&plain), "zstd"), (gzip(&plain), "gzip")] {
         let err = refused(&bytes[..bytes.len() / 2]);
@@ -129,7 +129,7 @@ fn broken_lines_are_named() {
 }
 
 #[test]
-fn lines_may_be_blank_and_end_anyhow() {
+fn lines_may_be_blank_and_have_any_line_ending() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = b"\xef\xbb\xbf{\"text\":\"a\"}\r\n\n  \n{\"meta\":{\"text\":\"no\"},\"text\":\"b\\u00e9\\n\"}";
     assert_eq!(
@@ -275,7 +275,8 @@ fn a_table_in_parquet_is_the_table_in_csv() {
     assert!(err.problem().contains("expected numbers"), "{err}");
     assert_eq!(err.field_name(), Some("step"));
     write(vec![runs()]);
-    assert!(RunRows::read_parquet(&path).is_err());
+    let err = RunRows::read_parquet(&path).unwrap_err();
+    assert!(err.problem().contains("3 rows of 1 columns"), "{err}");
     let err = RunRows::read_parquet(file(dir.path(), "no.parquet", b"run,step")).unwrap_err();
     assert!(err.problem().contains("not readable as parquet"), "{err}");
 }
@@ -294,7 +295,7 @@ fn a_parquet_row_without_text_is_named() {
 }
 
 #[test]
-fn layouts_are_told_apart() {
+fn layouts_are_detected() {
     let dir = tempfile::tempdir().unwrap();
     let open = |name: &str| Source::open(dir.path().join(name), None, ReadOptions::default());
     for name in [

@@ -170,10 +170,9 @@ mod tests {
         );
         // One point is left: not enough for two runs.
         let point = space().with_floor(0.5).unwrap();
-        assert!(
-            Floored::default()
-                .draw(&point, 2, &mut stream(1, "t", "t"))
-                .is_err()
-        );
+        let err = Floored::default()
+            .draw(&point, 2, &mut stream(1, "t", "t"))
+            .unwrap_err();
+        assert!(err.to_string().contains("room for 1 distinct"), "{err}");
     }
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn it_spreads_wider_than_plain_draws() {
+    fn it_spreads_wider_than_floored_draws() {
         let domains = DomainSet::from_names(["a", "b", "c", "d", "e"]).unwrap();
         let prior = Mixture::new(domains, vec![0.5, 0.25, 0.15, 0.07, 0.03]).unwrap();
         let space = Space::new(prior).with_floor(0.005).unwrap();

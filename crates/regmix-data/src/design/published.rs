@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_raised_floor_starves_it_and_the_error_says_what_to_do() {
+    fn with_a_high_floor_it_finds_nothing_and_the_error_has_a_remedy() {
         let space = Space::new(pile()).with_floor(0.001).unwrap();
         let err = RegMix::default()
             .draw(&space, 64, &mut stream(42, "design", "draw"))

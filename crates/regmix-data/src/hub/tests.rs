@@ -255,7 +255,7 @@ fn a_file_of_the_wrong_size_is_not_kept() {
 }
 
 #[test]
-fn what_cannot_be_fetched_is_explained() {
+fn failed_requests_have_a_reason_and_a_remedy() {
     let hub = Loopback::start(&[("a.jsonl", &lines(10))]);
     let cache = tempfile::tempdir().unwrap();
     let api = hub.hub(cache.path(), 0);

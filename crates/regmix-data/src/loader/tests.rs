@@ -133,7 +133,7 @@ fn seeds_and_runs_have_their_own_order() {
 }
 
 #[test]
-fn a_domain_without_weight_may_be_empty_but_not_one_with() {
+fn only_a_domain_without_weight_may_be_empty() {
     let (_dir, corpus) = corpus(&[300, 8]);
     let mut fine = loader(&corpus, &[1.0, 0.0], 16);
     assert!((0..100).all(|i| fine.place(i).domain == 0));
@@ -157,7 +157,7 @@ fn a_domain_without_weight_may_be_empty_but_not_one_with() {
 }
 
 #[test]
-fn changing_the_mixture_leaves_the_past_alone() {
+fn a_new_segment_does_not_change_earlier_sequences() {
     let (_dir, corpus) = corpus(&[300, 200]);
     let mut plain = loader(&corpus, &[0.9, 0.1], 16);
     let mut segmented = plain.clone();

@@ -49,4 +49,5 @@ mod tests;
 
 pub use format::{ShardHeader, Split, TokenWidth};
 pub use reader::Shard;
-pub use writer::{SealedShard, ShardLabel, ShardSummary, ShardWriter};
+pub(crate) use writer::SealedShard;
+pub use writer::{ShardLabel, ShardSummary, ShardWriter};

@@ -53,7 +53,7 @@ fn refused(bytes: &[u8]) -> Error {
 }
 
 #[test]
-fn what_is_not_a_shard_is_refused() {
+fn files_that_are_not_shards_are_refused() {
     for bytes in [&b""[..], b"RGMX", b"PAR1 and so on and so on", &[0; 4096]] {
         assert!(refused(bytes).problem().contains("not a token shard"));
     }
@@ -78,7 +78,7 @@ fn header_lengths_are_checked_before_use() {
 }
 
 #[test]
-fn headers_that_lie_are_refused() {
+fn headers_with_wrong_counts_are_refused() {
     // Counts whose product with the width overflows, or wraps to the right size.
     for (tokens, documents) in [
         (u64::MAX, 0),
@@ -162,7 +162,8 @@ fn damage_is_found_when_read_and_when_verified() {
     let shard = Shard::open(&path).unwrap();
     let err = shard.tokens(0..4).unwrap_err();
     assert!(err.problem().contains("token 300 at position 1"), "{err}");
-    assert!(shard.verify().is_err());
+    let err = shard.verify().unwrap_err();
+    assert!(err.problem().contains("token 300 at position 1"), "{err}");
     assert_eq!(shard.tokens(2..4).unwrap(), [3, 4]);
 
     // A changed token within it is found by the hash.
@@ -200,8 +201,10 @@ fn tokens_are_read_at_odd_offsets() {
     std::fs::write(&path, raw(&json, &payload)).unwrap();
     let shard = Shard::open(&path).unwrap();
     assert_eq!(shard.tokens(0..2).unwrap(), [65_536, 69_999]);
-    assert!(shard.tokens(1..3).is_err());
-    assert!(shard.tokens(0..u64::MAX).is_err());
+    for range in [1..3, 0..u64::MAX] {
+        let err = shard.tokens(range).unwrap_err();
+        assert!(err.problem().contains("but the shard has 2"), "{err}");
+    }
 }
 
 #[test]
@@ -209,12 +212,15 @@ fn a_writer_refuses_what_a_reader_would() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.tok");
     let mut writer = ShardWriter::create(&path, label(300)).unwrap();
-    assert!(writer.push_document(&[], 0).is_err());
-    assert!(writer.push_document(&[300], 1).is_err());
+    let err = writer.push_document(&[], 0).unwrap_err();
+    assert!(err.problem().contains("without tokens"), "{err}");
+    let err = writer.push_document(&[300], 1).unwrap_err();
+    assert!(err.problem().contains("has 300 entries"), "{err}");
     writer.push_document(&[299], 1).unwrap();
     drop(writer);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    assert!(ShardWriter::create(&path, label(0)).is_err());
+    let err = ShardWriter::create(&path, label(0)).unwrap_err();
+    assert!(err.problem().contains("a vocabulary of 0 entries"), "{err}");
     let long = ShardLabel {
         tokenizer: "t".repeat(2000),
         ..label(300)
@@ -226,7 +232,7 @@ fn a_writer_refuses_what_a_reader_would() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn what_is_written_is_read(
+    fn written_shards_are_read_back(
         wide: bool,
         documents in prop::collection::vec(prop::collection::vec(0u32..100_000, 1..50), 0..20),
     ) {

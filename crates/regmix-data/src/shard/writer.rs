@@ -40,7 +40,7 @@ pub struct ShardWriter {
 
 /// A shard that is complete on disk but still has its temporary name.
 #[derive(Debug)]
-pub struct SealedShard {
+pub(crate) struct SealedShard {
     temp: TempPath,
     summary: ShardSummary,
 }
@@ -122,13 +122,8 @@ impl ShardWriter {
         Ok(())
     }
 
-    /// Tokens written so far.
-    pub fn tokens(&self) -> u64 {
-        self.tokens
-    }
-
     /// Bytes of tokens written so far.
-    pub fn token_bytes(&self) -> u64 {
+    pub(crate) fn token_bytes(&self) -> u64 {
         self.tokens * TokenWidth::for_vocab(self.label.vocab_size).bytes() as u64
     }
 
@@ -145,7 +140,7 @@ impl ShardWriter {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn seal(mut self) -> Result<SealedShard> {
+    pub(crate) fn seal(mut self) -> Result<SealedShard> {
         let io = |e| Error::io(&self.path, e);
         for end in &self.ends {
             let end = end.to_le_bytes();
@@ -182,7 +177,7 @@ impl ShardWriter {
 
 impl SealedShard {
     /// Its path, header and digest.
-    pub fn summary(&self) -> &ShardSummary {
+    pub(crate) fn summary(&self) -> &ShardSummary {
         &self.summary
     }
 
@@ -190,7 +185,7 @@ impl SealedShard {
     ///
     /// # Errors
     /// When the file cannot be renamed; the shard is then removed.
-    pub fn publish(self) -> Result<ShardSummary> {
+    pub(crate) fn publish(self) -> Result<ShardSummary> {
         self.temp
             .persist(&self.summary.path)
             .map_err(|e| Error::io(&self.summary.path, e.error))?;

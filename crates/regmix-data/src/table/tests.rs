@@ -16,7 +16,7 @@ fn values(text: &str) -> Result<ValueTable> {
 
 #[test]
 fn bad_rows_are_refused_with_their_line() {
-    for (text, said) in [
+    for (text, expected) in [
         (
             "run,a,b\n1,0.5,0.5\n2,0.25,0.25\n",
             "m.csv:3: weights of run `2` sum to 0.5",
@@ -37,7 +37,7 @@ fn bad_rows_are_refused_with_their_line() {
     ] {
         let err = mixtures(text).unwrap_err();
         assert!(err.is_input());
-        assert!(err.to_string().contains(said), "{text:?} gave {err}");
+        assert!(err.to_string().contains(expected), "{text:?} gave {err}");
     }
 }
 
@@ -55,7 +55,7 @@ fn rounded_rows_are_rescaled() {
 }
 
 #[test]
-fn runs_are_joined_by_name_and_strays_are_named() {
+fn runs_are_joined_by_name_and_unmatched_ones_are_named() {
     let m = || mixtures("run,a,b\nx,0,1\ny,1,0\n").unwrap();
     let joined = Observations::join(m(), values("run,a\ny,2\nx,1\n").unwrap()).unwrap();
     assert_eq!(joined.values.rows(), [[1.0], [2.0]]);
@@ -132,7 +132,7 @@ fn a_table_in_parts_is_the_table() {
 }
 
 #[test]
-fn records_come_back_and_errors_name_line_and_column() {
+fn records_round_trip_and_errors_name_line_and_column() {
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     struct Score {
         target: String,

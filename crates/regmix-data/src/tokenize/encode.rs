@@ -18,25 +18,18 @@ pub(super) struct Encoder<'a> {
     bytes: u64,
     tokens: u64,
     documents: u64,
-    /// Seconds per domain.
-    seconds: Vec<f64>,
     started: Instant,
-    /// When the last batch was written.
-    last: Instant,
 }
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer, writer: CorpusWriter) -> Self {
-        let now = Instant::now();
         Self {
             tokenizer,
             writer,
             bytes: 0,
             tokens: 0,
             documents: 0,
-            seconds: Vec::new(),
-            started: now,
-            last: now,
+            started: Instant::now(),
         }
     }
 
@@ -53,36 +46,25 @@ impl<'a> Encoder<'a> {
                 Ok(tokens)
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut batch_bytes = 0;
         for (document, tokens) in batch.documents.iter().zip(&tokens) {
             let domain = places[document.domain];
             let bytes = document.text.len() as u64;
             self.writer.push(domain, document.split, tokens, bytes)?;
-            batch_bytes += bytes;
+            self.bytes += bytes;
             self.tokens += tokens.len() as u64;
         }
-        self.bytes += batch_bytes;
         self.documents += batch.documents.len() as u64;
-        // The time of a batch is divided among domains by bytes of text.
-        let spent = self.last.elapsed().as_secs_f64();
-        self.last = Instant::now();
-        self.seconds.resize(self.writer.entries().len(), 0.0);
-        for document in &batch.documents {
-            let share = document.text.len() as f64 / batch_bytes.max(1) as f64;
-            self.seconds[places[document.domain]] += spent * share;
-        }
         Ok(())
     }
 
     /// Checks that no split is empty, and completes the corpus.
-    pub(super) fn finish(mut self, left_out: LeftOut) -> Result<Summary> {
+    pub(super) fn finish(self, left_out: LeftOut) -> Result<Summary> {
         let entries = self.writer.entries();
         if entries.is_empty() {
             return Err(Error::input("no documents in the whole corpus"));
         }
-        self.seconds.resize(entries.len(), 0.0);
         let mut domains = Vec::with_capacity(entries.len());
-        for (entry, seconds) in entries.iter().zip(self.seconds) {
+        for entry in entries {
             for split in Split::ALL {
                 if entry.split(split).documents == 0 {
                     return Err(empty(entry.name.as_str(), split));
@@ -93,7 +75,6 @@ impl<'a> Encoder<'a> {
                 bytes: entry.train.bytes + entry.valid.bytes,
                 tokens: entry.train.tokens + entry.valid.tokens,
                 documents: entry.train.documents + entry.valid.documents,
-                seconds,
             });
         }
         domains.sort_by(|a, b| a.domain.cmp(&b.domain));

@@ -41,23 +41,9 @@ pub struct DomainSummary {
     pub tokens: u64,
     /// Documents.
     pub documents: u64,
-    /// Seconds, reading included.
-    pub seconds: f64,
 }
 
 impl Summary {
-    /// Megabytes (10⁶ bytes) of text per second.
-    pub fn megabytes_per_second(&self) -> f64 {
-        self.bytes as f64 / 1e6 / self.seconds
-    }
-
-    /// Tokens per second.
-    pub fn tokens_per_second(&self) -> f64 {
-        self.tokens as f64 / self.seconds
-    }
-}
-
-impl DomainSummary {
     /// Megabytes (10⁶ bytes) of text per second.
     pub fn megabytes_per_second(&self) -> f64 {
         self.bytes as f64 / 1e6 / self.seconds

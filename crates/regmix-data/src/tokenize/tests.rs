@@ -138,7 +138,7 @@ fn a_missing_validation_split_is_cut_by_hash() {
 }
 
 #[test]
-fn the_pile_names_domains_in_its_documents() {
+fn domains_can_be_labels_of_documents_as_in_the_pile() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let line = |text: &str, set: &str| {
         format!(

@@ -33,11 +33,7 @@ pub(super) fn decide(
     ready: Option<&Candidates>,
 ) -> Result<()> {
     let measured = measured_state(setup, losses)?;
-    // A step is a rounded stage point: at that step, training is at the point.
-    let fraction = match step == setup.steps[stage] {
-        true => setup.model.grid().points()[stage],
-        false => step as f64 / setup.target.steps as f64,
-    };
+    let fraction = fraction_of(setup, stage, step);
     for (u, w) in state.used.iter_mut().zip(state.in_force.weights()) {
         *u += (fraction - state.since) * w;
     }
@@ -95,7 +91,7 @@ pub(super) fn decide(
         kept_plan: kept,
         reason,
     });
-    // A plan of one stage says nothing of later ones: their mixtures stand.
+    // A plan of one stage leaves the mixtures of later stages as they were.
     state.standing.retain(|s, _| *s >= stage);
     for (i, planned) in plan.mixtures.into_iter().enumerate() {
         state.standing.insert(stage + i, planned);
@@ -105,6 +101,16 @@ pub(super) fn decide(
     state.since = fraction;
     state.next_stage = stage + 1;
     Ok(())
+}
+
+/// The fraction of training at a step of a stage.
+fn fraction_of(setup: &Setup, stage: usize, step: u64) -> f64 {
+    // The steps of stage points are rounded: at such a step, training is at
+    // the point itself.
+    match step == setup.steps[stage] {
+        true => setup.model.grid().points()[stage],
+        false => step as f64 / setup.target.steps as f64,
+    }
 }
 
 /// The state of the target as the stage model has it, before the size

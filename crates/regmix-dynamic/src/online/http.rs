@@ -5,11 +5,11 @@
 //! | `POST /observe`, body as a line of [`protocol`](super::protocol) | 200, or 422 where the observation was refused |
 //! | `GET /mixture`, `GET /state`, `GET /health` | 200 |
 //!
-//! One request at a time, one per connection: a controller is asked a few
-//! times an hour. It listens on loopback addresses only, unless a token is
-//! set, which every request then has to bring as `Authorization: Bearer …`.
-//! Requests of web pages, which bring an `Origin`, are refused. There is no
-//! encryption: across machines, put it behind a tunnel.
+//! One request at a time, one per connection: a controller gets a few requests
+//! an hour. It listens on loopback addresses only, unless a token is set, which
+//! every request must then have as `Authorization: Bearer …`. Requests of web
+//! pages, which have an `Origin`, are refused. There is no encryption: between
+//! machines, use a tunnel.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -27,10 +27,13 @@ const MAX_HEAD: usize = 16 << 10;
 /// How long a client may take for a whole request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a waiting server looks whether it is to stop.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a server that waits for a connection checks whether it should stop.
+const POLL: Duration = Duration::from_millis(10);
 
-/// A controller that listens.
+/// How often a server that waits for the rest of a request checks that.
+const READ_POLL: Duration = Duration::from_millis(250);
+
+/// A controller that answers HTTP requests.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -43,14 +46,14 @@ struct Request {
     method: String,
     path: String,
     token: Option<String>,
-    from_page: bool,
+    from_web_page: bool,
     body: String,
 }
 
 impl Server {
-    /// Binds an address, such as `127.0.0.1:7070`, and goes on from the state
-    /// at `state` where there is one; it is written there after each
-    /// observation, before the answer is sent.
+    /// Binds an address, such as `127.0.0.1:7070`, and continues from the
+    /// state at `state` where there is one; the state is written there after
+    /// each observation, before the answer is sent.
     ///
     /// # Errors
     /// When the address cannot be bound, is not a loopback address and there
@@ -86,10 +89,10 @@ impl Server {
         })
     }
 
-    /// The port that is listened on.
+    /// The port it listens on.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the system does not know it.
     pub fn port(&self) -> Result<u16> {
         let address = self.listener.local_addr();
         address
@@ -97,21 +100,22 @@ impl Server {
             .map_err(|e| Error::failed(e.to_string()))
     }
 
-    /// Answers requests until `monitor` asks to stop; hands the controller back. What a
-    /// client does wrong ends its own connection only.
+    /// Answers requests until `monitor` asks to stop; returns the controller. A
+    /// request that is not read completely by then is refused. An error of a
+    /// client ends its own connection only.
     ///
     /// # Errors
-    /// When the system takes the address away.
+    /// When the system accepts no more connections.
     pub fn serve(mut self, monitor: &dyn Monitor) -> Result<Controller> {
         self.controller.prepare()?;
         while !monitor.stop_requested() {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     // A client that went away gets no answer.
-                    let _ = self.handle(stream);
+                    let _ = self.handle(stream, monitor);
                     self.controller.prepare()?;
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(LOOK),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL),
                 Err(e)
                     if matches!(
                         e.kind(),
@@ -123,10 +127,10 @@ impl Server {
         Ok(self.controller)
     }
 
-    fn handle(&mut self, mut stream: TcpStream) -> std::io::Result<()> {
+    fn handle(&mut self, mut stream: TcpStream, monitor: &dyn Monitor) -> std::io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let (status, body) = match read(&mut stream) {
+        let (status, body) = match read(&mut stream, monitor) {
             Ok(request) => self.respond(&request),
             Err(status) => (status, refusal("the request cannot be read")),
         };
@@ -141,7 +145,7 @@ impl Server {
     }
 
     fn respond(&mut self, request: &Request) -> (&'static str, String) {
-        if request.from_page {
+        if request.from_web_page {
             return (
                 "403 Forbidden",
                 refusal("requests of web pages are not answered"),
@@ -149,7 +153,7 @@ impl Server {
         }
         if let Some(token) = &self.token {
             let given = request.token.as_deref().unwrap_or("");
-            if !same(given.as_bytes(), token.as_bytes()) {
+            if !equal_in_constant_time(given.as_bytes(), token.as_bytes()) {
                 return (
                     "401 Unauthorized",
                     refusal("expected the header `Authorization: Bearer <token>`"),
@@ -177,7 +181,7 @@ impl Server {
         let before = self.controller.state.clone();
         let (text, changed) = answer(&mut self.controller, line);
         if changed && let Err(e) = self.controller.save_state(&self.state) {
-            // What is not on disk did not happen: a restart would not know it.
+            // A restart would not know it: the observation is undone.
             self.controller.state = before;
             return (
                 "500 Internal Server Error",
@@ -197,13 +201,16 @@ fn refusal(error: &str) -> String {
     serde_json::json!({ "ok": false, "switch": false, "error": error }).to_string()
 }
 
-/// Compares in a time that does not tell how much is the same.
-fn same(a: &[u8], b: &[u8]) -> bool {
+/// Compares in a time that does not depend on how much is equal.
+fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |d, (a, b)| d | (a ^ b)) == 0
 }
 
 /// Reads a request, or says with which status to refuse it.
-fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
+fn read(
+    stream: &mut TcpStream,
+    monitor: &dyn Monitor,
+) -> std::result::Result<Request, &'static str> {
     const BAD: &str = "400 Bad Request";
     let deadline = Instant::now() + PATIENCE;
     let mut got: Vec<u8> = Vec::new();
@@ -214,7 +221,7 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
         if got.len() > MAX_HEAD {
             return Err("431 Request Header Fields Too Large");
         }
-        more(stream, &mut got, deadline)?;
+        read_more(stream, &mut got, deadline, monitor)?;
     };
     let head = std::str::from_utf8(&got[..end]).map_err(|_| BAD)?;
     let mut lines = head.split("\r\n");
@@ -226,7 +233,7 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
         method: method.to_owned(),
         path: path.to_owned(),
         token: None,
-        from_page: false,
+        from_web_page: false,
         body: String::new(),
     };
     let mut length = 0;
@@ -235,7 +242,7 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().map_err(|_| BAD)?,
             "transfer-encoding" => return Err("411 Length Required"),
-            "origin" => request.from_page = true,
+            "origin" => request.from_web_page = true,
             "authorization" => {
                 request.token = value.trim().strip_prefix("Bearer ").map(str::to_owned)
             }
@@ -247,20 +254,24 @@ fn read(stream: &mut TcpStream) -> std::result::Result<Request, &'static str> {
     }
     let start = end + 4;
     while got.len() < start + length {
-        more(stream, &mut got, deadline)?;
+        read_more(stream, &mut got, deadline, monitor)?;
     }
     request.body = String::from_utf8(got[start..start + length].to_vec()).map_err(|_| BAD)?;
     Ok(request)
 }
 
-fn more(
+fn read_more(
     stream: &mut TcpStream,
     got: &mut Vec<u8>,
     deadline: Instant,
+    monitor: &dyn Monitor,
 ) -> std::result::Result<(), &'static str> {
     const LATE: &str = "408 Request Timeout";
+    if monitor.stop_requested() {
+        return Err("503 Service Unavailable");
+    }
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+    if left.is_zero() || stream.set_read_timeout(Some(left.min(READ_POLL))).is_err() {
         return Err(LATE);
     }
     let mut some = [0; 4096];
@@ -270,7 +281,15 @@ fn more(
             got.extend_from_slice(&some[..n]);
             Ok(())
         }
-        Err(e) if e.kind() == ErrorKind::Interrupted => Ok(()),
+        // The deadline is checked before the next attempt.
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut
+            ) =>
+        {
+            Ok(())
+        }
         Err(_) => Err(LATE),
     }
 }
@@ -298,7 +317,7 @@ mod tests {
         )
     }
 
-    /// Serves while `talk` goes on; what the controller was left as.
+    /// Serves during `talk`; returns the controller afterwards.
     fn with_server(token: Option<&str>, state: &Path, talk: impl FnOnce(u16)) -> Controller {
         let controller = controller(DynamicConfig::improved());
         let server =
@@ -322,26 +341,26 @@ mod tests {
                 ask(port, "GET /health HTTP/1.1\r\n\r\n")
                     .contains("\"decision_steps\":[250,500,750]")
             );
-            let said = ask(port, &post(report, ""));
+            let reply = ask(port, &post(report, ""));
             assert!(
-                said.starts_with("HTTP/1.1 200 OK") && said.contains("\"switch\":true"),
-                "{said}"
+                reply.starts_with("HTTP/1.1 200 OK") && reply.contains("\"switch\":true"),
+                "{reply}"
             );
         });
         let second = with_server(None, &state, |port| {
-            let said = ask(port, "GET /state HTTP/1.1\r\n\r\n");
-            assert!(said.contains("\"next_stage\":1"), "{said}");
-            let said = ask(port, &post(r#"{"step":100,"losses":{}}"#, ""));
+            let reply = ask(port, "GET /state HTTP/1.1\r\n\r\n");
+            assert!(reply.contains("\"next_stage\":1"), "{reply}");
+            let reply = ask(port, &post(r#"{"step":100,"losses":{}}"#, ""));
             assert!(
-                said.starts_with("HTTP/1.1 422") && said.contains("comes after step 250"),
-                "{said}"
+                reply.starts_with("HTTP/1.1 422") && reply.contains("comes after step 250"),
+                "{reply}"
             );
         });
         assert_eq!(first.mixture(), second.mixture());
     }
 
     #[test]
-    fn strangers_and_nonsense_are_refused() {
+    fn bad_tokens_and_malformed_requests_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state.json");
         with_server(Some("secret"), &state, |port| {
@@ -382,8 +401,7 @@ mod tests {
         });
     }
 
-    /// The example that a training loop pastes; skipped where there is no
-    /// Python.
+    /// The example for training loops; skipped where there is no Python.
     #[test]
     #[allow(clippy::print_stderr)]
     fn python_can_talk_to_it() {
@@ -401,9 +419,24 @@ mod tests {
         });
         let run = run.unwrap();
         assert!(run.status.success(), "{run:?}");
-        let said = String::from_utf8(run.stdout).unwrap();
-        let steps: Vec<&str> = said.lines().filter_map(|l| l.split(' ').next()).collect();
-        assert_eq!(steps, ["250", "500", "750"], "{said}");
+        let reply = String::from_utf8(run.stdout).unwrap();
+        let steps: Vec<&str> = reply.lines().filter_map(|l| l.split(' ').next()).collect();
+        assert_eq!(steps, ["250", "500", "750"], "{reply}");
+    }
+
+    #[test]
+    fn a_slow_client_does_not_delay_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state.json");
+        let mut asked = None;
+        with_server(None, &state, |port| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(b"GET /health").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            asked = Some((Instant::now(), stream));
+        });
+        let (since, _stream) = asked.unwrap();
+        assert!(since.elapsed() < Duration::from_secs(1));
     }
 
     #[test]

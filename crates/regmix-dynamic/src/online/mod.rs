@@ -24,23 +24,25 @@ use crate::schedule::{Planner, Schedule};
 
 pub use self::state::{ControllerState, Decision};
 
-/// Chooses the mixtures of a run that goes on, from the losses it reports.
+/// Chooses the mixtures of a target while it trains, from the losses that it
+/// reports.
 ///
 /// Give it every validation of the target with [`observe`](Self::observe). At
-/// the first one at or after a stage point it plans the stages that are left
-/// from there, as the configuration says, and returns the mixture to go over
-/// to; at others it returns none. It does not learn: the stage model stays as
-/// the proxies made it, and a loss matters as the state that a plan starts
-/// from, brought to the proxies' scale ([`SizeCorrection`]).
+/// the first one at or after a stage point it plans the stages that are left,
+/// as the configuration says, and returns the mixture to switch to; at others
+/// it returns none. It does not learn: the stage model stays as it was fitted
+/// on the proxies, and losses of the target, brought to the proxies' scale
+/// ([`SizeCorrection`](crate::SizeCorrection)), are the state that a plan
+/// starts from.
 ///
-/// A new plan takes the place of the standing one if it promises `min_gain`
-/// nats more. Where the schedule fell back to one mixture
-/// ([`Schedule::fell_back`]), plans are of one mixture, too, and must promise
-/// `static_unless` standard deviations of the gain that the schedule did not
-/// show; if that could not be measured, the mixture stays to the end.
+/// A new plan replaces the standing one if its predicted gain is at least
+/// `min_gain` nats. Where the schedule fell back to one mixture
+/// ([`Schedule::fell_back`]), plans have one mixture, too, and the gain must be
+/// `static_unless` standard deviations of the schedule's measured gain; if that
+/// could not be measured, the mixture stays to the end.
 ///
-/// What it does with observations that are not as they should be. None of
-/// them panics, changes the state, or takes the mixture in force away:
+/// Its answers to unusual observations, none of which causes a panic. A refused
+/// one changes nothing but the count of refused ones:
 ///
 /// | observation | answer |
 /// |---|---|
@@ -51,12 +53,12 @@ pub use self::state::{ControllerState, Decision};
 /// | a loss that is not finite or not positive | refused |
 /// | a domain that it does not know | refused |
 /// | a loss that the state needs is missing, when a decision is due | refused; due again at the next |
-/// | several stage points were passed | one decision, for the stage that goes on |
+/// | several stage points were passed | one decision, for the current stage |
 ///
-/// The whole is two JSON files: what never changes ([`save`](Self::save)),
-/// and the small [`ControllerState`], to be written after each observation. A
-/// controller that is loaded and [`resume`](Self::resume)d goes on to the bit
-/// as one that never stopped.
+/// It is stored as two JSON files: the part that never changes
+/// ([`save`](Self::save)), and the small [`ControllerState`], to be written
+/// after each observation. A controller that is loaded and
+/// [`resume`](Self::resume)d gives the same bits as one that never stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Controller {
     setup: Setup,
@@ -64,8 +66,8 @@ pub struct Controller {
     ready: Ready,
 }
 
-/// Draws for the next decision, by its stage. They are what the decision
-/// would draw itself, so that two controllers that differ in them are equal.
+/// Draws for the next decision, by its stage. The decision would draw the same,
+/// so that controllers which differ only in them are equal.
 #[derive(Debug, Clone, Default)]
 struct Ready(Option<(usize, Arc<Candidates>)>);
 
@@ -99,12 +101,12 @@ impl Controller {
         &self.state.in_force
     }
 
-    /// Where the run stands, and every decision so far.
+    /// The state of the run, with every decision so far.
     pub fn state(&self) -> &ControllerState {
         &self.state
     }
 
-    /// The study that it belongs to.
+    /// The fingerprint of the study that it belongs to.
     pub fn fingerprint(&self) -> &str {
         &self.setup.fingerprint
     }
@@ -120,7 +122,7 @@ impl Controller {
     }
 
     /// Takes a validation of the target, by domain in nats per token. Returns
-    /// the mixture to go over to, or none if the one in force stays.
+    /// the mixture to switch to, or none if the one in force stays.
     ///
     /// # Errors
     /// When the observation is refused, see [`Controller`], or no plan can be
@@ -137,7 +139,7 @@ impl Controller {
                 self.state.refused += 1;
                 return Err(e);
             }
-            // The last one again.
+            // The last observation again.
             Ok(false) => return Ok(None),
             Ok(true) => {
                 // On a copy, so that a failure leaves no trace.
@@ -163,7 +165,7 @@ impl Controller {
         Ok(changed.then(|| self.state.in_force.clone()))
     }
 
-    /// Whether an observation is to be taken; `false` for the last one again.
+    /// Whether an observation is new; `false` for the last one again.
     fn check(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<bool> {
         let refuse = |problem: String, field: &str| {
             Err(Error::input(problem)
@@ -208,13 +210,13 @@ impl Controller {
         }
     }
 
-    /// Draws what the next decision will judge, so that it takes no time then;
-    /// to be called while the target trains. Changes no result. Does nothing
-    /// where the draws depend on what the target does until then (a budget, a
-    /// trust region), or nothing is drawn.
+    /// Makes the draws of the next decision beforehand, to save time then; to be
+    /// called while the target trains. Changes no result. Does nothing where
+    /// the draws depend on mixtures before that decision (a budget, a trust
+    /// region), or nothing is drawn.
     ///
     /// # Errors
-    /// When bounds clash.
+    /// When bounds contradict each other.
     pub fn prepare(&mut self) -> Result<()> {
         let stage = self.state.next_stage;
         if !matches!(&self.ready.0, Some((s, _)) if *s == stage) {
@@ -224,7 +226,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Goes on from a state.
+    /// Continues from a state.
     ///
     /// # Errors
     /// When the state belongs to another study, or does not fit.
@@ -234,7 +236,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Writes what never changes, as JSON, atomically.
+    /// Writes the part that never changes, as JSON, atomically.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -264,7 +266,7 @@ impl Controller {
         write_json(path, &self.state)
     }
 
-    /// Goes on from a state that [`Controller::save_state`] wrote; from the
+    /// Continues from a state that [`Controller::save_state`] wrote; from the
     /// start where there is no such file.
     ///
     /// # Errors

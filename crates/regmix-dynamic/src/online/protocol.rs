@@ -1,5 +1,5 @@
-//! One line in, one line out: the controller for any trainer that can write
-//! and read JSON.
+//! The controller for any trainer that can write and read JSON: one line in,
+//! one line out.
 //!
 //! | request | answer |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `{"op":"state"}` | the whole [`ControllerState`](super::ControllerState) |
 //! | `{"op":"health"}` | `{"ok":true,…}` with the steps of decisions |
 //!
-//! A request that is refused is answered with `"ok":false`, the reason, what
-//! to do, and the mixture that stays in force.
+//! The answer to a refused request has `"ok":false`, the reason, a remedy, and
+//! the mixture that stays in force.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ struct Request {
     #[serde(default)]
     op: Op,
     step: Option<u64>,
-    /// Python writes NaN, which is no JSON, or null.
+    /// A missing loss may be null: JSON has no NaN.
     losses: Option<BTreeMap<String, Option<f64>>>,
 }
 
@@ -47,7 +47,7 @@ enum Op {
 #[derive(Debug, Serialize)]
 struct Answer<'a> {
     ok: bool,
-    /// Whether to go over to the mixture now.
+    /// Whether to switch to the mixture now.
     switch: bool,
     /// The mixture in force.
     mixture: &'a Mixture,
@@ -63,9 +63,9 @@ struct Answer<'a> {
     help: Option<String>,
 }
 
-/// Answers one line; the answer has no line break. Never fails: what is wrong
-/// with a request is in the answer. The state has changed if and only if the
-/// second value is true, and is then to be written.
+/// Answers one line; the answer has no line break. Never fails: the answer
+/// says what is wrong with a request. The second value is true if and only if
+/// the state has changed; it is then to be written.
 ///
 /// ```
 /// # use regmix_dynamic::simulator::{World, WorldOptions};
@@ -95,7 +95,7 @@ struct Answer<'a> {
 /// ```
 pub fn answer(controller: &mut Controller, line: &str) -> (String, bool) {
     let before = (controller.state.last_step, controller.state.refused);
-    let outcome = parse(line).and_then(|request| take(controller, request));
+    let outcome = parse(line).and_then(|request| carry_out(controller, request));
     let changed = before != (controller.state.last_step, controller.state.refused);
     let (op, switch, error) = match outcome {
         Ok((op, switch)) => (Some(op), switch, None),
@@ -130,8 +130,8 @@ fn parse(line: &str) -> Result<Request> {
     })
 }
 
-/// Does what a request asks; whether to go over to another mixture.
-fn take(controller: &mut Controller, request: Request) -> Result<(Op, bool)> {
+/// Carries out a request; returns whether to switch to another mixture.
+fn carry_out(controller: &mut Controller, request: Request) -> Result<(Op, bool)> {
     if request.op != Op::Observe {
         return Ok((request.op, false));
     }

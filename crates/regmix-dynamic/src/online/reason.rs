@@ -1,13 +1,14 @@
-//! Why a mixture was chosen, in words.
+//! The reason for a decision, in words.
 
 use regmix_data::Mixture;
 
-/// A loss this near to what was expected is as expected, nats.
+/// A loss within this distance of the expected one is as expected, nats.
 const NEAR: f64 = 0.001;
-/// A mixture this near to the planned one is the planned one, total variation.
+/// A mixture within this distance of the planned one counts as the planned
+/// one, total variation.
 const SAME: f64 = 0.005;
 
-/// What a decision rests on.
+/// The grounds of a decision.
 pub(super) struct Grounds<'a> {
     /// The names of the losses of the state.
     pub(super) names: &'a [String],
@@ -19,25 +20,26 @@ pub(super) struct Grounds<'a> {
     pub(super) late: u64,
     pub(super) planned: Option<&'a Mixture>,
     pub(super) chosen: &'a Mixture,
-    /// The gain that a change must promise, if any is enough, where the
-    /// standing plan was kept for want of it.
+    /// Where the standing plan was kept: the gain that a change would have had
+    /// to promise, or none if no promise can be trusted.
     pub(super) kept: Option<Option<f64>>,
     /// Whether one mixture is kept to the end.
     pub(super) single: bool,
 }
 
 impl Grounds<'_> {
-    /// One line: what was seen, and what was made of it.
+    /// One line: how losses differ from the expected ones, and how the mixture
+    /// differs from the planned one.
     pub(super) fn words(&self) -> String {
         let late = match self.late {
             0 => String::new(),
             1 => "1 step after the stage point: ".to_owned(),
             n => format!("{n} steps after the stage point: "),
         };
-        format!("{late}{}; {}", self.seen(), self.made())
+        format!("{late}{}; {}", self.losses(), self.change())
     }
 
-    fn seen(&self) -> String {
+    fn losses(&self) -> String {
         if self.first_scale {
             return "the scale of the target is measured here, so that its losses are as expected"
                 .to_owned();
@@ -48,19 +50,19 @@ impl Grounds<'_> {
             .filter(|(d, _)| d.abs() >= NEAR)
             .collect();
         off.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
-        let told: Vec<String> = (off.iter().take(2))
+        let parts: Vec<String> = (off.iter().take(2))
             .map(|(d, name)| {
                 let way = if *d > 0.0 { "above" } else { "below" };
                 format!("{name} {:.3} {way}", d.abs())
             })
             .collect();
-        match told.is_empty() {
+        match parts.is_empty() {
             true => "losses are as expected".to_owned(),
-            false => format!("{} what was expected", told.join(", ")),
+            false => format!("{} what was expected", parts.join(", ")),
         }
     }
 
-    fn made(&self) -> String {
+    fn change(&self) -> String {
         let single = match self.single {
             true => "one mixture to the end: ",
             false => "",
@@ -89,10 +91,10 @@ impl Grounds<'_> {
             .collect();
         moved.sort_by(|a, b| b.0.total_cmp(&a.0));
         let ends = moved.first().into_iter().chain(moved.last());
-        let told: Vec<String> = ends
+        let parts: Vec<String> = ends
             .map(|(by, name)| format!("{name} {:+.1}", 100.0 * by))
             .collect();
-        format!("{single}{} points against the plan", told.join(", "))
+        format!("{single}{} points against the plan", parts.join(", "))
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
     use regmix_data::DomainSet;
 
     #[test]
-    fn what_was_seen_and_done_is_said() {
+    fn a_reason_names_losses_and_changes() {
         let names = ["law".to_owned(), "web".to_owned()];
         let domains = DomainSet::from_names(["law", "web"]).unwrap();
         let mixture = |law: f64| Mixture::new(domains.clone(), vec![law, 1.0 - law]).unwrap();

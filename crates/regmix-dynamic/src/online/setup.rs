@@ -1,4 +1,4 @@
-//! What never changes of a controller.
+//! The part of a controller that never changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,17 +34,18 @@ pub(super) struct Setup {
     pub(super) model: StageModel,
     /// The mixtures of the schedule, after the first.
     pub(super) schedule: Vec<Vec<f64>>,
-    /// Whether one mixture is to be kept, since a schedule was not worth it.
+    /// Whether one mixture is to be kept, since the gain of a schedule was not
+    /// clear.
     pub(super) keep_single: bool,
-    /// Nats that a plan must promise over the standing one to take its place;
-    /// none where no promise can be trusted.
+    /// Nats by which a new plan must be predicted to be better than the standing
+    /// one to replace it; none where such predictions cannot be trusted.
     pub(super) least_gain: Option<f64>,
-    /// Made from the rest.
-    #[serde(skip, default = "nothing")]
+    /// The objective over the state; made from the rest after reading.
+    #[serde(skip, default = "unset_goal")]
     pub(super) goal: Evaluator,
 }
 
-fn nothing() -> Evaluator {
+fn unset_goal() -> Evaluator {
     Evaluator::of_value(1.0)
 }
 
@@ -87,8 +88,8 @@ impl Setup {
             .help("make the schedule with this planner"));
         }
         let config = &planner.request.config;
-        // A schedule that was not worth it: a later change must promise what
-        // the schedule would have had to show.
+        // Where the gain of the schedule was not clear, a later change must
+        // promise the gain that the schedule would have had to show.
         let least_gain = match (schedule.fell_back, schedule.gain) {
             (false, _) => Some(config.min_gain),
             (true, Some(gain)) => Some(config.min_gain.max(config.static_unless * gain.sd)),
@@ -131,7 +132,7 @@ impl Setup {
         (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
-    /// Checks a file, and makes what is not in it.
+    /// Checks what was read from a file.
     pub(super) fn check(&self) -> Result<()> {
         let damaged = |what: &str| {
             Err(Error::input(format!("damaged controller: {what}")).help("make it again"))
@@ -155,13 +156,13 @@ impl Setup {
         }
         let weights = |m: &Vec<f64>| Mixture::normalized(domains.clone(), m.clone()).is_ok();
         if self.schedule.len() != self.model.grid().stages() || !self.schedule.iter().all(weights) {
-            return damaged("a schedule that is none");
+            return damaged("mixtures of the schedule that are not valid");
         }
         if self
             .least_gain
             .is_some_and(|g| !(g.is_finite() && g >= 0.0))
         {
-            return damaged("a least gain that is none");
+            return damaged("a least gain that is negative or not finite");
         }
         let known = match self.config.state {
             State::Losses => self.losses == self.model.targets(),
@@ -207,7 +208,7 @@ impl Setup {
         })
     }
 
-    /// What is to be planned from a position on.
+    /// The planning problem from a position on.
     pub(super) fn problem<'a>(
         &'a self,
         position: Position,
@@ -224,7 +225,7 @@ impl Setup {
         Ok(problem.with_draws(ready))
     }
 
-    /// The draws of a stage, where they do not depend on what comes before it.
+    /// The draws of a stage, where they do not depend on earlier mixtures.
     pub(super) fn draws(&self, stage: usize) -> Result<Option<Candidates>> {
         let draws = self.config.search == Search::Simulate
             && self.config.trust.is_none()
@@ -242,7 +243,7 @@ impl Setup {
         self.limits.budget = None;
     }
 
-    /// The goal over the stage model's state.
+    /// Sets the objective over the stage model's state.
     pub(super) fn make_goal(&mut self) -> Result<()> {
         self.goal = self.config.state.goal(self.losses_goal()?);
         Ok(())

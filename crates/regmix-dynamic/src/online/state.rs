@@ -1,4 +1,4 @@
-//! What changes of a controller, from observation to observation.
+//! The part of a controller that changes with observations.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::dynamics::Dynamics;
 /// The layout of the file.
 const VERSION: u32 = 1;
 
-/// Where an online run stands: what is written after each observation.
+/// The state of an online run, written after each observation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControllerState {
@@ -22,15 +22,15 @@ pub struct ControllerState {
     pub(super) next_stage: usize,
     /// The mixture in force.
     pub(super) in_force: Mixture,
-    /// Since when, a fraction of training.
+    /// The fraction of training since which it is in force.
     pub(super) since: f64,
     /// The share of all tokens that every domain took before that.
     pub(super) used: Vec<f64>,
-    /// From the target's losses to the proxies', as measured.
+    /// Factors from the target's losses to the proxies' scale, once measured.
     pub(super) factors: Option<Vec<f64>>,
-    /// What was predicted at the end of the stage that goes on.
+    /// The predicted state at the end of the current stage.
     pub(super) predicted: Option<Vec<f64>>,
-    /// The mixtures planned for the stages to come, and the one that goes on.
+    /// The mixtures planned for the current stage and those to come.
     pub(super) standing: BTreeMap<usize, Vec<f64>>,
     pub(super) last_step: Option<u64>,
     pub(super) last_losses: BTreeMap<String, f64>,
@@ -39,7 +39,7 @@ pub struct ControllerState {
     pub(super) decisions: Vec<Decision>,
 }
 
-/// A decision, and what it rests on.
+/// A decision, and its grounds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
@@ -47,29 +47,28 @@ pub struct Decision {
     pub stage: usize,
     /// The step of the observation.
     pub step: u64,
-    /// What was observed.
+    /// The observed losses.
     pub measured: BTreeMap<String, f64>,
     /// The state of the stage model: losses on the proxies' scale, or the
     /// objective's value.
     pub corrected: Vec<f64>,
-    /// What had been predicted of that state.
+    /// The prediction of that state at the decision before.
     pub expected: Vec<f64>,
-    /// How far the mixture is from what had been planned for this stage, total
-    /// variation; absent where nothing had been.
+    /// The distance of the mixture from the one that was planned for this stage,
+    /// total variation; absent where none was planned.
     pub distance: Option<f64>,
     /// The mixture that was chosen.
     pub mixture: Mixture,
-    /// The mixture that had been planned for this stage; absent where none had
-    /// been.
+    /// The mixture that was planned for this stage; absent where none was.
     #[serde(default)]
     pub planned: Option<Mixture>,
     /// The predicted objective on the proxies' scale at the end of the run, or
-    /// of the stage where no more is looked at.
+    /// of the stage with `lookahead = "stage"`.
     pub promised: f64,
-    /// Whether the standing plan was kept, a new one promising too little
-    /// more.
+    /// Whether the standing plan was kept, since the predicted gain of a new
+    /// one was too small.
     pub kept_plan: bool,
-    /// What was seen and what was made of it, for a person.
+    /// The reason in words, for a person.
     #[serde(default)]
     pub reason: String,
 }
@@ -108,14 +107,14 @@ impl ControllerState {
         self.last_step
     }
 
-    /// What was predicted at the end of the stage that goes on, on the scale of
-    /// the proxies; absent before the first decision.
+    /// The predicted state at the end of the current stage, on the scale of the
+    /// proxies; absent before the first decision.
     pub fn predicted(&self) -> Option<&[f64]> {
         self.predicted.as_deref()
     }
 
-    /// The factors from the target's losses to the proxies' scale that were
-    /// measured at the first stage point, where they are.
+    /// The factors from the target's losses to the proxies' scale, once they
+    /// were measured at the first stage point.
     pub fn factors(&self) -> Option<&[f64]> {
         self.factors.as_deref()
     }

@@ -1,9 +1,9 @@
-//! What the mixtures of a schedule must keep to, stage by stage and together.
+//! The bounds of a schedule's mixtures, stage by stage and together.
 
 use regmix_data::{Error, Result};
 use regmix_regress::{Budget, Constraints};
 
-/// What rounding may take a weight over its cap.
+/// How far rounding may take a weight above its cap.
 const SLACK: f64 = 1e-10;
 
 /// Bounds of every mixture, and the share of all tokens of the run that a
@@ -20,7 +20,7 @@ impl Bounds {
             // Checks it; its caps are those of one mixture for the whole run.
             budget.caps(constraints.domains())?;
             (constraints.domains().names())
-                .map(|d| Ok(budget.max_epochs * available(budget, d)? / budget.target_tokens))
+                .map(|d| Ok(budget.max_epochs * budget.tokens(d)? / budget.target_tokens))
                 .collect::<Result<Vec<f64>>>()
         };
         Ok(Self {
@@ -29,9 +29,9 @@ impl Bounds {
         })
     }
 
-    /// Bounds of one mixture for a share of training, `taken` being what other
-    /// mixtures take of every domain and `later` the share of training for
-    /// which mixtures are still to be chosen: their floors are left room.
+    /// Bounds of one mixture for a share of training. `taken` is what other
+    /// mixtures take of every domain; `later` is the share of training whose
+    /// mixtures are not chosen yet, and room is left for their floors.
     pub(crate) fn of_stage(&self, share: f64, taken: &[f64], later: f64) -> Result<Constraints> {
         let Some(budget) = &self.budget else {
             return Ok(self.constraints.clone());
@@ -93,11 +93,4 @@ impl Bounds {
             .help("raise `trust`, or loosen the bounds")
         })
     }
-}
-
-pub(crate) fn available(budget: &Budget, domain: &str) -> Result<f64> {
-    budget.available.get(domain).copied().ok_or_else(|| {
-        Error::input(format!("available tokens of domain `{domain}` are missing"))
-            .field("available")
-    })
 }

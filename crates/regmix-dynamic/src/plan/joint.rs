@@ -1,10 +1,10 @@
 //! All mixtures of a plan at once.
 //!
-//! Weights times the share of training that they hold for are one point on
-//! one simplex, with the total of each stage given: a descent under
-//! [`Constraints`] then moves all stages together. Limits over the whole run
-//! cut across stages, which constraints cannot say; they are kept by an
-//! augmented Lagrangian and repaired at the end.
+//! The weights of all stages, each times the stage's share of training, are one
+//! point on one simplex, with the total of each stage given: a descent under
+//! [`Constraints`] moves all stages together. Limits over the whole run cut
+//! across stages, which constraints cannot express; an augmented Lagrangian
+//! keeps to them, and what remains is repaired at the end.
 
 use regmix_data::{DomainSet, Mixture, Result};
 use regmix_regress::Constraints;
@@ -21,7 +21,7 @@ struct Joint<'a, D: ?Sized> {
     problem: &'a Problem<'a, D>,
     /// One per stage and domain.
     names: DomainSet,
-    /// Of what is left of training, the share of every stage.
+    /// The share of every stage in what is left of training.
     shares: Vec<f64>,
     /// The share of what is left that a domain may take.
     room: Option<Vec<f64>>,
@@ -84,9 +84,9 @@ impl<D: Dynamics + ?Sized> Surface for Joint<'_, D> {
     }
 }
 
-/// Moves all mixtures of a plan together; the result may still be over the
-/// limits of the whole run by a little. `None` where there is no slope, or
-/// groups and trust regions that this cannot keep to.
+/// Improves all mixtures of a plan together; the result may break the limits
+/// of the whole run by a little. `None` where there are no derivatives, or
+/// groups or a trust region, which this does not support.
 pub(super) fn improve<D: Dynamics + ?Sized>(
     problem: &Problem<'_, D>,
     starts: &[Vec<Vec<f64>>],

@@ -30,7 +30,7 @@ pub(crate) struct Position {
     pub(crate) state: Vec<f64>,
     /// The share of all tokens of the run that every domain has taken.
     pub(crate) used: Vec<f64>,
-    /// The mixture so far.
+    /// The mixture in force before.
     pub(crate) previous: Vec<f64>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Problem<'a, D: ?Sized> {
 pub(crate) struct Plan {
     /// A mixture for every stage that is left.
     pub(crate) mixtures: Vec<Vec<f64>>,
-    /// What the goal comes to at the end.
+    /// The goal at the end.
     pub(crate) value: f64,
     /// The best plan of one mixture only.
     pub(crate) single: Option<Vec<f64>>,
@@ -92,13 +92,13 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         out
     }
 
-    /// With draws for the first stage, which must be those of its bounds.
+    /// Uses given draws for the first stage, which must be within its bounds.
     pub(crate) fn with_draws(mut self, draws: Option<&'a Candidates>) -> Self {
         self.draws = draws;
         self
     }
 
-    /// The same, able to stop between searches.
+    /// Lets `monitor` stop it between searches.
     pub(crate) fn with_monitor(mut self, monitor: &'a dyn Monitor) -> Self {
         self.monitor = monitor;
         self
@@ -173,15 +173,15 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         let last = place + mixtures.len() - 1;
         let end = &states[mixtures.len()];
         let value = self.value(last, end);
-        let mut pull = self.goal.slopes(end, self.baseline(last));
+        let mut by_state = self.goal.slopes(end, self.baseline(last));
         let mut out = vec![Vec::new(); mixtures.len()];
         for (i, mixture) in mixtures.iter().enumerate().rev() {
             let at = self.moment(place + i);
             let Some(slopes) = self.dynamics.slopes(at, &states[i], mixture) else {
                 return (value, None);
             };
-            out[i] = through(&pull, &slopes.by_mixture);
-            pull = through(&pull, &slopes.by_state);
+            out[i] = times_rows(&by_state, &slopes.by_mixture);
+            by_state = times_rows(&by_state, &slopes.by_state);
         }
         (value, Some(out))
     }
@@ -232,8 +232,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         Ok(best)
     }
 
-    /// Plans what has to be decided now: all stages that are left, or only the
-    /// next one where no more is looked at.
+    /// Plans what has to be decided now: all stages that are left, or with
+    /// `lookahead = "stage"` the next one only.
     pub(crate) fn decide(&self) -> Result<Plan> {
         if self.config.lookahead == Lookahead::Run || self.left() == 0 {
             return self.solve();
@@ -246,7 +246,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         })
     }
 
-    /// The best plan of one mixture to the end, where limits leave one.
+    /// The best plan of one mixture to the end; `None` where no mixture keeps
+    /// to all limits.
     pub(crate) fn one_mixture(&self) -> Result<Option<Plan>> {
         let Some(single) = self.single()? else {
             return Ok(None);
@@ -259,8 +260,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         }))
     }
 
-    /// The best mixture to keep until the end; `None` where a trust region
-    /// or limits leave none.
+    /// The best mixture to keep until the end; `None` where no mixture keeps
+    /// to the trust region and all limits.
     fn single(&self) -> Result<Option<Vec<f64>>> {
         let p = &self.position;
         let whole: f64 = (0..self.left()).map(|i| self.share(i)).sum();
@@ -274,8 +275,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         Ok(Some(self.search(&surface, &bounds, 0, &[&p.previous])?))
     }
 
-    /// Algorithm 1 of RegMix-D: the mixture of each stage by the lowest goal
-    /// at its end.
+    /// Algorithm 1 of RegMix-D: for each stage in turn the mixture with the
+    /// lowest goal at its end.
     fn greedy(&self, stages: usize) -> Result<Vec<Vec<f64>>> {
         let (mut state, mut used) = (self.position.state.clone(), self.position.used.clone());
         let mut out: Vec<Vec<f64>> = Vec::new();
@@ -296,7 +297,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         Ok(out)
     }
 
-    /// Bounds of a stage when the later ones are still open.
+    /// Bounds of a stage whose later stages are not chosen yet.
     fn next_bounds(&self, place: usize, used: &[f64], before: &[f64]) -> Result<Constraints> {
         let later = (place + 1..self.left()).map(|i| self.share(i)).sum();
         let bounds = self.bounds.of_stage(self.share(place), used, later)?;
@@ -325,8 +326,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         Ok(out)
     }
 
-    /// Chooses one mixture after the other again, by the goal at the end of
-    /// the run and with the others held, until nothing is gained.
+    /// Improves one mixture after the other by the goal at the end of the run,
+    /// with the others fixed, until nothing is gained.
     fn sweep(&self, plan: &mut Plan) -> Result<()> {
         for _ in 0..SWEEPS {
             let before = plan.value;
@@ -344,7 +345,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
                 };
                 let mut around: Vec<&[f64]> = vec![earlier];
                 around.extend(plan.mixtures.get(place + 1).map(Vec::as_slice));
-                // Rounding may leave no room where there was none to spare.
+                // Rounding may leave no mixture where bounds are tight.
                 let Ok(bounds) =
                     bounds.and_then(|b| self.bounds.near(&b, &around, self.config.trust))
                 else {
@@ -400,10 +401,10 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     }
 }
 
-/// `pull · rows`.
-fn through(pull: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
+/// The row vector `left · rows`.
+fn times_rows(left: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
     let mut out = vec![0.0; rows.first().map_or(0, Vec::len)];
-    for (p, row) in pull.iter().zip(rows) {
+    for (p, row) in left.iter().zip(rows) {
         for (o, r) in out.iter_mut().zip(row) {
             *o += p * r;
         }

@@ -1,5 +1,4 @@
-//! What is searched on: the value of a plan as a function of some of its
-//! mixtures.
+//! The value of a plan as a function of one of its mixtures, for searches.
 
 use regmix_data::DomainSet;
 use regmix_regress::search::Surface;
@@ -7,7 +6,7 @@ use regmix_regress::search::Surface;
 use super::Problem;
 use crate::dynamics::Dynamics;
 
-/// The value of a plan by one of its mixtures, the others held.
+/// The value of a plan by one of its mixtures, with the others fixed.
 pub(super) struct OneStage<'a, D: ?Sized> {
     pub(super) problem: &'a Problem<'a, D>,
     /// The state when the stage begins.
@@ -67,7 +66,7 @@ impl<D: Dynamics + ?Sized> Surface for OneStage<'_, D> {
     }
 }
 
-/// The value of a plan that has one mixture throughout.
+/// The value of a plan with the same mixture in all stages.
 pub(super) struct Static<'a, D: ?Sized> {
     pub(super) problem: &'a Problem<'a, D>,
 }

@@ -90,7 +90,7 @@ fn a_perfect_f_finds_the_switching_schedule() {
 /// RegMix-D's two algorithms differ in the state only: with a perfect f and
 /// no gap of scale they choose the same mixtures.
 #[test]
-fn online_is_offline_where_f_is_perfect() {
+fn online_and_offline_agree_where_f_is_perfect() {
     for forgetting in [0.0, 2.0] {
         let world = world(|o| (o.drift, o.forgetting) = (1.0, forgetting));
         let prior = Mixture::uniform(world.domains().clone());
@@ -124,7 +124,7 @@ fn online_is_offline_where_f_is_perfect() {
 }
 
 #[test]
-fn one_mixture_is_best_where_worth_does_not_change() {
+fn one_mixture_is_best_where_values_do_not_change() {
     let world = world(|_| ());
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
@@ -149,7 +149,7 @@ fn one_mixture_is_best_where_worth_does_not_change() {
 }
 
 #[test]
-fn a_scarce_domain_is_kept_for_when_it_is_worth_most() {
+fn a_scarce_domain_is_kept_for_its_most_valuable_stage() {
     // Domain 3 is worth more late; there is enough of it for a tenth.
     let world = world(|o| o.drift = 1.0);
     let prior = Mixture::uniform(world.domains().clone());
@@ -207,7 +207,7 @@ fn a_worst_case_is_planned_for() {
 }
 
 #[test]
-fn slopes_of_a_plan_are_those_of_differences() {
+fn slopes_of_a_plan_agree_with_differences() {
     let world = world(|o| (o.drift, o.forgetting, o.need) = (0.7, 1.0, 3.0));
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
@@ -242,7 +242,7 @@ fn slopes_of_a_plan_are_those_of_differences() {
 }
 
 #[test]
-fn bounds_that_leave_nothing_are_errors() {
+fn bounds_without_a_mixture_are_errors() {
     let domains = DomainSet::from_names(["a", "b"]).unwrap();
     let bounds = Bounds {
         constraints: Constraints::none(domains).with_floor("a", 0.5).unwrap(),

@@ -1,4 +1,4 @@
-//! Which mixture a run trained on, and when: runs that switch in mid-run.
+//! The mixtures of runs, segment by segment: runs may switch in mid-run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +7,13 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use regmix_data::random::stream;
-use regmix_data::table::{MixtureTable, RunRow, RunRows};
+use regmix_data::table::records::{number, render};
+use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{DomainSet, Error, Mixture, Result, artefact};
 
 use super::stage_grid::StageGrid;
 
-/// A mixture from a fraction of training on.
+/// A stretch of training on one mixture; it ends where the next one starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     /// Where it starts, a fraction of training in `[0, 1)`.
@@ -23,10 +24,10 @@ pub struct Segment {
 
 /// The mixtures of runs, segment by segment; a static run has one.
 ///
-/// In CSV, `run,from,<domain>…`, one row per segment. Static proxies, as
-/// RegMix-D has them, leave open whether a low loss comes from what a run is
-/// fed now or from what it was fed before, since both are the same mixture;
-/// runs that switch tell the two apart.
+/// In CSV, `run,from,<domain>…`, one row per segment. With static proxies, as
+/// RegMix-D has them, it cannot be known whether a low loss comes from the
+/// mixture now or from the mixture before, since both are the same; runs that
+/// switch separate the two.
 ///
 /// ```
 /// use regmix_data::table::MixtureTable;
@@ -104,12 +105,11 @@ impl Segments {
 
     /// A design of which a share of the runs switch in mid-run.
     ///
-    /// Every run starts on its own mixture. A run that switches goes over, at
-    /// one stage point drawn for it, to the mixture of another run that
-    /// switches, each of which is taken once: weights before and after are
-    /// independent, and the design covers the simplex as well after the
-    /// switch as before. Points are dealt evenly, so that every stage is
-    /// entered by as many switches.
+    /// Every run starts on its own mixture. A run that switches changes once,
+    /// at a stage point, to the mixture of another run that switches. Each of
+    /// these mixtures is used once, so that weights before and after are
+    /// independent, and the design covers the simplex equally well after the
+    /// switches. The same number of runs switches at every stage point.
     ///
     /// # Errors
     /// When the share is not in `[0, 1]`, or asks for a single switching run
@@ -136,7 +136,7 @@ impl Segments {
                     .field("switching"),
             );
         }
-        // The end of training is no place to switch at.
+        // Nothing is left to train after the last point.
         let points = &grid.points()[..grid.stages()];
         let first = rng.random_range(0..points.len());
         let mut out = Self::fixed(design);
@@ -201,24 +201,16 @@ impl Segments {
 
     /// The table as CSV text.
     pub fn to_csv(&self) -> String {
-        let mut rows = Vec::new();
-        for run in &self.runs {
-            for segment in &self.segments[run] {
-                let weights = segment.mixture.weights().iter().copied();
-                rows.push(RunRow {
-                    line: 0,
-                    run: run.clone(),
-                    values: std::iter::once(segment.from).chain(weights).collect(),
-                });
-            }
-        }
-        let columns = std::iter::once("from").chain(self.domains.names());
-        RunRows {
-            key: "run".to_owned(),
-            columns: columns.map(str::to_owned).collect(),
-            rows,
-        }
-        .to_csv()
+        let header = ["run", "from"].into_iter().chain(self.domains.names());
+        let rows = self.runs.iter().flat_map(|run| {
+            self.segments[run].iter().map(move |segment| {
+                let weights = segment.mixture.weights().iter().map(|w| number(*w));
+                [run.clone(), number(segment.from)]
+                    .into_iter()
+                    .chain(weights)
+            })
+        });
+        render(header, rows)
     }
 
     /// Writes [`Segments::to_csv`] to a file, atomically.
@@ -233,7 +225,7 @@ impl Segments {
     ///
     /// # Errors
     /// When the file cannot be read, the header is not `run,from,<domain>…`,
-    /// a row is no mixture, or [`Segments::push`] refuses a run.
+    /// a row is not a mixture, or [`Segments::push`] refuses a run.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_rows(RunRows::read_csv(path)?, path)
@@ -260,16 +252,7 @@ impl Segments {
         let mut order: Vec<String> = Vec::new();
         let mut runs: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
         for row in table.rows {
-            let sum: f64 = row.values[1..].iter().sum();
-            let mixture = Mixture::normalized(domains.clone(), row.values[1..].to_vec())
-                .map_err(|e| e.in_file(path).line(row.line))?;
-            if (sum - 1.0).abs() > 0.01 {
-                return Err(Error::input(format!(
-                    "weights sum to {sum:.4}, expected 1 (within 0.01)"
-                ))
-                .in_file(path)
-                .line(row.line));
-            }
+            let mixture = row.mixture(&domains, 1, path)?;
             let from = row.values[0];
             let segments = runs.entry(row.run.clone()).or_insert_with(|| {
                 order.push(row.run);
@@ -305,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn every_stage_is_entered_by_as_many_switches() {
+    fn every_stage_is_entered_by_the_same_number_of_switches() {
         let grid = StageGrid::equal(4).unwrap();
         let runs = Segments::switching(&design(40), 0.5, &grid, 1).unwrap();
         assert_eq!(runs.switching_runs(), 20);
@@ -313,7 +296,7 @@ mod tests {
             let here = |run: &&String| runs.get(run).unwrap()[1..].iter().any(|s| s.from == *point);
             assert_eq!(runs.runs().iter().filter(here).count(), 5);
         }
-        // Every mixture is gone over to at most once.
+        // At most one run switches to each mixture.
         let mut after: Vec<u64> = (runs.runs().iter())
             .flat_map(|r| runs.get(r).unwrap()[1..].iter())
             .map(|s| s.mixture.weights()[0].to_bits())
@@ -325,23 +308,31 @@ mod tests {
             Segments::switching(&design(3), 0.0, &grid, 1).unwrap(),
             Segments::fixed(&design(3))
         );
-        assert!(Segments::switching(&design(3), 1.5, &grid, 1).is_err());
-        assert!(Segments::switching(&design(1), 1.0, &grid, 1).is_err());
+        for (runs, share, expected) in [
+            (3, 1.5, "1.5, expected a share between 0 and 1"),
+            (1, 1.0, "a design of one run cannot switch"),
+        ] {
+            let err = Segments::switching(&design(runs), share, &grid, 1).unwrap_err();
+            assert!(err.to_string().contains(expected), "{err}");
+        }
     }
 
     #[test]
     fn bad_tables_are_refused() {
-        for (text, said) in [
+        for (text, expected) in [
             ("run,web,code\nx,0.5,0.5\n", "header `run,from"),
             ("run,from,a\nx,0.5,1\n", "ascend from 0"),
             ("run,from,a\nx,0,1\nx,0,1\n", "ascend from 0"),
             ("run,from,a\nx,0,1\nx,1,1\n", "stay below 1"),
             ("run,from,a\nx,,1\n", "ascend from 0"),
-            ("run,from,a,b\nx,0,0.2,0.3\n", "s.csv:2: weights sum to 0.5"),
+            (
+                "run,from,a,b\nx,0,0.2,0.3\n",
+                "s.csv:2: weights of run `x` sum to 0.5",
+            ),
             ("run,from,a,b\nx,0,-1,2\n", "s.csv:2: `a`: weight -1"),
         ] {
             let err = Segments::parse(text, Path::new("s.csv")).unwrap_err();
-            assert!(err.to_string().contains(said), "{text:?} gave {err}");
+            assert!(err.to_string().contains(expected), "{text:?} gave {err}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Stage points.
+//! The stage points of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use regmix_data::{Error, Result};
 
 /// The stage points t_1 < … < t_{N+1} of N stages, as fractions of training.
 ///
-/// Before t_1 a run trains on a first mixture that nothing was learnt for;
+/// Before t_1 is the first segment, for which no state is known yet;
 /// stage `j`, counted from 0, lasts from point `j` to point `j + 1`; the last
 /// point is the end of training, 1.
 ///
@@ -42,7 +42,7 @@ impl StageGrid {
         Self::new((1..=stages + 1).map(|l| l as f64 / parts).collect())
     }
 
-    /// Points of one's own.
+    /// Any points.
     ///
     /// # Errors
     /// When there are fewer than two, they do not ascend, or do not lie above
@@ -100,8 +100,7 @@ impl StageGrid {
         (self.0[stage], self.0[stage + 1])
     }
 
-    /// The stage that goes on at a fraction of training; `None` before the
-    /// first point.
+    /// The stage at a fraction of training; `None` before the first point.
     pub fn stage_at(&self, fraction: f64) -> Option<usize> {
         let passed = self.0.partition_point(|p| *p <= fraction + 1e-12);
         passed.checked_sub(1).map(|j| j.min(self.stages() - 1))
@@ -155,17 +154,24 @@ mod tests {
             vec![0.0, 1.0],
             vec![0.6, 0.5, 1.0],
         ] {
-            assert!(StageGrid::new(bad.clone()).is_err(), "{bad:?}");
+            let err = StageGrid::new(bad.clone()).unwrap_err();
+            assert!(
+                err.to_string().contains("at least 2 that ascend"),
+                "{bad:?} gave {err}"
+            );
         }
-        assert!(StageGrid::equal(0).is_err());
+        let err = StageGrid::equal(0).unwrap_err();
+        assert!(err.to_string().contains("expected 1 to 1000"), "{err}");
         let paper = StageGrid::on_cadence(5, 1000, 100).unwrap();
         assert_eq!(paper.steps(1000).unwrap(), [200, 300, 500, 700, 800, 1000]);
-        assert!(StageGrid::on_cadence(12, 1000, 100).is_err());
+        let err = StageGrid::on_cadence(12, 1000, 100).unwrap_err();
+        assert!(err.to_string().contains("at least 2 that ascend"), "{err}");
         let grid = StageGrid::equal(3).unwrap();
         let at = [0.1, 0.25, 0.49, 0.99, 1.0].map(|f| grid.stage_at(f));
         assert_eq!(at, [None, Some(0), Some(0), Some(2), Some(2)]);
         let text = serde_json::to_string(&grid).unwrap();
         assert_eq!(serde_json::from_str::<StageGrid>(&text).unwrap(), grid);
-        assert!(serde_json::from_str::<StageGrid>("[0.5]").is_err());
+        let err = serde_json::from_str::<StageGrid>("[0.5]").unwrap_err();
+        assert!(err.to_string().contains("at least 2 that ascend"), "{err}");
     }
 }

@@ -21,7 +21,7 @@ pub enum Resample {
     Interpolate,
     /// The nearest evaluation, if it is nearer than half a stage.
     Nearest,
-    /// Only evaluations at the very step, as the paper presumably has: a run
+    /// Only evaluations at exactly that step, as presumably in the paper: a run
     /// without one is an error.
     Exact,
 }
@@ -41,10 +41,10 @@ pub struct StageLosses {
 impl StageLosses {
     /// The losses of some trajectories at stage points.
     ///
-    /// A whole run has `steps` steps; where none are given, as many as the
-    /// longest run. Runs that stopped early keep the points they reached.
+    /// A whole run has `steps` steps; without a number, as many as the longest
+    /// run. Runs that stopped early keep the points they reached.
     /// Nothing is extrapolated, and a point between two evaluations further
-    /// apart than a stage and a half counts as missing. All of this is told
+    /// apart than a stage and a half counts as missing. All of this is listed
     /// in [`notes`](Self::notes).
     ///
     /// # Errors
@@ -92,21 +92,11 @@ impl StageLosses {
             } else {
                 ended += 1;
             }
-            for (stop, row) in stops.iter().zip(&losses) {
-                let missing: Vec<&str> = (out.targets.iter().zip(row))
-                    .filter(|(_, loss)| loss.is_nan())
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                let passed = *stop as f64 <= last as f64 + SAME * total as f64;
-                if passed && missing.len() == row.len() {
-                    (out.notes).push(format!("run `{run}` has no evaluation near step {stop}"));
-                } else if passed && !missing.is_empty() {
-                    let names = missing.join("`, `");
-                    (out.notes).push(format!(
-                        "run `{run}` has no loss of `{names}` near step {stop}"
-                    ));
-                }
-            }
+            let passed = |stop: u64| stop as f64 <= last as f64 + SAME * total as f64;
+            let known = stops.iter().zip(&losses).filter(|(stop, _)| passed(**stop));
+            out.notes.extend(
+                known.filter_map(|(stop, row)| missing_note(run, *stop, row, &out.targets)),
+            );
             out.runs.push(run.to_owned());
             out.losses.push(losses);
         }
@@ -116,7 +106,7 @@ impl StageLosses {
                 table.len()
             ))
             .field("steps")
-            .help("say how many steps a whole run has, or leave out runs of another length"));
+            .help("give the number of steps of a whole run, or leave out runs of another length"));
         }
         let usable = |run: &Vec<Vec<f64>>| {
             let any = |row: &Vec<f64>| row.iter().any(|l| l.is_finite());
@@ -165,6 +155,25 @@ impl StageLosses {
     }
 }
 
+/// A note on the losses that a run does not have at a step, if any is missing.
+fn missing_note(run: &str, step: u64, losses: &[f64], names: &[String]) -> Option<String> {
+    let missing: Vec<&str> = (names.iter().zip(losses))
+        .filter(|(_, loss)| loss.is_nan())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    match missing.len() {
+        0 => None,
+        n if n == losses.len() => Some(format!("run `{run}` has no evaluation near step {step}")),
+        _ => {
+            let names = missing.join("`, `");
+            Some(format!(
+                "run `{run}` has no loss of `{names}` near step {step}"
+            ))
+        }
+    }
+}
+
+/// Reads the losses of a run at a step.
 struct Reader {
     resample: Resample,
     total: f64,
@@ -217,7 +226,7 @@ impl Reader {
     }
 }
 
-/// A loss, or NaN for what is none.
+/// A loss, or NaN where it is not finite and positive.
 fn finite(loss: f64) -> f64 {
     if loss.is_finite() && loss > 0.0 {
         loss
@@ -269,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_and_bad_losses_are_missing_and_told() {
+    fn gaps_and_bad_losses_are_missing_and_noted() {
         let grid = StageGrid::equal(4).unwrap();
         let full: Vec<(u64, f64)> = (1..=5).map(|i| (20 * i, 4.0 - 0.1 * i as f64)).collect();
         let mut holes = full.clone();
@@ -295,7 +304,8 @@ mod tests {
         let err = StageLosses::new(&one, &grid, Resample::Interpolate, None).unwrap_err();
         assert!(err.to_string().contains("two stage points"), "{err}");
         let empty = Trajectories::new(DomainSet::from_names(["a"]).unwrap());
-        assert!(StageLosses::new(&empty, &grid, Resample::Interpolate, None).is_err());
+        let err = StageLosses::new(&empty, &grid, Resample::Interpolate, None).unwrap_err();
+        assert!(err.to_string().contains("no trajectories"), "{err}");
         let short: &[(u64, f64)] = &[(10, 5.0), (20, 4.0)];
         let long: &[(u64, f64)] = &[(33, 5.0), (67, 4.5), (100, 4.0)];
         let mixed = table(&[("a", short), ("b", short), ("c", short), ("d", long)]);

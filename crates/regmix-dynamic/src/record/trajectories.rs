@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use regmix_data::table::{RunRow, RunRows, ValueTable};
+use regmix_data::table::records::{number, render};
+use regmix_data::table::{RunRows, ValueTable};
 use regmix_data::{DomainSet, Error, Result, artefact};
 
 /// Whole numbers below this are exact as `f64`.
@@ -122,23 +123,21 @@ impl Trajectories {
     /// The table as CSV text, `run,step,tokens,<domain>…`. An empty field is a
     /// loss that was not measured.
     pub fn to_csv(&self) -> String {
-        let columns = ["step", "tokens"].into_iter().chain(self.domains.names());
-        let row = |run: &str, point: &Point| RunRow {
-            line: 0,
-            run: run.to_owned(),
-            values: [point.step as f64, point.tokens as f64]
+        let header = ["run", "step", "tokens"]
+            .into_iter()
+            .chain(self.domains.names());
+        let rows = self.iter().flat_map(|(run, points)| {
+            points.iter().map(move |point| {
+                [
+                    run.to_owned(),
+                    point.step.to_string(),
+                    point.tokens.to_string(),
+                ]
                 .into_iter()
-                .chain(point.loss.iter().copied())
-                .collect(),
-        };
-        RunRows {
-            key: "run".to_owned(),
-            columns: columns.map(str::to_owned).collect(),
-            rows: (self.iter())
-                .flat_map(|(run, points)| points.iter().map(move |p| row(run, p)))
-                .collect(),
-        }
-        .to_csv()
+                .chain(point.loss.iter().map(|l| number(*l)))
+            })
+        });
+        render(header, rows)
     }
 
     /// Writes [`Trajectories::to_csv`] to a file, atomically.
@@ -149,13 +148,13 @@ impl Trajectories {
         artefact::write_atomic(path, self.to_csv().as_bytes())
     }
 
-    /// Reads a CSV file. Rows of one run must stand together or apart in any
-    /// way, but in the order of their steps.
+    /// Reads a CSV file. The rows of a run must be in the order of their steps;
+    /// rows of other runs may stand between them.
     ///
     /// # Errors
     /// When the file cannot be read, the header is not
-    /// `run,step,tokens,<domain>…`, a field is no number, a loss is infinite or
-    /// not positive, or [`Trajectories::push`] refuses a run.
+    /// `run,step,tokens,<domain>…`, a field is not a number, a loss is infinite
+    /// or not positive, or [`Trajectories::push`] refuses a run.
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::from_rows(RunRows::read_csv(path)?, path)
@@ -169,8 +168,8 @@ impl Trajectories {
         Self::from_rows(RunRows::parse(text, path)?, path)
     }
 
-    /// Gives the columns of a table their meaning, wherever it was read from;
-    /// `path` is used in errors only.
+    /// Takes a table that was read from any format; `path` is used in errors
+    /// only.
     ///
     /// # Errors
     /// As [`Trajectories::read_csv`].
@@ -253,7 +252,7 @@ mod tests {
 
     #[test]
     fn bad_tables_are_refused_with_their_line() {
-        for (text, said) in [
+        for (text, expected) in [
             ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
@@ -269,7 +268,7 @@ mod tests {
             ),
         ] {
             let err = parse(text).unwrap_err();
-            assert!(err.to_string().contains(said), "{text:?} gave {err}");
+            assert!(err.to_string().contains(expected), "{text:?} gave {err}");
         }
     }
 }

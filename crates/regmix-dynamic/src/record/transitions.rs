@@ -1,4 +1,5 @@
-//! What stage models learn from: a state, a mixture, and the state after.
+//! The rows that a stage model is fitted on: a state, a mixture, and the state
+//! after.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use super::stage_losses::StageLosses;
 /// One stage of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
-    /// The place of the run.
+    /// The index of the run.
     pub run: usize,
     /// The stage, from 0.
     pub stage: usize,
@@ -32,7 +33,7 @@ pub struct Transition {
 /// point, and the losses there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstSegment {
-    /// The place of the run.
+    /// The index of the run.
     pub run: usize,
     /// The mean mixture.
     pub mixture: Vec<f64>,
@@ -120,7 +121,7 @@ impl Transitions {
     /// The least number of rows per stage.
     pub const MIN_ROWS: usize = 8;
 
-    /// The same if there are enough for a fit.
+    /// The rows again, if there are enough for a fit.
     pub(crate) fn checked(self) -> Result<Self> {
         let mut rows = vec![0; self.grid.stages()];
         for row in &self.rows {
@@ -168,8 +169,8 @@ impl Transitions {
         Ok(out)
     }
 
-    /// The rows of some runs only; a run that comes several times counts as
-    /// often.
+    /// The rows of some runs only; a run that is listed several times has its
+    /// rows as often.
     pub(crate) fn pick(&self, runs: &[usize]) -> Self {
         let mut times: BTreeMap<usize, usize> = BTreeMap::new();
         for run in runs {
@@ -186,7 +187,7 @@ impl Transitions {
         }
     }
 
-    /// A bootstrap: as many runs, drawn with replacement.
+    /// A bootstrap sample: the same number of runs, drawn with replacement.
     pub(crate) fn resampled(&self, seed: u64, number: usize) -> Self {
         let mut rng = stream(seed, &format!("bootstrap-{number}"), "dynamic");
         let runs = self.runs.len();

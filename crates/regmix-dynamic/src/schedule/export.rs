@@ -1,4 +1,4 @@
-//! Schedules as trainers take them.
+//! Schedules in the formats of other trainers.
 //!
 //! | format | unit of weights | what is written |
 //! |---|---|---|
@@ -19,7 +19,7 @@ use regmix_data::{Error, Result};
 
 use super::Schedule;
 
-/// A trainer that takes mixtures in stages.
+/// A trainer that can change its mixture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trainer {
@@ -55,7 +55,7 @@ impl Trainer {
     /// The trainer of a name.
     ///
     /// # Errors
-    /// When there is none of that name; the error lists them.
+    /// When the name is unknown; the error lists the known ones.
     pub fn parse(name: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
@@ -76,7 +76,7 @@ impl Trainer {
 /// |---|---|---|
 /// | `path` | `data/{domain}` | a path with `{domain}` in it |
 /// | `align` | 1 | steps that switches are rounded to; Levanter wants its block of 2048 sequences by the batch |
-/// | `ramp_parts` | 4 | hard switches that stand for a ramp |
+/// | `ramp_parts` | 4 | hard switches that replace a ramp |
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportOptions {
     /// Where a domain's data is, `{domain}` standing for its name.
@@ -97,9 +97,9 @@ impl Default for ExportOptions {
     }
 }
 
-/// One phase of an export: steps, tokens, and per domain millionths that sum
+/// One segment of an export: steps, tokens, and per domain millionths that sum
 /// to a million.
-struct Phase {
+struct ExportedSegment {
     from: u64,
     to: u64,
     tokens: u64,
@@ -140,24 +140,24 @@ impl Schedule {
             ))
             .field("path"));
         }
-        let phases = self.phases(options)?;
+        let segments = self.segments(options)?;
         let names: Vec<&str> = self.mean.domains().names().collect();
         let paths: Vec<String> = (names.iter())
             .map(|n| options.path.replace("{domain}", n))
             .collect();
         Ok(match trainer {
-            Trainer::Levanter => levanter(&phases, &names, &paths),
-            Trainer::Nanotron => nanotron(&phases, &paths),
-            Trainer::Megatron => megatron(&phases, &paths),
-            Trainer::OlmoCore => olmo_core(&phases, &names, &paths),
+            Trainer::Levanter => levanter(&segments, &names, &paths),
+            Trainer::Nanotron => nanotron(&segments, &paths),
+            Trainer::Megatron => megatron(&segments, &paths),
+            Trainer::OlmoCore => olmo_core(&segments, &names, &paths),
         })
     }
 
-    fn phases(&self, options: &ExportOptions) -> Result<Vec<Phase>> {
+    fn segments(&self, options: &ExportOptions) -> Result<Vec<ExportedSegment>> {
         let align = options.align.max(1);
         let round = |step: u64| (step + align / 2) / align * align;
         let switches = self.switches(options.ramp_parts);
-        let mut phases = Vec::with_capacity(switches.len());
+        let mut segments = Vec::with_capacity(switches.len());
         for (i, (step, weights)) in switches.iter().enumerate() {
             let from = round(*step);
             let to = (switches.get(i + 1)).map_or(self.target.steps, |next| round(next.0));
@@ -169,14 +169,14 @@ impl Schedule {
                 .help("plan fewer stages, a shorter ramp, or round to fewer steps"));
             }
             let share = (to - from) as f64 / self.target.steps as f64;
-            phases.push(Phase {
+            segments.push(ExportedSegment {
                 from,
                 to,
                 tokens: (share * self.target.tokens as f64).round() as u64,
                 parts: millionths(weights),
             });
         }
-        Ok(phases)
+        Ok(segments)
     }
 }
 
@@ -204,51 +204,55 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-fn levanter(phases: &[Phase], names: &[&str], paths: &[String]) -> String {
+fn levanter(segments: &[ExportedSegment], names: &[&str], paths: &[String]) -> String {
     let mut out = String::from("data:\n  configs:\n");
     for (name, path) in names.iter().zip(paths) {
         let _ = writeln!(out, "    {name}: {{train_urls: [\"{path}\"]}}");
     }
     out.push_str("  train_weights:\n");
-    for phase in phases {
-        let weights = names.iter().zip(&phase.parts);
+    for segment in segments {
+        let weights = names.iter().zip(&segment.parts);
         let weights = list(weights.map(|(n, p)| format!("{n}: {}", decimal(*p))));
-        let _ = writeln!(out, "    - [{}, {{{weights}}}]", phase.from);
+        let _ = writeln!(out, "    - [{}, {{{weights}}}]", segment.from);
     }
     out
 }
 
-fn nanotron(phases: &[Phase], paths: &[String]) -> String {
+fn nanotron(segments: &[ExportedSegment], paths: &[String]) -> String {
     let mut out = String::from("data_stages:\n");
-    for (i, phase) in phases.iter().enumerate() {
+    for (i, segment) in segments.iter().enumerate() {
         let folders = list(paths.iter().map(|p| format!("\"{p}\"")));
-        let weights = list(phase.parts.iter().map(|p| decimal(*p)));
+        let weights = list(segment.parts.iter().map(|p| decimal(*p)));
         let _ = write!(
             out,
             "  - name: stage {i}\n    start_training_step: {}\n    data:\n      dataset:\n        \
              dataset_folder: [{folders}]\n        dataset_weights: [{weights}]\n      \
              num_loading_workers: 1\n      seed: 42\n",
-            phase.from + 1
+            segment.from + 1
         );
     }
     out
 }
 
-fn megatron(phases: &[Phase], paths: &[String]) -> String {
-    let starts: Vec<String> = phases.iter().skip(1).map(|p| p.from.to_string()).collect();
+fn megatron(segments: &[ExportedSegment], paths: &[String]) -> String {
+    let starts: Vec<String> = segments
+        .iter()
+        .skip(1)
+        .map(|p| p.from.to_string())
+        .collect();
     let mut out = String::from(
-        "# Training stops at every transition: start it again with the blend of the next phase.\n",
+        "# Training stops at every transition: start it again with the blend of the next segment.\n",
     );
     if !starts.is_empty() {
         let _ = writeln!(out, "--phase-transition-iterations {}", starts.join(","));
     }
-    for (i, phase) in phases.iter().enumerate() {
+    for (i, segment) in segments.iter().enumerate() {
         let _ = writeln!(
             out,
             "# phase {i}: iterations {} to {}",
-            phase.from, phase.to
+            segment.from, segment.to
         );
-        let blend = (phase.parts.iter().zip(paths)).filter(|(p, _)| **p > 0);
+        let blend = (segment.parts.iter().zip(paths)).filter(|(p, _)| **p > 0);
         let blend: Vec<String> = blend
             .map(|(p, path)| format!("{} {path}", decimal(*p)))
             .collect();
@@ -257,15 +261,15 @@ fn megatron(phases: &[Phase], paths: &[String]) -> String {
     out
 }
 
-fn olmo_core(phases: &[Phase], names: &[&str], paths: &[String]) -> String {
+fn olmo_core(segments: &[ExportedSegment], names: &[&str], paths: &[String]) -> String {
     let mut out = String::new();
-    for (i, phase) in phases.iter().enumerate() {
+    for (i, segment) in segments.iter().enumerate() {
         let _ = writeln!(
             out,
             "---\n# stage {i}: steps {} to {}, requested_tokens {}\nsources:",
-            phase.from, phase.to, phase.tokens
+            segment.from, segment.to, segment.tokens
         );
-        for ((name, path), part) in names.iter().zip(paths).zip(&phase.parts) {
+        for ((name, path), part) in names.iter().zip(paths).zip(&segment.parts) {
             if *part > 0 {
                 let _ = writeln!(
                     out,
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn every_trainer_gets_what_it_takes() {
+    fn every_trainer_gets_its_format() {
         let export = |t| schedule().export(t, &ExportOptions::default()).unwrap();
         let levanter = export(Trainer::Levanter);
         assert!(levanter.contains("    - [0, {web: 0.500000, code: 0.250000, law: 0.250000}]\n"));
@@ -328,13 +332,18 @@ mod tests {
             text.contains("- [96, ") && text.contains("- [208, "),
             "{text}"
         );
-        assert!(schedule().export(Trainer::Levanter, &with(200)).is_err());
+        let refused = |trainer, options: &ExportOptions| {
+            let error = schedule().export(trainer, options).unwrap_err();
+            error.to_string()
+        };
+        assert!(refused(Trainer::Levanter, &with(200)).contains("two switches fall on step"));
         let path = ExportOptions {
             path: "data".into(),
             ..ExportOptions::default()
         };
-        assert!(schedule().export(Trainer::Nanotron, &path).is_err());
-        assert!(Trainer::parse("magic").is_err());
+        assert!(refused(Trainer::Nanotron, &path).contains("`data` has no `{domain}`"));
+        let unknown = Trainer::parse("magic").unwrap_err().to_string();
+        assert!(unknown.contains("unknown trainer `magic`"), "{unknown}");
         assert_eq!(Trainer::parse("olmo_core").unwrap(), Trainer::OlmoCore);
     }
 

@@ -32,7 +32,7 @@ pub struct RunLength {
     pub tokens: u64,
 }
 
-/// A weight, and how it moves when the plan is made again on resampled runs.
+/// A weight, and its spread over plans made on resampled runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Weight {
     /// The share of the segment's tokens.
@@ -45,7 +45,7 @@ pub struct Weight {
     pub high: Option<f64>,
 }
 
-/// A stretch of training with one mixture.
+/// A stretch of training on one mixture, with its predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedSegment {
@@ -65,15 +65,15 @@ pub struct PlannedSegment {
     pub weights: BTreeMap<String, Weight>,
     /// The predicted losses at its end, on the scale of the proxies.
     pub predicted: BTreeMap<String, Prediction>,
-    /// How often it goes through what there is of every domain, where the
-    /// budget is known.
+    /// How often it repeats the tokens of every domain, where the budget is
+    /// known.
     pub epochs: BTreeMap<String, f64>,
 }
 
 /// The content of `schedule.json`: piecewise-constant mixtures over a run.
 ///
-/// Losses are those of a proxy: what counts is their order. `sd`s of losses
-/// join what the stage model says of itself with the spread over refits.
+/// Losses are those of a proxy: only their order matters. The `sd` of a loss
+/// covers the uncertainty of the stage model and the spread over refits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -90,30 +90,30 @@ pub struct Schedule {
     pub ramp: f64,
     /// The mean mixture of the run.
     pub mean: Mixture,
-    /// How often the run goes through what there is of every domain.
+    /// How often the run repeats the tokens of every domain.
     pub epochs: BTreeMap<String, f64>,
     /// The predicted objective at the end; absent where nothing predicts it.
     pub predicted: Option<Prediction>,
     /// The predicted objective of the best single mixture (after the prior's
-    /// segment), where it was looked for.
+    /// segment), where it was searched for.
     pub single: Option<Prediction>,
     /// How much better a schedule planned on half of the runs is than the best
     /// single mixture by the other half: mean and standard deviation over
     /// splits of the runs.
     pub gain: Option<Prediction>,
-    /// Whether the schedule was given up for the single mixture, since its
-    /// gain was not clear on runs that it was not planned on, or could not be
-    /// measured: [`gain`](Self::gain) is then absent and a note says why.
+    /// Whether the best single mixture took the place of the schedule, since
+    /// its gain on runs that it was not planned on was not clear, or could not
+    /// be measured: [`gain`](Self::gain) is then absent and a note says why.
     pub fell_back: bool,
-    /// How good the stage model is on runs that it was not fitted on, by stage
-    /// and target; empty where that was not judged.
+    /// The accuracy of the stage model on held-out runs, by stage and target;
+    /// empty where it was not measured.
     #[serde(default)]
     pub accuracy: Vec<StageAccuracy>,
     /// The predicted objective at the end on the scale of the target, where
     /// the size correction was measured on models of a second size.
     #[serde(default)]
     pub predicted_target: Option<Prediction>,
-    /// What a person should know.
+    /// Remarks for a person.
     pub notes: Vec<String>,
     /// How it was made.
     pub config: DynamicConfig,
@@ -124,8 +124,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule of given mixtures, as a person may write: the first is that
-    /// of the first segment.
+    /// A schedule of given mixtures, without predictions: the first is that of
+    /// the first segment.
     ///
     /// # Errors
     /// When there is not one mixture per segment, domains differ, or the run
@@ -218,7 +218,7 @@ impl Schedule {
         }
     }
 
-    /// Hard switches that stand for the ramps: every ramp in `parts` equal
+    /// The schedule with hard switches only: every ramp becomes `parts` equal
     /// steps. `(first step, weights)`, the first at step 0; without a ramp the
     /// segments themselves. Neighbours with the same mixture are joined.
     pub fn switches(&self, parts: u64) -> Vec<(u64, Vec<f64>)> {
@@ -265,7 +265,8 @@ impl Schedule {
     /// When the file is missing, damaged or of another version, or its
     /// segments do not follow each other.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        /// Read first, so that a newer file is not blamed for its new fields.
+        /// Read first, so that the error for a newer file names its version
+        /// and not its new fields.
         #[derive(Deserialize)]
         struct Version {
             version: u32,
@@ -289,7 +290,7 @@ impl Schedule {
         let same = out.segments.iter().all(|s| s.mixture.domains() == domains);
         if out.segments.is_empty() || !follow || !forward || !same {
             return Err(Error::input(
-                "segments that do not follow each other, or are over other domains",
+                "segments that do not follow each other, or have other domains",
             )
             .in_file(path)
             .help("make the schedule again"));
@@ -353,7 +354,7 @@ mod tests {
         s.save(&path).unwrap();
         assert_eq!(Schedule::load(&path).unwrap(), s);
         let text = std::fs::read_to_string(&path).unwrap();
-        for (from, to, said) in [
+        for (from, to, expected) in [
             ("\"version\": 1", "\"version\": 9", "version 9"),
             ("\"from_step\": 10", "\"from_step\": 11", "do not follow"),
             ("\"a\": 0.9", "\"a\": 0.7", "sum to"),
@@ -362,7 +363,7 @@ mod tests {
             assert!(text.contains(from), "{from}");
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
             let err = Schedule::load(&path).unwrap_err();
-            assert!(err.to_string().contains(said), "{err}");
+            assert!(err.to_string().contains(expected), "{err}");
         }
     }
 }

@@ -1,51 +1,96 @@
-//! The size correction from two sizes of models.
+//! Measures the size correction on models of two sizes.
 
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
-use regmix_regress::Objective;
+use regmix_regress::{Evaluator, Objective};
 
 use super::correction::SizeCorrection;
 use crate::record::StageLosses;
 
-/// The form of a size correction that is measured.
+/// The form of a measured size correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SizeLaw {
-    /// One exponent for all losses, continued to the size of the target.
+    /// One exponent for all losses, extrapolated to the size of the target.
     #[default]
     PowerLaw,
-    /// A line per loss, for targets of the second size: it says nothing of
-    /// any other.
+    /// A line per loss, valid for targets of the second size only.
     Affine,
 }
 
-/// A size correction that was measured, and how well it holds.
+impl SizeLaw {
+    /// The correction through some pairs of states, see
+    /// [`SizeCalibration::measure`] for the ratios.
+    fn through(self, rows: &[&States], [ratio, target_ratio]: [f64; 2]) -> Result<SizeCorrection> {
+        match self {
+            Self::PowerLaw => {
+                let pairs: Vec<(f64, f64)> = (rows.iter())
+                    .flat_map(|[l, s]| l.iter().copied().zip(s.iter().copied()))
+                    .collect();
+                SizeCorrection::power_law_from_pairs(&pairs, ratio, target_ratio)
+            }
+            Self::Affine => {
+                let targets = rows.first().map_or(0, |r| r[0].len());
+                let pairs: Vec<Vec<(f64, f64)>> = (0..targets)
+                    .map(|t| rows.iter().map(|[l, s]| (l[t], s[t])).collect())
+                    .collect();
+                SizeCorrection::from_pairs(&pairs)
+            }
+        }
+    }
+}
+
+/// The state of a large model and that of a small one at the same stage point.
+type States = [Vec<f64>; 2];
+
+/// The states of the runs that exist in both sizes, `[runs][points]`; points
+/// with a missing loss are left out.
+fn states_of_both(
+    small: &StageLosses,
+    large: &StageLosses,
+    goal: Option<&Evaluator>,
+) -> Vec<Vec<States>> {
+    let state = |losses: &[f64]| match goal {
+        Some(goal) => vec![goal.sum(losses)],
+        None => losses.to_vec(),
+    };
+    (large.runs.iter().zip(&large.losses))
+        .filter_map(|(run, losses)| {
+            let other = small.runs.iter().position(|r| r == run)?;
+            let pairs = (losses.iter().zip(&small.losses[other]))
+                .map(|(l, s)| [state(l), state(s)])
+                .filter(|[l, s]| l.iter().chain(s).all(|x| x.is_finite()))
+                .collect::<Vec<_>>();
+            (!pairs.is_empty()).then_some(pairs)
+        })
+        .collect()
+}
+
+/// A measured size correction, and its error on held-out runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SizeCalibration {
     /// The correction, for the target.
     pub correction: SizeCorrection,
-    /// Runs that both sizes have.
+    /// The number of runs that exist in both sizes.
     pub runs: usize,
-    /// How far corrected losses of the second size are from those of the
-    /// first in runs that the correction was not measured on: mean absolute
-    /// error, nats.
+    /// Mean absolute error, nats: corrected losses of the second size against
+    /// those of the first, in held-out runs.
     pub error: f64,
-    /// The same for losses as they are.
+    /// The same without the correction.
     pub uncorrected: f64,
 }
 
 impl SizeCalibration {
-    /// Measures a correction from runs of two sizes that bear the same names
+    /// Measures a correction from runs of two sizes that have the same names
     /// and were trained on the same mixtures, at all stage points: `small`
     /// are the proxies. `ratio` is that of parameters, second size to first,
     /// `target_ratio` that of the target to the first. With `objective` the
     /// correction is for a state that is the objective's value.
     ///
-    /// The error is that of leaving out one run after the other. A power law
-    /// between two sizes says little of a third that is far from both: β was
-    /// 0.050 between models of RegMix's tables 60 times apart and 0.088 between
-    /// those 1000 times apart.
+    /// The error is by leave-one-run-out. A power law between two sizes is
+    /// uncertain for a third that is far from both: in RegMix's tables β is
+    /// 0.050 for a factor of 60 between the sizes and 0.088 for one of 1000.
     ///
     /// # Errors
     /// When stage points or losses differ, fewer than 3 runs are in both, the
@@ -64,38 +109,17 @@ impl SizeCalibration {
             )
             .field("second_size"));
         }
-        let goal = match objective {
-            Some(objective) => {
-                let goal =
-                    (objective.evaluator(&small.targets)).map_err(|e| e.field("objective"))?;
-                if goal.is_worst() {
-                    return Err(Error::input(
-                        "a worst case needs the losses of all targets as state",
-                    )
-                    .field("state"));
-                }
-                Some(goal)
-            }
-            None => None,
-        };
-        let state = |losses: &[f64]| match &goal {
-            Some(goal) => vec![goal.sum(losses)],
-            None => losses.to_vec(),
-        };
-        // `[runs][points]`, a state of the large and one of the small model.
-        let mut all: Vec<Vec<[Vec<f64>; 2]>> = Vec::new();
-        for (place, run) in large.runs.iter().enumerate() {
-            let Some(other) = small.runs.iter().position(|r| r == run) else {
-                continue;
-            };
-            let pairs = (large.losses[place].iter().zip(&small.losses[other]))
-                .map(|(l, s)| [state(l), state(s)])
-                .filter(|[l, s]| l.iter().chain(s).all(|x| x.is_finite()))
-                .collect::<Vec<_>>();
-            if !pairs.is_empty() {
-                all.push(pairs);
-            }
+        let goal = objective
+            .map(|o| o.evaluator(&small.targets))
+            .transpose()
+            .map_err(|e| e.field("objective"))?;
+        if goal.as_ref().is_some_and(Evaluator::is_worst) {
+            return Err(
+                Error::input("a worst case needs the losses of all targets as state")
+                    .field("state"),
+            );
         }
+        let all = states_of_both(small, large, goal.as_ref());
         if all.len() < 3 {
             return Err(Error::input(format!(
                 "{} runs are in both sizes: expected at least 3 with the same names and mixtures",
@@ -104,25 +128,11 @@ impl SizeCalibration {
             .field("second_size"));
         }
         let fit = |without: Option<usize>, to: f64| {
-            let rows: Vec<&[Vec<f64>; 2]> = (all.iter().enumerate())
+            let rows: Vec<&States> = (all.iter().enumerate())
                 .filter(|(run, _)| Some(*run) != without)
                 .flat_map(|(_, pairs)| pairs)
                 .collect();
-            let targets = rows.first().map_or(0, |r| r[0].len());
-            match law {
-                SizeLaw::PowerLaw => {
-                    let pairs: Vec<(f64, f64)> = (rows.iter())
-                        .flat_map(|[l, s]| l.iter().copied().zip(s.iter().copied()))
-                        .collect();
-                    SizeCorrection::power_law_from_pairs(&pairs, ratio, to)
-                }
-                SizeLaw::Affine => {
-                    let pairs: Vec<Vec<(f64, f64)>> = (0..targets)
-                        .map(|t| rows.iter().map(|[l, s]| (l[t], s[t])).collect())
-                        .collect();
-                    SizeCorrection::from_pairs(&pairs)
-                }
-            }
+            law.through(&rows, [ratio, to])
         };
         let (mut error, mut uncorrected, mut count) = (0.0, 0.0, 0.0);
         for (run, pairs) in all.iter().enumerate() {
@@ -143,7 +153,7 @@ impl SizeCalibration {
         })
     }
 
-    /// What was measured, in words.
+    /// The measurement as one sentence.
     pub fn words(&self) -> String {
         let law = match &self.correction {
             SizeCorrection::PowerLaw { ratio, beta } => {
@@ -216,7 +226,7 @@ mod tests {
             "{back:?}"
         );
         assert!(line.error < 1e-9);
-        // A line that is needed is not a power law, and the error says so.
+        // Losses on a line do not follow a power law: the error is large.
         let wrong = SizeCalibration::measure(SizeLaw::PowerLaw, &small, &shifted, [4.0, 4.0], None);
         assert!(wrong.unwrap().error > 0.05);
 
@@ -234,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_refused() {
+    fn sizes_that_cannot_be_compared_are_refused() {
         let (small, few) = (losses(6, 1.0, 0.0), losses(2, 0.9, 0.0));
         let measure = |large: &StageLosses, ratio: f64, objective| {
             SizeCalibration::measure(SizeLaw::PowerLaw, &small, large, [ratio, ratio], objective)

@@ -1,16 +1,16 @@
-//! From a target's losses to the scale of the proxies'.
+//! From the losses of a target to the scale of the proxies.
 
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
-/// How a target's loss becomes one that a proxy would have had.
+/// How the loss of a target is converted to that of a proxy.
 ///
-/// Online, the stage model is asked with measured losses of a model that is
-/// far larger than those it learnt from. Tables of RegMix give a ratio of
-/// 1.229 ± 0.016 between models 60 times apart, which is β = 0.050, but β =
-/// 0.088 between models 1000 times apart (and 25 times the tokens); a line
-/// through the same pairs is nearer in both.
+/// Online, the stage model is given measured losses of a model that is far
+/// larger than those it was fitted on. Tables of RegMix give a ratio of
+/// 1.229 ± 0.016 between models whose sizes differ by a factor of 60, which is
+/// β = 0.050, but β = 0.088 for a factor of 1000 (and of 25 in tokens); a line
+/// through the same pairs fits better in both cases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SizeCorrection {
@@ -31,10 +31,10 @@ pub enum SizeCorrection {
         /// Positive.
         slope: Vec<f64>,
     },
-    /// A factor per target, measured at the first stage point: what the stage
-    /// model expects there, by what the target has. It knows this target and
-    /// asks for no second size, but a plan's first mixture then owes nothing
-    /// to the target.
+    /// A factor per target, measured at the first stage point: the loss that
+    /// the stage model expects there over the loss that the target has. It is
+    /// measured on this very target and needs no second size, but the first
+    /// decision then does not depend on the target's losses.
     FirstSegment,
     /// Losses as they are.
     None,
@@ -96,7 +96,7 @@ impl SizeCorrection {
 
     /// The power law through pairs of `(large, small)` losses of models whose
     /// parameters are `ratio` apart: β is the mean of `ln(small / large) /
-    /// ln ratio`. Given to a target of another size, the law is continued.
+    /// ln ratio`. For a target of another size the law is extrapolated.
     ///
     /// # Errors
     /// When there is no pair, a loss is not finite or not positive, or the
@@ -145,11 +145,12 @@ impl SizeCorrection {
         }
     }
 
-    /// Losses on the proxies' scale. `factors` are those that were measured at
-    /// the first stage point, for [`SizeCorrection::FirstSegment`].
+    /// Losses on the scale of the proxies. `factors` are those measured at the
+    /// first stage point, for [`SizeCorrection::FirstSegment`].
     ///
     /// # Errors
-    /// When the result is no loss, or numbers are not as many as losses.
+    /// When a result is not finite and positive, or the numbers of factors or
+    /// lines and of losses differ.
     pub fn corrected(&self, losses: &[f64], factors: Option<&[f64]>) -> Result<Vec<f64>> {
         let of =
             |values: &[f64], i: usize| values.get(if values.len() == 1 { 0 } else { i }).copied();
@@ -173,11 +174,9 @@ impl SizeCorrection {
             })
             .collect()
     }
-}
 
-impl SizeCorrection {
-    /// The way back: losses of a target from those on the proxies' scale.
-    /// Absent where the scale is measured in training only.
+    /// The inverse: losses of a target from those on the proxies' scale. `None`
+    /// where the scale is only measured during training.
     pub(crate) fn at_target(&self, losses: &[f64]) -> Option<Vec<f64>> {
         let of =
             |values: &[f64], i: usize| values.get(if values.len() == 1 { 0 } else { i }).copied();
@@ -219,29 +218,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_is_used_and_nonsense_refused() {
+    fn measured_corrections_are_applied_and_impossible_ones_refused() {
         let first = SizeCorrection::FirstSegment;
         assert_eq!(
             first.corrected(&[2.0, 4.0], Some(&[1.5, 1.0])).unwrap(),
             [3.0, 4.0]
         );
-        assert!(first.corrected(&[2.0], None).is_err());
+        let problem = |e: Error| e.to_string();
+        let missing = first.corrected(&[2.0], None).unwrap_err();
+        assert!(problem(missing).contains("cannot be brought to the proxies' scale"));
         let line = SizeCorrection::Affine {
             intercept: vec![-5.0],
             slope: vec![1.0],
         };
-        assert!(line.corrected(&[2.0], None).is_err());
+        let negative = line.corrected(&[2.0], None).unwrap_err();
+        assert!(problem(negative).contains("loss 2 cannot be brought"));
         assert_eq!(line.corrected(&[7.0, 8.0], None).unwrap(), [2.0, 3.0]);
         assert_eq!(line.at_target(&[2.0, 3.0]).unwrap(), [7.0, 8.0]);
         assert_eq!(first.at_target(&[2.0]), None);
-        assert!(SizeCorrection::from_pairs(&[vec![(2.0, 4.0), (3.0, 3.0), (4.0, 1.0)]]).is_err());
-        assert!(SizeCorrection::from_pairs(&[vec![(2.0, 4.0); 3]]).is_err());
+        let falling = SizeCorrection::from_pairs(&[vec![(2.0, 4.0), (3.0, 3.0), (4.0, 1.0)]]);
+        assert!(problem(falling.unwrap_err()).contains("do not rise together"));
+        let same = SizeCorrection::from_pairs(&[vec![(2.0, 4.0); 3]]);
+        assert!(problem(same.unwrap_err()).contains("slope NaN"));
         let law =
             SizeCorrection::power_law_from_pairs(&[(3.0, 3.0 * 60f64.powf(0.05))], 60.0, 1000.0);
         let SizeCorrection::PowerLaw { beta, ratio } = law.unwrap() else {
             panic!()
         };
         assert!((beta - 0.05).abs() < 1e-12 && ratio == 1000.0);
-        assert!(SizeCorrection::power_law_from_pairs(&[], 60.0, 60.0).is_err());
+        let none = SizeCorrection::power_law_from_pairs(&[], 60.0, 60.0);
+        assert!(problem(none.unwrap_err()).contains("0 pairs of losses"));
     }
 }

@@ -1,4 +1,4 @@
-//! How good a stage model is, on runs that it has not seen.
+//! How accurate a stage model is on held-out runs.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,9 +16,9 @@ use crate::record::Transitions;
 ///
 /// A model is fitted without a fold of runs and predicts them: `spearman` and
 /// `mae` are of the losses at the stage's end, from the measured losses at its
-/// beginning. Most of such a loss is known from the one before, so that both
-/// flatter; `fall_spearman` is of how much the loss fell, which is what a
-/// choice of mixtures rests on.
+/// beginning. Most of such a loss is known from the loss before, so that both
+/// look better than they are; `fall_spearman` is of how much the loss fell,
+/// which decides between mixtures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAccuracy {
     /// The stage, from 0.
@@ -30,7 +30,7 @@ pub struct StageAccuracy {
     /// Rank correlation of losses; NaN (`null` in JSON) where all are the same.
     #[serde(deserialize_with = "number_or_nan")]
     pub spearman: f64,
-    /// Its standard deviation over folds; NaN where fewer than two tell one.
+    /// Its standard deviation over folds; NaN where fewer than two have a value.
     #[serde(deserialize_with = "number_or_nan")]
     pub spearman_sd: f64,
     /// Rank correlation of the falls of losses.
@@ -137,7 +137,7 @@ impl StageAccuracy {
     }
 }
 
-/// One row of one target, predicted by a model that has not seen its run.
+/// One row of one target, predicted by a model fitted without its run.
 struct Case {
     fold: usize,
     before: f64,
@@ -183,12 +183,12 @@ pub struct OverTargets {
     pub sd: f64,
 }
 
-/// The accuracy of f on one stage, over all targets: what is shown.
+/// The accuracy of f on one stage, over all targets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StageSummary {
     /// The stage, from 0.
     pub stage: usize,
-    /// How many targets it is over.
+    /// The number of targets.
     pub targets: usize,
     /// Rank correlation of losses.
     pub spearman: OverTargets,

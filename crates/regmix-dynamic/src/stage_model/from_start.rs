@@ -7,8 +7,8 @@ use crate::config::FirstLosses;
 use crate::dynamics::{Dynamics, Moment, Slopes};
 use crate::record::StageGrid;
 
-/// A stage model whose stage 0 is the first segment: it forgets the state it
-/// is given, and says what losses its mixture leads to.
+/// A stage model whose stage 0 is the first segment: the losses after it
+/// depend on its mixture only, not on a state.
 pub(crate) struct FromStart<'a> {
     model: &'a StageModel,
     grid: StageGrid,

@@ -1,4 +1,4 @@
-//! f_N: from a state and a mixture to the state after a stage.
+//! The stage model f: from a state and a mixture to the state after a stage.
 
 mod accuracy;
 mod from_start;
@@ -23,21 +23,22 @@ pub(crate) use self::from_start::FromStart;
 
 /// A fitted stage model.
 ///
-/// As [`Dynamics`] it predicts the losses of all targets after a stage. How
-/// good it is on runs that it has not seen, [`StageAccuracy`](crate::StageAccuracy)
-/// says.
+/// As [`Dynamics`] it predicts the losses of all targets after a stage.
+/// [`StageAccuracy`](crate::StageAccuracy) is its accuracy on held-out runs.
 ///
-/// With `regressor = "smooth"`, tokens add up: each target's loss is
-/// `c + x^(-1/p)`, and a stage adds to x what a ridge regression on weights,
-/// their square roots and (less trusted) the state makes of it. It has slopes,
-/// takes milliseconds to fit, and goes on smoothly where a target's losses
-/// fall below every proxy's, which trees cannot. It fails where losses do not
-/// fall as powers, or what one mixture is worth depends much on what came
-/// before. With any
-/// other regressor of regmix-regress, inputs are the weights, the fraction of
-/// training (unless `per_stage`) and the losses; the laws, whose inputs must
-/// help, get the losses' reciprocals. Cost of a fit: targets times that of the
-/// regressor on M N rows, or N times targets on M rows.
+/// With `regressor = "smooth"`, effective tokens add up: each target's loss is
+/// `c + x^(-1/p)`, and a stage adds to x the prediction of a ridge regression
+/// on weights, their square roots and (with a stronger penalty) the state. It
+/// has derivatives, takes milliseconds to fit, and extrapolates smoothly where
+/// a target's losses fall below those of all proxies, which trees cannot. It
+/// fails where losses do not fall as powers, or where the effect of a mixture
+/// depends strongly on the mixtures before.
+///
+/// With any other regressor of regmix-regress, inputs are the weights, the
+/// fraction of training (unless `per_stage`) and the losses. The laws, which
+/// assume that larger inputs lower the value, get the reciprocals of the
+/// losses. Cost of a fit, for M runs and N stages: for every target one fit of
+/// the regressor on M N rows, or with `per_stage` N fits on M rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageModel {
@@ -77,8 +78,8 @@ impl StageModel {
         Self::fit_like(rows, config, None, monitor)
     }
 
-    /// Fits to slightly changed rows (a bootstrap), with strengths of a model
-    /// fitted before.
+    /// Fits to slightly changed rows (a bootstrap sample), with the penalties
+    /// of a model that was fitted before.
     pub(crate) fn fit_like(
         rows: &Transitions,
         config: &DynamicConfig,
@@ -122,11 +123,11 @@ impl StageModel {
         self.smooth.start_slopes(first)
     }
 
-    /// Checks what a file may have got wrong.
+    /// Checks a model that was read from a file.
     ///
     /// # Errors
     /// When sizes do not agree or a number is not finite.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let (d, t, n) = (self.domains.len(), self.targets.len(), self.grid.stages());
         let sound = t > 0
             && self.smooth.is_sound(d, t, n)

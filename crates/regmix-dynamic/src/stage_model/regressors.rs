@@ -11,23 +11,24 @@ use crate::config::{DynamicConfig, Outcome};
 use crate::dynamics::{Moment, Slopes};
 use crate::record::{Transition, Transitions};
 
-/// Models of regmix-regress, one per target and, if so chosen, stage.
+/// Models of regmix-regress, one per target; with `per_stage` one per target
+/// and stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Regressors {
     outcome: Outcome,
     per_stage: bool,
     reciprocal: bool,
-    /// Added to what the models say, `[stages or 1][targets]`.
+    /// Added to what the models predict, `[stages or 1][targets]`.
     offset: Vec<Vec<f64>>,
     models: Vec<Vec<Model>>,
 }
 
-/// Regressors that shrink to the mean of the values by way of weights that
-/// sum to 1, which these inputs do not: they are given values of mean 0.
+/// Regressors that shrink to the mean of the values, which relies on weights
+/// that sum to 1. These inputs do not: values are centred instead.
 const CENTRED: [&str; 3] = ["linear", "ridge", "elastic_net"];
 
-/// Laws: every input must lower the value.
+/// Laws, for which larger inputs lower the value.
 const LAWS: [&str; 5] = ["bimix", "dml", "olmix", "law1", "law2"];
 
 impl Regressors {
@@ -64,7 +65,7 @@ impl Regressors {
                 let inputs: Vec<Vec<f64>> = here()
                     .map(|r| out.inputs(rows.grid.points()[r.stage], &r.state, &r.mixture))
                     .collect();
-                let mut values: Vec<f64> = here().map(|r| out.taught(r, target)).collect();
+                let mut values: Vec<f64> = here().map(|r| out.outcome_of(r, target)).collect();
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 let offset = if centred { mean } else { 0.0 };
                 values.iter_mut().for_each(|v| *v -= offset);
@@ -84,7 +85,8 @@ impl Regressors {
         Ok(out)
     }
 
-    /// Weights first: what is known of a stage then is a tail.
+    /// The inputs of a model: weights first, then what is the same for all
+    /// mixtures of a stage.
     fn inputs(&self, fraction: f64, state: &[f64], mixture: &[f64]) -> Vec<f64> {
         let mut out = mixture.to_vec();
         out.extend(self.tail(fraction, state));
@@ -99,7 +101,7 @@ impl Regressors {
         time.into_iter().chain(losses).collect()
     }
 
-    fn taught(&self, row: &Transition, target: usize) -> f64 {
+    fn outcome_of(&self, row: &Transition, target: usize) -> f64 {
         let (before, after) = (row.state[target], row.next[target]);
         match self.outcome {
             Outcome::Next => after,
@@ -108,17 +110,17 @@ impl Regressors {
         }
     }
 
-    /// The loss after, by what the model says.
-    fn told(&self, before: f64, said: f64) -> f64 {
+    /// The loss after a stage from the predicted outcome.
+    fn loss_after(&self, before: f64, outcome: f64) -> f64 {
         match self.outcome {
-            Outcome::Next => said,
-            Outcome::Difference => before - said,
-            Outcome::LogRatio => before * (-said).exp(),
+            Outcome::Next => outcome,
+            Outcome::Difference => before - outcome,
+            Outcome::LogRatio => before * (-outcome).exp(),
         }
     }
 
-    /// How much the loss after moves with what the model says.
-    fn pull(&self, after: f64) -> f64 {
+    /// The derivative of the loss after a stage by the predicted outcome.
+    fn outcome_slope(&self, after: f64) -> f64 {
         match self.outcome {
             Outcome::Next => 1.0,
             Outcome::Difference => -1.0,
@@ -135,14 +137,14 @@ impl Regressors {
         let inputs = self.inputs(at.fraction, state, mixture);
         let (offset, models) = self.group(at.stage);
         (models.iter().zip(offset).zip(state))
-            .map(|((model, offset), before)| self.told(*before, offset + model.mean(&inputs)))
+            .map(|((model, offset), before)| self.loss_after(*before, offset + model.mean(&inputs)))
             .collect()
     }
 
     pub(super) fn next_many(&self, at: Moment, state: &[f64], mixtures: &[Vec<f64>]) -> Vec<f64> {
         let (offset, models) = self.group(at.stage);
         let tail = self.tail(at.fraction, state);
-        // Trees answer their questions about time and losses once.
+        // Trees take the branches on time and losses once for all mixtures.
         let given: Option<Vec<Model>> = models.iter().map(|m| m.given(&tail)).collect();
         let mut out = match &given {
             Some(given) => score(&given.iter().collect::<Vec<_>>(), mixtures),
@@ -154,8 +156,8 @@ impl Regressors {
             }
         };
         for row in out.chunks_exact_mut(state.len()) {
-            for ((said, offset), before) in row.iter_mut().zip(offset).zip(state) {
-                *said = self.told(*before, offset + *said);
+            for ((value, offset), before) in row.iter_mut().zip(offset).zip(state) {
+                *value = self.loss_after(*before, offset + *value);
             }
         }
         out
@@ -173,9 +175,9 @@ impl Regressors {
             .collect();
         let models: Vec<&Model> = models.iter().collect();
         (score(&models, &rows).chunks_exact(models.len()).zip(states))
-            .map(|(said, state)| {
-                (said.iter().zip(offset).zip(state))
-                    .map(|((said, offset), before)| self.told(*before, offset + said))
+            .map(|(outcomes, state)| {
+                (outcomes.iter().zip(offset).zip(state))
+                    .map(|((outcome, offset), before)| self.loss_after(*before, offset + outcome))
                     .collect()
             })
             .collect()
@@ -192,8 +194,8 @@ impl Regressors {
         };
         for (t, model) in models.iter().enumerate() {
             let slopes = model.gradient(&inputs)?;
-            let pull = self.pull(after[t]);
-            (out.by_mixture).push(slopes[..d].iter().map(|g| pull * g).collect());
+            let factor = self.outcome_slope(after[t]);
+            (out.by_mixture).push(slopes[..d].iter().map(|g| factor * g).collect());
             let by_state = (state.iter().enumerate()).map(|(i, loss)| {
                 let itself = match self.outcome {
                     _ if i != t => 0.0,
@@ -201,12 +203,12 @@ impl Regressors {
                     Outcome::Difference => 1.0,
                     Outcome::LogRatio => after[t] / loss,
                 };
-                let bent = if self.reciprocal {
+                let chain = if self.reciprocal {
                     -1.0 / (loss * loss)
                 } else {
                     1.0
                 };
-                itself + pull * slopes[d + skip + i] * bent
+                itself + factor * slopes[d + skip + i] * chain
             });
             out.by_state.push(by_state.collect());
         }
@@ -218,9 +220,9 @@ impl Regressors {
         let (offset, models) = self.group(at.stage);
         (models.iter().zip(offset).zip(state))
             .map(|((model, offset), before)| {
-                let said = model.predict(&inputs);
-                let after = self.told(*before, offset + said.mean);
-                self.pull(after).abs() * said.sd
+                let outcome = model.predict(&inputs);
+                let after = self.loss_after(*before, offset + outcome.mean);
+                self.outcome_slope(after).abs() * outcome.sd
             })
             .collect()
     }

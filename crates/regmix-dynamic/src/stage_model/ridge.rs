@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
+use regmix_regress::Factor;
 
 /// Strengths tried, per row and in units of the inputs' variance.
 const STRENGTHS: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0];
@@ -12,9 +13,9 @@ const STRENGTHS: [f64; 8] = [1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0];
 /// leave-one-out error, which is exact and costs no refit: the residual over
 /// one minus the leverage.
 ///
-/// Outputs share their inputs, so their matrix is factored once for all of
-/// them: the reason why this is not one of regmix-regress's regressors, which
-/// fit one target each.
+/// Outputs share their inputs, so that one factorisation serves all of them.
+/// This is why it is not one of the regressors of regmix-regress, which fit one
+/// target each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ridge {
@@ -25,17 +26,17 @@ pub(crate) struct Ridge {
     slopes: Vec<Vec<f64>>,
     /// Leave-one-out error per output.
     sd: Vec<f64>,
-    /// Lower triangle of the factor of `ZᵀZ + λ I`, row by row.
-    factor: Vec<f64>,
+    /// The factor of `ZᵀZ + λ I`.
+    factor: Factor,
     rows: usize,
     strength: f64,
 }
 
 impl Ridge {
     /// Fits; without a strength, the best one is found. `trust` multiplies the
-    /// scaled inputs: one with a trust of 0.1 has to explain a hundred times
-    /// as much for the same penalty. Returns the errors of every row left out,
-    /// `[rows][outputs]`, too. Cost O(n p² + p³) per strength for n rows and p
+    /// scaled inputs: with a trust of 0.1, the penalty of an input is a hundred
+    /// times as strong. Also returns the leave-one-out errors,
+    /// `[rows][outputs]`. Cost O(n p² + p³) per strength for n rows and p
     /// inputs.
     pub(crate) fn fit(
         x: &[Vec<f64>],
@@ -51,37 +52,10 @@ impl Ridge {
             )));
         }
         let centre = means(x);
-        let mut scale = vec![0.0; p];
-        for row in x {
-            for ((s, v), c) in scale.iter_mut().zip(row).zip(&centre) {
-                *s += (v - c) * (v - c) / n as f64;
-            }
-        }
-        for ((s, c), trust) in scale.iter_mut().zip(&centre).zip(trust) {
-            // What does not vary tells nothing.
-            *s = match s.sqrt() {
-                sd if sd <= 1e-9 * (1.0 + c.abs()) || *trust <= 0.0 => 1e300,
-                sd => sd / trust,
-            };
-        }
+        let scale = scales(x, &centre, trust);
         let z: Vec<Vec<f64>> = x.iter().map(|row| standard(row, &centre, &scale)).collect();
         let intercept = means(y);
-        let mut gram = vec![0.0; p * (p + 1) / 2];
-        let mut right = vec![vec![0.0; p]; intercept.len()];
-        for (z, y) in z.iter().zip(y) {
-            let mut at = 0;
-            for (i, a) in z.iter().enumerate() {
-                for (g, b) in gram[at..=at + i].iter_mut().zip(z) {
-                    *g += a * b;
-                }
-                at += i + 1;
-            }
-            for ((r, y), m) in right.iter_mut().zip(y).zip(&intercept) {
-                for (r, z) in r.iter_mut().zip(z) {
-                    *r += z * (y - m);
-                }
-            }
-        }
+        let (gram, right) = normal_equations(&z, y, &intercept);
         let spread: Vec<f64> = (0..intercept.len())
             .map(|t| y.iter().map(|y| (y[t] - intercept[t]).powi(2)).sum::<f64>())
             .collect();
@@ -91,15 +65,15 @@ impl Ridge {
         };
         let mut best: Option<(f64, Self, Vec<Vec<f64>>)> = None;
         for &strength in tried {
-            let Some(factor) = cholesky(&gram, p, strength * n as f64) else {
+            let Some(factor) = Factor::of_lower(gram.clone(), strength * n as f64) else {
                 continue;
             };
-            let slopes: Vec<Vec<f64>> = right.iter().map(|r| solve(&factor, r)).collect();
+            let slopes: Vec<Vec<f64>> = right.iter().map(|r| factor.solve(r)).collect();
             let mut squares = vec![0.0; intercept.len()];
             let mut errors = Vec::with_capacity(n);
             for (z, y) in z.iter().zip(y) {
-                // The mean is fitted as well: one row's worth of leverage.
-                let leverage = quadratic(&factor, z) + 1.0 / n as f64;
+                // The mean is fitted as well, which adds 1 / n to the leverage.
+                let leverage = factor.quadratic(z) + 1.0 / n as f64;
                 let left = (1.0 - leverage).max(1e-3);
                 let row: Vec<f64> = (0..intercept.len())
                     .map(|t| (y[t] - intercept[t] - dot(&slopes[t], z)) / left)
@@ -144,7 +118,7 @@ impl Ridge {
     /// The standard deviation of a new measurement of every output.
     pub(crate) fn sd(&self, x: &[f64]) -> Vec<f64> {
         let z = standard(x, &self.centre, &self.scale);
-        let leverage = quadratic(&self.factor, &z) + 1.0 / self.rows as f64;
+        let leverage = self.factor.quadratic(&z) + 1.0 / self.rows as f64;
         (self.sd.iter())
             .map(|sd| sd * (1.0 + leverage).sqrt())
             .collect()
@@ -159,21 +133,64 @@ impl Ridge {
         self.strength
     }
 
-    /// Whether sizes agree and numbers are finite, whatever a file said.
+    /// Whether sizes agree and numbers are finite, for a model from a file.
     pub(crate) fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
         let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
         self.centre.len() == inputs
             && self.scale.len() == inputs
-            && self.factor.len() == inputs * (inputs + 1) / 2
+            && self.factor.is_sound(inputs)
             && [self.intercept.len(), self.slopes.len(), self.sd.len()] == [outputs; 3]
             && self.slopes.iter().all(|b| b.len() == inputs && finite(b))
             && finite(&self.centre)
             && self.scale.iter().all(|s| *s > 0.0)
             && finite(&self.intercept)
             && finite(&self.sd)
-            && finite(&self.factor)
             && self.rows > 0
     }
+}
+
+/// Standard deviations of the inputs over their trust.
+fn scales(x: &[Vec<f64>], centre: &[f64], trust: &[f64]) -> Vec<f64> {
+    let mut scale = vec![0.0; centre.len()];
+    for row in x {
+        for ((s, v), c) in scale.iter_mut().zip(row).zip(centre) {
+            *s += (v - c) * (v - c) / x.len() as f64;
+        }
+    }
+    for ((s, c), trust) in scale.iter_mut().zip(centre).zip(trust) {
+        // An input that does not vary has no effect.
+        *s = match s.sqrt() {
+            sd if sd <= 1e-9 * (1.0 + c.abs()) || *trust <= 0.0 => 1e300,
+            sd => sd / trust,
+        };
+    }
+    scale
+}
+
+/// The lower triangle of ZᵀZ, row by row, and Zᵀ(y - ȳ) for every output.
+fn normal_equations(
+    z: &[Vec<f64>],
+    y: &[Vec<f64>],
+    intercept: &[f64],
+) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let p = z[0].len();
+    let mut gram = vec![0.0; p * (p + 1) / 2];
+    let mut right = vec![vec![0.0; p]; intercept.len()];
+    for (z, y) in z.iter().zip(y) {
+        let mut at = 0;
+        for (i, a) in z.iter().enumerate() {
+            for (g, b) in gram[at..=at + i].iter_mut().zip(z) {
+                *g += a * b;
+            }
+            at += i + 1;
+        }
+        for ((r, y), m) in right.iter_mut().zip(y).zip(intercept) {
+            for (r, z) in r.iter_mut().zip(z) {
+                *r += z * (y - m);
+            }
+        }
+    }
+    (gram, right)
 }
 
 fn means(rows: &[Vec<f64>]) -> Vec<f64> {
@@ -194,58 +211,6 @@ fn standard(x: &[f64], centre: &[f64], scale: &[f64]) -> Vec<f64> {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// The lower triangle of L with `L Lᵀ = A + λ I`, row by row.
-fn cholesky(lower: &[f64], p: usize, penalty: f64) -> Option<Vec<f64>> {
-    let row = |i: usize| i * (i + 1) / 2;
-    let mut l = lower.to_vec();
-    for i in 0..p {
-        for j in 0..=i {
-            let (a, b) = (row(i), row(j));
-            let sum = l[a + j] - dot(&l[a..a + j], &l[b..b + j]);
-            l[a + j] = if i == j {
-                let square = sum + penalty;
-                if !(square > 0.0 && square.is_finite()) {
-                    return None;
-                }
-                square.sqrt()
-            } else {
-                sum / l[b + j]
-            };
-        }
-    }
-    Some(l)
-}
-
-/// `L⁻¹ b`.
-fn forward(l: &[f64], b: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; b.len()];
-    let mut at = 0;
-    for (i, b) in b.iter().enumerate() {
-        out[i] = (b - dot(&l[at..at + i], &out[..i])) / l[at + i];
-        at += i + 1;
-    }
-    out
-}
-
-/// `(L Lᵀ)⁻¹ b`.
-fn solve(l: &[f64], b: &[f64]) -> Vec<f64> {
-    let mut out = forward(l, b);
-    for i in (0..b.len()).rev() {
-        let at = i * (i + 1) / 2;
-        out[i] /= l[at + i];
-        let here = out[i];
-        for (o, l) in out[..i].iter_mut().zip(&l[at..at + i]) {
-            *o -= l * here;
-        }
-    }
-    out
-}
-
-/// `bᵀ (L Lᵀ)⁻¹ b`.
-fn quadratic(l: &[f64], b: &[f64]) -> f64 {
-    forward(l, b).iter().map(|v| v * v).sum()
 }
 
 #[cfg(test)]
@@ -269,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_linear_is_found_and_the_error_is_that_of_leaving_out() {
+    fn linear_functions_are_found_and_the_error_is_by_leave_one_out() {
         let (x, y) = rows(60, 1);
         let ridge = Ridge::fit(&x, &y, &[1.0; 4], None).unwrap().0;
         let found = ridge.mean(&[0.5, 0.2, 0.1, 0.9]);
@@ -279,7 +244,7 @@ mod tests {
         );
         assert!((ridge.slope(0, 2) + 1.0).abs() < 0.02);
         assert!(ridge.is_sound(4, 2) && !ridge.is_sound(3, 2));
-        // By refits that leave out each row in turn, at the same strength.
+        // By refits without each row in turn, at the same strength.
         let mut squares = 0.0;
         for i in 0..60 {
             let without = |rows: &[Vec<f64>]| {
@@ -302,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_that_never_vary_do_no_harm() {
+    fn constant_inputs_have_no_effect() {
         let (mut x, y) = rows(30, 2);
         for row in &mut x {
             row[3] = 0.7;
@@ -313,14 +278,8 @@ mod tests {
             ridge.mean(&[0.1, 0.1, 0.1, 0.7]),
             ridge.mean(&[0.1, 0.1, 0.1, 9.0])
         );
-        assert!(
-            Ridge::fit(
-                &[vec![f64::NAN], vec![1.0]],
-                &[vec![1.0], vec![1.0]],
-                &[1.0],
-                None
-            )
-            .is_err()
-        );
+        let nan = [vec![f64::NAN], vec![1.0]];
+        let error = Ridge::fit(&nan, &[vec![1.0], vec![1.0]], &[1.0], None).unwrap_err();
+        assert!(error.to_string().contains("finite numbers"), "{error}");
     }
 }

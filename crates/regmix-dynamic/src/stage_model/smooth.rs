@@ -1,11 +1,11 @@
-//! A smooth stage model: tokens add up.
+//! A smooth stage model, in which effective tokens add up.
 //!
-//! Losses fall as powers of effective tokens, `l = c + (x)^(-1/p)` with x in
-//! proportion to them. In x a stage adds what its mixture is worth,
-//! `x_{j+1} = x_j + g_j(m)`, whatever the mixtures before: that is what tells
-//! apart what a run is fed now from what it was fed before, which static
-//! proxies do not. c and p are found per target, on a grid, by the errors of
-//! rows left out; then g is linear in weights and their square roots.
+//! Losses fall as powers of effective tokens x, `l = c + x^(-1/p)`. A stage
+//! adds to x an amount that depends on its mixture, `x_{j+1} = x_j + g_j(m)`,
+//! whatever the mixtures before. This assumption separates the effect of the
+//! mixture now from that of the mixtures before, which the data of static
+//! proxies do not. c and p are chosen per target, on a grid, by leave-one-out
+//! errors; g is linear in weights and their square roots.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,12 @@ use super::ridge::Ridge;
 use crate::dynamics::Slopes;
 use crate::record::{FirstSegment, Transition, Transitions};
 
-/// Weights below this are hardly told apart.
+/// Weights far below this count as nearly equal.
 const RESOLUTION: f64 = 1e-3;
 
-/// What a stage adds may depend on the state, where the data insist: by how
-/// much less the state is trusted than weights. In static proxies the two
-/// cannot be told apart, and tokens that add up are the better guess.
+/// The scale of the state among the inputs, weights having 1: a stronger
+/// penalty. In static proxies the effects of state and mixture cannot be
+/// separated, and tokens that add up are the better guess.
 const STATE: f64 = 0.1;
 
 /// Floors tried, as shares of the lowest loss, and powers.
@@ -39,7 +39,7 @@ struct Link {
 
 impl Link {
     fn tokens(self, loss: f64) -> f64 {
-        // Far below all proxies, where the floor itself is a guess.
+        // Far below all proxies the floor itself is uncertain.
         let least = 0.05 * (self.lowest - self.floor);
         (loss - self.floor).max(least).powf(-self.power)
     }
@@ -78,7 +78,7 @@ fn root(weight: f64) -> f64 {
 }
 
 /// Weights and their roots.
-fn fed(mixture: &[f64]) -> Vec<f64> {
+fn features(mixture: &[f64]) -> Vec<f64> {
     let roots = mixture.iter().map(|w| root(*w));
     mixture.iter().copied().chain(roots).collect()
 }
@@ -117,26 +117,34 @@ impl Smooth {
         };
         let trust = vec![1.0; 2 * domains];
         let strength = like.map(|s| s.first.strength());
-        let x: Vec<Vec<f64>> = rows.beginnings.iter().map(|b| fed(&b.mixture)).collect();
+        let x: Vec<Vec<f64>> = rows
+            .beginnings
+            .iter()
+            .map(|b| features(&b.mixture))
+            .collect();
         let y: Vec<Vec<f64>> = rows.beginnings.iter().map(|b| tokens(&b.state)).collect();
         let first = Ridge::fit(&x, &y, &trust, strength)?.0;
         let stays = same_throughout(rows);
         let fit = |stage: usize| {
             monitor.check()?;
-            let told = rows
+            let switching = rows
                 .rows
                 .iter()
                 .filter(|r| r.stage == stage && !stays[r.run])
                 .count();
-            // Where nearly all runs stay on one mixture, state and mixture say
-            // the same.
-            let state = if told > links.len() + 2 { STATE } else { 0.0 };
+            // Where nearly all runs stay on one mixture, state and mixture carry
+            // the same information.
+            let state = if switching > links.len() + 2 {
+                STATE
+            } else {
+                0.0
+            };
             let trust: Vec<f64> = (std::iter::repeat_n(1.0, 2 * domains))
                 .chain(std::iter::repeat_n(state, links.len()))
                 .collect();
             let here = || rows.rows.iter().filter(move |r| r.stage == stage);
             let inputs = |r: &Transition| -> Vec<f64> {
-                fed(&r.mixture)
+                features(&r.mixture)
                     .into_iter()
                     .chain(tokens(&r.state))
                     .collect()
@@ -171,7 +179,7 @@ impl Smooth {
     /// Inputs of a stage, and the tokens after it.
     fn after(&self, stage: usize, state: &[f64], mixture: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let before = self.tokens(state);
-        let mut inputs = fed(mixture);
+        let mut inputs = features(mixture);
         inputs.extend_from_slice(&before);
         let added = self.stages[stage].mean(&inputs);
         let after = before.iter().zip(added).map(|(b, a)| b + a).collect();
@@ -204,14 +212,14 @@ impl Smooth {
             by_state: Vec::with_capacity(after.len()),
         };
         for (t, link) in self.links.iter().enumerate() {
-            let pull = link.slope(after[t]);
+            let factor = link.slope(after[t]);
             let by_weight = (mixture.iter().enumerate()).map(|(j, w)| {
-                pull * (ridge.slope(t, j) + ridge.slope(t, d + j) / (2.0 * root(*w)))
+                factor * (ridge.slope(t, j) + ridge.slope(t, d + j) / (2.0 * root(*w)))
             });
             out.by_mixture.push(by_weight.collect());
             let by_loss = (state.iter().zip(&self.links).enumerate()).map(|(i, (l, from))| {
                 let kept = if i == t { 1.0 } else { 0.0 };
-                pull * (kept + ridge.slope(t, 2 * d + i)) * from.back(*l)
+                factor * (kept + ridge.slope(t, 2 * d + i)) * from.back(*l)
             });
             out.by_state.push(by_loss.collect());
         }
@@ -220,7 +228,7 @@ impl Smooth {
 
     /// The losses at the first stage point by the first mixture.
     pub(crate) fn start(&self, mixture: &[f64]) -> Vec<f64> {
-        let tokens = self.first.mean(&fed(mixture));
+        let tokens = self.first.mean(&features(mixture));
         tokens
             .iter()
             .zip(&self.links)
@@ -230,7 +238,7 @@ impl Smooth {
 
     /// Their derivative, `[targets][domains]`.
     pub(crate) fn start_slopes(&self, mixture: &[f64]) -> Vec<Vec<f64>> {
-        let tokens = self.first.mean(&fed(mixture));
+        let tokens = self.first.mean(&features(mixture));
         (self.links.iter().zip(tokens).enumerate())
             .map(|(t, (link, x))| {
                 let by = |(j, w): (usize, &f64)| {
@@ -243,7 +251,7 @@ impl Smooth {
     }
 
     pub(crate) fn start_sd(&self, mixture: &[f64]) -> Vec<f64> {
-        let inputs = fed(mixture);
+        let inputs = features(mixture);
         let tokens = self
             .first
             .mean(&inputs)
@@ -255,7 +263,7 @@ impl Smooth {
             .collect()
     }
 
-    /// The mean over the proxies, as RegMix-D has it.
+    /// The mean over the proxies, as in RegMix-D.
     pub(crate) fn start_mean(&self) -> &[f64] {
         &self.mean
     }
@@ -295,7 +303,7 @@ fn mean(rows: &[FirstSegment]) -> Vec<f64> {
 }
 
 /// The floor and the power of every target: those with the lowest squared
-/// error, in nats, over all stages, of rows left out of fits on weights alone.
+/// leave-one-out error, in nats, over all stages, of fits on weights alone.
 /// All candidates of all targets are outputs of one ridge per stage.
 fn links(rows: &Transitions, monitor: &dyn Monitor) -> Result<Vec<Link>> {
     let targets = rows.targets.len();
@@ -324,7 +332,7 @@ fn links(rows: &Transitions, monitor: &dyn Monitor) -> Result<Vec<Link>> {
     for stage in 0..rows.grid.stages() {
         monitor.check()?;
         let here: Vec<&Transition> = rows.rows.iter().filter(|r| r.stage == stage).collect();
-        let x: Vec<Vec<f64>> = here.iter().map(|r| fed(&r.mixture)).collect();
+        let x: Vec<Vec<f64>> = here.iter().map(|r| features(&r.mixture)).collect();
         let added = |r: &&Transition| -> Vec<f64> {
             (candidates.iter())
                 .map(|(t, link)| link.tokens(r.next[*t]) - link.tokens(r.state[*t]))
@@ -355,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_go_there_and_back() {
+    fn links_are_inverse_to_each_other() {
         let link = Link {
             floor: 1.5,
             power: 2.0,
@@ -370,7 +378,7 @@ mod tests {
             let back = (link.tokens(loss + 1e-6) - link.tokens(loss - 1e-6)) / 2e-6;
             assert!((back / link.back(loss) - 1.0).abs() < 1e-6);
         }
-        // Below the floor there is nothing to say; a finite number is said.
+        // Below the floor values are finite.
         assert!(link.tokens(1.0).is_finite() && link.back(1.0) == 0.0);
         assert!(link.loss(-1.0).is_finite() && link.slope(-1.0) == 0.0);
     }

@@ -105,7 +105,7 @@ fn any_regressor_can_be_the_stage_model() {
 }
 
 #[test]
-fn slopes_are_those_of_differences() {
+fn slopes_agree_with_differences() {
     let world = world();
     let rows = rows(&world, 0.5);
     let (state, mixture) = (vec![3.0, 3.2, 3.1], vec![0.3, 0.5, 0.2]);
@@ -150,7 +150,7 @@ fn slopes_are_those_of_differences() {
 }
 
 /// Below all proxies' losses, where a target's are, trees say the same
-/// whatever is measured; a smooth model goes on.
+/// whatever is measured; a smooth model extrapolates.
 #[test]
 fn trees_saturate_and_smooth_models_do_not() {
     let world = world();

@@ -72,18 +72,18 @@ impl Failure {
             Cause::Memory => (
                 format!("the memory of device `{device}` is out"),
                 "train fewer models at once (`--parallel 1`), or set a smaller `micro_batch` in \
-                 study.toml; the same command goes on from the last checkpoints"
+                 study.toml; the same command continues from the last checkpoints"
                     .to_owned(),
             ),
             Cause::Lost => (
                 format!("device `{device}` was lost"),
-                "the same command goes on from the last checkpoints once it is back, or on \
+                "the same command continues from the last checkpoints once it is back, or on \
                  another device with `--device`, for example `--device cpu`"
                     .to_owned(),
             ),
             Cause::Other => (
                 format!("the back-end of device `{device}` failed"),
-                "the same command goes on from the last checkpoints, on another device with \
+                "the same command continues from the last checkpoints, on another device with \
                  `--device`, for example `--device cpu`"
                     .to_owned(),
             ),

@@ -23,7 +23,7 @@ pub use survey::DeviceStatus;
 pub struct Device {
     spec: DeviceSpec,
     burn: BurnDevice,
-    /// What its engines do wrong on purpose.
+    /// How its engines fail on purpose.
     #[cfg(test)]
     pub(crate) fault: Option<crate::tests::Fault>,
 }
@@ -68,14 +68,14 @@ impl Device {
         }
     }
 
-    /// What `auto` means here.
+    /// The device that `auto` stands for.
     fn best() -> DeviceSpec {
         (Self::survey().into_iter())
             .find(|s| s.present && !s.software)
             .map_or(DeviceSpec::Cpu, |s| s.spec)
     }
 
-    /// How it was asked for, with `auto` resolved.
+    /// Its name, with `auto` resolved.
     pub fn spec(&self) -> DeviceSpec {
         self.spec
     }
@@ -127,13 +127,14 @@ impl Device {
         Ok(())
     }
 
-    /// The same under another name: its models are trained through burn then.
+    /// The same device under another name, so that its models are trained with
+    /// burn.
     #[cfg(test)]
     pub(crate) fn disguised(self, spec: DeviceSpec) -> Self {
         Self { spec, ..self }
     }
 
-    /// Gives back memory that the back-end keeps for reuse.
+    /// Frees memory that the back-end keeps for reuse.
     pub(crate) fn release_unused(&self) {
         if !self.is_host() {
             catch_panics(|| self.burn.memory_cleanup()).ok();

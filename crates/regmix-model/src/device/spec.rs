@@ -124,7 +124,8 @@ mod tests {
             assert_eq!(name.parse::<DeviceSpec>().unwrap().to_string(), name);
         }
         for name in ["gpu", "cpu:1", "cuda:", "cuda:-1", ""] {
-            assert!(name.parse::<DeviceSpec>().is_err(), "{name}");
+            let err = name.parse::<DeviceSpec>().unwrap_err();
+            assert!(err.problem().contains("unknown device"), "{name}: {err}");
         }
     }
 }

@@ -4,29 +4,29 @@ use super::hardware::Hardware;
 use super::probe::probe;
 use super::{Device, DeviceSpec};
 
-/// What [`Device::survey`] found of one kind of device.
+/// The result of [`Device::survey`] for one kind of device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceStatus {
-    /// How to ask for it.
+    /// The name of the device, as in `--device`.
     pub spec: DeviceSpec,
     /// Whether this binary holds its back-end.
     pub compiled: bool,
-    /// Whether the machine has it, and it computes.
+    /// Whether the machine has it, and it computes correctly.
     pub present: bool,
     /// Whether it is a software renderer, such as SwiftShader or llvmpipe;
     /// `auto` does not choose it.
     pub software: bool,
     /// The processor or the card, as it calls itself.
     pub name: Option<String>,
-    /// Bytes of memory in all, where the system says.
+    /// Bytes of memory in all, where the system tells.
     pub memory: Option<u64>,
     /// What to do to get it; empty where it is present.
     pub note: String,
 }
 
 impl Device {
-    /// Every kind of device, GPUs first, with what is known of it. Opens each
-    /// of them and computes a sum there; a driver that is missing is a note.
+    /// Every kind of device, GPUs first. Opens each of them and computes a sum
+    /// there; for a device that is not present, the note says what to do.
     pub fn survey() -> Vec<DeviceStatus> {
         [
             DeviceSpec::Cuda(0),

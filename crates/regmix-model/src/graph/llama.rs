@@ -147,8 +147,8 @@ impl Llama {
         }
         let x = rms_norm(x, self.norm.val(), self.config.norm_eps);
         match &self.head {
-            Some(head) => self.config.product(x, head.val()),
-            None => self.config.product(x, embedding.transpose()),
+            Some(head) => self.config.multiply(x, head.val()),
+            None => self.config.multiply(x, embedding.transpose()),
         }
     }
 }
@@ -173,8 +173,8 @@ impl Block {
         let h = rms_norm(x.clone(), self.attention_norm.val(), shape.norm_eps);
         let x = x + self.attend(h, batch, shape, tables);
         let h = rms_norm(x.clone(), self.feed_norm.val(), shape.norm_eps);
-        let [gate, up] = [&self.gate, &self.up].map(|w| shape.product(h.clone(), w.val()));
-        x + shape.product(silu(gate) * up, self.down.val())
+        let [gate, up] = [&self.gate, &self.up].map(|w| shape.multiply(h.clone(), w.val()));
+        x + shape.multiply(silu(gate) * up, self.down.val())
     }
 
     fn attend(&self, h: Tensor<2>, batch: usize, shape: &Shape, tables: &Tables) -> Tensor<2> {
@@ -186,7 +186,7 @@ impl Block {
         // The queries are scaled, not the scores: there are fewer of them.
         let scale = 1.0 / (dim as f32).sqrt();
         let [q, k, v] =
-            [&self.query, &self.key, &self.value].map(|w| shape.product(h.clone(), w.val()));
+            [&self.query, &self.key, &self.value].map(|w| shape.multiply(h.clone(), w.val()));
         let q = split(q, shape.heads);
         let k = split(k, shape.kv_heads);
         let v = split(v, shape.kv_heads);
@@ -194,18 +194,18 @@ impl Block {
         let k = shape.repeat_groups(rotate(k, tables));
         let v = shape.repeat_groups(v);
         let scores = shape
-            .product(q, k.swap_dims(2, 3))
+            .multiply(q, k.swap_dims(2, 3))
             .mask_fill(tables.future.clone(), MASKED);
-        let mixed = shape.product(softmax(scores, 3), v);
+        let mixed = shape.multiply(softmax(scores, 3), v);
         let mixed = mixed.swap_dims(1, 2).reshape([rows, width]);
-        shape.product(mixed, self.output.val())
+        shape.multiply(mixed, self.output.val())
     }
 }
 
 impl Shape {
     /// The product of f32 tensors, as f32. In reduced precision the operands are
     /// rounded first; autodiff rounds the gradients in the same way.
-    fn product<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    fn multiply<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::F32 => a.matmul(b),
             Precision::Bf16 => a

@@ -1,12 +1,9 @@
-//! Elementary functions that compilers turn into vector instructions in loops,
-//! and the choice of the widest instructions that the CPU has.
+//! Elementary functions that compilers turn into vector instructions in loops.
 //!
 //! The standard library's `exp` calls a system library for one number at a time,
 //! which took a sixth of a training step.
 
-use std::any::TypeId;
-
-use pulp::{Arch, Scalar, Simd, WithSimd};
+pub(super) use regmix_data::vector::{Op, widest};
 
 /// Partial sums: four vectors of eight, so that an addition need not wait for
 /// the one before. The result depends on the order of summation, so the number
@@ -16,35 +13,6 @@ const LANES: usize = 32;
 /// Adding this to a float below 2²² in size leaves its nearest integer in the
 /// lowest bits.
 const ROUNDER: f32 = 12_582_912.0;
-
-/// A computation that is compiled several times, for vectors of different
-/// widths. `run` and everything it calls in loops must be `#[inline(always)]`.
-pub(super) trait Op {
-    type Output;
-
-    /// Computes. `FMA`: the CPU has an instruction to multiply and add.
-    fn run<const FMA: bool>(self) -> Self::Output;
-}
-
-/// Runs a computation compiled for the widest vectors that the CPU has.
-pub(super) fn widest<O: Op>(op: O) -> O::Output {
-    Arch::new().dispatch(Dispatch(op))
-}
-
-struct Dispatch<O>(O);
-
-impl<O: Op> WithSimd for Dispatch<O> {
-    type Output = O::Output;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> O::Output {
-        if TypeId::of::<S>() == TypeId::of::<Scalar>() {
-            self.0.run::<false>()
-        } else {
-            self.0.run::<true>()
-        }
-    }
-}
 
 /// a b + c; rounded once where the CPU has an instruction for it.
 #[inline(always)]
@@ -192,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_and_maxima_take_every_number() {
+    fn sums_and_maxima_include_every_number() {
         for n in [0, 1, 31, 32, 33, 64, 100] {
             let a: Vec<f32> = (0..n).map(|i| (i as f32 - 40.0) * 0.25).collect();
             let want: f32 = a.iter().map(|x| x * x).sum();

@@ -43,12 +43,13 @@ impl Validation {
     }
 }
 
-/// What runs of one corpus have in common, by context and sequences per domain.
+/// The validation sequences of runs of one corpus, by context and sequences per
+/// domain.
 #[derive(Debug, Default)]
 pub(crate) struct SharedValidation(Mutex<BTreeMap<(usize, usize), Arc<Validation>>>);
 
 impl SharedValidation {
-    /// The sequences of these sizes, read by the first that asks.
+    /// The sequences of these sizes, read at the first call.
     pub(super) fn get(
         &self,
         corpus: &TokenCorpus,

@@ -331,7 +331,7 @@ fn memory_is_predicted() {
 
 /// NaN must show, and not be lost in a maximum or a clamp.
 #[test]
-fn a_broken_weight_shows_in_loss_and_norm() {
+fn a_weight_that_is_not_a_number_shows_in_loss_and_norm() {
     let config = tiny();
     for p in 0..parameters::list(&config).len() {
         let (mut host, _) = engines(&config, 1);
@@ -346,7 +346,7 @@ fn a_broken_weight_shows_in_loss_and_norm() {
 }
 
 #[test]
-fn a_new_model_knows_nothing() {
+fn a_new_model_predicts_at_chance() {
     // Logits start with variance 0.4, which adds 0.2 nats to ln(vocab).
     let config = ModelConfig {
         vocab_size: 50_432,
@@ -438,7 +438,8 @@ fn first_update_is_bounded_by_the_learning_rate() {
 fn bad_batches_are_refused() {
     let mut trainer = trainer(&tiny(), 1);
     assert!(trainer.step(&[1, 2, 3], 1, 1e-3).unwrap_err().is_input());
-    assert!(trainer.step(&[], 1, 1e-3).is_err());
+    let err = trainer.step(&[], 1, 1e-3).unwrap_err();
+    assert!(err.to_string().contains("0 tokens: expected"), "{err}");
     let err = trainer.step(&[0, 1, 2, 3, 4, 5, 13], 1, 1e-3).unwrap_err();
     assert!(err.to_string().contains("token 13"), "{err}");
 }

@@ -120,7 +120,7 @@ fn flex() -> Device {
 }
 
 #[test]
-fn a_device_that_fails_in_mid_run_is_an_error_and_the_run_goes_on_elsewhere() {
+fn a_device_that_fails_is_an_error_and_the_run_continues_on_another() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let spec = spec(&corpus, "run", 0.5);
@@ -142,7 +142,7 @@ fn a_device_that_fails_in_mid_run_is_an_error_and_the_run_goes_on_elsewhere() {
         (
             "index out of bounds",
             "the back-end of device `wgpu:99` failed: index out of bounds",
-            "goes on from the last checkpoints",
+            "continues from the last checkpoints",
         ),
     ] {
         let folder = dir.path().join(words.len().to_string());
@@ -289,7 +289,7 @@ fn a_run_in_bf16_falls_back_to_f32_when_its_loss_is_not_a_number() {
 }
 
 #[test]
-fn bf16_is_refused_where_it_does_not_pay() {
+fn bf16_is_refused_on_processors() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let mut spec = spec(&corpus, "run", 0.5);

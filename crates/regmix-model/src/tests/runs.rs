@@ -155,7 +155,7 @@ fn a_resumed_run_is_the_run_that_never_stopped() {
 }
 
 #[test]
-fn what_a_model_is_trained_on_is_what_it_is_good_at() {
+fn a_model_is_better_on_the_domain_it_was_trained_on() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let jobs: Vec<Job> = [0.9, 0.1]
@@ -222,7 +222,7 @@ fn a_run_of_another_configuration_is_noticed_before_any_training() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn runs_that_do_not_fit_corpus_or_folder_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let folder = dir.path().join("run");
@@ -311,7 +311,7 @@ impl Steer for Threshold {
 }
 
 #[test]
-fn mixtures_change_in_mid_run_planned_or_steered() {
+fn mixtures_can_change_during_a_run_planned_or_steered() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
     let low = spec(&corpus, "run", 1.0);

@@ -28,8 +28,8 @@ pub struct ParetoPoint {
     /// The second objective there, in its own direction.
     pub b: Estimate,
     /// The share w of the second objective in `(1 - w) a + w b`, which the
-    /// mixture minimises (signs turned for objectives that are maximised);
-    /// between 0, where only the first counts, and 1.
+    /// mixture minimises (objectives that are maximised enter with a minus
+    /// sign). At 0 only the first counts, at 1 only the second.
     pub weight: f64,
 }
 
@@ -146,8 +146,8 @@ struct Place {
 /// beats in both objectives is left out.
 ///
 /// Limits: a weighted sum finds the convex part of a front only. Where a
-/// front is straight or bulges outwards, there are fewer points than
-/// asked for, with a gap. Estimates are without bootstrap: their spread is
+/// front is straight or bulges outwards, there are fewer points,
+/// with a gap. Estimates are without bootstrap: their spread is
 /// that of the models. The `objective` and `bootstrap` of the options are
 /// not used; constraints, budget and penalties are. Cost: `points`
 /// descents.
@@ -178,7 +178,7 @@ struct Place {
 /// ```
 ///
 /// # Errors
-/// When fewer than 2 points are asked for, an objective names an unknown
+/// When `points` is below 2, an objective names an unknown
 /// target, bounds clash, or an option is out of range.
 pub fn pareto(
     fit: &Fit,
@@ -212,20 +212,21 @@ pub fn pareto_monitored(
     let scorers = (penalised(fit, a, options)?, penalised(fit, b, options)?);
     let constraints = options.bounds(fit.domains())?;
     let mut places = Vec::with_capacity(points);
-    for (weight, objective) in [(0.0, a), (1.0, b)] {
-        let blend = Blend {
-            a: &scorers.0,
-            b: &scorers.1,
-            weight,
-        };
-        let own = if weight == 0.0 {
-            &scorers.0
-        } else {
-            &scorers.1
-        };
+    let blend = |weight: f64| Blend {
+        a: &scorers.0,
+        b: &scorers.1,
+        weight,
+    };
+    for (weight, objective, own) in [(0.0, a, &scorers.0), (1.0, b, &scorers.1)] {
         let references = reference_mixtures(fit, objective, options)?;
         let (starts, _) = starts(fit, own, &constraints, &references, options, monitor)?;
-        places.push(place(&blend, &starts, &constraints, options, monitor)?);
+        places.push(place(
+            &blend(weight),
+            &starts,
+            &constraints,
+            options,
+            monitor,
+        )?);
     }
     while places.len() < points {
         let range = (
@@ -240,11 +241,7 @@ pub fn pareto_monitored(
         };
         let (p, q) = (&places[gap], &places[gap + 1]);
         let (rise, fall) = (q.a - p.a, p.b - q.b);
-        let blend = Blend {
-            a: &scorers.0,
-            b: &scorers.1,
-            weight: rise / (rise + fall),
-        };
+        let blend = blend(rise / (rise + fall));
         let starts = [p.mixture.clone(), q.mixture.clone()];
         let found = place(&blend, &starts, &constraints, options, monitor)?;
         // How far below the line, in parts of the range.

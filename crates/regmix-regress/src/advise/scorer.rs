@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use regmix_data::{DomainSet, Error, Mixture, Result};
 
+use crate::advise::correlation::error_correlation;
 use crate::advise::divergence::{add_slopes, divergence};
 use crate::advise::reach::Reach;
 use crate::fit::Fit;
-use crate::metrics::{mean, pearson, quantile};
+use crate::metrics::{mean, quantile};
 use crate::objective::evaluator::Evaluator;
 use crate::objective::{Baseline, Objective};
 use crate::prediction::Prediction;
@@ -17,8 +18,8 @@ use crate::search::anneal::Smooth;
 use crate::search::soft_max::{SoftMax, largest};
 use crate::search::surface::{Surface, differences};
 
-/// Targets this near to the worst one count as the worst, too, where the
-/// standard deviation is concerned; in noises of one run.
+/// For the standard deviation, targets this near to the worst one share its
+/// weight; in units of the noise of one run.
 const LEVEL: f64 = 0.01;
 
 /// An objective over the models of a fit: a [`Surface`] to search on, always
@@ -33,7 +34,7 @@ const LEVEL: f64 = 0.01;
 /// the noise of one run, as they are at the best mixture. The baseline's
 /// values count as known.
 ///
-/// What is searched on is the value plus the penalties that were asked for:
+/// A search minimises the value plus the penalties that were added:
 /// [`with_caution`](Self::with_caution), [`with_distance`](Self::with_distance),
 /// [`with_kl`](Self::with_kl).
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ pub struct Scorer {
     kl: Option<(f64, Vec<f64>)>,
 }
 
-/// How the worst of several targets is told.
+/// What the worst of several targets is measured against.
 #[derive(Debug, Clone)]
 struct Worst {
     /// The mixture whose values are the baseline.
@@ -93,34 +94,6 @@ impl Worst {
     }
 }
 
-/// Out-of-fold errors of every target, in units of their predicted standard
-/// deviation: one per run, NaN where there is none.
-fn errors(fit: &Fit, targets: &[String]) -> Vec<Vec<f64>> {
-    let runs = fit.observations().mixtures.runs();
-    let places: BTreeMap<&str, usize> = runs.iter().map(String::as_str).zip(0..).collect();
-    let rows: BTreeMap<&str, usize> = targets.iter().map(String::as_str).zip(0..).collect();
-    let mut errors = vec![vec![f64::NAN; runs.len()]; targets.len()];
-    for p in fit.predictions() {
-        if let (Some(&t), Some(&run)) = (rows.get(&*p.target), places.get(&*p.run)) {
-            errors[t][run] = (p.measured - p.predicted) / p.sd.max(1e-12);
-        }
-    }
-    errors
-}
-
-/// Correlation over the runs that both have; 1 where they are too few.
-fn pair_correlation(a: &[f64], b: &[f64]) -> f64 {
-    let both: (Vec<f64>, Vec<f64>) = (a.iter().zip(b))
-        .filter(|(a, b)| a.is_finite() && b.is_finite())
-        .unzip();
-    let rho = pearson(&both.0, &both.1);
-    if both.0.len() < Fit::MIN_ROWS || rho.is_nan() {
-        1.0
-    } else {
-        rho
-    }
-}
-
 impl Scorer {
     /// Binds an objective to the models of a fit.
     ///
@@ -135,14 +108,6 @@ impl Scorer {
         let terms: Vec<(f64, Model)> = (evaluator.terms().iter().zip(&places))
             .map(|(&(_, a), &t)| (a, fit.targets()[t].model.clone()))
             .collect();
-        let errors = errors(fit, &targets);
-        let mut correlation = vec![vec![1.0; targets.len()]; targets.len()];
-        for i in 0..targets.len() {
-            for j in 0..i {
-                correlation[i][j] = pair_correlation(&errors[i], &errors[j]);
-                correlation[j][i] = correlation[i][j];
-            }
-        }
         let worst = evaluator.baseline().map(|baseline| {
             let at = match baseline {
                 Baseline::Natural => Some(fit.prior().weights().to_vec()),
@@ -155,11 +120,11 @@ impl Scorer {
         });
         Ok(Self {
             domains: fit.domains().clone(),
-            targets,
             places,
             evaluator,
             terms,
-            correlation,
+            correlation: error_correlation(fit, &targets),
+            targets,
             worst,
             caution: 0.0,
             distance: None,
@@ -169,7 +134,7 @@ impl Scorer {
 
     /// Adds `caution` standard deviations to the value that is searched on,
     /// so that a search keeps away from where the models know little. 0 is
-    /// off; 1.64 asks for the upper end of the 90 % interval. The derivative
+    /// off; 1.64 is the upper end of the 90 % interval. The derivative
     /// of the standard deviation is taken by differences, 2 D predictions
     /// each.
     #[must_use]
@@ -183,11 +148,11 @@ impl Scorer {
     /// nearest proxy, and d95 the distance that 95 % of the proxies are from
     /// theirs, as in [`Support`](crate::Support): where proxies were trained
     /// it costs nothing, beyond it `weight` for every unit. Corners are
-    /// rounded (over 0.001 in a weight, 0.01 in the distance), so that descent
-    /// does not halt at them. 0 is off. Cost O(runs · D).
+    /// rounded (over 0.001 in a weight, 0.01 in the distance), so that a descent
+    /// does not stop at them. 0 is off. Cost O(runs · D).
     ///
-    /// Caution asks the models where they are unsure, this asks nobody: it is
-    /// for regressors that are as sure beyond the proxies as among them. A
+    /// Caution relies on the models' standard deviations; this does not. It is
+    /// for regressors whose standard deviation does not grow beyond the proxies. A
     /// weight above the steepest slope of the objective, in its unit per unit
     /// of weight moved, keeps the search within the limit.
     ///
@@ -223,8 +188,7 @@ impl Scorer {
 
     /// Adds `weight · KL(w || reference)` to the value that is searched on,
     /// with `KL = Σ_j w_j ln (w_j / q_j)` in nats: a search then stays near
-    /// the reference unless leaving it pays, and gives no domain up
-    /// altogether. 0 is off.
+    /// the reference unless leaving it pays, and no domain loses all its weight. 0 is off.
     ///
     /// With `olmix` regressors (log-linear in the weights), a weighted sum as
     /// objective and caps by repetition, this is the exact proposer of Olmix

@@ -10,7 +10,7 @@ use crate::fit::Fit;
 use crate::metrics::quantile;
 use crate::objective::Objective;
 
-/// Whether a prediction at a mixture rests on proxies or is extrapolation.
+/// Whether a prediction at a mixture is supported by proxies or extrapolated.
 ///
 /// The rule, in one place. A mixture is out of distribution when either
 /// holds:
@@ -24,7 +24,7 @@ use crate::objective::Objective;
 ///   sure beyond the proxies as its leverage says.
 ///
 /// Predictions there are extrapolation, their intervals too narrow, and an
-/// optimum there may be made by the model. Nothing is changed by the flag. A
+/// optimum there may be an artefact of the model. The flag changes nothing. A
 /// search can be kept away from such places beforehand, by penalties that are
 /// part of the stated objective: [`RecommendOptions::caution`] adds standard
 /// deviations to the value, [`RecommendOptions::distance`] a cost of what is

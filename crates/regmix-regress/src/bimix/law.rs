@@ -295,7 +295,7 @@ fn check(points: &[BimixPoint]) -> Result<()> {
             "all losses are the same: expected some spread",
         ));
     }
-    // Weights too close for their rounding do not tell α.
+    // Weights that differ by no more than their rounding do not determine α.
     let weights = distinct(points.iter().map(|p| p.weight.max(0.5 * FINEST).ln()), 0.01);
     let steps = distinct(points.iter().map(|p| p.steps.ln()), 1e-9);
     if points.len() < BimixLaw::MIN_POINTS || weights < 2 || steps < 3 {

@@ -1,5 +1,4 @@
-//! Weights of an ensemble, from predictions of rows that its members had not
-//! seen.
+//! Stacking: the weights of an ensemble from out-of-fold predictions.
 
 use regmix_data::{DomainSet, Mixture, Result};
 

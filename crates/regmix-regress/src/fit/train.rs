@@ -97,7 +97,7 @@ pub(super) fn train(
     drop(part);
     saved.warnings = std::mem::take(&mut selection.warnings);
     for (place, (targets, e)) in &selection.unfit {
-        let (name, targets) = (contestants.asked[*place].name(), targets.join(", "));
+        let (name, targets) = (contestants.compared[*place].name(), targets.join(", "));
         saved
             .warnings
             .push(format!("`{name}` does not fit {targets}: {e}"));
@@ -186,16 +186,16 @@ struct Selection<'a> {
 impl Selection<'_> {
     fn decide(&mut self, column: &Column<'_>, judged: &Judged) -> Result<Winner> {
         let (target, samples) = (column.target, &column.samples);
-        let asked = &self.contestants.asked;
+        let compared = &self.contestants.compared;
         let named = match &self.options.choice {
             Choice::Auto => None,
             Choice::Named(name) => Some(name.as_str()),
         };
         let mut table: Vec<(usize, &CrossValidation)> = Vec::new();
-        for (r, (regressor, result)) in asked.iter().zip(&judged.asked).enumerate() {
+        for (r, (regressor, result)) in compared.iter().zip(&judged.compared).enumerate() {
             match result {
                 Ok(cv) => table.push((r, cv)),
-                Err(e) if asked.len() > 1 && named != Some(regressor.name()) => {
+                Err(e) if compared.len() > 1 && named != Some(regressor.name()) => {
                     if !samples.same_value() {
                         let unfit = self.unfit.entry(r);
                         let (targets, _) = unfit.or_insert_with(|| (Vec::new(), e.clone()));
@@ -209,7 +209,7 @@ impl Selection<'_> {
         let chosen = self.choose(&table, samples, target)?;
         let mut mae = f64::NAN;
         for (place, (r, cv)) in table.iter().enumerate() {
-            let mut entry = Entry::new(asked[*r].name(), target, samples.values(), cv);
+            let mut entry = Entry::new(compared[*r].name(), target, samples.values(), cv);
             entry.chosen = place == chosen;
             if entry.chosen {
                 mae = entry.mae;
@@ -251,7 +251,7 @@ impl Selection<'_> {
         samples: &Samples<'_>,
         target: &str,
     ) -> Result<usize> {
-        let asked = &self.contestants.asked;
+        let compared = &self.contestants.compared;
         let none = || Error::failed("no regressor could be fitted").field(target);
         if samples.same_value() {
             self.warnings.push(format!(
@@ -269,14 +269,14 @@ impl Selection<'_> {
         let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
         let place = match &self.options.choice {
             Choice::Auto => lowest_error(samples.values(), &cvs, |_, _| true),
-            Choice::Named(name) => (table.iter()).position(|(r, _)| asked[*r].name() == name),
+            Choice::Named(name) => (table.iter()).position(|(r, _)| compared[*r].name() == name),
         }
         .ok_or_else(none)?;
         // A model is of use only if it beats the mean by more than the chance
         // of the folds explains.
         let predicted: Vec<f64> = cvs[place].predictions[0].iter().map(|p| p.mean).collect();
         let spread = variance(samples.values());
-        let name = asked[table[place].0].name();
+        let name = compared[table[place].0].name();
         if name == "mean" || mse(samples.values(), &predicted) > 0.9 * spread {
             self.warnings.push(format!(
                 "`{target}`: no regressor predicts much better than the mean; a mixture chosen for it \
@@ -303,7 +303,7 @@ fn fit_target(
         Some(earlier) => samples.and(earlier)?,
         None => samples.clone(),
     };
-    let regressor = contestants.asked[winner.place].name().to_owned();
+    let regressor = contestants.compared[winner.place].name().to_owned();
     let model = if samples.same_mixture() || samples.same_value() {
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     } else {
@@ -336,8 +336,8 @@ fn mae_without_earlier(
     let judged = contestants
         .judge(&[samples], &[], cv, &Muted(monitor))
         .ok()?;
-    let place = contestants.asked.iter().position(|r| r.name() == name)?;
-    let cv = judged[0].asked[place].as_ref().ok()?;
+    let place = contestants.compared.iter().position(|r| r.name() == name)?;
+    let cv = judged[0].compared[place].as_ref().ok()?;
     let entry = Entry::new(name, "", samples.values(), cv);
     entry.mae.is_finite().then_some(entry.mae)
 }

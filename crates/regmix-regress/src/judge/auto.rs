@@ -12,7 +12,7 @@ use crate::regressor::model::Model;
 use crate::samples::Samples;
 
 /// What [`Fit::train`](crate::Fit::train) does for one target, as a
-/// regressor: judges others by cross-validation on the samples it is given,
+/// regressor: judges others by cross-validation on the given samples,
 /// fits the one with the lowest mean absolute error to all of them, and
 /// calibrates its standard deviation. The mean of the values stands for
 /// election too.
@@ -72,14 +72,14 @@ impl Regressor for Auto {
             seed,
         };
         let judged = contestants.judge(&[samples], &[], &options, &Muted(monitor))?;
-        let table: Vec<(usize, &CrossValidation)> = (judged[0].asked.iter().enumerate())
+        let table: Vec<(usize, &CrossValidation)> = (judged[0].compared.iter().enumerate())
             .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
             .collect();
         let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
         let (r, cv) = lowest_error(samples.values(), &cvs, |_, _| true)
             .map(|place| table[place])
             .ok_or_else(
-                || match judged[0].asked.iter().find_map(|r| r.as_ref().err()) {
+                || match judged[0].compared.iter().find_map(|r| r.as_ref().err()) {
                     Some(e) => e.clone(),
                     None => Error::failed("no regressor could be fitted"),
                 },

@@ -19,18 +19,19 @@ use crate::samples::Samples;
 /// What was judged for one target: a cross-validation each, or why there is
 /// none.
 pub(crate) struct Judged {
-    /// As [`Contestants::asked`].
-    pub(crate) asked: Vec<Result<Arc<CrossValidation>>>,
+    /// In the order of [`Contestants::compared`].
+    pub(crate) compared: Vec<Result<Arc<CrossValidation>>>,
     /// As [`Contestants::singles`].
     singles: Vec<Result<Arc<CrossValidation>>>,
 }
 
-/// The regressors that stand for election.
+/// The regressors to choose from.
 pub(crate) struct Contestants {
-    /// What the user asked for, `mean` first.
-    pub(crate) asked: Vec<Known>,
-    /// What is cross-validated: those that are no ensemble, and the members
-    /// of those that are. Ensembles are worked out from their members.
+    /// Those that are compared, `mean` first.
+    pub(crate) compared: Vec<Known>,
+    /// Those that are cross-validated: the single regressors among them, and
+    /// the members of the ensembles. Ensembles are combined from their
+    /// members' predictions.
     singles: Vec<Box<dyn Regressor>>,
 }
 
@@ -43,9 +44,9 @@ impl Contestants {
                 names.push(name);
             }
         }
-        let asked: Vec<Known> = names.iter().map(|n| known(n)).collect::<Result<_>>()?;
+        let compared: Vec<Known> = names.iter().map(|n| known(n)).collect::<Result<_>>()?;
         let mut single: Vec<&str> = Vec::new();
-        for contestant in &asked {
+        for contestant in &compared {
             match contestant {
                 Known::Single(regressor) => single.push(regressor.name()),
                 Known::Ensemble(ensemble) => single.extend(ensemble.members().map(Regressor::name)),
@@ -57,7 +58,7 @@ impl Contestants {
                 singles.push(regressor(name)?);
             }
         }
-        Ok(Self { asked, singles })
+        Ok(Self { compared, singles })
     }
 
     /// How many cross-validations [`judge`](Self::judge) makes.
@@ -65,12 +66,12 @@ impl Contestants {
         targets * self.singles.len()
     }
 
-    /// Cross-validates everything that was asked for on every target. What
-    /// stands `beside` a target's samples is fitted with them, never judged.
+    /// Cross-validates all regressors on every target. Samples `beside` those
+    /// of a target are fitted with them, but never judged.
     /// Advances the monitor by one after every cross-validation.
     ///
     /// # Errors
-    /// When the monitor asks to stop. Other errors stand in the result.
+    /// When the monitor asks to stop. Other errors are part of the result.
     pub(crate) fn judge(
         &self,
         targets: &[&Samples<'_>],
@@ -95,7 +96,7 @@ impl Contestants {
         Ok((targets.iter())
             .map(|samples| {
                 let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
-                let asked = (self.asked.iter())
+                let compared = (self.compared.iter())
                     .map(|contestant| match contestant {
                         Known::Single(regressor) => singles[self.single(regressor.name())].clone(),
                         Known::Ensemble(ensemble) => {
@@ -104,13 +105,13 @@ impl Contestants {
                         }
                     })
                     .collect();
-                Judged { asked, singles }
+                Judged { compared, singles }
             })
             .collect())
     }
 
-    /// Fits one of those asked for to all rows of a target, `all`; `samples`
-    /// are those it was judged on.
+    /// Fits a regressor to all rows of a target, `all`; `samples` are those
+    /// that it was judged on.
     pub(crate) fn fit(
         &self,
         r: usize,
@@ -120,7 +121,7 @@ impl Contestants {
         seed: u64,
         monitor: &dyn Monitor,
     ) -> Result<Model> {
-        let ensemble = match &self.asked[r] {
+        let ensemble = match &self.compared[r] {
             Known::Single(regressor) => return regressor.fit_monitored(all, seed, monitor),
             Known::Ensemble(ensemble) => ensemble,
         };
@@ -133,7 +134,7 @@ impl Contestants {
     }
 
     fn single(&self, name: &str) -> usize {
-        // Every name that is asked for was put there.
+        // `new` has put every name there.
         (self.singles.iter().position(|s| s.name() == name)).unwrap_or(0)
     }
 

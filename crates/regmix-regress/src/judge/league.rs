@@ -44,7 +44,8 @@ pub struct Entry {
     #[serde(with = "number_or_empty")]
     pub regret: f64,
     /// Measured minus predicted value at the row with the best prediction:
-    /// how much the model flatters what it would pick. 0 is right.
+    /// by how much the model is too optimistic about its own choice. 0 is
+    /// right.
     #[serde(with = "number_or_empty")]
     pub optimism: f64,
     /// Share of measurements inside their 90 % interval; 0.9 is right.
@@ -132,7 +133,7 @@ impl League {
         mean(&of.map(metric).filter(|v| v.is_finite()).collect::<Vec<_>>())
     }
 
-    /// The regressors, in the order they were asked for.
+    /// The regressors, in the order of the options.
     pub fn regressors(&self) -> Vec<&str> {
         let mut out: Vec<&str> = Vec::new();
         for entry in &self.entries {

@@ -1,4 +1,5 @@
-//! Choosing a regressor by cross-validation, and what the choice is worth.
+//! The choice of a regressor by cross-validation, and the judgement of that
+//! choice.
 
 use regmix_data::Result;
 
@@ -6,7 +7,7 @@ use crate::cross_validation::CrossValidation;
 use crate::metrics::quantile;
 use crate::prediction::{Prediction, Z90};
 
-/// Errors this close to the lowest count as the same.
+/// Errors up to this factor above the lowest count as equal.
 const TIE: f64 = 1.001;
 
 /// Runs at which measured and nominal intervals weigh the same in a
@@ -67,9 +68,9 @@ pub(crate) fn calibration(
     (factor.ln() * rows / (rows + DOUBT)).exp().clamp(0.25, 4.0)
 }
 
-/// What the automatic choice would have predicted for every row: the
+/// The out-of-fold predictions of the automatic choice. For every fold, the
 /// regressor and the calibration are chosen on the other folds, so that the
-/// choice, too, is judged on rows it has not seen.
+/// choice is judged on rows it has not seen.
 pub(crate) fn automatic(measured: &[f64], judged: &[&CrossValidation]) -> Result<CrossValidation> {
     let first = judged[0];
     let mut out = CrossValidation {

@@ -1,4 +1,4 @@
-//! How errors fall with the number of runs.
+//! The power law by which errors fall with the number of runs.
 
 /// `E(n) = floor + scale · n^(-exponent)`, all not negative.
 #[derive(Debug, Clone, Copy, PartialEq)]

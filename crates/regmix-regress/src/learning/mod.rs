@@ -1,4 +1,4 @@
-//! How many proxies are enough: accuracy by the number of runs.
+//! The learning curve: accuracy by the number of runs.
 
 mod decay;
 mod measure;
@@ -119,7 +119,7 @@ pub struct LearningPoint {
 /// by least squares over the mean errors, each weighted by its standard
 /// error, at all the runs and at twice as many. Its standard error is that
 /// of the jackknife over subsets: everything again without one subset, for
-/// each. Nothing is extrapolated, and [`LearningCurve::notes`] says so, where
+/// each. Nothing is extrapolated, and [`LearningCurve::notes`] gives the reason, where
 ///
 /// - fewer than four sizes could be measured: three numbers are fitted;
 /// - the errors do not fall, with or without some subset;

@@ -1,4 +1,4 @@
-//! Means and spreads of what was measured, and what more runs would bring.
+//! Means and spreads of the measured errors, and their extrapolation.
 
 use crate::learning::decay::{Decay, Measured};
 use crate::learning::measure::{Judged, Measurements, Size};

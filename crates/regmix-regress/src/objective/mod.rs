@@ -1,4 +1,4 @@
-//! What is minimised: one target, a sum, or the worst of all.
+//! What is minimised: one target, a sum, or the worst of all targets.
 
 pub(crate) mod evaluator;
 
@@ -14,8 +14,8 @@ use evaluator::Evaluator;
 /// What is minimised.
 ///
 /// Losses are better when lower. For scores that are better when higher,
-/// such as accuracies, turn the objective around ([`Objective::maximize`]),
-/// or give them negative weights beside losses with positive ones.
+/// such as accuracies, maximise the objective ([`Objective::maximize`]), or
+/// give them negative weights beside losses with positive ones.
 ///
 /// ```
 /// use regmix_regress::{Baseline, Objective};
@@ -44,8 +44,8 @@ pub enum Objective {
     /// loss of any target as small), as distributionally robust mixing does
     /// (DoReMi, arXiv 2305.10429, with a baseline model's losses).
     Worst(Baseline),
-    /// The same turned around: made as large as it can be. Turned around,
-    /// `Worst` is the smallest of value minus baseline.
+    /// The same to be maximised. Maximising `Worst` makes the smallest of value
+    /// minus baseline as large as it can be.
     Maximize(Box<Objective>),
 }
 
@@ -105,7 +105,7 @@ impl Objective {
         Ok(Self::Weighted(weights))
     }
 
-    /// The objective turned around: what was made small is made large.
+    /// The opposite objective: what was minimised is maximised.
     #[must_use]
     pub fn maximize(self) -> Self {
         match self {
@@ -114,7 +114,7 @@ impl Objective {
         }
     }
 
-    /// 1 where lower is better, -1 where higher is. Searches and [`Scorer`]s
+    /// 1 where lower is better, -1 where higher is. Searches and scorers
     /// work on the objective times this, which is always to be made small;
     /// what is shown to people has its own sign.
     pub fn sign(&self) -> f64 {

@@ -75,14 +75,15 @@ mod tests {
         assert_eq!(all.weights(), [0.6, 0.3, 0.1]);
         let one = unimax(domains(2), &[6.0, 0.0], 1000.0, 4.0).unwrap();
         assert_eq!(one.weights(), [1.0, 0.0]);
-        for bad in [
-            unimax(domains(2), &[0.0, 0.0], 1.0, 4.0),
-            unimax(domains(2), &[1.0, f64::NAN], 1.0, 4.0),
-            unimax(domains(2), &[1.0], 1.0, 4.0),
-            unimax(domains(2), &[1.0, 1.0], 0.0, 4.0),
-            unimax(domains(2), &[1.0, 1.0], 1.0, -4.0),
+        for (available, budget, epochs, expected) in [
+            (&[0.0, 0.0][..], 1.0, 4.0, "sum"),
+            (&[1.0, f64::NAN], 1.0, 4.0, "NaN available tokens"),
+            (&[1.0], 1.0, 4.0, "available tokens of 1 domains"),
+            (&[1.0, 1.0], 0.0, 4.0, "a budget of 0 tokens"),
+            (&[1.0, 1.0], 1.0, -4.0, "-4 epochs"),
         ] {
-            assert!(bad.is_err());
+            let err = unimax(domains(2), available, budget, epochs).unwrap_err();
+            assert!(err.to_string().contains(expected), "{err}");
         }
     }
 

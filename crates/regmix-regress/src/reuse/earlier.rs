@@ -13,7 +13,7 @@ use crate::reuse::recast::recast;
 ///
 /// The earlier runs must have been trained as the new ones: same model,
 /// tokens, tokenizer and validation text. Nothing here can check that, but a
-/// fit tells how much worse it is without them ([`TargetFit::mae_without_earlier`]), and
+/// fit measures its error without them ([`TargetFit::mae_without_earlier`]), and
 /// warns where it is better.
 ///
 /// Wins when few new runs can be made: on the published tables, 16 new runs
@@ -207,9 +207,11 @@ mod tests {
 
         let all = with_earlier(&new, &found.observations).unwrap();
         assert_eq!(all.mixtures.runs(), ["x1", "x", "z"]);
-        assert!(with_earlier(&new, &old).is_err());
+        let err = with_earlier(&new, &old).unwrap_err();
+        assert!(err.to_string().contains("other targets"), "{err}");
         // The same runs twice.
-        assert!(with_earlier(&new, &new).is_err());
+        let err = with_earlier(&new, &new).unwrap_err();
+        assert!(err.to_string().contains("x1"), "{err}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Recast {
 /// | is neither | gone: runs with weight on it are dropped |
 ///
 /// New domains have weight 0 in earlier runs. Joined with a few new runs that
-/// use them, earlier runs still tell what the others do: on the published
+/// use them, earlier runs still show the effects of the others: on the published
 /// tables 16 new runs with the old ones predict better than 64 alone
 /// (`benches/RESULTS.md`). Cost O(runs · domains).
 ///
@@ -134,10 +134,15 @@ mod tests {
             let parts = parts.iter().map(|(p, s)| ((*p).to_owned(), *s)).collect();
             recast(&old, &new, &BTreeMap::from([(name.to_owned(), parts)]))
         };
-        assert!(split("b", &[("c", 0.9)]).is_err());
-        assert!(split("b", &[("z", 1.0)]).is_err());
-        assert!(split("a", &[("c", 1.0)]).is_err());
-        assert!(split("q", &[("c", 1.0)]).is_err());
+        for (name, part, share, expected) in [
+            ("b", "c", 0.9, "shares that sum to 0.9"),
+            ("b", "z", 1.0, "unknown domain `z`"),
+            ("a", "c", 1.0, "split and among the new domains"),
+            ("q", "c", 1.0, "unknown domain `q`"),
+        ] {
+            let err = split(name, &[(part, share)]).unwrap_err();
+            assert!(err.to_string().contains(expected), "{err}");
+        }
         let all = split("b", &[("c", 1.0)]).unwrap();
         assert_eq!(all.mixtures.get("y").unwrap().weights(), [0.2, 0.8]);
     }

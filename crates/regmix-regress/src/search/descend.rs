@@ -208,7 +208,8 @@ mod tests {
             &free,
             &Default::default(),
         );
-        assert!(err.is_err());
+        let err = err.unwrap_err().to_string();
+        assert!(err.contains("finite at no start"), "{err}");
     }
 
     /// Two round valleys; the second is the deeper one.

@@ -1,5 +1,5 @@
-//! What a schedule says of its mixtures: standard deviations over refits,
-//! predicted losses, epochs.
+//! What a schedule holds besides its mixtures: spreads over refits, predicted
+//! losses, epochs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use regmix_regress::metrics::mean_and_sd;
 use super::Planner;
 use super::refits::Refit;
 use crate::dynamics::Dynamics;
-use crate::plan::bounds::available;
 use crate::plan::{Plan, Problem};
 use crate::schedule::Schedule;
 
@@ -39,8 +38,8 @@ impl Planner {
         }
     }
 
-    /// Predicted losses, with what the stage models say of themselves carried
-    /// on from stage to stage, and the spread over refits.
+    /// Predicted losses. A standard deviation carries that of the stage model
+    /// from stage to stage, and is at least the spread over refits.
     pub(super) fn add_predictions(
         &self,
         out: &mut Schedule,
@@ -81,7 +80,7 @@ impl Planner {
                             .sqrt()
                     })
                     .collect(),
-                // Trees have no slope: what was unknown stays so.
+                // Trees have no derivatives: the uncertainty of the state stays.
                 None => sd.clone(),
             };
             state = problem.dynamics.next(at, &state, mixture);
@@ -109,7 +108,7 @@ impl Planner {
             return Ok(());
         };
         for name in self.model.domains().names() {
-            let tokens = available(budget, name)?;
+            let tokens = budget.tokens(name)?;
             if tokens <= 0.0 {
                 continue;
             }

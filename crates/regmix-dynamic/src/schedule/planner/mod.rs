@@ -1,4 +1,4 @@
-//! From trajectories to a schedule.
+//! The planner: from rows of transitions to a schedule.
 
 mod annotate;
 mod held_out_gain;
@@ -16,18 +16,17 @@ use crate::plan::{Plan, Position, Problem};
 use crate::record::Transitions;
 use crate::stage_model::{FromStart, StageAccuracy, StageModel};
 
-/// What is wanted of a schedule.
+/// What a schedule is to be made for.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// What is minimised.
     pub objective: Objective,
-    /// The mixture of the first segment, and what draws are around: the
-    /// natural one, as a rule.
+    /// The mixture of the first segment, and the centre of the draws: usually
+    /// the natural mixture.
     pub prior: Mixture,
     /// Floors, caps and limits of groups of every mixture.
     pub constraints: Option<Constraints>,
-    /// Tokens there are and tokens wanted: limits the epochs over the whole
-    /// schedule. Its `target_tokens` are those of `target`.
+    /// The tokens that exist and the epochs allowed, over the whole schedule. Its `target_tokens` are those of `target`.
     pub budget: Option<Budget>,
     /// The run that the schedule is for.
     pub target: RunLength,
@@ -35,7 +34,7 @@ pub struct Request {
     pub config: DynamicConfig,
 }
 
-/// A stage model with what is wanted: makes schedules and controllers.
+/// A fitted stage model with a request: makes schedules.
 ///
 /// ```
 /// use regmix_dynamic::simulator::{World, WorldOptions};
@@ -80,7 +79,8 @@ pub struct Planner {
     pub(crate) first: Mixture,
     pub(crate) bounds: Bounds,
     rows: Transitions,
-    /// The losses that runs report, whatever the state is.
+    /// The names of the losses that runs report, also where the state is the
+    /// objective.
     measured: Vec<String>,
     notes: Vec<String>,
 }

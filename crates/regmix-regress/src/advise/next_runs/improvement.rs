@@ -1,4 +1,4 @@
-//! How much lower than the best so far a value may turn out.
+//! The expected improvement over the best value so far.
 
 use std::f64::consts::PI;
 

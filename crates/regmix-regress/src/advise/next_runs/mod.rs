@@ -47,11 +47,12 @@ pub struct NextRun {
 /// with μ and s the mean and standard deviation of the surface (without
 /// the noise of a run) and f* the lowest mean at any run that keeps to the
 /// constraints (at any candidate, where no run does): values are noisy,
-/// and the lowest of them is partly luck. μ, s and f* are of logarithms
+/// and the lowest of them is probably too low. μ, s and f* are of logarithms
 /// where all values are positive. After each pick the process
-/// is told that the run came out as expected (the kriging believer of
+/// takes the run as made, with the expected value (the kriging believer of
 /// Ginsbourger, Le Riche and Carraro 2010): means and hyperparameters
-/// stay, doubt shrinks around the pick, and the next one goes elsewhere.
+/// stay, the standard deviation shrinks around the pick, and the next one goes
+/// elsewhere.
 ///
 /// Candidates are draws around the natural (or uniform) and the uniform
 /// mixture from nearly even to nearly one domain, draws around the
@@ -62,8 +63,8 @@ pub struct NextRun {
 /// process, O(n³) a step; O(N n²) for N candidates and n runs, 8 N n
 /// bytes; O(N (n + D)) per pick; one search.
 ///
-/// Wins over spread-out designs once some tens of runs tell where losses
-/// are low: runs go where the optimum may be. Fails where the process
+/// Wins over spread-out designs once some tens of runs show where losses are
+/// low: runs go where the optimum may be. Fails where the process
 /// does: values that jump, fewer runs than domains. Runs made this way
 /// crowd around one objective's optimum and say less of another's, and
 /// errors judged on them by cross-validation are those near the optimum.
@@ -95,7 +96,7 @@ pub struct NextRun {
 /// # Errors
 /// When an option is out of range, the objective names an unknown target,
 /// fewer than 8 runs have all targets or all have the same value, or the
-/// constraints leave fewer mixtures than asked for.
+/// constraints leave fewer mixtures than `runs`.
 pub fn next_runs(fit: &Fit, options: &NextOptions) -> Result<Vec<NextRun>> {
     next_runs_monitored(fit, options, &Silent)
 }
@@ -138,7 +139,7 @@ pub fn next_runs_from(
     Known::new(fit, &sized, &Silent)?.pick(&pool, &sized, &Silent)
 }
 
-/// What the runs say of the objective.
+/// What is known of the objective from the runs.
 struct Known<'a> {
     fit: &'a Fit,
     /// Mixtures that have a value.
@@ -226,8 +227,8 @@ impl<'a> Known<'a> {
             let open =
                 (0..rows.len()).filter(|&i| distances[i] > options.apart && means[i].is_finite());
             let Some(i) = open.max_by(|&a, &b| {
-                let doubt = || batch.variances()[a].total_cmp(&batch.variances()[b]);
-                (gains[a].total_cmp(&gains[b])).then_with(doubt)
+                let by_variance = || batch.variances()[a].total_cmp(&batch.variances()[b]);
+                (gains[a].total_cmp(&gains[b])).then_with(by_variance)
             }) else {
                 return Err(Error::input(format!(
                     "only {} of {} runs can be proposed: every other candidate breaks a bound or \

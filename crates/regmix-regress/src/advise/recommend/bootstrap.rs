@@ -1,4 +1,4 @@
-//! What the recommendation would have been with other runs.
+//! The spread of the recommendation over refits on resampled runs.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -21,9 +21,10 @@ use crate::samples::measured;
 struct Replicate {
     /// Its optimum.
     weights: Vec<f64>,
-    /// Its value at mixtures that all refits share; the recommendation first.
+    /// Its value at the mixtures that all refits are compared at; the
+    /// recommendation is the first.
     values: Vec<f64>,
-    /// How much it flatters its own optimum.
+    /// The fit's prediction at this refit's optimum minus the refit's own.
     optimism: f64,
 }
 

@@ -1,12 +1,11 @@
-//! The recommendation: a mixture with everything a person needs to trust it
-//! or not.
+//! The recommendation: the best mixture, with all that is known about its
+//! reliability.
 
 mod bootstrap;
 pub(crate) mod options;
 pub(crate) mod parts;
 pub(crate) mod search;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -73,17 +72,19 @@ pub struct Recommendation {
     /// The bounds that the mixture sits on: relaxing them would lower the
     /// objective.
     pub binding: Vec<Binding>,
-    /// The pull towards the natural mixture, where one was asked for.
+    /// The penalty on divergence from the natural mixture, where there was
+    /// one.
     pub pull: Option<Pull>,
     /// The penalties for leaving what proxies covered, where there were some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalties: Option<Penalties>,
     /// Whether proxies were trained near the mixture.
     pub support: Support,
-    /// How much a refit flatters its own optimum: the mean over the bootstrap
-    /// of what this fit predicts there minus what the refit does, turned
-    /// around for an objective that is maximised. Expect the true value to be
-    /// that much worse than the prediction. Absent without bootstrap.
+    /// By how much refits are too optimistic at their own optimum: the mean
+    /// over the bootstrap of this fit's prediction there minus the refit's,
+    /// with the opposite sign for an objective that is maximised. Expect the
+    /// true value to be that much worse than the prediction. Absent without
+    /// bootstrap.
     pub optimism: Option<f64>,
     /// How the mixture was searched for.
     pub method: Method,
@@ -210,19 +211,23 @@ pub fn recommend_monitored(
         method: options.method,
         termination: found.termination,
         evaluations: found.evaluations,
-        provenance: Provenance {
-            program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-            runs: fit.rows(),
-            fit_seed: fit.seed(),
-            seed: options.seed,
-            caution: options.caution,
-            refits: spread.len(),
-            regressors: (fit.targets().iter())
-                .map(|t| (t.target.clone(), t.regressor.clone()))
-                .collect::<BTreeMap<_, _>>(),
-        },
+        provenance: provenance(fit, options, spread.len()),
         mixture,
     })
+}
+
+fn provenance(fit: &Fit, options: &RecommendOptions, refits: usize) -> Provenance {
+    Provenance {
+        program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+        runs: fit.rows(),
+        fit_seed: fit.seed(),
+        seed: options.seed,
+        caution: options.caution,
+        refits,
+        regressors: (fit.targets().iter())
+            .map(|t| (t.target.clone(), t.regressor.clone()))
+            .collect(),
+    }
 }
 
 /// Every weight with its spread over the refits, and what it means in epochs.

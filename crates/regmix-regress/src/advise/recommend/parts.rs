@@ -8,7 +8,10 @@ use regmix_data::Mixture;
 
 use crate::prediction::Z90;
 
-/// A value with its uncertainty.
+/// A [`Prediction`](crate::Prediction) as result files hold it: with the ends of
+/// its 90 % interval, so that a reader of the file needs no table of the normal
+/// distribution. The standard deviation is calibrated, see
+/// [`Fit::train`](crate::Fit::train).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The expected value.
@@ -142,8 +145,9 @@ pub struct WeightSpread {
     /// How often the target run sees the domain's tokens, where the budget
     /// is known.
     pub epochs: Option<f64>,
-    /// How many fresh tokens those are worth ([`effective_tokens`]), where
-    /// the budget is known.
+    /// The effective number of those tokens
+    /// ([`effective_tokens`](crate::effective_tokens)), where the budget is
+    /// known.
     pub effective_tokens: Option<f64>,
 }
 

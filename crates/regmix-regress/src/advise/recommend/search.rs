@@ -1,4 +1,4 @@
-//! From options to a mixture.
+//! The search for the best mixture.
 
 use regmix_data::{Mixture, Monitor, Result};
 
@@ -16,7 +16,7 @@ use crate::search::surface::Surface;
 /// Draws for one more start of a descent.
 const DRAWS: usize = 256;
 
-/// As many times more where there is no derivative to follow, as for trees:
+/// As many times more for surfaces without a derivative, such as trees: the
 /// draws then do most of the work.
 const WITHOUT_DERIVATIVE: usize = 16;
 
@@ -27,7 +27,7 @@ pub(super) struct Found {
     pub(super) evaluations: usize,
 }
 
-/// An objective with the penalties that a search is to heed.
+/// An objective with the penalties of a search.
 pub(crate) fn penalised(
     fit: &Fit,
     objective: &Objective,

@@ -16,7 +16,7 @@ use crate::regressor::uncertainty::Uncertainty;
 /// smooth and convex.
 ///
 /// The standard deviation joins the noise of one run and the uncertainty of
-/// K and α, as that of [`LawModel`](super::LawModel).
+/// K and α, as that of [`LawModel`](crate::regressor::LawModel).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BimixModel {
     pub(super) domains: usize,

@@ -23,8 +23,8 @@ pub(super) struct Settings {
 /// tree's leaves can reach.
 const PLACES: i32 = 20;
 
-/// Fits a forest by least squares. Fewer trees are grown than asked for where
-/// no split gains anything.
+/// Fits a forest by least squares. Fewer trees than `rounds` are grown where no
+/// split gains anything.
 ///
 /// # Errors
 /// When the values lie too far apart for their differences to be numbers, or

@@ -6,7 +6,7 @@ use crate::prediction::Prediction;
 use crate::regressor::gbdt::forest::Forest;
 use crate::regressor::gbdt::spread::Spread;
 
-/// A fitted sum of trees; see [`Gbdt`](super::fit::Gbdt).
+/// A fitted sum of trees; see [`Gbdt`](crate::regressor::Gbdt).
 ///
 /// In JSON it takes about 0.2 MB for 1000 trees of 20 leaves. It is checked
 /// when it is read: numbers finite, every tree complete, no question about a

@@ -1,4 +1,4 @@
-//! How far a new run may lie from a forest's prediction.
+//! The standard deviation of a new run around a forest's prediction.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ impl Spread {
         let errors: Vec<f64> = (samples.values().iter().zip(&predicted))
             .map(|(y, p)| (y - p).abs())
             .collect();
-        // Where most errors are zero there is nothing to tell apart.
+        // Keeps logarithms finite where most errors are zero.
         let floor = (FLOOR * quantile(&errors, 0.5)).max(f64::MIN_POSITIVE);
         let logs = errors.iter().map(|e| (e + floor).ln()).collect();
         let sized = Samples::new(samples.rows().iter().copied(), logs)?;

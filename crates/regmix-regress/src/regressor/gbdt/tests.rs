@@ -62,13 +62,17 @@ fn equal_calls_give_equal_models_and_files_hold_them() {
     let text = serde_json::to_string(&model).unwrap();
     let read: Model = serde_json::from_str(&text).unwrap();
     assert_eq!(read, model);
-    assert!(read.check(4).is_ok() && read.check(5).is_err());
+    assert!(read.check(4).is_ok());
+    let err = read.check(5).unwrap_err().to_string();
+    assert!(err.contains("4 domains, expected 5"), "{err}");
     assert_eq!(read.kind(), "gbdt");
     let damaged = text.replace("\"questions\":[", "\"questions\":[3,");
-    assert!(serde_json::from_str::<Model>(&damaged).is_err());
+    let err = serde_json::from_str::<Model>(&damaged).unwrap_err();
+    assert!(err.to_string().contains("damaged `gbdt` model"), "{err}");
     let damaged = text.replace("\"scale\":", "\"scale\":-");
     let read: Model = serde_json::from_str(&damaged).unwrap();
-    assert!(read.check(4).is_err());
+    let err = read.check(4).unwrap_err().to_string();
+    assert!(err.contains("finite numbers"), "{err}");
 }
 
 #[test]
@@ -152,9 +156,14 @@ fn odd_samples_are_fitted() {
     // Two rows, the least that folds can be made of.
     let two = quick().fit(&samples(&rows[..2], &values[..2]), 0).unwrap();
     assert!(two.predict(&rows[5]).sd.is_finite());
-    assert!(quick().fit(&samples(&rows[..1], &values[..1]), 0).is_err());
+    let err = (quick().fit(&samples(&rows[..1], &values[..1]), 0)).unwrap_err();
+    assert!(err.to_string().contains("1 rows in 5 folds"), "{err}");
     let wild = [f64::MAX, -f64::MAX];
-    assert!(quick().fit(&samples(&rows[..2], &wild), 0).is_err());
+    let err = quick().fit(&samples(&rows[..2], &wild), 0).unwrap_err();
+    assert!(
+        err.to_string().contains("differences that are finite"),
+        "{err}"
+    );
     // More leaves than rows: every row its own.
     let all = Gbdt {
         leaves: 64,

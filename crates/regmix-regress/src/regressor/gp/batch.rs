@@ -1,5 +1,4 @@
-//! The posterior over many mixtures at once, and what it would be after runs
-//! that were not made yet.
+//! The joint posterior over many mixtures, and how further runs would shrink it.
 
 use faer::Mat;
 
@@ -64,7 +63,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn condition(&mut self, i: usize) {
         let d = self.model.domains();
         let one = &self.inputs[i * d..(i + 1) * d];
-        // Noise is never quite zero; a mixture known to rounding tells nothing.
+        // A mixture whose value is known up to rounding changes nothing.
         let scale = (self.variances[i] + self.noises[i]).sqrt();
         if scale.is_nan() || scale <= 1e-9 {
             return;

@@ -36,7 +36,7 @@ use crate::samples::Samples;
 /// Wins wherever losses are smooth in the mixture and there are 100 runs or
 /// more. Falls back to its prior, and says so by its standard deviation, far
 /// from all runs; a law extrapolates better. Fails with few runs in many
-/// domains, where lengthscales are guesses, and refuses more than
+/// domains, where lengthscales are hardly known, and refuses more than
 /// 4096 rows. Equations and derivatives are those of Rasmussen and Williams
 /// (Gaussian Processes for Machine Learning, 2006, chapters 2 and 5);
 /// [`GpModel`] has the covariance.
@@ -133,8 +133,8 @@ impl Regressor for Gp {
         monitor: &dyn Monitor,
     ) -> Result<Model> {
         match previous {
-            // A resample says nothing new of lengthscales that is worth its
-            // cost; its rows and values do.
+            // Fitting lengthscales again would cost much and change little:
+            // only the rows and values are replaced.
             Model::Gp(gp) if gp.domains() == samples.domains() => {
                 check(self.warp, samples)?;
                 let (some, times) = samples.distinct();

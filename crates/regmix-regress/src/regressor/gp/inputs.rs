@@ -1,4 +1,4 @@
-//! What a Gaussian process sees of a mixture.
+//! The inputs of a Gaussian process, made of the weights of a mixture.
 
 use serde::{Deserialize, Serialize};
 

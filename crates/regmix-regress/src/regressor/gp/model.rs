@@ -114,8 +114,7 @@ impl TryFrom<Stored> for GpModel {
     }
 }
 
-/// Values as a Gaussian process sees them: logarithms where all are
-/// positive, standardised.
+/// The standardisation of values; logarithms are taken where all are positive.
 pub(super) struct Scale {
     pub(super) log: bool,
     pub(super) centre: f64,
@@ -351,7 +350,7 @@ impl GpModel {
         (seen - self.centre) / self.spread
     }
 
-    /// What one unit of the standardised scale is worth at a value, to first
+    /// The change of a value per unit of the standardised scale, to first
     /// order.
     pub(crate) fn unit(&self, value: f64) -> f64 {
         self.spread * if self.is_log() { value } else { 1.0 }

@@ -46,7 +46,7 @@ use crate::vector::{self, Op, dot};
 /// use regmix_regress::{Samples, regressor::{Law, Regressor}};
 ///
 /// let rows: Vec<Vec<f64>> = (0..24).map(|i| f64::from(i) / 23.0).map(|w| vec![w, 1.0 - w]).collect();
-/// // The second domain is worth a tenth of the first.
+/// // A token of the second domain counts a tenth of one of the first.
 /// let law = |w: f64| 2.0 + (0.02 + w + 0.1 * (1.0 - w)).powf(-0.3);
 /// let losses = rows.iter().map(|w| law(w[0])).collect();
 /// let samples = Samples::new(rows.iter().map(Vec::as_slice), losses)?.with_own_domain(Some(0));
@@ -99,7 +99,7 @@ impl Regressor for Law {
     ) -> Result<Model> {
         let problem = Problem::new(samples, self)?;
         let mut rng = stream(seed, self.name(), "starts");
-        // Starts are told apart early on; only the best is followed to its end.
+        // A few iterations show which start is best; only that one is followed.
         let look = self.iterations.div_ceil(8);
         let mut best: Option<(Vec<f64>, f64)> = None;
         for start in 0..self.starts.max(1) {
@@ -426,6 +426,7 @@ mod tests {
             "{err}"
         );
         let flat = Samples::new(rows.iter().map(Vec::as_slice), vec![2.0; 20]).unwrap();
-        assert!(Law::one().fit(&flat, 0).is_err());
+        let err = Law::one().fit(&flat, 0).unwrap_err();
+        assert!(err.to_string().contains("all values are the same"), "{err}");
     }
 }

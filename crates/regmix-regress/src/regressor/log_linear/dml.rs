@@ -9,7 +9,7 @@ use crate::regressor::log_linear::problem::{Found, Problem};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
-/// Fits [`LogLinearModel`](super::LogLinearModel), `L(r) = c + exp(Σ_j t_j r_j)`,
+/// Fits [`LogLinearModel`](crate::regressor::LogLinearModel), `L(r) = c + exp(Σ_j t_j r_j)`,
 /// after Ye et al., Data Mixing Laws (arXiv 2403.16952).
 ///
 /// Minimised is the paper's Huber loss of the residuals, as a mean, plus a
@@ -28,13 +28,14 @@ use crate::samples::Samples;
 /// | `penalty` | none: `p min(1, (64 / rows)²)`, p 0.01, or 1e-4 without an own domain | 0 or more: λ, in units of the objective scaled to the spread of the values |
 ///
 /// The penalty is not in the paper. With it fewer rows than the D + 1
-/// parameters suffice: what rows do not tell apart gets the same rate.
+/// parameters suffice: domains that the rows do not distinguish get the same
+/// rate.
 /// Values must be positive. Cost O(grid · n D² + polish · iterations · n D).
 ///
 /// Wins over linear models from some tens of rows on, and is a convex surface
 /// for search. Fails where a domain's own weight runs from zero to some
 /// percent: losses there fall like a power of the weight, which a constant
-/// rate cannot follow ([`Law`](super::Law) can). Far outside its rows an
+/// rate cannot follow ([`Law`](crate::regressor::Law) can). Far outside its rows an
 /// exponential can be wrong by orders of magnitude.
 ///
 /// ```

@@ -15,7 +15,7 @@ use crate::regressor::uncertainty::Uncertainty;
 /// fits the form that is written here. It is convex in r.
 ///
 /// The standard deviation joins the noise of one run and the uncertainty of
-/// the parameters, as that of [`LawModel`](super::LawModel).
+/// the parameters, as that of [`LawModel`](crate::regressor::LawModel).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogLinearModel {
     /// ln c, t_1 … t_D.

@@ -13,7 +13,7 @@ use crate::samples::Samples;
 /// Values of ln c, from its first to its last.
 const LN_FLOORS: (f64, f64) = (-2.0, 1.5);
 
-/// Fits [`LogLinearModel`](super::LogLinearModel), `L(r) = c + exp(Σ_j t_j r_j)`,
+/// Fits [`LogLinearModel`](crate::regressor::LogLinearModel), `L(r) = c + exp(Σ_j t_j r_j)`,
 /// by the recipe of Olmix (arXiv 2602.12237), which is that of Data Mixing
 /// Laws with fewer starts.
 ///
@@ -36,15 +36,15 @@ const LN_FLOORS: (f64, f64) = (-2.0, 1.5);
 /// | `iterations` | 300 | 1 or more, for each of those |
 ///
 /// Values must be positive. Cost O((floors · draws · look + finish ·
-/// iterations) · n D), ten times that of [`Dml`](super::Dml).
+/// iterations) · n D), ten times that of [`Dml`](crate::regressor::Dml).
 ///
 /// Against `Dml` there is no penalty. With many rows both find the same law.
-/// With fewer rows than the D + 1 parameters, or domains that rows never tell
-/// apart, the answer depends on the starts, and so on the seed, and can be
+/// With fewer rows than the D + 1 parameters, or domains that the rows do not
+/// distinguish, the answer depends on the starts, and so on the seed, and can be
 /// wrong by orders of magnitude away from the rows; its standard deviation
 /// then is as large. The starts are made for losses of a few nats; in other
 /// units they lie far off. It is here to compare with what Olmix does: it wins
-/// over [`Dml`](super::Dml) nowhere that was measured, and fails as above.
+/// over [`Dml`](crate::regressor::Dml) nowhere that was measured, and fails as above.
 ///
 /// ```
 /// use regmix_regress::{Samples, regressor::{Olmix, Regressor}};

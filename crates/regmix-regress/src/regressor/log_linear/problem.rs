@@ -1,4 +1,4 @@
-//! What the fits of the log-linear law share: the objective and its finish.
+//! The objective of fits of the log-linear law, and its minimisation.
 
 use std::cell::RefCell;
 
@@ -25,8 +25,8 @@ pub(crate) type Found = (Vec<f64>, f64);
 /// The scale makes it a number of order one for any unit, which is what the
 /// optimiser's tolerances expect; it does not move the minimum but for its
 /// balance with λ. The penalty pulls rates to each other, not to zero: their
-/// common level is the scale of the loss, and data always settle it. What
-/// the target's own domain does is what most rows tell of.
+/// common level is the scale of the loss, which any data determine. The rate of
+/// the target's own domain is not penalised: most rows determine it.
 pub(crate) struct Problem<'a> {
     samples: &'a Samples<'a>,
     /// The weights once more, `[domains][rows]`: sums over domains run along
@@ -149,7 +149,7 @@ impl<'a> Problem<'a> {
         Factor::of_rows(&jacobian, &ridge)
     }
 
-    /// Goes downhill from a point in given coordinates around it.
+    /// Descends from a point in given coordinates around it.
     pub(crate) fn descend(&self, from: &[f64], along: &Factor, iterations: u64) -> Result<Found> {
         let place = |q: &[f64]| -> Vec<f64> {
             let step = along.backward(q);
@@ -166,7 +166,7 @@ impl<'a> Problem<'a> {
         Ok((place(&q), cost))
     }
 
-    /// Goes downhill to the end, with coordinates made anew now and then.
+    /// Descends to the end, with new coordinates after every 25 iterations.
     pub(crate) fn settle(&self, from: Vec<f64>, iterations: u64) -> Result<Found> {
         let cost = self.cost(&from, &mut vec![0.0; from.len()]);
         let mut best = (from, cost);

@@ -1,4 +1,4 @@
-//! A forest of which the last inputs are known.
+//! A forest with given values of its last inputs.
 
 use crate::regressor::gbdt::forest::{Forest, Node, starts};
 use crate::regressor::gbdt::grow::LEAF;

@@ -98,7 +98,7 @@ impl Written {
         }
     }
 
-    /// Forgets the bounds that no tree asks for.
+    /// Removes the bounds that no tree uses.
     pub(super) fn compact(mut self) -> Self {
         let mut number = vec![None; self.bounds.iter().map(Vec::len).sum()];
         for code in &self.questions {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_bounds_are_forgotten() {
+    fn unused_bounds_are_removed() {
         let mut written = written();
         written.questions = vec![3, 2 * 4 + 3];
         written.leaves.truncate(4);
@@ -361,10 +361,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a file says: an error, or a forest that can be asked, one
-        /// row at a time or many, with the same answer.
+        /// Any file gives an error or a forest that predicts the same one row at
+        /// a time and many at once.
         #[test]
-        fn a_forest_that_was_read_can_be_asked(
+        fn any_forest_that_is_read_predicts(
             questions in prop::collection::vec(0u32..12, 0..12),
             leaves in prop::collection::vec(-9i32..9, 0..12),
             rows in prop::collection::vec(prop::array::uniform2(0.0f64..1.0), 1..150),
