@@ -14,11 +14,9 @@ pub(crate) struct DemoArgs {
     /// Your own text instead: a folder in any layout that `regmix init` explains.
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
-
     /// Folder of the demo's study.
     #[arg(long, default_value = "regmix-demo", value_name = "DIR")]
     pub(crate) out: PathBuf,
-
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }

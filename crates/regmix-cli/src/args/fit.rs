@@ -21,15 +21,12 @@ pub(crate) struct FitArgs {
     /// Mixtures of your own runs.
     #[arg(long, requires_all = ["losses", "out"], value_name = "CSV")]
     pub(crate) mixtures: Option<PathBuf>,
-
     /// Losses of your own runs.
     #[arg(long, requires_all = ["mixtures", "out"], value_name = "CSV")]
     pub(crate) losses: Option<PathBuf>,
-
     /// Folder for the fit of your own runs.
     #[arg(long, requires = "mixtures", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-
     /// Regressors to judge, separated by commas; all by default.
     #[arg(
         long,
@@ -38,38 +35,30 @@ pub(crate) struct FitArgs {
         value_name = "NAMES"
     )]
     pub(crate) regressors: Option<Vec<String>>,
-
     /// Folds of the cross-validation.
     #[arg(long, requires = "mixtures", default_value_t = 5, value_name = "N")]
     pub(crate) folds: usize,
-
     /// Repeats of the cross-validation, each with folds of its own.
     #[arg(long, requires = "mixtures", default_value_t = 1, value_name = "N")]
     pub(crate) repeats: usize,
-
     /// Mixtures of runs from before a domain was added, split or removed.
     #[arg(long, requires_all = ["mixtures", "earlier_losses"], value_name = "CSV")]
     pub(crate) earlier_mixtures: Option<PathBuf>,
-
     /// Losses of those runs.
     #[arg(long, requires = "earlier_mixtures", value_name = "CSV")]
     pub(crate) earlier_losses: Option<PathBuf>,
-
     /// A domain of the earlier runs that was split since, with its parts and their shares of
     /// its tokens, such as `code=rust:0.3,c:0.7`; may be repeated.
     #[arg(long, requires = "earlier_mixtures", value_name = "DOMAIN=PARTS", value_parser = parse_split)]
     pub(crate) split: Vec<(String, BTreeMap<String, f64>)>,
-
     /// Also measure how accuracy grows with the number of runs, and what twice as many would
     /// bring: `learning.csv`. For `ensemble` and `law1`, or the regressors given; takes
     /// about as long as the fit itself.
     #[arg(long)]
     pub(crate) learning_curve: bool,
-
     /// Seed of folds and fits.
     #[arg(long, requires = "mixtures", default_value_t = 42)]
     pub(crate) seed: u64,
-
     /// Fit again if the inputs changed.
     #[arg(long)]
     pub(crate) redo: bool,

@@ -7,7 +7,6 @@ pub(crate) struct InitArgs {
     /// Folder or file with the text.
     #[arg(long, value_name = "PATH")]
     pub(crate) corpus: PathBuf,
-
     /// Name shown in the report; the folder's name by default.
     #[arg(long)]
     pub(crate) name: Option<String>,

@@ -62,15 +62,12 @@ pub(crate) struct Args {
         value_name = "DIR"
     )]
     pub(crate) study: PathBuf,
-
     /// How results are printed to stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-
     /// No progress on stderr.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -111,7 +108,6 @@ pub(crate) struct ComputeArgs {
     /// auto, cpu, cuda:N, vulkan:N, wgpu:N, tch or tch:N; `:N` may be left out.
     #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
     pub(crate) device: DeviceSpec,
-
     /// Models trained at once; auto: on a CPU one per core, as far as memory
     /// goes; on a GPU as many as bring more tokens per second, measured before.
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_parallel)]

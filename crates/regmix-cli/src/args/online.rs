@@ -15,15 +15,12 @@ pub(crate) struct OnlineArgs {
     /// What `regmix schedule` wrote; controller.json of the study without it.
     #[arg(long, value_name = "JSON")]
     pub(crate) controller: Option<PathBuf>,
-
     /// Where the state is kept; online.json of the study without it.
     #[arg(long, value_name = "JSON")]
     pub(crate) state: Option<PathBuf>,
-
     /// Listen here for HTTP instead of reading stdin.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
-
     /// A file with the token that requests must bring; needed where other machines can reach it.
     #[arg(long, requires = "listen", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

@@ -22,36 +22,28 @@ pub(crate) struct OptimizeArgs {
     /// Folder of a fit of your own runs.
     #[arg(long, requires = "out", value_name = "DIR")]
     pub(crate) fit: Option<PathBuf>,
-
     /// `mean`, `worst`, a target, or a .toml file.
     #[arg(long, requires = "fit", value_name = "NAME|FILE")]
     pub(crate) objective: Option<String>,
-
     /// Mixtures between the best for one objective and the best for another, as CSV. Each is
     /// given as to --objective, which here is a .toml file with limits and penalties, or absent.
     #[arg(long, requires = "fit", value_name = "A,B", value_parser = parse_pair)]
     pub(crate) pareto: Option<[String; 2]>,
-
     /// Mixtures of the front.
     #[arg(long, requires = "pareto", default_value_t = 11, value_name = "N")]
     pub(crate) points: usize,
-
     /// The natural mixture: a table of mixtures whose first row it is.
     #[arg(long, requires = "fit", value_name = "CSV")]
     pub(crate) prior: Option<PathBuf>,
-
     /// How it is searched.
     #[arg(long, requires = "fit", value_enum, default_value_t = SearchMethod::Descend, conflicts_with = "pareto")]
     pub(crate) method: SearchMethod,
-
     /// File for the mixture, or for the front.
     #[arg(long, requires = "fit", value_name = "JSON|CSV")]
     pub(crate) out: Option<PathBuf>,
-
     /// Seed of draws and resampling.
     #[arg(long, requires = "fit", default_value_t = 42)]
     pub(crate) seed: u64,
-
     /// Search again if the inputs changed.
     #[arg(long)]
     pub(crate) redo: bool,

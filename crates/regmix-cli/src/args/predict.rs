@@ -10,19 +10,15 @@ pub(crate) struct PredictArgs {
     /// Folder of a fit; the study's by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) fit: Option<PathBuf>,
-
     /// Mixtures to predict.
     #[arg(long, value_name = "CSV")]
     pub(crate) mixtures: PathBuf,
-
     /// File for the predictions; stdout by default.
     #[arg(long, value_name = "CSV")]
     pub(crate) out: Option<PathBuf>,
-
     /// No standard deviations: many times faster where Gaussian processes take part.
     #[arg(long, requires = "out")]
     pub(crate) means_only: bool,
-
     /// Overwrite the file.
     #[arg(long)]
     pub(crate) redo: bool,

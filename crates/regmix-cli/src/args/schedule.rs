@@ -18,64 +18,49 @@ pub(crate) struct ScheduleArgs {
     /// Losses of your own runs along training.
     #[arg(long, requires_all = ["mixtures", "steps", "tokens", "out"], value_name = "CSV|PARQUET")]
     pub(crate) trajectories: Option<PathBuf>,
-
     /// Mixtures of your own runs.
     #[arg(long, requires = "trajectories", value_name = "CSV")]
     pub(crate) mixtures: Option<PathBuf>,
-
     /// Steps of the run that the schedule is for.
     #[arg(long, requires = "trajectories", value_name = "N")]
     pub(crate) steps: Option<u64>,
-
     /// Tokens of that run.
     #[arg(long, requires = "trajectories", value_name = "N", value_parser = parse_count)]
     pub(crate) tokens: Option<u64>,
-
     /// A .toml file as for `optimize`; the mean of all domains without it.
     #[arg(long, requires = "trajectories", value_name = "FILE")]
     pub(crate) objective: Option<PathBuf>,
-
     /// The natural mixture: a table of mixtures whose first row it is. The runs' mean without it.
     #[arg(long, requires = "trajectories", value_name = "CSV")]
     pub(crate) prior: Option<PathBuf>,
-
     /// A .toml file with the keys of section `dynamic` of study.toml.
     #[arg(long, requires = "trajectories", value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-
     /// Steps of a whole run of yours; those of the longest one without it.
     #[arg(long, requires = "trajectories", value_name = "N")]
     pub(crate) proxy_steps: Option<u64>,
-
     /// Losses along training of runs of a second size, by which losses of the target are brought
     /// to the proxies' scale. Runs with the names of proxies are on the same mixtures.
     #[arg(long, requires_all = ["trajectories", "second_ratio"], value_name = "CSV|PARQUET")]
     pub(crate) second_trajectories: Option<PathBuf>,
-
     /// How the size correction continues from there.
     #[arg(long, requires = "second_trajectories", value_enum, default_value_t = SizeLawArg::PowerLaw)]
     pub(crate) second_law: SizeLawArg,
-
     /// Parameters of the second size divided by those of a proxy.
     #[arg(long, requires = "second_trajectories", value_name = "X")]
     pub(crate) second_ratio: Option<f64>,
-
     /// Parameters of the target divided by those of a proxy; those of the second size without it.
     #[arg(long, requires = "second_trajectories", value_name = "X")]
     pub(crate) target_ratio: Option<f64>,
-
     /// Print the finished schedule as a trainer takes it, into `--out` if that is given.
     #[arg(long, conflicts_with = "trajectories", value_name = "TRAINER", value_parser = |s: &str| Trainer::parse(s).map_err(|e| e.to_string()))]
     pub(crate) export: Option<Trainer>,
-
     /// Folder for the schedule of your own runs, or file for an export.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
-
     /// Seed of draws and resampling.
     #[arg(long, requires = "trajectories", default_value_t = 42)]
     pub(crate) seed: u64,
-
     /// Plan again if the inputs changed.
     #[arg(long)]
     pub(crate) redo: bool,

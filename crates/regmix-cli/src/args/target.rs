@@ -8,15 +8,12 @@ use super::ComputeArgs;
 pub(crate) struct TargetArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-
     /// Also train on the schedule, as planned or as the controller changes it; may be repeated.
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) schedule: Vec<ScheduleMode>,
-
     /// Train runs again that were made with another configuration, or failed.
     #[arg(long)]
     pub(crate) redo: bool,
-
     /// Exit with 1 unless the found mixture beats all others beyond the spread of seeds.
     #[arg(long)]
     pub(crate) gate: bool,

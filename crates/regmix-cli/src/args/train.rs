@@ -6,7 +6,6 @@ use super::ComputeArgs;
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-
     /// Train runs again that were made with another configuration, or failed.
     #[arg(long)]
     pub(crate) redo: bool,

@@ -245,9 +245,14 @@ impl fmt::Display for Output {
     }
 }
 
-/// What differs between machines and runs: temporary folders, seconds, speeds.
-pub(crate) const FILTERS: [(&str, &str); 4] = [
+/// What differs between machines and runs: temporary folders, seconds, speeds,
+/// and how far a computation came that was stopped.
+pub(crate) const FILTERS: [(&str, &str); 5] = [
     (r"(/[^\s/]+)*/\.tmp\w+", "[FOLDER]"),
+    (
+        r"(?m)^(judging|refitting|predicting) +\d+ in [\dhms.]+\n",
+        "",
+    ),
     (r"\bin \d+(\.\d+)?s\b", "in [SECONDS]"),
     (r"\bin \d+\.\d+ s\b", "in [SECONDS]"),
     (r"\b[\d.]+ (MB|tokens)/s", "[SPEED] $1/s"),

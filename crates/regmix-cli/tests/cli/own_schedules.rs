@@ -170,11 +170,62 @@ fn stages_that_cannot_be_are_refused() {
         "stages = 40",
     ]
     .map(refused);
-    assert_output!(transcript(outputs), @"");
+    assert_output!(transcript(outputs), @r#"
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.toml: `points`: stage points [1.0]: expected at least 2 that ascend, above 0 and up to 1
+      help: points are fractions of training; the last one is its end, 1
+
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.toml: `points`: stage points [0.5, 0.2, 1.0]: expected at least 2 that ascend, above 0 and
+      │ up to 1
+      help: points are fractions of training; the last one is its end, 1
+
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.toml: `stages`: 0 stages, expected 1 to 1000
+
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × t.csv: `r0`: no evaluation at step 36: expected all runs on one grid
+      help: let losses be interpolated (`resample = "interpolate"`), or give `points` that were
+            evaluated
+
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.toml: `bootstrap`: 0 refits are too few to measure the gain of a schedule, which must be 2
+      │ standard deviations: expected at least 4
+      help: or set `static_unless = 0`: the schedule then stands unchecked
+
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings bad.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × t.csv: no run has losses at two stage points in a row: expected evaluations along training
+      help: evaluate proxies at least once per stage, or plan fewer stages
+    "#);
     let args: Vec<&str> = (plan("t.csv", "no", &[]).into_iter())
         .map(|a| if a == "25000" { "2" } else { a })
         .collect();
-    assert_output!(fixture.refused(&args), @"");
+    assert_output!(fixture.refused(&args), @r#"
+    $ regmix schedule --trajectories t.csv --mixtures m.csv --steps 2 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × `steps`: 2 steps for 3 stages: expected at least one step each
+      help: plan fewer stages, or a longer run
+    "#);
 }
 
 #[test]
@@ -197,7 +248,62 @@ fn trajectories_that_cannot_be_are_refused() {
         replaced(loss, "much"),
     ]
     .map(refused);
-    assert_output!(transcript(outputs), @"");
+    assert_output!(transcript(outputs), @r#"
+    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.csv: run `r0`: step 20 (2000 tokens) follows step 40 (4000 tokens): expected both to
+      │ increase
+
+    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.csv: run `r0`: step 20 (2000 tokens) follows step 20 (2000 tokens): expected both to
+      │ increase
+
+    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.csv:2: `web`: loss inf: expected a finite positive number
+       ╭─[bad.csv:2:1]
+     1 │ run,step,tokens,code,law,web
+     2 │ r0,20,2000,2.657250395456111,2.4638501094227996,inf
+       · ─────────────────────────┬─────────────────────────
+       ·                          ╰── here
+     3 │ r0,40,4000,2.205427368852944,2.058018423787898,1.9541300465126668
+       ╰────
+      help: leave the field empty where no loss was measured
+
+    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.csv:2: `web`: loss 0: expected a finite positive number
+       ╭─[bad.csv:2:1]
+     1 │ run,step,tokens,code,law,web
+     2 │ r0,20,2000,2.657250395456111,2.4638501094227996,0
+       · ────────────────────────┬────────────────────────
+       ·                         ╰── here
+     3 │ r0,40,4000,2.205427368852944,2.058018423787898,1.9541300465126668
+       ╰────
+      help: leave the field empty where no loss was measured
+
+    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × bad.csv:2: `web`: `much` is not a number
+       ╭─[bad.csv:2:1]
+     1 │ run,step,tokens,code,law,web
+     2 │ r0,20,2000,2.657250395456111,2.4638501094227996,much
+       · ──────────────────────────┬─────────────────────────
+       ·                           ╰── here
+     3 │ r0,40,4000,2.205427368852944,2.058018423787898,1.9541300465126668
+       ╰────
+    "#);
 }
 
 #[test]

@@ -35,9 +35,10 @@ pub fn predict_file(
     let written = write_atomic_with(out, |writer| {
         let mut first = true;
         MixtureTable::read_parts(mixtures, PART, |part| {
+            monitor.check()?;
             let predicted = match means_only {
                 true => means(fit, &part)?,
-                false => fit.predict_table(&part)?,
+                false => fit.predict_table_monitored(&part, monitor)?,
             };
             let text = predicted.to_csv();
             let text = match std::mem::take(&mut first) {
