@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
 
     /// A line on stderr with the command that comes next in a study.
     pub(crate) fn message_next(&self, study: &Study) -> Result<()> {
-        if let Some(step) = study.status()?.next {
+        if let Some(step) = study.status(self.display)?.next {
             self.message(&format!(
                 "next: {}",
                 command_line::in_study(study.root(), &step)

@@ -98,7 +98,7 @@ pub struct TargetCheck {
 }
 
 impl TargetCheck {
-    /// Summarises finished runs. `arms` gives the mixtures in order, the found
+    /// Summarizes finished runs. `arms` gives the mixtures in order, the found
     /// one first, with what was predicted for each; the last `schedules` of
     /// them are mean mixtures of schedules.
     ///
@@ -174,7 +174,7 @@ impl TargetCheck {
         self.comparisons.iter().filter(move |c| c.of == arm)
     }
 
-    /// The outcome in one sentence, whoever won.
+    /// The outcome in one sentence.
     pub fn sentence(&self) -> String {
         let mut text = match self.held() {
             true => format!(
@@ -207,7 +207,7 @@ impl TargetCheck {
             names(Verdict::Better).map(|n| format!("beats {n} beyond the spread of seeds"));
         let worse = names(Verdict::Worse).map(|n| format!("loses to {n}"));
         let unclear = names(Verdict::Unclear)
-            .map(|n| format!("cannot be told from {n} at this number of seeds"));
+            .map(|n| format!("cannot be distinguished from {n} at this number of seeds"));
         let parts: Vec<String> = [better, worse, unclear].into_iter().flatten().collect();
         parts.join("; it ")
     }
@@ -302,11 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn noise_and_losses_are_said_as_they_are() {
+    fn noise_and_losses_are_reported_as_such() {
         let c = check(&[3.0, 3.2, 3.1], &[3.1, 3.1, 3.12]);
         assert_eq!(c.comparisons[0].verdict, Verdict::Unclear);
         assert!(!c.held());
-        assert!(c.sentence().contains("cannot be told from natural"));
+        assert!(
+            c.sentence()
+                .contains("cannot be distinguished from natural")
+        );
         let c = check(&[3.1, 3.2, 3.3], &[3.0, 3.1, 3.2]);
         assert_eq!(c.comparisons[0].verdict, Verdict::Worse);
         assert!(c.sentence().contains("loses to natural"));

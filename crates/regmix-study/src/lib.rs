@@ -1,17 +1,27 @@
-//! The study directory of regmix: from a corpus to a mixture, every step a readable file.
+//! The study folder of regmix: from a corpus to a mixture, every step a readable
+//! file.
+//!
+//! - [`Study`]: a folder with a `study.toml`; every step is a method of it.
+//! - [`config::StudyConfig`]: what `study.toml` holds.
+//! - [`Context`]: progress, stopping and redoing, which every step takes.
+//! - [`Status`]: what is finished, what is stale, and what comes next.
+//! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
+//!
+//! [`tables`] fits, predicts, searches and plans from tables of the user's own
+//! runs, without a study; [`files`] names every file of a study.
 
 pub mod check;
 pub mod config;
 mod demo;
-pub mod report;
+pub mod files;
+mod report;
 mod source_files;
 mod stamp;
 mod steps;
 mod study;
+pub mod tables;
 
 pub use demo::DemoCorpus;
-pub use steps::{
-    Plan, RunCounts, SecondSize, Status, earlier_runs, fit_watched, learning_watched, next_runs,
-    optimize_file, optimize_with, pareto, plan, predict_file, recommend_watched,
-};
-pub use study::{Context, STUDY_FILE, Study, natural_mixture};
+pub use files::STUDY_FILE;
+pub use steps::status::{RunCounts, Status};
+pub use study::{Context, Study};

@@ -1,8 +1,8 @@
-//! Knowing whether the text of a corpus is still the text that was tokenized.
+//! Whether the text of a corpus is still the text that was tokenized.
 //!
 //! The contents of every file are hashed once. A file that keeps its size and
-//! its time of change is not read again, so that asking costs nothing even
-//! where the corpus is large.
+//! its time of change is not read again, so that later checks of a large corpus
+//! are cheap.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,10 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use regmix_data::corpus::Source;
-use regmix_data::{Error, Result, Unit, artefact};
+use regmix_data::{Error, Monitor, Result, Unit, artefact};
 use serde::{Deserialize, Serialize};
-
-use crate::study::Context;
 
 /// One file as it was when it was last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +34,16 @@ pub(crate) struct SourceFiles {
 
 impl SourceFiles {
     /// Looks at the files of a source, and reads those that are not as the
-    /// record says, which need not exist.
+    /// record has them. The record need not exist.
     ///
     /// # Errors
     /// When a file cannot be read, the record is damaged, or the user stops.
-    pub(crate) fn of(source: &Source, root: &Path, record: &Path, cx: Context<'_>) -> Result<Self> {
+    pub(crate) fn of(
+        source: &Source,
+        root: &Path,
+        record: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let known: BTreeMap<String, Seen> = match record.exists() {
             true => artefact::read_json(record)?,
             false => BTreeMap::new(),
@@ -63,9 +66,9 @@ impl SourceFiles {
         }
         if !unread.is_empty() {
             let total = unread.iter().map(|(_, file, _)| file.bytes).sum();
-            cx.monitor.begin("read corpus", total, Unit::Bytes);
+            monitor.begin("read corpus", total, Unit::Bytes);
             let hashed = unread.into_iter().try_for_each(|(name, file, modified)| {
-                let blake3 = hash(&file.path, cx)?;
+                let blake3 = hash(&file.path, monitor)?;
                 let bytes = file.bytes;
                 let seen = Seen {
                     bytes,
@@ -75,7 +78,7 @@ impl SourceFiles {
                 files.insert(name, seen);
                 Ok(())
             });
-            cx.monitor.end();
+            monitor.end();
             hashed?;
         }
         Ok(Self {
@@ -112,17 +115,17 @@ fn modified(path: &Path) -> Result<String> {
     Ok(since.as_nanos().to_string())
 }
 
-fn hash(path: &Path, cx: Context<'_>) -> Result<String> {
+fn hash(path: &Path, monitor: &dyn Monitor) -> Result<String> {
     let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
     let mut buffer = vec![0; 1 << 20];
     let mut hasher = blake3::Hasher::new();
     loop {
-        cx.monitor.check()?;
+        monitor.check()?;
         let n = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
         if n == 0 {
             return Ok(hasher.finalize().to_hex().to_string());
         }
         hasher.update(&buffer[..n]);
-        cx.monitor.advance(n as u64);
+        monitor.advance(n as u64);
     }
 }

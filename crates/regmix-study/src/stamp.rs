@@ -1,8 +1,8 @@
-//! Knowing whether a finished artefact is still the one that would be made.
+//! Whether a finished artefact is still what its inputs give.
 //!
-//! Beside each artefact stands a small JSON map from the name of an input to
-//! what it was. When an input differs, the artefact is stale: it is kept, and
-//! the user is told what changed and how to have it made again.
+//! Beside each artefact stands its stamp: a small JSON map from the name of an
+//! input to its value. When an input differs, the artefact is stale: it is
+//! kept, and an error says what changed and how to make it again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,28 @@ use std::path::{Path, PathBuf};
 use regmix_data::{Error, ErrorKind, Result, artefact};
 use serde::Serialize;
 
-/// The inputs of one artefact.
+/// What one artefact would be made from now.
 #[derive(Debug)]
 pub(crate) struct Stamp {
+    artefact: PathBuf,
+    /// Where the inputs are recorded.
     path: PathBuf,
+    /// The command that makes the artefact.
+    verb: &'static str,
     inputs: BTreeMap<String, String>,
 }
 
+/// A short name for a text or a file, by its contents.
+pub(crate) fn digest(contents: impl AsRef<[u8]>) -> String {
+    blake3::hash(contents.as_ref()).to_hex()[..16].to_owned()
+}
+
 impl Stamp {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(artefact: PathBuf, path: PathBuf, verb: &'static str) -> Self {
         Self {
+            artefact,
             path,
+            verb,
             inputs: BTreeMap::new(),
         }
     }
@@ -47,15 +58,15 @@ impl Stamp {
         Ok(self)
     }
 
-    /// Whether the artefact is there and was made from the same inputs.
+    /// Whether the artefact exists and was made from the same inputs.
     ///
     /// # Errors
-    /// `Stale` when it was made from others and `redo` is not set.
-    pub(crate) fn is_fresh(&self, artefact: &Path, step: &str, redo: bool) -> Result<bool> {
-        if !artefact.exists() || !self.path.exists() {
+    /// `Stale` when it was made from other inputs and `redo` is not set.
+    pub(crate) fn is_fresh(&self, redo: bool) -> Result<bool> {
+        if !self.artefact.exists() || !self.path.exists() {
             return Ok(false);
         }
-        let Some(changes) = self.staleness(artefact)? else {
+        let Some(changes) = self.staleness()? else {
             return Ok(true);
         };
         if redo {
@@ -65,16 +76,17 @@ impl Stamp {
             ErrorKind::Stale,
             format!("it was made from other inputs ({changes})"),
         )
-        .in_file(artefact)
+        .in_file(&self.artefact)
         .help(format!(
-            "put the inputs back, or make it again with `regmix {step} --redo`"
+            "put the inputs back, or make it again with `regmix {} --redo`",
+            self.verb
         )))
     }
 
     /// What changed since the artefact was made; `None` where it is missing or
-    /// still the one that would be made.
-    pub(crate) fn staleness(&self, artefact: &Path) -> Result<Option<String>> {
-        if !artefact.exists() || !self.path.exists() {
+    /// would be made from the same inputs.
+    pub(crate) fn staleness(&self) -> Result<Option<String>> {
+        if !self.artefact.exists() || !self.path.exists() {
             return Ok(None);
         }
         let old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
@@ -116,8 +128,8 @@ impl Stamp {
     }
 }
 
-/// Moves a folder out of the way under the first free name `<folder>.old-<n>`
-/// and gives that name.
+/// Renames a folder to the first free name `<folder>.old-<n>` and returns that
+/// name.
 pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf> {
     for n in 1_u32.. {
         let mut name = folder.as_os_str().to_owned();
@@ -140,20 +152,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let artefact = dir.path().join("thing");
         let stamp = |runs: u32| {
-            Stamp::new(dir.path().join("thing.inputs.json"))
-                .with("design", &BTreeMap::from([("runs", runs)]))
-                .unwrap()
-                .with("corpus", &"abc")
-                .unwrap()
+            Stamp::new(
+                artefact.clone(),
+                dir.path().join("thing.inputs.json"),
+                "design",
+            )
+            .with("design", &BTreeMap::from([("runs", runs)]))
+            .unwrap()
+            .with("corpus", &"abc")
+            .unwrap()
         };
-        assert!(!stamp(1).is_fresh(&artefact, "design", false).unwrap());
+        assert!(!stamp(1).is_fresh(false).unwrap());
         std::fs::write(&artefact, "made").unwrap();
         stamp(1).write().unwrap();
-        assert!(stamp(1).is_fresh(&artefact, "design", false).unwrap());
-        let err = stamp(2).is_fresh(&artefact, "design", false).unwrap_err();
+        assert!(stamp(1).is_fresh(false).unwrap());
+        let err = stamp(2).is_fresh(false).unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Stale);
         assert!(err.to_string().contains("design.runs was 1, is 2"), "{err}");
-        assert!(!stamp(2).is_fresh(&artefact, "design", true).unwrap());
+        assert!(!stamp(2).is_fresh(true).unwrap());
     }
 
     #[test]

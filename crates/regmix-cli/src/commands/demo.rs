@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use regmix_data::Result;
 use regmix_model::Device;
-use regmix_study::{DemoCorpus, Study};
+use regmix_study::{DemoCorpus, Study, files};
 use serde_json::json;
 
 use super::init::require_text;
@@ -41,7 +41,7 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
     session.message(&show::league(&fit));
     let found = study.optimize(context)?;
     let check = study.target(&device, parallel, &[], context)?;
-    let report = study.report()?;
+    let report = study.report(session.display)?;
     let all = json!({ "mixture": found, "check": check, "report": report });
     session.print_result(&all, || {
         format!(
@@ -49,7 +49,7 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
             show::mixture(&found),
             show::check(&check),
             report.display(),
-            study.path("mixture.json").display(),
+            study.path(files::MIXTURE).display(),
             next_commands(&study)
         )
     })?;

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_regress::{Fit, NextOptions, NextRun};
-use regmix_study::next_runs;
+use regmix_study::files;
+use regmix_study::tables::{next_runs, refuse_to_overwrite};
 use serde_json::json;
 
-use super::objective::{ObjectiveArgument, with_field_if_none};
-use super::overwrite::refuse_to_overwrite;
 use crate::args::DesignArgs;
 use crate::session::Session;
 use crate::show;
@@ -32,7 +31,7 @@ fn draw(session: &Session<'_>, args: &DesignArgs) -> Result<()> {
         .map(|(run, mixture)| json!({ "run": run, "mixture": mixture }))
         .collect();
     session.print_result(&json, || {
-        let path = study.path("design/mixtures.csv");
+        let path = study.path(files::DESIGN);
         show::design(&mixtures, &epochs, &path)
     })?;
     session.message_next(&study)
@@ -66,13 +65,7 @@ fn propose_from_fit(
         ..NextOptions::default()
     };
     let objective = args.objective.as_deref().unwrap_or("mean");
-    let found = match ObjectiveArgument::read(objective)? {
-        ObjectiveArgument::File(path, file) => (file.objective())
-            .and_then(|objective| next_runs(&fit, &objective, Some(&file), options))
-            .map_err(|e| e.in_file_if_none(path))?,
-        ObjectiveArgument::Named(objective) => next_runs(&fit, &objective, None, options)
-            .map_err(|e| with_field_if_none(e, "--objective"))?,
-    };
+    let found = next_runs(&fit, objective, options, session.display)?;
     let rows = (found.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
     MixtureTable::new(fit.domains().clone(), rows)?.write_csv(out)?;
     print_proposed(session, &found)

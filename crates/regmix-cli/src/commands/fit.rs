@@ -4,13 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use regmix_data::Result;
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
 use regmix_study::config::EarlierSection;
-use regmix_study::{earlier_runs, fit_watched, learning_watched};
+use regmix_study::tables::{fit_tables, learning_curve};
 use serde_json::json;
 
-use super::overwrite::refuse_to_overwrite;
 use crate::args::FitArgs;
 use crate::session::Session;
 use crate::show;
@@ -43,32 +41,20 @@ fn fit_own_runs(
     losses: &Path,
     out: &Path,
 ) -> Result<()> {
-    let observations = Observations::join(
-        MixtureTable::read_csv(mixtures)?,
-        ValueTable::read_csv(losses)?,
-    )
-    .map_err(|e| e.in_file(losses))?;
-    refuse_to_overwrite(&out.join("fit.json"), args.redo)?;
-    session.message(&format!(
-        "fitting {} runs, {} targets",
-        observations.mixtures.len(),
-        observations.values.targets().len()
-    ));
     let defaults = FitOptions::default();
     let options = FitOptions {
         folds: args.folds,
         repeats: args.repeats,
         seed: args.seed,
         regressors: args.regressors.clone().unwrap_or(defaults.regressors),
-        earlier: (earlier_section(args).as_ref())
-            .map(|earlier| earlier_runs(earlier, &observations, session.display))
-            .transpose()?,
         ..FitOptions::default()
     };
-    let fit = fit_watched(&observations, &options, session.display)?;
-    fit.save(out)?;
+    let earlier = earlier_section(args);
+    let tables = [mixtures, losses];
+    let into = (out, args.redo);
+    let fit = fit_tables(tables, earlier.as_ref(), options, into, session.display)?;
     let curve = match args.learning_curve {
-        true => Some(learning_curve(session, args, &fit, out)?),
+        true => Some(measure_learning_curve(session, args, &fit, out)?),
         false => None,
     };
     print_fit(session, &fit, curve.as_ref())
@@ -84,7 +70,7 @@ fn earlier_section(args: &FitArgs) -> Option<EarlierSection> {
 }
 
 /// The learning curve of a fit that is saved already.
-fn learning_curve(
+fn measure_learning_curve(
     session: &Session<'_>,
     args: &FitArgs,
     fit: &Fit,
@@ -96,15 +82,13 @@ fn learning_curve(
         regressors: args.regressors.clone().unwrap_or(defaults.regressors),
         ..LearningOptions::default()
     };
-    let curve = learning_watched(fit, &options, session.display).map_err(|e| match e {
+    learning_curve(fit, &options, out, session.display).map_err(|e| match e {
         e if e.is_interrupted() => e.help(format!(
             "the fit is kept in {}; for its learning curve, add `--redo` to",
             out.display()
         )),
         e => e,
-    })?;
-    curve.write_csv(out.join("learning.csv"))?;
-    Ok(curve)
+    })
 }
 
 fn print_fit(session: &Session<'_>, fit: &Fit, curve: Option<&LearningCurve>) -> Result<()> {

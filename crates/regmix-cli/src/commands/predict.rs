@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use regmix_data::Result;
 use regmix_data::table::MixtureTable;
 use regmix_regress::Fit;
-use regmix_study::predict_file;
+use regmix_study::tables::{predict_file, refuse_to_overwrite};
 
-use super::overwrite::refuse_to_overwrite;
 use crate::args::PredictArgs;
 use crate::session::Session;
 

@@ -7,7 +7,7 @@ use regmix_data::Result;
 use crate::session::Session;
 
 pub(super) fn run(session: &Session<'_>) -> Result<ExitCode> {
-    let path = session.open_study()?.report()?;
+    let path = session.open_study()?.report(session.display)?;
     session.print_result(&path, || format!("{}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

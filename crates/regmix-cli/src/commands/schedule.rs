@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use regmix_data::{Error, Result, artefact};
 use regmix_dynamic::{ExportOptions, RunLength, Trainer};
-use regmix_study::{Plan, SecondSize, plan};
+use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite};
 
-use super::overwrite::refuse_to_overwrite;
 use crate::args::ScheduleArgs;
 use crate::output::{command_line, print};
 use crate::session::Session;

@@ -9,7 +9,7 @@ use crate::show;
 
 pub(super) fn run(session: &Session<'_>) -> Result<ExitCode> {
     let study = session.open_study()?;
-    let status = study.status()?;
+    let status = study.status(session.display)?;
     session.print_result(&status, || show::status(&study, &status))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use regmix_data::Result;
 use regmix_model::Device;
+use regmix_study::files;
 
 use crate::args::TrainArgs;
 use crate::session::Session;
@@ -12,12 +13,12 @@ pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
     let device = Device::open(args.compute.device)?;
     let trajectories = study.train(&device, args.compute.parallel, session.context(args.redo))?;
-    let counts = study.status()?.proxies;
+    let counts = study.status(session.display)?.proxies;
     session.print_result(&counts, || {
         format!(
             "{} finished proxies; their losses are in {}\n",
             trajectories.len(),
-            study.path("trajectories.csv").display()
+            study.path(files::TRAJECTORIES).display()
         )
     })?;
     session.message_next(&study)?;

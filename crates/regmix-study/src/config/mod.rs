@@ -2,6 +2,7 @@
 
 mod explain;
 mod objective_file;
+mod rules;
 mod run;
 mod sections;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub use sections::{
 /// defaults are those of [`template`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct StudyConfig {
     /// Name and seed.
     #[serde(default)]
     pub study: StudySection,
@@ -65,12 +66,12 @@ pub struct Config {
     pub check: CheckSection,
 }
 
-impl Config {
+impl StudyConfig {
     /// Reads a study file.
     ///
     /// # Errors
     /// When it cannot be read or does not parse; the error marks the place and
-    /// names the nearest key it knows.
+    /// suggests the most similar key.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             let missing = e.kind() == std::io::ErrorKind::NotFound;
@@ -89,125 +90,16 @@ impl Config {
     /// Parses a study file; `path` is used in errors only.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`StudyConfig::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| explain(&e, text, path))?;
-        let second = config.second_size.as_ref();
-        let runs = [("proxy", &config.proxy), ("target", &config.target)];
-        let models = second.map(|s| ("second_size.model", &s.model));
-        for (section, run) in runs.into_iter().chain(models) {
-            // A vocabulary of one token is any: the true one is checked later.
-            run.model(1)
-                .and_then(|_| run.training())
-                .map_err(|e| place(e, section, text, path))?;
-        }
-        config
-            .corpus
-            .source_options()
-            .map_err(|e| e.in_file(path))?;
-        config.objective.objective().map_err(|e| e.in_file(path))?;
-        (config.dynamic.check()).map_err(|e| place(e, "dynamic", text, path))?;
-        let penalty = |x: f64| x >= 0.0 && x.is_finite();
-        let rules: [(&str, &str, bool, &str); 13] = [
-            (
-                "corpus",
-                "valid_share",
-                config.corpus.valid_share > 0.0 && config.corpus.valid_share < 1.0,
-                "a share above 0 and below 1",
-            ),
-            ("design", "runs", config.design.runs > 0, "at least 1"),
-            (
-                "design",
-                "max_epochs",
-                config.design.max_epochs >= 0.0,
-                "0 (no limit) or more",
-            ),
-            (
-                "design",
-                "floor",
-                (0.0..1.0).contains(&config.design.floor),
-                "a weight of 0 or more, below 1",
-            ),
-            (
-                "design",
-                "switching",
-                (0.0..=1.0).contains(&config.design.switching),
-                "a share between 0 and 1",
-            ),
-            (
-                "constraints",
-                "max_epochs",
-                config.constraints.max_epochs > 0.0,
-                "a number above 0",
-            ),
-            (
-                "constraints",
-                "target_tokens",
-                config.constraints.target_tokens.is_none_or(|t| t > 0.0),
-                "a number above 0",
-            ),
-            (
-                "objective",
-                "kl",
-                penalty(config.objective.kl),
-                "0 (off) or more",
-            ),
-            (
-                "objective",
-                "caution",
-                penalty(config.objective.caution),
-                "0 (off) or more",
-            ),
-            (
-                "objective",
-                "distance",
-                penalty(config.objective.distance),
-                "0 (off) or more",
-            ),
-            ("check", "seeds", config.check.seeds > 0, "at least 1"),
-            ("fit", "folds", config.fit.folds >= 2, "2 or more"),
-            (
-                "second_size",
-                "runs",
-                second.is_none_or(|s| s.runs >= 3),
-                "at least 3",
-            ),
-        ];
-        for (section, key, ok, expected) in rules {
-            if !ok {
-                let e = Error::input(format!("out of range, expected {expected}")).field(key);
-                return Err(place(e, section, text, path));
-            }
-        }
-        for name in &config.check.against {
-            if !["natural", "uniform", "best_observed"].contains(&name.as_str()) {
-                let e = Error::input(format!(
-                    "unknown mixture `{name}`: expected natural, uniform or best_observed"
-                ))
-                .field("against");
-                return Err(place(e, "check", text, path));
-            }
-        }
-        // Names of arms are names of folders.
-        let taken = [
-            "found",
-            "natural",
-            "uniform",
-            "best_observed",
-            "offline",
-            "online",
-        ];
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        for name in config.check.others.keys() {
-            if taken.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
-                let e = Error::input(format!(
-                    "`{name}`: expected letters, digits, _ and -, and none of {}",
-                    taken.join(", ")
-                ))
-                .field(name);
-                return Err(place(e, "check.others", text, path));
-            }
-        }
+        let at = |(section, e): (&str, Error)| place(e, section, text, path);
+        rules::models(&config).map_err(at)?;
+        (config.corpus.source_options()).map_err(|e| e.in_file(path))?;
+        (config.objective.objective()).map_err(|e| e.in_file(path))?;
+        (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
+        rules::ranges(&config).map_err(at)?;
+        rules::arms(&config.check).map_err(at)?;
         Ok(config)
     }
 

@@ -25,7 +25,7 @@ pub struct RunSection {
     /// Inner width of the feed-forward layer, instead of the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_ff: Option<usize>,
-    /// Tokens seen at once, instead of the preset's.
+    /// Length of a sequence in tokens, instead of the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<usize>,
     /// Model vocabulary, instead of the tokenizer's rounded up to 64.
@@ -38,7 +38,7 @@ pub struct RunSection {
     pub steps: u64,
     /// Sequences per step.
     pub batch_size: usize,
-    /// Sequences at once; the whole batch if left out.
+    /// Sequences per forward pass; the whole batch if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
     /// Peak learning rate.

@@ -9,6 +9,7 @@ use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::RunSection;
+use crate::files::{FOUND, NATURAL, OFFLINE, ONLINE, UNIFORM};
 
 /// `[study]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,13 +184,14 @@ pub struct DesignSection {
     /// Greatest number of times that a proxy may see a domain's tokens; 0 for
     /// no limit.
     pub max_epochs: f64,
-    /// Whether the natural and the uniform mixture, as far as the limits allow
-    /// them, are the first proxies: what is found is compared with them, and
-    /// draws lie around them rather than on them. `false` repeats the papers.
+    /// Whether the natural and the uniform mixture are the first proxies, where
+    /// the limits allow them: the found mixture is compared with them, and
+    /// draws lie around them rather than on them. The papers leave them out
+    /// (`false`).
     pub anchors: bool,
-    /// Share of the proxies that go over to another mixture in mid-run. A
-    /// schedule learns from them what static proxies cannot tell: whether a
-    /// loss is due to the mixture now or to the one before. The regression of
+    /// Share of the proxies that change to another mixture during the run. A
+    /// schedule learns from them what static proxies cannot show: whether a
+    /// loss is due to the current mixture or to the one before. The regression of
     /// `[fit]` leaves them out.
     #[serde(skip_serializing_if = "is_zero")]
     pub switching: f64,
@@ -435,7 +437,7 @@ pub struct CheckSection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleMode {
-    /// As `schedule.json` says.
+    /// The segments of `schedule.json`.
     Offline,
     /// As the controller decides from the losses of the target.
     Online,
@@ -445,9 +447,19 @@ impl ScheduleMode {
     /// The name of its arm in a check.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Offline => "offline",
-            Self::Online => "online",
+            Self::Offline => OFFLINE,
+            Self::Online => ONLINE,
         }
+    }
+}
+
+impl CheckSection {
+    /// The names of its arms.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = &str> {
+        let schedules = self.schedules.iter().map(|mode| mode.name());
+        (std::iter::once(FOUND).chain(self.against.iter().map(String::as_str)))
+            .chain(schedules)
+            .chain(self.others.keys().map(String::as_str))
     }
 }
 
@@ -455,7 +467,7 @@ impl Default for CheckSection {
     fn default() -> Self {
         Self {
             seeds: 3,
-            against: vec!["natural".to_owned(), "uniform".to_owned()],
+            against: vec![NATURAL.to_owned(), UNIFORM.to_owned()],
             schedules: Vec::new(),
             others: BTreeMap::new(),
         }

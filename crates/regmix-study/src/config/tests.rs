@@ -1,7 +1,7 @@
 use super::*;
 
-fn parse(text: &str) -> Result<Config> {
-    Config::parse(text, Path::new("study.toml"))
+fn parse(text: &str) -> Result<StudyConfig> {
+    StudyConfig::parse(text, Path::new("study.toml"))
 }
 
 #[test]

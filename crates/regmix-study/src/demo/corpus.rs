@@ -20,8 +20,8 @@ const CRATES: &str = include_str!("crates.txt");
 /// Hash of the corpus that the listed crates give.
 pub(super) const HASH: &str = include_str!("corpus.hash");
 
-/// Text taken per crate and kind, in bytes: one large crate should not be a
-/// whole domain. Few crates hold C.
+/// Most bytes of text per crate and kind: one large crate should not be a whole
+/// domain. Few crates hold C.
 fn crate_cap(kind: Kind, split: usize) -> usize {
     match (kind, split) {
         (Kind::CCode, 0) => 700_000,
@@ -30,16 +30,16 @@ fn crate_cap(kind: Kind, split: usize) -> usize {
     }
 }
 
-/// Text taken per kind, in bytes.
+/// Most bytes of text per kind, for training and validation.
 const KIND_CAP: [usize; 2] = [2_500_000, 200_000];
 
-/// Files larger than this are tables or generated, not written.
+/// Larger files are tables or generated code.
 const FILE_CAP: u64 = 150_000;
 
-/// Shorter rests of a file are dropped.
+/// What is left of a file is dropped if it is shorter, in bytes.
 const SHORTEST: usize = 200;
 
-/// Shorter paragraphs may repeat.
+/// Shorter paragraphs, in bytes, may repeat.
 const SHORTEST_UNIQUE: usize = 40;
 
 /// A crate of the list.
@@ -121,8 +121,8 @@ impl DemoCorpus {
             ))
             .help("run `cargo fetch` in regmix's folder, or give your own text: `regmix demo --corpus DIR`"));
         }
-        // Held-out crates come first, so that what both splits hold stays out
-        // of training.
+        // Held-out crates come first, so that text which is in both splits is
+        // left out of training.
         folders.sort_by_key(|(valid, name, _)| (!valid, name.clone()));
         let mut seen: HashSet<[u8; 32]> = HashSet::new();
         let mut documents = [BTreeMap::new(), BTreeMap::new()];

@@ -2,7 +2,7 @@
 
 use regmix_regress::{Gap, Objective, Recommendation, Reference};
 
-use super::number::{self, UNIT, list, loss, percent, plural, range};
+use super::kit::number::{self, UNIT, list, loss, percent, plural, range};
 use super::{Node, Report, objective_words, paragraph, target_words};
 
 /// Domains named in the headline at most.
@@ -207,12 +207,13 @@ pub(super) fn models_alone(found: &Recommendation) -> Option<String> {
     })
 }
 
-/// How much a refit flatters itself, where that is worth a sentence.
+/// By how much a fit underestimates the loss at its own optimum; `None` where
+/// that is too small to show.
 pub(super) fn optimism(found: &Recommendation) -> Option<String> {
     let optimism = found.optimism.filter(|o| o.is_finite() && *o >= 5e-5)?;
     Some(format!(
-        "A fit flatters its own optimum: over {} by {} {UNIT} on average. Expect the true value \
-         that much above the prediction.",
+        "A fit predicts too low a loss at its own optimum: over {} by {} {UNIT} on average. Expect \
+         the true value to be that much above the prediction.",
         plural(found.provenance.refits, "bootstrap refit"),
         number::loss(optimism),
     ))

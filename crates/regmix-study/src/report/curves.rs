@@ -2,10 +2,10 @@
 
 use regmix_dynamic::Trajectories;
 
-use super::node::{self, multiples, paragraph};
-use super::number::{self, loss, mean, plural, quantile, short};
-use super::scale::Scale;
-use super::svg::{Frame, banded, tooltip};
+use super::kit::node::{self, multiples, paragraph};
+use super::kit::number::{self, loss, mean, plural, quantile, short};
+use super::kit::scale::Scale;
+use super::kit::svg::{Frame, banded, tooltip};
 use super::{Node, Report};
 
 const WIDTH: f64 = 200.0;

@@ -1,9 +1,9 @@
 //! How often training repeats each domain.
 
-use super::node::{self, column, main_cell, number_cell, paragraph, row_head};
-use super::number::{NONE, decimals};
-use super::scale::Scale;
-use super::track::Track;
+use super::kit::node::{self, column, main_cell, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, decimals};
+use super::kit::scale::Scale;
+use super::kit::track::Track;
 use super::{Node, Report};
 
 /// One pass, and about where repetition begins to cost.

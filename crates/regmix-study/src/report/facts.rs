@@ -4,8 +4,8 @@ use regmix_data::manifest::{DomainEntry, Manifest};
 use regmix_data::table::MixtureTable;
 use regmix_regress::Method;
 
-use super::node::{self, column, number_cell, paragraph, row_head};
-use super::number::{bytes, count, percent, plural};
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{bytes, count, percent, plural};
 use super::{Node, Report, scroll};
 
 pub(super) fn section(report: &Report<'_>) -> Node {
@@ -32,7 +32,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
         ),
         ("Fitted by", found.provenance.program.clone()),
     ];
-    // What the caller says comes first and is not said twice.
+    // The facts of the caller come first and are not repeated.
     let known = |label: &str| report.facts.iter().any(|f| f.0 == label);
     let from_fit = from_fit.into_iter().filter(|f| !known(f.0));
     let facts = Node::new("table")
@@ -65,7 +65,7 @@ fn assumptions(report: &Report<'_>) -> Vec<Node> {
     };
     let first = format!(
         "Rank invariance: that a mixture which is better for proxies is better for the target, \
-         too. Losses themselves differ between sizes; only their order is taken over. {checked}"
+         too. Losses themselves differ between sizes; only their order carries over. {checked}"
     );
     let reasons = [
         "Repetition: a target that sees a small domain many times gains less from it than \
@@ -151,7 +151,7 @@ fn mixtures(report: &Report<'_>, design: &MixtureTable) -> Node {
                 .push(number_cell(percent(
                     all.iter().copied().fold(1.0, f64::min),
                 )))
-                .push(number_cell(percent(super::number::mean(
+                .push(number_cell(percent(super::kit::number::mean(
                     all.iter().copied(),
                 ))))
                 .push(number_cell(percent(

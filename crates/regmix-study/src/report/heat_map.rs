@@ -3,9 +3,9 @@
 use regmix_data::Mixture;
 use regmix_regress::Interactions;
 
-use super::node::{self, column, number_cell, paragraph, row_head};
-use super::number::{UNIT, difference, quantile};
-use super::svg::{picture, text, tooltip};
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{UNIT, difference, quantile};
+use super::kit::svg::{picture, text, tooltip};
 use super::{Node, Report, scroll};
 
 /// Entries are per unit of weight; a point of weight is what people move.

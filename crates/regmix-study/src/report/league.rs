@@ -2,8 +2,8 @@
 
 use regmix_regress::{Entry, Fit};
 
-use super::node::{self, column, number_cell, paragraph};
-use super::number::{decimals, loss, mean, percent, plural};
+use super::kit::node::{self, column, number_cell, paragraph};
+use super::kit::number::{decimals, loss, mean, percent, plural};
 use super::{Node, Report, scatter, scroll, target_words};
 
 /// Left-out measurements listed at most.

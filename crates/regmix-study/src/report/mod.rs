@@ -1,11 +1,11 @@
-//! `report.html`: one self-contained page with the answer of a study and what
-//! it rests on.
+//! `report.html`: one self-contained page with the answer of a study and its
+//! evidence.
 //!
 //! The page loads nothing, needs no script to be read, and follows the
 //! reader's light or dark theme. For the latter its plots are inline SVG
-//! coloured by the page's own style sheet, which plotting crates cannot do:
-//! they bake colours into the picture. So the few shapes needed are drawn
-//! here. The same artefacts always give the same bytes.
+//! coloured by the page's own style sheet. Plotting crates write fixed colours
+//! into the picture, so the few shapes needed are drawn here. The same
+//! artefacts always give the same bytes.
 //!
 //! What is missing is left out, or named with the command that makes it.
 
@@ -14,19 +14,15 @@ mod curves;
 mod epochs;
 mod facts;
 mod heat_map;
+mod kit;
 mod league;
-mod node;
-mod number;
 mod predicted_observed;
 mod promise;
-mod scale;
 mod scatter;
 mod schedule;
 mod stage_accuracy;
-mod svg;
 #[cfg(test)]
 mod tests;
-mod track;
 mod weights;
 
 use regmix_data::manifest::Manifest;
@@ -35,45 +31,47 @@ use regmix_dynamic::{ControllerState, Schedule, Trajectories};
 use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
-use node::{Node, paragraph, scroll, section};
+use kit::node::{Node, paragraph, scroll, section};
+pub(crate) use kit::number::count;
+use kit::number::plural;
 
 /// Everything the page shows, borrowed from the study's artefacts.
 #[derive(Debug, Clone, Copy)]
-pub struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// The study's name.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The mixture that was found.
-    pub recommendation: &'a Recommendation,
+    pub(crate) recommendation: &'a Recommendation,
     /// The fit it was found with.
-    pub fit: &'a Fit,
+    pub(crate) fit: &'a Fit,
     /// Which domain moves which loss.
-    pub interactions: Option<&'a Interactions>,
+    pub(crate) interactions: Option<&'a Interactions>,
     /// Losses of the proxies along training.
-    pub trajectories: Option<&'a Trajectories>,
+    pub(crate) trajectories: Option<&'a Trajectories>,
     /// Whether the promise held for targets.
-    pub check: Option<&'a TargetCheck>,
+    pub(crate) check: Option<&'a TargetCheck>,
     /// A mixture per stage.
-    pub schedule: Option<&'a Schedule>,
+    pub(crate) schedule: Option<&'a Schedule>,
     /// Losses along training of the targets that had a schedule.
-    pub scheduled: Option<&'a Trajectories>,
+    pub(crate) scheduled: Option<&'a Trajectories>,
     /// Targets that the controller steered, by run, with what it decided.
-    pub decisions: &'a [(String, ControllerState)],
+    pub(crate) decisions: &'a [(String, ControllerState)],
     /// Tokens, bytes and documents per domain.
-    pub corpus: Option<&'a Manifest>,
+    pub(crate) corpus: Option<&'a Manifest>,
     /// The mixtures of the proxies.
-    pub design: Option<&'a MixtureTable>,
+    pub(crate) design: Option<&'a MixtureTable>,
     /// Greatest implied epochs per domain over the proxies; empty when not
     /// known.
-    pub proxy_epochs: &'a [(String, f64)],
+    pub(crate) proxy_epochs: &'a [(String, f64)],
     /// Label and value: proxy size, steps, tokens, seed, versions, times, ….
-    pub facts: &'a [(String, String)],
+    pub(crate) facts: &'a [(String, String)],
     /// What to do next and the command for it.
-    pub commands: &'a [(String, String)],
+    pub(crate) commands: &'a [(String, String)],
 }
 
 impl Report<'_> {
     /// The whole page.
-    pub fn to_html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let head = Node::new("head")
             .push(Node::new("meta").attr("charset", "utf-8"))
             .push(
@@ -145,7 +143,7 @@ impl Report<'_> {
 fn target_words(fit: &Fit) -> String {
     let all = fit.targets();
     let domains = (all.iter()).all(|t| fit.domains().position(&t.target).is_some());
-    number::plural(all.len(), if domains { "domain" } else { "target" })
+    plural(all.len(), if domains { "domain" } else { "target" })
 }
 
 /// What is minimised, in words; `over` names what a mean is over.

@@ -5,10 +5,10 @@ use regmix_dynamic::{PredictedObserved, Schedule, SizeCorrection, StagePoint};
 use regmix_regress::Objective;
 
 use super::Report;
-use super::node::{Node, multiples, paragraph};
-use super::number::{UNIT, decimals, difference, loss};
-use super::scale::Scale;
-use super::svg::{Frame, polyline, tooltip};
+use super::kit::node::{Node, multiples, paragraph};
+use super::kit::number::{UNIT, decimals, difference, loss};
+use super::kit::scale::Scale;
+use super::kit::svg::{Frame, polyline, tooltip};
 
 const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 140.0;

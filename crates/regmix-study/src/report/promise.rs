@@ -2,10 +2,10 @@
 
 use crate::check::{Arm, Comparison, TargetCheck, Verdict};
 
-use super::node::{self, column, number_cell, paragraph, row_head};
-use super::number::{NONE, UNIT, difference, loss, plural, short};
-use super::scale::Scale;
-use super::track::Track;
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, UNIT, difference, loss, plural, short};
+use super::kit::scale::Scale;
+use super::kit::track::Track;
 use super::{Node, Report, objective_words, scroll, target_words};
 
 pub(super) fn section(report: &Report<'_>) -> Node {
@@ -16,7 +16,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
                 .push(Node::new("code").text("regmix target"))
                 .text(
                     " to train targets on the found mixture and on those it is compared with; \
-                     two seeds or more tell a gain from noise.",
+                     with two seeds or more, a gain can be distinguished from noise.",
                 ),
         );
     };
@@ -119,7 +119,7 @@ fn badge(verdict: Verdict) -> Node {
     let (class, text) = match verdict {
         Verdict::Better => ("badge good", "found is better"),
         Verdict::Worse => ("badge bad", "found is worse"),
-        Verdict::Unclear => ("badge open", "cannot be told"),
+        Verdict::Unclear => ("badge open", "unclear"),
     };
     Node::new("span").class(class).text(text)
 }

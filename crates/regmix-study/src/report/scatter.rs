@@ -2,10 +2,10 @@
 
 use regmix_regress::{OutOfFold, TargetFit, metrics};
 
-use super::node::multiples;
-use super::number::{decimals, loss};
-use super::scale::Scale;
-use super::svg::{Frame, dots, line, tooltip};
+use super::kit::node::multiples;
+use super::kit::number::{decimals, loss};
+use super::kit::scale::Scale;
+use super::kit::svg::{Frame, dots, line, tooltip};
 use super::{Node, Report, paragraph};
 
 const SIZE: f64 = 180.0;

@@ -3,10 +3,10 @@
 use regmix_dynamic::{PlannedSegment, Schedule};
 use regmix_regress::Prediction;
 
-use super::node::{self, column, multiples, number_cell, paragraph, row_head};
-use super::number::{NONE, UNIT, count, difference, loss, percent, plural};
-use super::scale::Scale;
-use super::svg::{Frame, banded, line, tooltip};
+use super::kit::node::{self, column, multiples, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, UNIT, count, difference, loss, percent, plural};
+use super::kit::scale::Scale;
+use super::kit::svg::{Frame, banded, line, tooltip};
 use super::{Node, Report, predicted_observed, scroll, stage_accuracy};
 
 const WIDTH: f64 = 200.0;
@@ -79,7 +79,7 @@ fn verdict(schedule: &Schedule) -> String {
         }
         (None, false) => {
             "How much the schedule gains over a single mixture was not measured: only \
-                      targets can tell."
+                      targets can show it."
                 .to_owned()
         }
     }

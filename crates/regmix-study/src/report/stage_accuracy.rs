@@ -2,8 +2,8 @@
 
 use regmix_dynamic::{OverTargets, Schedule, StageSummary};
 
-use super::node::{self, Node, column, number_cell, paragraph, row_head, scroll};
-use super::number::{NONE, UNIT, count, decimals, plural};
+use super::kit::node::{self, Node, column, number_cell, paragraph, row_head, scroll};
+use super::kit::number::{NONE, UNIT, count, decimals, plural};
 
 /// One row per stage; nothing where it was not judged.
 pub(super) fn parts(schedule: &Schedule) -> Vec<Node> {
@@ -21,8 +21,8 @@ pub(super) fn parts(schedule: &Schedule) -> Vec<Node> {
     let words = format!(
         "Losses at the end of each stage, predicted from those at its beginning for proxies that \
          the model was not fitted on: {spread}. Most of a loss is known from the one before; a \
-         choice of mixtures rests on the ranks of the falls. Where the error is near that of \
-         predicting the mean fall, nothing was learnt about mixtures. Errors in {UNIT}."
+         choice of mixtures depends on the ranks of the falls. Where the error is near that of \
+         predicting the mean fall, the model has learned nothing about mixtures. Errors in {UNIT}."
     );
     let head = Node::new("tr")
         .push(column("Steps", "name"))

@@ -4,11 +4,12 @@ use regmix_regress::search::Termination;
 use regmix_regress::{Bound, Recommendation, WeightSpread};
 
 use super::answer::{models_alone, optimism};
-use super::node::{column, main_cell, number_cell, paragraph, row_head};
-use super::number::{decimals, list, loss, maybe_percent, percent, plural};
-use super::scale::Scale;
-use super::track::Track;
-use super::{Node, Report, node};
+use super::kit::node;
+use super::kit::node::{column, main_cell, number_cell, paragraph, row_head};
+use super::kit::number::{decimals, list, loss, maybe_percent, percent, plural};
+use super::kit::scale::Scale;
+use super::kit::track::Track;
+use super::{Node, Report};
 
 pub(super) fn section(report: &Report<'_>) -> Node {
     let found = report.recommendation;
@@ -62,7 +63,7 @@ fn row(track: &Track, w: &WeightSpread) -> Node {
         _ => None,
     };
     let interval_text = interval.map_or_else(
-        || super::number::NONE.to_owned(),
+        || super::kit::number::NONE.to_owned(),
         |(low, high)| {
             let low = percent(low);
             format!("{}–{}", low.trim_end_matches('%'), percent(high))

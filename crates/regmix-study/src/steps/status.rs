@@ -1,14 +1,16 @@
-//! Where a study stands.
+//! What is finished in a study, what is stale, and what comes next.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use regmix_data::Result;
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
+use regmix_data::{Monitor, Result};
 use regmix_model::RunStatus;
 use serde::Serialize;
 
+use super::{design, fit, optimize, schedule, second_size, tokenize};
+use crate::files;
 use crate::study::Study;
 
 /// Runs by how far they are.
@@ -56,91 +58,77 @@ pub struct Status {
     pub next: Option<String>,
 }
 
-impl Study {
-    /// Looks at the files of the study.
-    ///
-    /// # Errors
-    /// When a file is there but damaged.
-    pub fn status(&self) -> Result<Status> {
-        let manifest = self.path("corpus/manifest.json");
-        let manifest = match manifest.exists() {
-            true => Some(Manifest::load(self.path("corpus"))?),
-            false => None,
-        };
-        let design = self.path("design/mixtures.csv");
-        let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
-        if design.exists() {
-            let mixtures = MixtureTable::read_csv(design)?;
-            for run in mixtures.runs() {
-                proxies.count(&self.path("runs").join(run))?;
-            }
-            for run in self.second_runs(&mixtures)? {
-                second.count(&self.path("second").join(run))?;
-            }
+/// Reads from the files of the study what is finished.
+pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
+    let exists = |file: &dyn AsRef<Path>| study.path(file).exists();
+    let manifest = match exists(&files::CORPUS) {
+        true => Some(Manifest::load(study.path(files::CORPUS_FOLDER))?),
+        false => None,
+    };
+    let design = study.path(files::DESIGN);
+    let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
+    if design.exists() {
+        let mixtures = MixtureTable::read_csv(design)?;
+        for run in mixtures.runs() {
+            proxies.count(&study.path(files::PROXIES).join(run))?;
         }
-        let mut targets = RunCounts::default();
-        let check = &self.config().check;
-        let others = check.against.iter().map(String::as_str);
-        let schedules = check.schedules.iter().map(|mode| mode.name());
-        let named = check.others.keys().map(String::as_str);
-        let arms = ["found"]
-            .into_iter()
-            .chain(others)
-            .chain(schedules)
-            .chain(named);
-        for name in arms {
-            for k in 1..=check.seeds {
-                targets.count(&self.path("targets").join(format!("{name}-seed{k}")))?;
-            }
+        for run in second_size::runs(study, &mixtures)? {
+            second.count(&study.path(files::SECOND_SIZE).join(run))?;
         }
-        let mut status = Status {
-            domains: manifest.as_ref().map(|m| m.domains.len()),
-            tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
-            proxies,
-            second,
-            fitted: self.path("fit/fit.json").exists(),
-            optimized: self.path("mixture.json").exists(),
-            scheduled: self.path("schedule.json").exists(),
-            wants_schedule: !check.schedules.is_empty(),
-            targets,
-            checked: self.path("check.json").exists(),
-            reported: self.path("report.html").exists(),
-            stale: self.stale_parts()?,
-            next: None,
-        };
-        status.next = status.next_step().map(|step| format!("regmix {step}"));
-        Ok(status)
     }
+    let mut targets = RunCounts::default();
+    let check = &study.config().check;
+    for arm in check.arms() {
+        for k in 1..=check.seeds {
+            let run = files::target_run(arm, k);
+            targets.count(&study.path(files::TARGETS).join(run))?;
+        }
+    }
+    let mut status = Status {
+        domains: manifest.as_ref().map(|m| m.domains.len()),
+        tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
+        proxies,
+        second,
+        fitted: exists(&files::FIT),
+        optimized: exists(&files::MIXTURE),
+        scheduled: exists(&files::SCHEDULE),
+        wants_schedule: !check.schedules.is_empty(),
+        targets,
+        checked: exists(&files::CHECK),
+        reported: exists(&files::REPORT),
+        stale: stale_parts(study, monitor)?,
+        next: None,
+    };
+    status.next = status.next_step().map(|step| format!("regmix {step}"));
+    Ok(status)
+}
 
-    /// What changed since each finished part was made. A part that another
-    /// stale part stands before is not looked at: it is made again after it.
-    fn stale_parts(&self) -> Result<BTreeMap<&'static str, String>> {
-        let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
-        let none = Ok(BTreeMap::new());
-        if !self.path("corpus/manifest.json").exists() {
-            return none;
-        }
-        if let Some(stale) = one("corpus", self.corpus_staleness()?) {
-            return Ok(stale);
-        }
-        let corpus = self.corpus()?;
-        let design = self.path("design/mixtures.csv");
-        if let Some(stale) = one("design", self.design_stamp(&corpus)?.staleness(&design)?) {
-            return Ok(stale);
-        }
-        let mut stale = one("schedule", self.schedule_staleness(&corpus)?).unwrap_or_default();
-        if !self.path("fit/fit.json").exists() {
-            return Ok(stale);
-        }
-        if let Some(fit) = one("fit", self.fit_staleness(&corpus)?) {
-            stale.extend(fit);
-            return Ok(stale);
-        }
-        let mixture = self.path("mixture.json");
-        let changes = self.mixture_stamp(&corpus)?.staleness(&mixture)?;
-        stale.extend(one("mixture", changes).unwrap_or_default());
-        Ok(stale)
+/// What changed since each finished part was made. The parts after a stale one
+/// are not examined: they are made again after it.
+fn stale_parts(study: &Study, monitor: &dyn Monitor) -> Result<BTreeMap<&'static str, String>> {
+    let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
+    let none = Ok(BTreeMap::new());
+    if !study.path(files::CORPUS).exists() {
+        return none;
     }
+    if let Some(stale) = one("corpus", tokenize::staleness(study, monitor)?) {
+        return Ok(stale);
+    }
+    let corpus = study.corpus()?;
+    if let Some(stale) = one("design", design::stamp(study, &corpus)?.staleness()?) {
+        return Ok(stale);
+    }
+    let mut stale = one("schedule", schedule::staleness(study, &corpus)?).unwrap_or_default();
+    if !study.path(files::FIT).exists() {
+        return Ok(stale);
+    }
+    if let Some(fit) = one("fit", fit::staleness(study, &corpus)?) {
+        stale.extend(fit);
+        return Ok(stale);
+    }
+    let changes = optimize::stamp(study, &corpus)?.staleness()?;
+    stale.extend(one("mixture", changes).unwrap_or_default());
+    Ok(stale)
 }
 
 impl Status {

@@ -63,3 +63,29 @@ pub(super) fn checked(page: String) -> String {
     assert!(!page.contains("@import") && !page.contains("url("));
     page
 }
+
+/// The text of a page without its pictures, a line per paragraph and row.
+pub(super) fn text(page: &str) -> String {
+    let mut out = String::new();
+    let mut hidden = 0;
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        if hidden == 0 {
+            out.push_str(&rest[..start]);
+        }
+        let end = start + rest[start..].find('>').expect("a tag that ends");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        match name {
+            "head" | "script" | "svg" => hidden += 1,
+            "/head" | "/script" | "/svg" => hidden -= 1,
+            "/td" | "/th" | "/dt" => out.push_str(" | "),
+            "/p" | "/h1" | "/h2" | "/h3" | "/tr" | "/li" | "/dd" | "/figcaption" | "/div"
+            | "/summary" | "/pre" => out.push('\n'),
+            _ => {}
+        }
+    }
+    let lines = out.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| format!("{line}\n")).collect()
+}

@@ -1,5 +1,5 @@
-//! Mixtures, schedules and controllers from elsewhere that targets are trained
-//! on beside the found mixture.
+//! Arms of the check from files: the mixtures, schedules and controllers of
+//! `[check.others]`.
 
 use std::path::Path;
 
@@ -9,31 +9,28 @@ use regmix_dynamic::{Controller, Schedule};
 use regmix_regress::Recommendation;
 use serde_json::Value;
 
-use super::schedule::changes;
-use super::target::{ArmPlan, Course};
+use super::arms::{Course, PlannedArm};
 use crate::study::Study;
 
-impl Study {
-    /// One arm for every entry of `[check.others]`.
-    pub(super) fn other_arms(&self, domains: &DomainSet) -> Result<Vec<ArmPlan>> {
-        let mut arms = Vec::new();
-        for (name, file) in &self.config().check.others {
-            let path = self.resolve(file);
-            let (mixture, course) =
-                read(name, domains, &path).map_err(|e| e.in_file_if_none(&path))?;
-            arms.push(ArmPlan {
-                name: name.clone(),
-                mixture,
-                // Only what this study's own fit finds is predicted.
-                predicted: None,
-                course,
-            });
-        }
-        Ok(arms)
+/// One arm for every entry of `[check.others]`.
+pub(super) fn arms_from_files(study: &Study, domains: &DomainSet) -> Result<Vec<PlannedArm>> {
+    let mut arms = Vec::new();
+    for (name, file) in &study.config().check.others {
+        let path = study.resolve(file);
+        let (mixture, course) = read(name, domains, &path).map_err(|e| e.in_file_if_none(&path))?;
+        arms.push(PlannedArm {
+            name: name.clone(),
+            mixture,
+            // Only mixtures that this study's fit has found are predicted.
+            predicted: None,
+            course,
+        });
     }
+    Ok(arms)
 }
 
-/// What a file says, by its content: the mixture over the run, and its course.
+/// What a file holds, by its content: the mean mixture of the run, and how it
+/// changes.
 fn read(name: &str, domains: &DomainSet, path: &Path) -> Result<(Mixture, Course)> {
     if path.extension().is_none_or(|e| e != "json") {
         let table = MixtureTable::read_csv(path)?;
@@ -55,7 +52,7 @@ fn read(name: &str, domains: &DomainSet, path: &Path) -> Result<(Mixture, Course
     let has = |key: &str| value.get(key).is_some();
     if has("segments") {
         let schedule = Schedule::load(path)?;
-        let (first, mut changes) = changes(&schedule)?;
+        let (first, mut changes) = Course::planned(&schedule)?;
         for change in &mut changes {
             change.mixture = change.mixture.reordered(domains)?;
         }
@@ -68,7 +65,7 @@ fn read(name: &str, domains: &DomainSet, path: &Path) -> Result<(Mixture, Course
         let first = controller.mixture().reordered(domains)?;
         Ok((
             first.clone(),
-            Course::online(first, controller, text.as_bytes()),
+            Course::steered(first, controller, text.as_bytes()),
         ))
     } else if has("mixture") {
         let found = Recommendation::load(path)?.mixture;

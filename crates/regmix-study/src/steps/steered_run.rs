@@ -1,4 +1,4 @@
-//! The online controller at the wheel of our own training.
+//! A run of our own training whose mixture the online controller chooses.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ use regmix_data::{Mixture, Result};
 use regmix_dynamic::Controller;
 use regmix_model::Steer;
 
-/// Steers one run, and keeps a record of what it decided, and why.
+/// Steers one run, and records every decision of the controller with its reason.
 #[derive(Debug)]
-pub(super) struct Online {
+pub(super) struct SteeredRun {
     record: PathBuf,
     steps: Vec<u64>,
     fresh: Controller,
     controller: Mutex<Controller>,
 }
 
-impl Online {
+impl SteeredRun {
     pub(super) fn new(controller: Controller, record: PathBuf) -> Self {
         Self {
             record,
@@ -28,12 +28,13 @@ impl Online {
     }
 
     fn lock(&self) -> MutexGuard<'_, Controller> {
-        // A controller changes only when an observation was taken whole.
+        // A panic elsewhere cannot leave a controller half changed: it changes only
+        // after an observation was accepted as a whole.
         (self.controller.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Steer for Online {
+impl Steer for SteeredRun {
     fn steps(&self) -> &[u64] {
         &self.steps
     }

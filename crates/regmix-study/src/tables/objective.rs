@@ -1,14 +1,17 @@
-//! The argument of `--objective`: a name, or a file.
+//! An objective that a user names, or writes into a file with its limits.
 
 use std::path::Path;
 
 use regmix_data::{Error, Result};
 use regmix_regress::Objective;
-use regmix_study::config::ObjectiveFile;
 
-/// What `--objective` names.
+use crate::config::ObjectiveFile;
+
+/// What an argument such as `--objective` gives.
 pub(super) enum ObjectiveArgument<'a> {
+    /// The name of a `.toml` file.
     File(&'a Path, ObjectiveFile),
+    /// An objective in words.
     Named(Objective),
 }
 
@@ -22,7 +25,7 @@ impl<'a> ObjectiveArgument<'a> {
     }
 }
 
-/// Names the flag at fault, unless the error names a field already.
+/// Names the argument at fault, unless the error names a field already.
 pub(super) fn with_field_if_none(e: Error, field: &str) -> Error {
     match e.field_name() {
         Some(_) => e,

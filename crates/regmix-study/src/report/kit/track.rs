@@ -13,7 +13,7 @@ const MIDDLE: f64 = HEIGHT / 2.0;
 
 /// The axis that the rows of one table share.
 #[derive(Debug, Clone)]
-pub(super) struct Track {
+pub(crate) struct Track {
     scale: Scale,
     /// Values with their labels.
     ticks: Vec<(f64, String)>,
@@ -22,7 +22,7 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(scale: Scale, ticks: Vec<(f64, String)>) -> Self {
+    pub(crate) fn new(scale: Scale, ticks: Vec<(f64, String)>) -> Self {
         Self {
             scale,
             ticks,
@@ -30,7 +30,7 @@ impl Track {
         }
     }
 
-    pub(super) fn with_rules(mut self, rules: &[f64]) -> Self {
+    pub(crate) fn with_rules(mut self, rules: &[f64]) -> Self {
         self.rules = rules.to_vec();
         self
     }
@@ -45,7 +45,7 @@ impl Track {
     }
 
     /// One row: grid, marks, and a text for both pointer and screen reader.
-    pub(super) fn row(&self, label: &str, marks: impl IntoIterator<Item = Node>) -> Node {
+    pub(crate) fn row(&self, label: &str, marks: impl IntoIterator<Item = Node>) -> Node {
         let grid = self.ticks.iter().map(|t| self.upright("grid", t.0));
         let rules = self.rules.iter().map(|r| self.upright("rule", *r));
         // The empty rectangle lets the tooltip show all over the row.
@@ -60,7 +60,7 @@ impl Track {
 
     /// The labels of the ticks. The less important ones are marked, so that a
     /// narrow screen can leave them out.
-    pub(super) fn axis(&self, label: &str) -> Node {
+    pub(crate) fn axis(&self, label: &str) -> Node {
         let minor = |i: usize, value: f64| match self.rules.as_slice() {
             [] => i % 2 == 1,
             rules => value != 0.0 && !rules.contains(&value),
@@ -104,7 +104,7 @@ impl Track {
     }
 
     /// A bar from zero.
-    pub(super) fn bar(&self, value: f64) -> Node {
+    pub(crate) fn bar(&self, value: f64) -> Node {
         let (from, to) = (self.place(0.0), self.place(value));
         Node::new("rect")
             .class("bar")
@@ -116,7 +116,7 @@ impl Track {
     }
 
     /// A whisker with ends.
-    pub(super) fn whisker(&self, low: f64, high: f64) -> Vec<Node> {
+    pub(crate) fn whisker(&self, low: f64, high: f64) -> Vec<Node> {
         if !(low.is_finite() && high.is_finite()) {
             return Vec::new();
         }
@@ -126,13 +126,13 @@ impl Track {
     }
 
     /// A hollow diamond.
-    pub(super) fn diamond(&self, value: f64) -> Node {
+    pub(crate) fn diamond(&self, value: f64) -> Node {
         let shape = Node::new("path").attr("d", "M0 -5.5L5.5 0L0 5.5L-5.5 0Z");
         self.pinned("diamond", value, shape)
     }
 
     /// A small dot.
-    pub(super) fn dot(&self, value: f64) -> Node {
+    pub(crate) fn dot(&self, value: f64) -> Node {
         Node::new("circle")
             .class("dot")
             .attr("cx", self.x(value))
@@ -141,7 +141,7 @@ impl Track {
     }
 
     /// A short thick stroke.
-    pub(super) fn mean(&self, value: f64) -> Node {
+    pub(crate) fn mean(&self, value: f64) -> Node {
         self.stroke("mean", (value, MIDDLE - 8.0), (value, MIDDLE + 8.0))
     }
 

@@ -7,7 +7,7 @@ use super::node::{Node, coordinate};
 use super::scale::Scale;
 
 /// A picture with a text for those who cannot see it.
-pub(super) fn picture(label: &str, width: f64, height: f64) -> Node {
+pub(crate) fn picture(label: &str, width: f64, height: f64) -> Node {
     Node::new("svg")
         .attr("role", "img")
         .attr("aria-label", label)
@@ -18,11 +18,11 @@ pub(super) fn picture(label: &str, width: f64, height: f64) -> Node {
 }
 
 /// Text shown while the pointer rests on a shape.
-pub(super) fn tooltip(text: impl AsRef<str>) -> Node {
+pub(crate) fn tooltip(text: impl AsRef<str>) -> Node {
     Node::new("title").text(text)
 }
 
-pub(super) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Node {
+pub(crate) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Node {
     Node::new("line")
         .class(class)
         .attr("x1", from.0)
@@ -32,7 +32,7 @@ pub(super) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Node {
 }
 
 /// Text; `anchor` is `start`, `middle` or `end`.
-pub(super) fn text(at: (f64, f64), anchor: &str, content: impl AsRef<str>) -> Node {
+pub(crate) fn text(at: (f64, f64), anchor: &str, content: impl AsRef<str>) -> Node {
     Node::new("text")
         .attr("x", at.0)
         .attr("y", at.1)
@@ -41,7 +41,7 @@ pub(super) fn text(at: (f64, f64), anchor: &str, content: impl AsRef<str>) -> No
 }
 
 /// The path through points.
-pub(super) fn polyline(points: &[(f64, f64)]) -> String {
+pub(crate) fn polyline(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     for (i, (x, y)) in points.iter().enumerate() {
         let letter = if i == 0 { 'M' } else { 'L' };
@@ -51,7 +51,7 @@ pub(super) fn polyline(points: &[(f64, f64)]) -> String {
 }
 
 /// A curve, and the band between a lower and an upper one behind it.
-pub(super) fn banded(low: &[(f64, f64)], high: &[(f64, f64)], curve: &[(f64, f64)]) -> [Node; 2] {
+pub(crate) fn banded(low: &[(f64, f64)], high: &[(f64, f64)], curve: &[(f64, f64)]) -> [Node; 2] {
     let around: Vec<(f64, f64)> = low.iter().chain(high.iter().rev()).copied().collect();
     [
         Node::new("path")
@@ -63,7 +63,7 @@ pub(super) fn banded(low: &[(f64, f64)], high: &[(f64, f64)], curve: &[(f64, f64
 
 /// Many dots in one path: lines of no length with round ends. An element per
 /// dot would make a page of many runs slow.
-pub(super) fn dots(points: &[(f64, f64)]) -> String {
+pub(crate) fn dots(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     for (x, y) in points {
         let _ = write!(path, "M{} {}h0", coordinate(*x), coordinate(*y));
@@ -72,9 +72,9 @@ pub(super) fn dots(points: &[(f64, f64)]) -> String {
 }
 
 /// A small plot with an axis at the left and one below.
-pub(super) struct Frame {
-    pub(super) x: Scale,
-    pub(super) y: Scale,
+pub(crate) struct Frame {
+    pub(crate) x: Scale,
+    pub(crate) y: Scale,
     width: f64,
     height: f64,
 }
@@ -85,7 +85,7 @@ impl Frame {
     const TOP: f64 = 6.0;
     const BOTTOM: f64 = 18.0;
 
-    pub(super) fn new(x: Scale, y: Scale, width: f64, height: f64) -> Self {
+    pub(crate) fn new(x: Scale, y: Scale, width: f64, height: f64) -> Self {
         Self {
             x,
             y,
@@ -95,7 +95,7 @@ impl Frame {
     }
 
     /// The place of a point in the picture.
-    pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
+    pub(crate) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let across = self.width - Self::LEFT - Self::RIGHT;
         let up = self.height - Self::TOP - Self::BOTTOM;
         (
@@ -105,7 +105,7 @@ impl Frame {
     }
 
     /// The picture with its axes: labelled places across and up.
-    pub(super) fn draw(&self, label: &str, across: &[(f64, String)], up: &[(f64, String)]) -> Node {
+    pub(crate) fn draw(&self, label: &str, across: &[(f64, String)], up: &[(f64, String)]) -> Node {
         let (left, bottom) = (Self::LEFT, self.height - Self::BOTTOM);
         let right = self.width - Self::RIGHT;
         let mut out = picture(label, self.width, self.height);

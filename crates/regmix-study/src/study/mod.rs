@@ -1,31 +1,32 @@
-//! The study directory: where everything is, and what belongs together.
+//! A study: its folder, its configuration, and its finished artefacts.
+
+mod verbs;
 
 use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Mixture, Monitor, Result, TokenCorpus, artefact};
+use regmix_dynamic::{Controller, Schedule};
+use regmix_regress::{Fit, Recommendation};
 
-use crate::config::{Config, place, template};
-
-/// The file that a user writes.
-pub const STUDY_FILE: &str = "study.toml";
+use crate::config::{StudyConfig, place, template};
+use crate::files::{self, STUDY_FILE};
 
 /// A folder with a `study.toml`.
 #[derive(Debug, Clone)]
 pub struct Study {
     root: PathBuf,
-    config: Config,
+    config: StudyConfig,
 }
 
-/// What every step is given: the monitor, and whether finished
-/// artefacts whose inputs changed may be redone.
+/// What every step needs besides its study.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Receives progress; when it asks to stop, the step saves what it has and
-    /// stops.
+    /// Receives progress. When it asks to stop, the step saves what is finished
+    /// and stops.
     pub monitor: &'a dyn Monitor,
-    /// Whether artefacts whose inputs changed are made again.
+    /// Whether finished artefacts whose inputs changed are made again.
     pub redo: bool,
 }
 
@@ -44,7 +45,7 @@ impl Study {
     /// When its `study.toml` is missing or wrong.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref().to_path_buf();
-        let config = Config::load(&root.join(STUDY_FILE))?;
+        let config = StudyConfig::load(&root.join(STUDY_FILE))?;
         Ok(Self { root, config })
     }
 
@@ -60,7 +61,7 @@ impl Study {
     /// Writes the given text as `study.toml`.
     ///
     /// # Errors
-    /// As [`Study::init`], and when the text is no study.
+    /// As [`Study::init`], and when the text is not a valid study.
     pub fn init_with(root: impl AsRef<Path>, text: &str) -> Result<Self> {
         let root = root.as_ref();
         let path = root.join(STUDY_FILE);
@@ -69,7 +70,7 @@ impl Study {
                 .in_file(&path)
                 .help("choose another folder, or edit that file"));
         }
-        Config::parse(text, &path)?;
+        StudyConfig::parse(text, &path)?;
         artefact::write_atomic(&path, text.as_bytes())?;
         Self::open(root)
     }
@@ -79,8 +80,8 @@ impl Study {
         &self.root
     }
 
-    /// What `study.toml` says.
-    pub fn config(&self) -> &Config {
+    /// The configuration in `study.toml`.
+    pub fn config(&self) -> &StudyConfig {
         &self.config
     }
 
@@ -100,13 +101,8 @@ impl Study {
     /// When it was not made yet, is damaged, or its tokenizer does not suit the
     /// models of the study.
     pub fn corpus(&self) -> Result<TokenCorpus> {
-        let folder = self.path("corpus");
-        self.needs(
-            &folder.join("manifest.json"),
-            "the corpus is not tokenized",
-            "tokenize",
-        )?;
-        let corpus = TokenCorpus::open(folder)?;
+        files::CORPUS.require(&self.root)?;
+        let corpus = TokenCorpus::open(self.path(files::CORPUS_FOLDER))?;
         for (section, run) in [
             ("proxy", &self.config.proxy),
             ("target", &self.config.target),
@@ -117,31 +113,52 @@ impl Study {
         Ok(corpus)
     }
 
-    /// Puts an error about a key of a section at that key of `study.toml`.
-    pub(crate) fn place(&self, error: Error, section: &str) -> Error {
-        let path = self.path(STUDY_FILE);
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        place(error, section, &text, &path)
-    }
-
     /// The design's mixtures.
     ///
     /// # Errors
     /// When it was not drawn yet, or is damaged.
     pub fn mixtures(&self) -> Result<MixtureTable> {
-        let path = self.path("design/mixtures.csv");
-        self.needs(&path, "no mixtures were drawn", "design")?;
-        MixtureTable::read_csv(path)
+        MixtureTable::read_csv(files::DESIGN.require(&self.root)?)
     }
 
-    /// Names the step that makes a missing file.
-    pub(crate) fn needs(&self, path: &Path, problem: &str, step: &str) -> Result<()> {
-        if path.exists() {
-            return Ok(());
-        }
-        Err(Error::input(problem)
-            .in_file(path)
-            .help(format!("run `regmix {step}` first")))
+    /// The finished fit.
+    ///
+    /// # Errors
+    /// When it was not made yet, or is damaged.
+    pub fn load_fit(&self) -> Result<Fit> {
+        files::FIT.require(&self.root)?;
+        Fit::load(self.path(files::FIT_FOLDER))
+    }
+
+    /// The finished mixture.
+    ///
+    /// # Errors
+    /// When it was not searched yet, or is damaged.
+    pub fn recommendation(&self) -> Result<Recommendation> {
+        Recommendation::load(files::MIXTURE.require(&self.root)?)
+    }
+
+    /// The finished schedule.
+    ///
+    /// # Errors
+    /// When it was not planned yet, or is damaged.
+    pub fn load_schedule(&self) -> Result<Schedule> {
+        Schedule::load(files::SCHEDULE.require(&self.root)?)
+    }
+
+    /// A controller at the start of a run on the finished schedule.
+    ///
+    /// # Errors
+    /// As [`Study::load_schedule`].
+    pub fn controller(&self) -> Result<Controller> {
+        Controller::load(files::CONTROLLER.require(&self.root)?)
+    }
+
+    /// Says which section of `study.toml` an error is about, and where it is.
+    pub(crate) fn place(&self, error: Error, section: &str) -> Error {
+        let path = self.path(STUDY_FILE);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        place(error, section, &text, &path)
     }
 }
 
@@ -149,7 +166,7 @@ impl Study {
 ///
 /// # Errors
 /// When the corpus holds no token.
-pub fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
+pub(crate) fn natural_mixture(manifest: &Manifest) -> Result<Mixture> {
     let tokens = manifest
         .domains
         .iter()

@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 /// from a user's file cannot become markup. A number that is not finite
 /// becomes 0, so no plot can hold a coordinate that a browser rejects.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     name: &'static str,
     attributes: String,
     body: String,
 }
 
 /// What may stand in an attribute.
-pub(super) trait Value {
+pub(crate) trait Value {
     fn write(&self, out: &mut String);
 }
 
@@ -38,7 +38,7 @@ impl Value for String {
 }
 
 impl Node {
-    pub(super) fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         Self {
             name,
             attributes: String::new(),
@@ -46,37 +46,37 @@ impl Node {
         }
     }
 
-    pub(super) fn attr(mut self, name: &str, value: impl Value) -> Self {
+    pub(crate) fn attr(mut self, name: &str, value: impl Value) -> Self {
         let _ = write!(self.attributes, " {name}=\"");
         value.write(&mut self.attributes);
         self.attributes.push('"');
         self
     }
 
-    pub(super) fn class(self, value: &str) -> Self {
+    pub(crate) fn class(self, value: &str) -> Self {
         self.attr("class", value)
     }
 
     /// Adds text.
-    pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
+    pub(crate) fn text(mut self, text: impl AsRef<str>) -> Self {
         escape(text.as_ref(), &mut self.body);
         self
     }
 
     /// Adds text that is markup or a style sheet already; for constants only.
-    pub(super) fn constant(mut self, text: &'static str) -> Self {
+    pub(crate) fn constant(mut self, text: &'static str) -> Self {
         self.body.push_str(text);
         self
     }
 
     /// Adds a child.
-    pub(super) fn push(mut self, child: Self) -> Self {
+    pub(crate) fn push(mut self, child: Self) -> Self {
         child.write(&mut self.body);
         self
     }
 
     /// Adds children.
-    pub(super) fn extend(mut self, children: impl IntoIterator<Item = Self>) -> Self {
+    pub(crate) fn extend(mut self, children: impl IntoIterator<Item = Self>) -> Self {
         for child in children {
             child.write(&mut self.body);
         }
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    pub(super) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         let mut out = String::new();
         self.write(&mut out);
         out
@@ -113,7 +113,7 @@ impl Node {
 }
 
 /// A number for an attribute: at most two decimals, always finite.
-pub(super) fn coordinate(value: f64) -> String {
+pub(crate) fn coordinate(value: f64) -> String {
     let value = if value.is_finite() { value } else { 0.0 };
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -139,27 +139,27 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// A heading of a section.
-pub(super) fn heading(text: &str) -> Node {
+pub(crate) fn heading(text: &str) -> Node {
     Node::new("h2").text(text)
 }
 
 /// Small plots side by side, as many as fit.
-pub(super) fn multiples(figures: impl IntoIterator<Item = Node>) -> Node {
+pub(crate) fn multiples(figures: impl IntoIterator<Item = Node>) -> Node {
     Node::new("div").class("multiples").extend(figures)
 }
 
 /// A section with an anchor.
-pub(super) fn section(id: &str, title: &str) -> Node {
+pub(crate) fn section(id: &str, title: &str) -> Node {
     Node::new("section").attr("id", id).push(heading(title))
 }
 
 /// A paragraph of plain text.
-pub(super) fn paragraph(text: impl AsRef<str>) -> Node {
+pub(crate) fn paragraph(text: impl AsRef<str>) -> Node {
     Node::new("p").text(text)
 }
 
 /// A wide thing that scrolls by itself, so that the page never does.
-pub(super) fn scroll(label: &str, content: Node) -> Node {
+pub(crate) fn scroll(label: &str, content: Node) -> Node {
     Node::new("div")
         .class("scroll")
         .attr("tabindex", "0")
@@ -169,18 +169,18 @@ pub(super) fn scroll(label: &str, content: Node) -> Node {
 }
 
 /// A table's caption.
-pub(super) fn caption(text: impl AsRef<str>) -> Node {
+pub(crate) fn caption(text: impl AsRef<str>) -> Node {
     // The inner element can be narrower than a table that scrolls.
     Node::new("caption").push(Node::new("span").text(text))
 }
 
 /// Head of a column.
-pub(super) fn column(text: &str, class: &str) -> Node {
+pub(crate) fn column(text: &str, class: &str) -> Node {
     Node::new("th").attr("scope", "col").class(class).text(text)
 }
 
 /// Head of a row.
-pub(super) fn row_head(text: &str) -> Node {
+pub(crate) fn row_head(text: &str) -> Node {
     Node::new("th")
         .attr("scope", "row")
         .attr("title", text)
@@ -188,12 +188,12 @@ pub(super) fn row_head(text: &str) -> Node {
 }
 
 /// A cell with a number that matters most.
-pub(super) fn main_cell(text: impl AsRef<str>) -> Node {
+pub(crate) fn main_cell(text: impl AsRef<str>) -> Node {
     Node::new("td").class("n strong").text(text)
 }
 
 /// A cell with a number.
-pub(super) fn number_cell(text: impl AsRef<str>) -> Node {
+pub(crate) fn number_cell(text: impl AsRef<str>) -> Node {
     Node::new("td").class("n").text(text)
 }
 

@@ -1,13 +1,13 @@
 //! Numbers as text: losses, shares, counts.
 
 /// Stands where there is no number.
-pub(super) const NONE: &str = "–";
+pub(crate) const NONE: &str = "–";
 
 /// The unit of losses.
-pub(super) const UNIT: &str = "nats per token";
+pub(crate) const UNIT: &str = "nats per token";
 
 /// With a given number of decimals and a true minus sign.
-pub(super) fn decimals(value: f64, places: usize) -> String {
+pub(crate) fn decimals(value: f64, places: usize) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
     }
@@ -17,12 +17,12 @@ pub(super) fn decimals(value: f64, places: usize) -> String {
 }
 
 /// A loss, four decimals.
-pub(super) fn loss(value: f64) -> String {
+pub(crate) fn loss(value: f64) -> String {
     decimals(value, 4)
 }
 
 /// A difference of losses, four decimals, always with its sign.
-pub(super) fn difference(value: f64) -> String {
+pub(crate) fn difference(value: f64) -> String {
     let text = loss(value);
     if value > 0.0 && value.is_finite() {
         format!("+{text}")
@@ -32,12 +32,12 @@ pub(super) fn difference(value: f64) -> String {
 }
 
 /// `low to high`.
-pub(super) fn range(low: f64, high: f64) -> String {
+pub(crate) fn range(low: f64, high: f64) -> String {
     format!("{} to {}", loss(low), loss(high))
 }
 
 /// A share in percent, one decimal.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() {
         format!("{}%", decimals(100.0 * share, 1))
     } else {
@@ -46,12 +46,12 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// An optional share.
-pub(super) fn maybe_percent(share: Option<f64>) -> String {
+pub(crate) fn maybe_percent(share: Option<f64>) -> String {
     share.map_or_else(|| NONE.to_owned(), percent)
 }
 
 /// A count with separated thousands.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
@@ -64,12 +64,12 @@ pub(super) fn count(value: u64) -> String {
 }
 
 /// Three digits and a letter: 512M, 1.05B.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     scaled(value, &[(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")])
 }
 
 /// Bytes in powers of 1000.
-pub(super) fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     let units = [(1e12, " TB"), (1e9, " GB"), (1e6, " MB"), (1e3, " kB")];
     let text = scaled(value as f64, &units);
     if value < 1000 {
@@ -102,13 +102,13 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
 }
 
 /// `1 run`, `2 runs`.
-pub(super) fn plural(n: usize, word: &str) -> String {
+pub(crate) fn plural(n: usize, word: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{} {word}{s}", count(n as u64))
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(super) fn list(items: &[String]) -> String {
+pub(crate) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
@@ -117,7 +117,7 @@ pub(super) fn list(items: &[String]) -> String {
 }
 
 /// Quantile by linear interpolation; NaN where there is no value.
-pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
@@ -128,7 +128,7 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
 }
 
 /// The mean of the finite values; NaN where there is none.
-pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (mut sum, mut n) = (0.0, 0.0);
     for value in values.into_iter().filter(|v| v.is_finite()) {
         sum += value;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_bear_missing_values() {
+    fn statistics_skip_missing_values() {
         assert_eq!(quantile(&[1.0, 2.0, 3.0], 0.5), 2.0);
         assert!((quantile(&[0.0, 10.0], 0.9) - 9.0).abs() < 1e-12);
         assert!(quantile(&[], 0.5).is_nan());

@@ -4,9 +4,9 @@ use super::number;
 
 /// An axis from `low` to `high`, both finite, `low < high`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scale {
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub(crate) struct Scale {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 /// Values beyond this cannot be drawn beside ordinary ones.
@@ -14,7 +14,7 @@ const LARGEST: f64 = 1e18;
 
 impl Scale {
     /// Spans the values with a margin on both sides.
-    pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn around(values: impl IntoIterator<Item = f64>) -> Self {
         match extent(values) {
             Some((low, high)) => {
                 let least = (1e-3 * low.abs().max(high.abs())).max(1e-6);
@@ -32,7 +32,7 @@ impl Scale {
     }
 
     /// Spans the values, without margin where they differ.
-    pub(super) fn tight(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn tight(values: impl IntoIterator<Item = f64>) -> Self {
         match extent(values) {
             Some((low, high)) if high > low => Self { low, high },
             Some((low, _)) => Self::around([low]),
@@ -44,7 +44,7 @@ impl Scale {
     }
 
     /// From zero to a bit above the largest value.
-    pub(super) fn from_zero(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn from_zero(values: impl IntoIterator<Item = f64>) -> Self {
         let high = extent(values).map_or(0.0, |(_, high)| high);
         Self {
             low: 0.0,
@@ -54,14 +54,14 @@ impl Scale {
 
     /// The place of a value, from 0 to 1. Values outside go to the nearer
     /// end, NaN to the low one.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let t = (value - self.low) / (self.high - self.low);
         if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) }
     }
 
     /// Round values inside the scale, as few as there can be but at least so
     /// many, with the number of decimals that tells them apart.
-    pub(super) fn ticks(&self, least: usize) -> (Vec<f64>, usize) {
+    pub(crate) fn ticks(&self, least: usize) -> (Vec<f64>, usize) {
         let width = self.high - self.low;
         let mut power = 10f64.powf(width.log10().ceil());
         // Steps of 10, 5, 2 and 1 powers, downwards: three decades hold some
@@ -85,7 +85,7 @@ impl Scale {
     }
 
     /// [`Scale::ticks`] with their text.
-    pub(super) fn labels(&self, about: usize) -> Vec<(f64, String)> {
+    pub(crate) fn labels(&self, about: usize) -> Vec<(f64, String)> {
         let (values, places) = self.ticks(about);
         (values.into_iter())
             .map(|v| (v, number::decimals(v, places)))

@@ -1,21 +1,19 @@
-//! Schedules of trajectories from anywhere, without a study.
+//! Schedules from tables of the user's own runs.
 
 use std::path::Path;
 
 use regmix_data::table::{MixtureTable, RunRows};
 use regmix_data::{Error, Mixture, Monitor, Result};
 use regmix_dynamic::{
-    Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeLaw,
-    StageLosses, Trajectories, Transitions,
+    Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeCalibration,
+    SizeLaw, StageLosses, State, Trajectories, Transitions,
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
-use super::optimize::bounded;
-use super::schedule::judged;
-use super::second_size::measured;
+use super::limits::bounded;
 use crate::config::{ObjectiveFile, stage_settings};
 
-/// What is wanted of a schedule apart from a study.
+/// How a schedule is planned from tables.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// An objective file, with its limits; the mean of all domains without
@@ -50,8 +48,8 @@ pub struct SecondSize<'a> {
     pub target_ratio: f64,
 }
 
-/// Reads trajectories, of parquet or of CSV by the name of the file.
-fn trajectories_of(path: &Path) -> Result<Trajectories> {
+/// Reads trajectories: parquet if the file is named so, else CSV.
+fn read_trajectories(path: &Path) -> Result<Trajectories> {
     let parquet = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
@@ -64,7 +62,7 @@ fn trajectories_of(path: &Path) -> Result<Trajectories> {
 /// Plans a schedule from a table of trajectories (`run,step,tokens,<domain>…`,
 /// CSV or, by its name, parquet)
 /// and one of mixtures (`run,<domain>…`, or `run,from,<domain>…` where runs
-/// switch), and a controller that goes on from it.
+/// switch), and a controller that starts from it.
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, tables do not fit each other, or as
@@ -80,8 +78,8 @@ pub fn plan(
         None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
-    let table = trajectories_of(trajectories)?;
-    let runs = segments(mixtures)?;
+    let table = read_trajectories(trajectories)?;
+    let runs = read_segments(mixtures)?;
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
@@ -110,17 +108,16 @@ pub fn plan(
         None => None,
         Some(second) => {
             let path = second.trajectories;
-            let large = trajectories_of(path)?;
+            let large = read_trajectories(path)?;
             let ratios = [second.ratio, second.target_ratio];
-            // Their own length: stage points are shares of a run.
+            // Stage points are shares of a run, here of the longest one.
             let measured = (StageLosses::new(&large, &config.grid()?, config.resample, None))
-                .and_then(|l| measured(&config, second.law, &losses, &l, ratios, &objective));
+                .and_then(|l| {
+                    measure_size_correction(&config, second.law, &losses, &l, ratios, &objective)
+                });
             Some(measured.map_err(|e| e.in_file_if_none(path))?)
         }
     };
-    if let Some(calibration) = &calibration {
-        config.size = calibration.correction.clone();
-    }
     let request = Request {
         objective,
         prior,
@@ -129,19 +126,71 @@ pub fn plan(
         target: plan.target,
         config,
     };
-    let planner = Planner::fit_monitored(&rows, request, monitor)?;
-    let schedule = judged(&planner, calibration.as_ref(), monitor)?;
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
-    let fingerprint = blake3::hash(&bytes).to_hex()[..32].to_owned();
-    let controller = Controller::new(&planner, &schedule, &fingerprint)?;
+    let fingerprint = &blake3::hash(&bytes).to_hex()[..32];
+    plan_request(&rows, request, calibration.as_ref(), fingerprint, monitor)
+}
+
+/// Plans a schedule and its controller. The name `corpus` of the data goes into
+/// the controller.
+pub(crate) fn plan_request(
+    rows: &Transitions,
+    mut request: Request,
+    calibration: Option<&SizeCalibration>,
+    corpus: &str,
+    monitor: &dyn Monitor,
+) -> Result<(Schedule, Controller)> {
+    if let Some(calibration) = calibration {
+        request.config.size = calibration.correction.clone();
+    }
+    let planner = Planner::fit_monitored(rows, request, monitor)?;
+    let schedule = judged(&planner, calibration, monitor)?;
+    let controller = Controller::new(&planner, &schedule, corpus)?;
     Ok((schedule, controller))
 }
 
+/// Folds of the cross-validation that measures the accuracy of a stage model.
+const FOLDS: usize = 5;
+
+/// A schedule with the accuracy of its stage model and what its size correction
+/// is based on.
+fn judged(
+    planner: &Planner,
+    calibration: Option<&SizeCalibration>,
+    monitor: &dyn Monitor,
+) -> Result<Schedule> {
+    let mut schedule = planner.schedule_monitored(monitor)?;
+    match planner.accuracy(FOLDS, monitor) {
+        Ok(accuracy) => schedule.accuracy = accuracy,
+        Err(e) if e.is_interrupted() => return Err(e),
+        Err(e) => (schedule.notes).push(format!("the stage model could not be judged: {e}")),
+    }
+    if let Some(calibration) = calibration {
+        schedule.predicted_target = planner.at_target(&schedule);
+        schedule.notes.push(calibration.words());
+    }
+    Ok(schedule)
+}
+
+/// The size correction for losses, or for the objective where that is the
+/// state of the stage model.
+pub(crate) fn measure_size_correction(
+    config: &DynamicConfig,
+    law: SizeLaw,
+    small: &StageLosses,
+    large: &StageLosses,
+    ratios: [f64; 2],
+    objective: &Objective,
+) -> Result<SizeCalibration> {
+    let objective = (config.state == State::Objective).then_some(objective);
+    SizeCalibration::measure(law, small, large, ratios, objective)
+}
+
 /// A table of mixtures, with or without a column `from`.
-fn segments(path: &Path) -> Result<Segments> {
+fn read_segments(path: &Path) -> Result<Segments> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    let head = text.lines().next().unwrap_or_default();
-    match head.split(',').nth(1).map(str::trim) {
+    let header = text.lines().next().unwrap_or_default();
+    match header.split(',').nth(1).map(str::trim) {
         Some("from") => Segments::parse(&text, path),
         _ => Ok(Segments::fixed(&MixtureTable::parse(&text, path)?)),
     }

@@ -1,0 +1,94 @@
+//! What values in `study.toml` must satisfy beyond their types.
+
+use regmix_data::{Error, Result};
+
+use super::{CheckSection, StudyConfig};
+use crate::files::{ARMS, BEST_OBSERVED, NATURAL, UNIFORM};
+
+/// An error about a key, with the section that the key is in.
+type Misplaced = (&'static str, Error);
+
+/// The models and their training.
+pub(super) fn models(config: &StudyConfig) -> Result<(), Misplaced> {
+    let second = config.second_size.as_ref();
+    let runs = [("proxy", &config.proxy), ("target", &config.target)];
+    let second = second.map(|s| ("second_size.model", &s.model));
+    for (section, run) in runs.into_iter().chain(second) {
+        // The vocabulary is not known yet; the true one is checked later.
+        run.model(1)
+            .and_then(|_| run.training())
+            .map_err(|e| (section, e))?;
+    }
+    Ok(())
+}
+
+/// The ranges of numbers.
+pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
+    let rule = |section| {
+        move |key: &str, ok: bool, expected: &str| match ok {
+            true => Ok(()),
+            false => {
+                let e = Error::input(format!("out of range, expected {expected}"));
+                Err((section, e.field(key)))
+            }
+        }
+    };
+    let corpus = &config.corpus;
+    let proper = corpus.valid_share > 0.0 && corpus.valid_share < 1.0;
+    rule("corpus")("valid_share", proper, "a share above 0 and below 1")?;
+
+    let (design, check) = (&config.design, rule("design"));
+    let floor = (0.0..1.0).contains(&design.floor);
+    let switching = (0.0..=1.0).contains(&design.switching);
+    check("runs", design.runs > 0, "at least 1")?;
+    check(
+        "max_epochs",
+        design.max_epochs >= 0.0,
+        "0 (no limit) or more",
+    )?;
+    check("floor", floor, "a weight of 0 or more, below 1")?;
+    check("switching", switching, "a share between 0 and 1")?;
+
+    let (limits, check) = (&config.constraints, rule("constraints"));
+    let tokens = limits.target_tokens.is_none_or(|t| t > 0.0);
+    check("max_epochs", limits.max_epochs > 0.0, "a number above 0")?;
+    check("target_tokens", tokens, "a number above 0")?;
+
+    let objective = &config.objective;
+    for (key, penalty) in [
+        ("kl", objective.kl),
+        ("caution", objective.caution),
+        ("distance", objective.distance),
+    ] {
+        let ok = penalty >= 0.0 && penalty.is_finite();
+        rule("objective")(key, ok, "0 (off) or more")?;
+    }
+    rule("check")("seeds", config.check.seeds > 0, "at least 1")?;
+    rule("fit")("folds", config.fit.folds >= 2, "2 or more")?;
+    let second = config.second_size.as_ref();
+    let enough = second.is_none_or(|s| s.runs >= 3);
+    rule("second_size")("runs", enough, "at least 3")
+}
+
+/// The names of the arms of a check, which become names of folders.
+pub(super) fn arms(check: &CheckSection) -> Result<(), Misplaced> {
+    for name in &check.against {
+        if ![NATURAL, UNIFORM, BEST_OBSERVED].contains(&name.as_str()) {
+            let e = Error::input(format!(
+                "unknown mixture `{name}`: expected natural, uniform or best_observed"
+            ));
+            return Err(("check", e.field("against")));
+        }
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    for name in check.others.keys() {
+        if ARMS.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
+            let e = Error::input(format!(
+                "`{name}`: expected letters, digits, _ and -, and none of {}",
+                ARMS.join(", ")
+            ));
+            return Err(("check.others", e.field(name)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The files and folders of a study: each is named here, once.
+
+use std::path::{Path, PathBuf};
+
+use regmix_data::{Error, Result};
+
+use crate::stamp::Stamp;
+
+/// A file that a step writes when it is complete, and what belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Artefact {
+    /// Its path in the study's folder.
+    path: &'static str,
+    /// The path of its stamp, which records what it was made from.
+    stamp: &'static str,
+    /// The command that makes it: `regmix <verb>`.
+    verb: &'static str,
+    /// What the user reads where it is missing.
+    missing: &'static str,
+}
+
+/// The manifest of the tokenized corpus.
+pub const CORPUS: Artefact = Artefact {
+    path: "corpus/manifest.json",
+    stamp: "corpus/inputs.json",
+    verb: "tokenize",
+    missing: "the corpus is not tokenized",
+};
+
+/// The mixtures of the proxies.
+pub const DESIGN: Artefact = Artefact {
+    path: "design/mixtures.csv",
+    stamp: "design/inputs.json",
+    verb: "design",
+    missing: "no mixtures were drawn",
+};
+
+/// The fit.
+pub const FIT: Artefact = Artefact {
+    path: "fit/fit.json",
+    stamp: "fit/inputs.json",
+    verb: "fit",
+    missing: "nothing is fitted",
+};
+
+/// The mixture that was found.
+pub const MIXTURE: Artefact = Artefact {
+    path: "mixture.json",
+    stamp: "mixture.inputs.json",
+    verb: "optimize",
+    missing: "no mixture was searched",
+};
+
+/// The schedule of mixtures.
+pub const SCHEDULE: Artefact = Artefact {
+    path: "schedule.json",
+    stamp: "schedule.inputs.json",
+    verb: "schedule",
+    missing: "no schedule was planned",
+};
+
+/// The online controller, which the step of the schedule writes too.
+pub const CONTROLLER: Artefact = Artefact {
+    path: "controller.json",
+    ..SCHEDULE
+};
+
+/// What the user writes.
+pub const STUDY_FILE: &str = "study.toml";
+/// Shards and manifest of the tokenized corpus.
+pub const CORPUS_FOLDER: &str = "corpus";
+/// Names and hashes of the files of text that were tokenized.
+pub const SOURCE_FILES: &str = "corpus/files.json";
+/// The segments of runs that change their mixture; missing where none does.
+pub const SEGMENTS: &str = "design/segments.csv";
+/// A folder per proxy.
+pub const PROXIES: &str = "runs";
+/// A folder per proxy of the second size.
+pub const SECOND_SIZE: &str = "second";
+/// Losses of the proxies along training.
+pub const TRAJECTORIES: &str = "trajectories.csv";
+/// Everything about the fit.
+pub const FIT_FOLDER: &str = "fit";
+/// How accuracy grows with the number of proxies.
+pub const LEARNING_CURVE: &str = "fit/learning.csv";
+/// A folder per target.
+pub const TARGETS: &str = "targets";
+/// Targets compared with each other.
+pub const CHECK: &str = "check.json";
+/// The page about the study.
+pub const REPORT: &str = "report.html";
+/// The text of the demo's own corpus.
+pub const DEMO_TEXT: &str = "text";
+
+/// In the folder of a run: its losses, line by line.
+pub(crate) const METRICS: &str = "metrics.jsonl";
+/// In the folder of a steered run: what the controller decided.
+pub(crate) const DECISIONS: &str = "decisions.json";
+
+/// The arms of the check that the study itself has. Names of arms begin the
+/// names of runs, which are folders.
+pub(crate) const ARMS: [&str; 6] = [FOUND, NATURAL, UNIFORM, BEST_OBSERVED, OFFLINE, ONLINE];
+pub(crate) const FOUND: &str = "found";
+pub(crate) const NATURAL: &str = "natural";
+pub(crate) const UNIFORM: &str = "uniform";
+pub(crate) const BEST_OBSERVED: &str = "best_observed";
+pub(crate) const OFFLINE: &str = "offline";
+pub(crate) const ONLINE: &str = "online";
+
+/// The target that is trained on an arm with the seed number `k`, from 1 on.
+pub(crate) fn target_run(arm: &str, k: u64) -> String {
+    format!("{arm}-seed{k}")
+}
+
+impl Artefact {
+    /// An empty stamp for the artefact of the study in the folder `root`.
+    pub(crate) fn stamp(&self, root: &Path) -> Stamp {
+        Stamp::new(root.join(self.path), root.join(self.stamp), self.verb)
+    }
+
+    /// Whether the artefact is there without a stamp: then the user put it
+    /// there.
+    pub(crate) fn is_users_own(&self, root: &Path) -> bool {
+        root.join(self.path).exists() && !root.join(self.stamp).exists()
+    }
+
+    /// Its path in the folder `root`, where it must be.
+    ///
+    /// # Errors
+    /// When it is missing; the error names the step that makes it.
+    pub(crate) fn require(&self, root: &Path) -> Result<PathBuf> {
+        let path = root.join(self.path);
+        if path.exists() {
+            return Ok(path);
+        }
+        Err(Error::input(self.missing)
+            .in_file(path)
+            .help(format!("run `regmix {}` first", self.verb)))
+    }
+}
+
+impl AsRef<Path> for Artefact {
+    fn as_ref(&self) -> &Path {
+        self.path.as_ref()
+    }
+}

@@ -1,0 +1,124 @@
+//! What targets are trained on: the found mixture, those it is compared with,
+//! and schedules.
+
+use std::collections::BTreeSet;
+
+use regmix_data::{Error, Mixture, Result};
+use regmix_dynamic::{Controller, Schedule};
+use regmix_model::RunSegment;
+use regmix_regress::{Objective, Recommendation, Scorer, best_observed};
+
+use super::schedule;
+use crate::config::ScheduleMode;
+use crate::files::{self, FOUND, NATURAL, UNIFORM};
+use crate::stamp::digest;
+use crate::study::{Context, Study, natural_mixture};
+
+/// One arm of the check.
+pub(super) struct PlannedArm {
+    pub(super) name: String,
+    /// The mixture; for a schedule its mean, for a controller the first one.
+    pub(super) mixture: Mixture,
+    /// The objective that is predicted for a proxy.
+    pub(super) predicted: Option<f64>,
+    pub(super) course: Course,
+}
+
+/// How the mixture of a target changes.
+pub(super) enum Course {
+    Fixed,
+    Planned(Mixture, Vec<RunSegment>),
+    /// The first mixture, a controller at the start, and its name.
+    Steered(Mixture, Box<Controller>, String),
+}
+
+impl Course {
+    /// The first mixture of a schedule and the changes after it. A ramp becomes
+    /// a number of small changes.
+    pub(super) fn planned(schedule: &Schedule) -> Result<(Mixture, Vec<RunSegment>)> {
+        const CHANGES_PER_RAMP: u64 = 16;
+        let mut changes = (schedule.switches(CHANGES_PER_RAMP).into_iter())
+            .map(|(step, weights)| {
+                let mixture = Mixture::normalized(schedule.mean.domains().clone(), weights)?;
+                Ok(RunSegment { step, mixture })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let first = changes.remove(0);
+        Ok((first.mixture, changes))
+    }
+
+    /// A controller, named by the contents of its file.
+    pub(super) fn steered(first: Mixture, controller: Controller, file: &[u8]) -> Self {
+        Self::Steered(first, Box::new(controller), digest(file))
+    }
+}
+
+/// The found mixture and those of `[check] against`.
+pub(super) fn single_mixture_arms(
+    study: &Study,
+    found: &Recommendation,
+) -> Result<Vec<PlannedArm>> {
+    let natural = natural_mixture(study.corpus()?.manifest())?;
+    let fit = study.load_fit()?;
+    let scorer = Scorer::new(&fit, &found.objective)?;
+    let mut arms = vec![PlannedArm {
+        name: FOUND.to_owned(),
+        mixture: found.mixture.clone(),
+        // Checks compare what is to be made small.
+        predicted: Some(found.objective.sign() * found.predicted.mean),
+        course: Course::Fixed,
+    }];
+    for name in &study.config().check.against {
+        let mixture = match name.as_str() {
+            NATURAL => natural.clone(),
+            UNIFORM => Mixture::uniform(natural.domains().clone()),
+            _ => match best_observed(&fit, &found.objective)? {
+                Some((_, mixture, _)) => mixture.clone(),
+                None => return Err(Error::input("no proxy has all losses of the objective")),
+            },
+        };
+        let mixture = mixture.reordered(fit.domains())?;
+        let predicted = scorer.mean(mixture.weights());
+        arms.push(PlannedArm {
+            name: name.clone(),
+            mixture,
+            predicted: Some(predicted),
+            course: Course::Fixed,
+        });
+    }
+    Ok(arms)
+}
+
+/// Targets on a schedule, which is planned if it is not there.
+pub(super) fn schedule_arms(
+    study: &Study,
+    modes: &BTreeSet<ScheduleMode>,
+    objective: &Objective,
+    cx: Context<'_>,
+) -> Result<Vec<PlannedArm>> {
+    if modes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let schedule = schedule::schedule(study, Context { redo: false, ..cx })?;
+    let predicted = (schedule.predicted).map(|p| objective.sign() * p.mean);
+    let mut arms = Vec::with_capacity(modes.len());
+    for mode in modes {
+        let (first, changes) = Course::planned(&schedule)?;
+        let course = match mode {
+            ScheduleMode::Offline => Course::Planned(first, changes),
+            ScheduleMode::Online => {
+                let path = study.path(files::CONTROLLER);
+                let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+                Course::steered(first, study.controller()?, &bytes)
+            }
+        };
+        arms.push(PlannedArm {
+            name: mode.name().to_owned(),
+            mixture: schedule.mean.clone(),
+            // What the controller will do is not known before.
+            predicted: predicted.filter(|_| *mode == ScheduleMode::Offline),
+            course,
+        });
+    }
+    Ok(arms)
+}

@@ -1,0 +1,48 @@
+//! What limits the mixture of a study: its tokens, and those of the target.
+
+use std::collections::BTreeMap;
+
+use regmix_data::manifest::Manifest;
+use regmix_data::{Error, Result};
+use regmix_regress::Budget;
+
+use crate::config::ConstraintSection;
+use crate::files;
+use crate::study::Study;
+
+/// Places an error of [`bounded`](crate::tables::bounded) in the study file.
+pub(super) fn place_bound(study: &Study, e: Error) -> Error {
+    let field = e.field_name().map(str::to_owned);
+    match field.as_deref().and_then(|field| field.rsplit_once('.')) {
+        Some((table, domain)) => study.place(e.field(domain), table),
+        None => e.in_file(study.path(files::STUDY_FILE)),
+    }
+}
+
+/// Tokens of the run that the mixture is for.
+pub(super) fn target_tokens(study: &Study) -> Result<f64> {
+    match study.config().constraints.target_tokens {
+        Some(tokens) => Ok(tokens),
+        None => {
+            let target = &study.config().target;
+            let context = target.model(study.corpus()?.vocab_size())?.context;
+            Ok(target.steps as f64 * (target.batch_size * context) as f64)
+        }
+    }
+}
+
+/// How often domains may be repeated, by the tokens of the corpus.
+pub(super) fn budget(
+    manifest: &Manifest,
+    section: &ConstraintSection,
+    target_tokens: f64,
+) -> Budget {
+    let available: BTreeMap<String, f64> = (manifest.domains.iter())
+        .map(|d| (d.name.as_str().to_owned(), d.train.tokens as f64))
+        .collect();
+    Budget {
+        available,
+        target_tokens,
+        max_epochs: section.max_epochs,
+    }
+}

@@ -1,0 +1,88 @@
+//! Proposing further proxies from the fit of the finished ones.
+
+use regmix_data::artefact::write_atomic;
+use regmix_data::table::MixtureTable;
+use regmix_data::{Error, Result};
+use regmix_model::RunStatus;
+use regmix_regress::{
+    Budget, Constraints, NextOptions, NextRun, RecommendOptions, next_runs_monitored,
+};
+
+use super::limits::{budget, target_tokens};
+use super::{design, fit};
+use crate::files;
+use crate::study::{Context, Study};
+use crate::tables::{limited, number_runs};
+
+/// Proposes further proxies and appends them to the design.
+///
+/// The lines of the table stay the same to the byte: weights that are read and
+/// written again can change by rounding, and finished runs would then belong to
+/// other mixtures.
+pub(crate) fn next_design(
+    study: &Study,
+    runs: usize,
+    cx: Context<'_>,
+) -> Result<Vec<(String, NextRun)>> {
+    let path = study.path(files::DESIGN);
+    let table = study.mixtures()?;
+    let mut pending = 0;
+    for run in table.runs() {
+        let status = RunStatus::read(&study.path(files::PROXIES).join(run))?;
+        if !matches!(status, RunStatus::Done(_) | RunStatus::Failed(_)) {
+            pending += 1;
+        }
+    }
+    if pending > 0 {
+        return Err(Error::input(format!(
+            "{pending} mixtures of the design are not trained yet: expected all, so that the \
+             next ones can learn from them"
+        ))
+        .in_file(path)
+        .help("run `regmix train` and `regmix fit --redo` first"));
+    }
+    files::FIT.require(study.root())?;
+    let fit = fit::fit(study, Context { redo: false, ..cx })?;
+    let config = study.config();
+    let corpus = study.corpus()?;
+    let wanted = budget(
+        corpus.manifest(),
+        &config.constraints,
+        target_tokens(study)?,
+    );
+    let mut constraints = Constraints::none(fit.domains().clone());
+    if config.design.max_epochs > 0.0 {
+        let proxies = Budget {
+            target_tokens: design::proxy_tokens(study, &corpus)? as f64,
+            max_epochs: config.design.max_epochs,
+            ..wanted.clone()
+        };
+        constraints = proxies.caps(fit.domains())?;
+    }
+    let limits = RecommendOptions {
+        budget: Some(wanted),
+        ..RecommendOptions::default()
+    };
+    let limits = limited(&fit, &config.constraints, limits)?;
+    let options = NextOptions {
+        runs,
+        objective: config.objective.objective()?,
+        constraints: Some(constraints.and(&limits.bounds(fit.domains())?)?),
+        seed: config.study.seed,
+        ..NextOptions::default()
+    };
+    cx.monitor.message("choosing the next mixtures");
+    let next = number_runs(&table, next_runs_monitored(&fit, &options, cx.monitor)?);
+    let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
+    let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();
+    let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for line in added.lines().skip(1) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    write_atomic(&path, text.as_bytes())?;
+    Ok(next)
+}

@@ -1,0 +1,163 @@
+//! The steps of a study as its methods, in the order of their use.
+
+use std::path::{Path, PathBuf};
+
+use regmix_data::table::MixtureTable;
+use regmix_data::tokenize::Summary;
+use regmix_data::{Monitor, Muted, Result};
+use regmix_dynamic::{Schedule, Trajectories};
+use regmix_model::Device;
+use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
+
+use super::{Context, Study};
+use crate::check::TargetCheck;
+use crate::config::ScheduleMode;
+use crate::demo::{self, DemoCorpus};
+use crate::steps::status::Status;
+use crate::steps::{
+    design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
+};
+
+impl Study {
+    /// The study of the demo in the folder `root`: opened if it exists,
+    /// otherwise begun, on the user's own corpus or on the sources of regmix's
+    /// dependencies. Returns the sizes of that corpus's domains if it was
+    /// written now.
+    ///
+    /// # Errors
+    /// When the corpus cannot be read or is not the recorded one, the folder
+    /// cannot be written, or holds a study of another corpus.
+    pub fn demo(root: &Path, corpus: Option<&Path>) -> Result<(Self, Option<DemoCorpus>)> {
+        demo::open_or_begin(root, corpus)
+    }
+
+    /// Tokenizes the corpus into `corpus/`; `None` when that is done already.
+    ///
+    /// # Errors
+    /// When the text cannot be read, the tokenizer does not fit, the disk
+    /// refuses, the inputs of a finished corpus changed, or the user stops it.
+    pub fn tokenize(&self, cx: Context<'_>) -> Result<Option<Summary>> {
+        tokenize::tokenize(self, cx)
+    }
+
+    /// Draws the design into `design/mixtures.csv`, or reads the one that is
+    /// there. A table that the user put there is used as it is.
+    ///
+    /// # Errors
+    /// When the corpus is missing, the objective or a constraint names an
+    /// unknown domain, the space of mixtures is empty, or the inputs of a
+    /// finished design changed.
+    pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
+        design::design(self, cx)
+    }
+
+    /// The greatest number of epochs per domain over all proxies.
+    ///
+    /// # Errors
+    /// When the corpus or the design is missing, or a domain is smaller than one
+    /// sequence.
+    pub fn proxy_epochs(&self) -> Result<Vec<(String, f64)>> {
+        design::proxy_epochs(self)
+    }
+
+    /// Trains every proxy of the design that is not finished, `parallel` at a
+    /// time (0: as many as suits the device), then those of the second size if
+    /// there is one, and writes `trajectories.csv`.
+    ///
+    /// # Errors
+    /// When the design is missing, runs were made with another configuration
+    /// or corpus, the disk refuses, or the user stops it: finished steps are
+    /// kept and the same call continues.
+    pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
+        proxies::train(self, device, parallel, cx)
+    }
+
+    /// Fits the final losses of all finished proxies, into `fit/`; reads the
+    /// fit when it is there already.
+    ///
+    /// # Errors
+    /// When no proxy is finished, there are too few, or the inputs of a
+    /// finished fit changed.
+    pub fn fit(&self, cx: Context<'_>) -> Result<Fit> {
+        fit::fit(self, cx)
+    }
+
+    /// Measures how accuracy grows with the number of proxies, into
+    /// `fit/learning.csv`; reads it when it is there already. A new fit
+    /// removes the file.
+    ///
+    /// # Errors
+    /// When nothing is fitted, or there are too few proxies for any subset.
+    pub fn learning_curve(&self, cx: Context<'_>) -> Result<LearningCurve> {
+        fit::learning_curve(self, cx)
+    }
+
+    /// Proposes `runs` further proxies for the objective of the study and
+    /// appends them to `design/mixtures.csv` under new names. They respect the
+    /// constraints of the mixture that is searched and, where the design
+    /// limits repetition, that limit.
+    ///
+    /// # Errors
+    /// When nothing is fitted, the fit is older than the runs, a run of the
+    /// design is not trained yet (the same mixtures would be proposed again),
+    /// or as [`regmix_regress::next_runs`].
+    pub fn next_design(&self, runs: usize, cx: Context<'_>) -> Result<Vec<(String, NextRun)>> {
+        next_design::next_design(self, runs, cx)
+    }
+
+    /// Searches the best mixture under the constraints, into `mixture.json`;
+    /// reads it when it is there already.
+    ///
+    /// # Errors
+    /// When nothing is fitted, the constraints clash, the objective is
+    /// unknown, or the inputs of a finished mixture changed.
+    pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
+        optimize::optimize(self, cx)
+    }
+
+    /// Plans mixtures segment by segment from the trajectories of all finished
+    /// proxies, into `schedule.json` and, for the online controller,
+    /// `controller.json`; reads the schedule when it is there already.
+    ///
+    /// # Errors
+    /// When no proxy is finished, their evaluations do not fit the stages,
+    /// bounds clash, or the inputs of a finished schedule changed.
+    pub fn schedule(&self, cx: Context<'_>) -> Result<Schedule> {
+        schedule::schedule(self, cx)
+    }
+
+    /// Trains targets on the found mixture and those it is compared with, and
+    /// on `schedules` besides those of the configuration, on every seed, and
+    /// writes `check.json`.
+    ///
+    /// # Errors
+    /// When the mixture is missing, runs were made with another configuration,
+    /// all runs of a mixture failed, the disk refuses, or the user stops it.
+    pub fn target(
+        &self,
+        device: &Device,
+        parallel: usize,
+        schedules: &[ScheduleMode],
+        cx: Context<'_>,
+    ) -> Result<TargetCheck> {
+        target::target(self, device, parallel, schedules, cx)
+    }
+
+    /// Writes the page about everything that is finished, and returns its path.
+    ///
+    /// # Errors
+    /// When there is no mixture yet, a file is damaged, or the disk
+    /// refuses.
+    pub fn report(&self, monitor: &dyn Monitor) -> Result<PathBuf> {
+        report::report(self, monitor)
+    }
+
+    /// What is finished, what is stale, and what comes next. The monitor can
+    /// stop it while it reads a changed corpus; no progress is shown.
+    ///
+    /// # Errors
+    /// When a file exists but is damaged.
+    pub fn status(&self, monitor: &dyn Monitor) -> Result<Status> {
+        status::status(self, &Muted(monitor))
+    }
+}

@@ -1,0 +1,73 @@
+//! Fits of the user's own runs.
+
+use std::path::Path;
+
+use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::{Error, ErrorKind, Monitor, Result};
+use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
+
+use super::earlier::earlier_runs;
+use crate::config::EarlierSection;
+
+/// Fits the losses of a table to the mixtures of another, into the folder
+/// `out`. Earlier runs are fitted with them and replace those of the options.
+///
+/// # Errors
+/// When a table cannot be read or does not fit the other, `out` holds a fit
+/// and `redo` is not set, as [`Fit::train`], and when the monitor asks to stop.
+pub fn fit_tables(
+    [mixtures, losses]: [&Path; 2],
+    earlier: Option<&EarlierSection>,
+    mut options: FitOptions,
+    (out, redo): (&Path, bool),
+    monitor: &dyn Monitor,
+) -> Result<Fit> {
+    let observations = Observations::join(
+        MixtureTable::read_csv(mixtures)?,
+        ValueTable::read_csv(losses)?,
+    )
+    .map_err(|e| e.in_file(losses))?;
+    refuse_to_overwrite(&out.join("fit.json"), redo)?;
+    monitor.message(&format!(
+        "fitting {} runs, {} targets",
+        observations.mixtures.len(),
+        observations.values.targets().len()
+    ));
+    if let Some(earlier) = earlier {
+        options.earlier = Some(earlier_runs(earlier, &observations, monitor)?);
+    }
+    let fit = Fit::train_monitored(&observations, &options, monitor)?;
+    fit.save(out)?;
+    Ok(fit)
+}
+
+/// Measures how accuracy grows with the number of runs, for a fit that is saved
+/// in the folder `out`.
+///
+/// # Errors
+/// As [`regmix_regress::learning_curve`], when the file cannot be written, and
+/// when the monitor asks to stop.
+pub fn learning_curve(
+    fit: &Fit,
+    options: &LearningOptions,
+    out: &Path,
+    monitor: &dyn Monitor,
+) -> Result<LearningCurve> {
+    let curve = learning_curve_monitored(fit, options, monitor)?;
+    curve.write_csv(out.join("learning.csv"))?;
+    Ok(curve)
+}
+
+/// An error where a file exists and `redo` is not set: results outside of a
+/// study are overwritten only on request.
+///
+/// # Errors
+/// Of the kind [`ErrorKind::Stale`].
+pub fn refuse_to_overwrite(path: &Path, redo: bool) -> Result<()> {
+    if path.exists() && !redo {
+        return Err(Error::new(ErrorKind::Stale, "it is there already")
+            .in_file(path)
+            .help("choose another place with `--out`, or overwrite it with `--redo`"));
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! What works on tables of the user's own runs, without a study.
+
+mod earlier;
+mod fit;
+mod limits;
+mod next_runs;
+mod objective;
+mod optimize;
+mod predict;
+mod schedule;
+
+pub(crate) use earlier::earlier_runs;
+pub use fit::{fit_tables, learning_curve, refuse_to_overwrite};
+pub(crate) use limits::{bounded, limited};
+pub use next_runs::next_runs;
+pub(crate) use next_runs::number_runs;
+pub use optimize::{optimize, pareto};
+pub use predict::predict_file;
+pub use schedule::{Plan, SecondSize, plan};
+pub(crate) use schedule::{measure_size_correction, plan_request};
