@@ -9,7 +9,7 @@ use crate::samples::Samples;
 ///
 /// The same samples and seed always give the same model.
 pub trait Regressor: Send + Sync {
-    /// The name under which [`regressor`] knows it.
+    /// The name under which [`regressor`](crate::regressor::regressor) knows it.
     fn name(&self) -> &str;
 
     /// Fits a model. A fit that may take longer than half a second checks the
