@@ -1,4 +1,4 @@
-//! Times of fitting, planning and deciding, on 512 runs of a made-up world
+//! Times of fitting, planning and deciding, on 512 runs of a simulated world
 //! with 17 domains: `cargo run --release -p regmix-dynamic --example timings`
 
 #![allow(clippy::print_stdout)]

@@ -16,7 +16,7 @@ use crate::size::SizeCorrection;
 pub enum Preset {
     /// Exactly RegMix-D (arXiv 2606.18663).
     Paper,
-    /// Better results on made-up dynamics with known truth, see
+    /// Better results on simulated dynamics with known truth, see
     /// [`DynamicConfig::improved`].
     #[default]
     Improved,

@@ -16,7 +16,7 @@
 //! - [`Trajectories`]: run x step x domain, from CSV or a study;
 //!   [`StageLosses`] brings them to stage points ([`StageGrid`]).
 //! - [`Segments`]: the mixtures of a run and when it trained on them; designs
-//!   of proxies that switch in mid-run ([`Segments::switching`]).
+//!   of proxies that change their mixture during the run ([`Segments::switching`]).
 //! - [`StageModel`], [`StageAccuracy`]: f, and its accuracy on held-out runs.
 //! - [`Planner`]: offline, a [`Schedule`] before the target starts, with
 //!   predictions, standard deviations and epochs; [`Schedule::export`] writes
@@ -30,7 +30,7 @@
 //! - [`DynamicConfig`]: every choice, with the paper's values
 //!   ([`DynamicConfig::paper`]) and ours ([`DynamicConfig::improved`], the
 //!   default).
-//! - [`simulator`]: made-up dynamics with known truth, to test all this on.
+//! - [`simulator`]: simulated dynamics with known truth, to test all this on.
 //!
 //! ```
 //! use regmix_data::table::MixtureTable;

@@ -56,7 +56,7 @@ impl ParallelTrial {
     const STEPS: u32 = 2;
 
     /// Trains 1, 2, 4, ... copies of the largest of some models at once, each
-    /// on a micro-batch of made-up tokens, up to `most` and until twice as many
+    /// on a micro-batch of simulated tokens, up to `most` and until twice as many
     /// bring less than 10 % more tokens per second, or the device fails. Takes a
     /// second or two for each number; the first takes longer, since kernels are
     /// compiled then. Nothing is written.

@@ -1,4 +1,4 @@
-//! The published laws on made-up runs: few of them, domains that are never
+//! The published laws on simulated runs: few of them, domains that are never
 //! used or never apart, files, bad input.
 
 use proptest::prelude::*;

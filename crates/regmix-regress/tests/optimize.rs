@@ -1,4 +1,4 @@
-//! Limits, penalties and objectives on made-up losses.
+//! Limits, penalties and objectives on simulated losses.
 
 mod common;
 
@@ -147,11 +147,11 @@ fn distance_keeps_a_search_where_proxies_were() {
     );
     // Dear enough, it holds, but for the rounded corners.
     assert!(distances[2] < free.support.limit + 0.01, "{distances:?}");
-    // The objective is reported without the penalty, which is told beside it.
+    // The objective is reported without the penalty, which is reported beside it.
     assert!(found[2].predicted.mean >= free.predicted.mean - 1e-9);
-    let told = found[1].penalties.as_ref().unwrap();
-    assert_eq!((told.distance, told.caution), (0.5, 0.0));
-    assert!((told.cost - 0.5 * told.beyond).abs() < 1e-12);
+    let penalties = found[1].penalties.as_ref().unwrap();
+    assert_eq!((penalties.distance, penalties.caution), (0.5, 0.0));
+    assert!((penalties.cost - 0.5 * penalties.beyond).abs() < 1e-12);
 
     // A penalised search beats all others on the penalised value.
     let scorer = Scorer::new(&fit, &Objective::parse("code")).unwrap();

@@ -1,4 +1,4 @@
-//! A whole study on made-up losses whose best mixture is known.
+//! A whole study on simulated losses whose best mixture is known.
 
 use std::collections::BTreeMap;
 

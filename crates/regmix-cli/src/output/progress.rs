@@ -142,6 +142,9 @@ impl Monitor for Display {
         if let Some(bar) = &part.bar {
             bar.finish_and_clear();
         }
+        if part.unit == Unit::Items && self.stop_requested() {
+            return; // The part was cut short: its count would look like a result.
+        }
         let note = if part.note.is_empty() {
             String::new()
         } else {

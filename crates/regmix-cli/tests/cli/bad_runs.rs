@@ -98,7 +98,7 @@ fn odd_mixtures_are_named() {
     });
     assert_output!(notes_of_fit(&fixture), @r#"
     warning: domain `d` has no weight in any run: what it does is not known, and a mixture that uses it is a guess
-    warning: domains `b` and `c` keep the same ratio in every run: their effects cannot be told apart
+    warning: domains `b` and `c` keep the same ratio in every run: their effects cannot be separated
     "#);
     // Ten mixtures, each run twice, 0.02 apart.
     write(&fixture, 20, |i| {

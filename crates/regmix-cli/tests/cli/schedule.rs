@@ -170,16 +170,24 @@ fn a_controller_answers_lines_and_goes_on_after_a_restart() {
     let losses = r#"{"code":5.2,"law":5.1,"web":5.0}"#;
     let line = |step: u64| format!("{{\"step\":{step},\"losses\":{losses}}}\n");
     let health = "{\"op\":\"health\"}\n";
-    let told = answers(&fixture, &format!("{health}{}nonsense\n", line(2)));
-    assert_eq!(told[0]["decision_steps"], serde_json::json!([2, 4]));
-    assert_eq!(told[1]["ok"], true);
-    assert_eq!(told[2]["ok"], false);
-    assert_eq!(told[2]["mixture"], told[1]["mixture"], "the last one stays");
+    let replies = answers(&fixture, &format!("{health}{}nonsense\n", line(2)));
+    assert_eq!(replies[0]["decision_steps"], serde_json::json!([2, 4]));
+    assert_eq!(replies[1]["ok"], true);
+    assert_eq!(replies[2]["ok"], false);
+    assert_eq!(
+        replies[2]["mixture"], replies[1]["mixture"],
+        "the last one stays"
+    );
     // Another process goes on where this one was.
-    let told = answers(&fixture, &format!("{}{}", line(1), line(4)));
-    assert!(told[0]["error"].as_str().unwrap().contains("after step 2"));
-    assert_eq!(told[1]["last_step"], 4);
-    let sum: f64 = (told[1]["mixture"].as_object().unwrap().values())
+    let replies = answers(&fixture, &format!("{}{}", line(1), line(4)));
+    assert!(
+        replies[0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("after step 2")
+    );
+    assert_eq!(replies[1]["last_step"], 4);
+    let sum: f64 = (replies[1]["mixture"].as_object().unwrap().values())
         .map(|w| w.as_f64().unwrap())
         .sum();
     assert!((sum - 1.0).abs() < 1e-9);

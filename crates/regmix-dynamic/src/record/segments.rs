@@ -1,4 +1,4 @@
-//! The mixtures of runs, segment by segment: runs may switch in mid-run.
+//! The mixtures of runs, segment by segment: runs may change their mixture during the run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -103,7 +103,7 @@ impl Segments {
         out
     }
 
-    /// A design of which a share of the runs switch in mid-run.
+    /// A design of which a share of the runs change their mixture during the run.
     ///
     /// Every run starts on its own mixture. A run that switches changes once,
     /// at a stage point, to the mixture of another run that switches. Each of

@@ -29,7 +29,7 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
         if let Some(i) = (0..j).find(|&i| proportional(column(i), column(j))) {
             out.push(format!(
                 "domains `{}` and `{}` keep the same ratio in every run: their effects cannot be \
-                 told apart",
+                 separated",
                 names[i], names[j]
             ));
         }

@@ -109,7 +109,7 @@ impl LearningCurve {
         let further: Vec<&LearningPoint> = of(true).filter(|p| p.mae.is_finite()).collect();
         let [now, twice] = further[..] else {
             return Some(format!(
-                "{measured}; what more runs would bring cannot be told."
+                "{measured}; the effect of more runs cannot be extrapolated."
             ));
         };
         Some(format!(

@@ -134,7 +134,7 @@ fn few_runs_leave_sizes_out_and_extrapolate_nothing() {
         "{notes}"
     );
     assert!(
-        curve.summary().contains("cannot be told"),
+        curve.summary().contains("cannot be extrapolated"),
         "{}",
         curve.summary()
     );

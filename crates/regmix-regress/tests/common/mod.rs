@@ -1,4 +1,4 @@
-//! A made-up study whose best mixture is known.
+//! A simulated study whose best mixture is known.
 
 use rand_distr::{Distribution, StandardNormal};
 

@@ -29,7 +29,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
     let (mixtures, losses) = static_runs(study, &all, &trajectories)?;
     if mixtures.len() < trajectories.len() {
         cx.monitor.message(&format!(
-            "{} of them change mixture in mid-run and are left to `regmix schedule`",
+            "{} of them change their mixture during the run and are left to `regmix schedule`",
             trajectories.len() - mixtures.len(),
         ));
     }
