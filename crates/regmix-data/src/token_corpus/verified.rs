@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::TokenCorpus;
 use crate::artefact::{read_json, write_json};
 use crate::error::{Error, Result};
+use crate::manifest::Manifest;
 use crate::monitor::{Monitor, Unit};
 use crate::shard::Shard;
 
@@ -33,9 +35,11 @@ impl TokenCorpus {
     /// [`TokenCorpus::verify`] does, but passes over shards that were checked
     /// before and have the same size, time of change and inode since.
     ///
-    /// The first check reads the whole corpus, on all processors: about a second
-    /// per gigabyte and processor. `verified.json` in the corpus folder records
-    /// the result; where the folder cannot be written, the next call checks again.
+    /// A check reads the whole corpus, on all processors: about a second per
+    /// gigabyte and processor. `verified.json` in the corpus folder records the
+    /// result; where the folder cannot be written, the next call checks again.
+    /// [`CorpusWriter`](crate::CorpusWriter) hashes what it writes, so that a
+    /// corpus that stays where it was made needs no check.
     ///
     /// # Errors
     /// At the first damaged shard, and when `monitor` requests a stop.
@@ -49,7 +53,7 @@ impl TokenCorpus {
             let path = shard.path();
             let name = path.strip_prefix(self.folder()).unwrap_or(path);
             let name = name.display().to_string();
-            let state = state(shard)?;
+            let state = Checked::now(path, shard.digest())?;
             if known.get(&name) != Some(&state) {
                 unread.push((shard, state.bytes));
             }
@@ -95,17 +99,34 @@ fn verify_all(shards: &[(&Shard, u64)], monitor: &dyn Monitor) -> Result<()> {
     })
 }
 
-fn state(shard: &Shard) -> Result<Checked> {
-    let path = shard.path();
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    let modified = metadata.modified().map_err(|e| Error::io(path, e))?;
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Checked {
-        bytes: metadata.len(),
-        modified: since.as_nanos().to_string(),
-        inode: inode(&metadata),
-        digest: shard.digest(),
-    })
+/// Records the shards of a corpus that was just written.
+pub(super) fn record_written(folder: &Path, manifest: &Manifest) {
+    let splits = (manifest.domains.iter()).flat_map(|domain| [&domain.train, &domain.valid]);
+    let checked: Result<BTreeMap<String, Checked>> = (splits.flat_map(|split| &split.shards))
+        .map(|shard| {
+            let state = Checked::now(&folder.join(&shard.file), shard.blake3.clone())?;
+            Ok((shard.file.clone(), state))
+        })
+        .collect();
+    // Without a record the corpus is checked before it is used.
+    if let Ok(checked) = checked {
+        write_json(folder.join(RECORD), &checked).ok();
+    }
+}
+
+impl Checked {
+    /// The state of a file whose shard has this digest.
+    fn now(path: &Path, digest: String) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        let modified = metadata.modified().map_err(|e| Error::io(path, e))?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Self {
+            bytes: metadata.len(),
+            modified: since.as_nanos().to_string(),
+            inode: inode(&metadata),
+            digest,
+        })
+    }
 }
 
 #[cfg(unix)]
