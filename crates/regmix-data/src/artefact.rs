@@ -76,7 +76,12 @@ pub fn write_json(path: impl AsRef<Path>, value: &impl serde::Serialize) -> Resu
 pub fn read_json<T: serde::de::DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_str(&text).map_err(|e| {
+    parse_json(&text, path)
+}
+
+/// The value of a JSON text that was read from `path`.
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
         Error::input(format!("not the expected JSON: {e}"))
             .in_file(path)
             .line(e.line() as u64)

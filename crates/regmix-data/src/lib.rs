@@ -34,6 +34,7 @@ mod monitor;
 #[cfg(feature = "corpus")]
 mod parquet;
 pub mod random;
+pub mod sealed;
 #[cfg(feature = "shards")]
 pub mod shard;
 pub mod table;

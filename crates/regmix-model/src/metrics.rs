@@ -5,11 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use regmix_data::{Error, Result, artefact};
+use regmix_data::{Error, Result, artefact, sealed};
 use serde::{Deserialize, Serialize};
 
 /// One evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     /// Steps made.
     pub step: u64,
@@ -46,19 +47,36 @@ pub struct Line {
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<Line>> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let sealed = text.contains(CHECKSUM);
     let mut lines = Vec::new();
     for (i, line) in text.split_inclusive('\n').enumerate() {
-        match serde_json::from_str(line) {
+        match parse(line, sealed) {
             Ok(parsed) => lines.push(parsed),
             Err(_) if !line.ends_with('\n') => break,
-            Err(e) => {
-                return Err(Error::input(format!("not a line of metrics: {e}"))
+            Err(problem) => {
+                return Err(Error::input(format!("not a line of metrics: {problem}"))
                     .in_file(path)
                     .line(i as u64 + 1));
             }
         }
     }
     Ok(lines)
+}
+
+/// What begins the last key of a line, the checksum of all before it.
+const CHECKSUM: &str = ",\"checksum\":\"";
+
+/// The line of a text, if it is as it was written. Files of earlier versions are
+/// not `sealed`: none of their lines has a checksum.
+fn parse(text: &str, sealed: bool) -> std::result::Result<Line, String> {
+    if !sealed {
+        return serde_json::from_str(text).map_err(|e| e.to_string());
+    }
+    let (line, rest) = (text.rsplit_once(CHECKSUM)).ok_or("it has no checksum")?;
+    if rest.trim_end().strip_suffix("\"}") != Some(sealed::checksum(line.as_bytes()).as_str()) {
+        return Err("the checksum does not match".to_owned());
+    }
+    serde_json::from_str(&format!("{line}}}")).map_err(|e| e.to_string())
 }
 
 /// The lines of an attempt that was stopped: those before the first that is
@@ -72,9 +90,10 @@ pub(crate) fn read_interrupted(path: &Path) -> Result<Vec<Line>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io(path, e)),
     };
+    let sealed = String::from_utf8_lossy(&bytes).contains(CHECKSUM);
     let mut last = 0;
     Ok((bytes.split_inclusive(|&b| b == b'\n'))
-        .map_while(|line| serde_json::from_slice::<Line>(line).ok())
+        .map_while(|line| parse(std::str::from_utf8(line).ok()?, sealed).ok())
         .take_while(|line| std::mem::replace(&mut last, line.step) < line.step)
         .collect())
 }
@@ -132,10 +151,11 @@ impl Metrics {
 }
 
 fn render(line: &Line, path: &Path) -> Result<String> {
-    let mut text =
+    let text =
         serde_json::to_string(line).map_err(|e| Error::failed(e.to_string()).in_file(path))?;
-    text.push('\n');
-    Ok(text)
+    let line = text.strip_suffix('}').unwrap_or(&text);
+    let checksum = sealed::checksum(line.as_bytes());
+    Ok(format!("{line}{CHECKSUM}{checksum}\"}}\n"))
 }
 
 #[cfg(test)]
@@ -190,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_earlier_versions_have_no_counters() {
+    fn lines_of_earlier_versions_have_no_counters_and_no_checksums() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
         let mut old = serde_json::to_value(line(1)).unwrap();
@@ -200,6 +220,22 @@ mod tests {
         std::fs::write(&path, format!("{old}\n")).unwrap();
         let read = read(&path).unwrap();
         assert_eq!((read[0].seconds, read[0].eval_seconds), (0.5, 0.0));
+        assert_eq!(read_interrupted(&path).unwrap(), read);
+    }
+
+    #[test]
+    fn a_changed_digit_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let text = render(&line(1), &path).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read(&path).unwrap(), [line(1)]);
+        for at in 0..text.len() - 1 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(&path).unwrap_err().line_number(), Some(1), "byte {at}");
+        }
     }
 
     #[test]

@@ -60,7 +60,10 @@ impl FinishedRun {
             return Err(metrics(format!("the losses of step {step} are missing")));
         }
         match lines.last() {
-            Some(last) if (last.step, &last.loss) == (summary.steps, &summary.loss) => {}
+            Some(last)
+                if (last.step, last.tokens) == (summary.steps, summary.tokens)
+                    && last.loss == summary.loss
+                    && last.bits_per_byte == summary.bits_per_byte => {}
             _ => {
                 return Err(metrics(
                     "the last losses are not those that `DONE` records".to_owned(),
