@@ -1,7 +1,10 @@
 //! The part of a controller that never changes.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use regmix_data::artefact::read_versioned;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 use regmix_regress::{Constraints, Evaluator, Group, Objective};
@@ -45,9 +48,10 @@ pub(super) struct Setup {
     pub(super) goal: Evaluator,
 }
 
+const AGAIN: &str = "make the controller again, with `regmix schedule --redo`";
+
 fn damaged(what: &str) -> Error {
-    Error::input(format!("damaged controller: {what}"))
-        .help("make the controller again, with `regmix schedule --redo`")
+    Error::input(format!("damaged controller: {what}")).help(AGAIN)
 }
 
 fn unset_goal() -> Evaluator {
@@ -122,14 +126,14 @@ impl Setup {
         (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let mut setup: Self = read_versioned(path, VERSION, AGAIN)?;
+        (setup.make_goal().and_then(|()| setup.check())).map_err(|e| e.in_file(path))?;
+        Ok(setup)
+    }
+
     /// Checks what was read from a file.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.version != VERSION {
-            return Err(
-                Error::input(format!("version {}, expected {VERSION}", self.version))
-                    .help("make the controller again, with `regmix schedule --redo`"),
-            );
-        }
+    fn check(&self) -> Result<()> {
         self.config.check()?;
         self.model.check()?;
         let domains = self.model.domains();
@@ -215,7 +219,7 @@ impl Setup {
     }
 
     /// Sets the objective over the stage model's state.
-    pub(super) fn make_goal(&mut self) -> Result<()> {
+    fn make_goal(&mut self) -> Result<()> {
         self.goal = self.config.state.goal(self.losses_goal()?);
         Ok(())
     }
