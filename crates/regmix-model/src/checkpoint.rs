@@ -4,10 +4,12 @@
 //! layout (`[out, in]`), both AdamW moments, and in its metadata the step and
 //! the fingerprint of the run. It is written under a temporary name and renamed,
 //! so that there is always a complete one. The format's reader checks the header
-//! against the file's length before it allocates memory.
+//! against the file's length before it allocates memory, and the metadata holds a
+//! checksum of the whole file, so that no damage goes unnoticed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use regmix_data::{Error, Result, artefact};
@@ -18,6 +20,9 @@ use crate::parameters::Parameter;
 
 const STEP: &str = "regmix.step";
 const FINGERPRINT: &str = "regmix.fingerprint";
+/// BLAKE3 of the file in hex, with zeros in the place of this value.
+const CHECKSUM: &str = "regmix.blake3";
+const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
 const MEAN: &str = "optimizer.exp_avg.";
 const SQUARE: &str = "optimizer.exp_avg_sq.";
 
@@ -50,18 +55,17 @@ pub(crate) fn save_weights(
     write(path, weights(parameters, values), HashMap::new())
 }
 
-/// Reads the state of a model with these parameters, and its step.
+/// Reads the state of a model with these parameters, and its step, which is at
+/// most `steps`.
 pub(crate) fn load(
     path: &Path,
     parameters: &[Parameter],
     fingerprint: &str,
+    steps: u64,
 ) -> Result<(State, u64)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let bad = |problem: String| {
-        Error::input(problem)
-            .in_file(path)
-            .help("delete the run's folder to train it again from the start")
-    };
+    let bad = |problem: String| Error::input(problem).in_file(path);
+    check(&bytes).map_err(bad)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)
         .map_err(|e| bad(format!("not a safetensors file: {e}")))?;
     let tensors = SafeTensors::deserialize(&bytes)
@@ -77,8 +81,8 @@ pub(crate) fn load(
         .get(STEP)
         .and_then(|s| s.parse::<u64>().ok())
         .ok_or_else(|| bad("no step in the checkpoint".to_owned()))?;
-    if i32::try_from(step).is_err() {
-        return Err(bad(format!("step {step} is too large")));
+    if step > steps {
+        return Err(bad(format!("step {step} of a run of {steps} steps")));
     }
     let mut state = State {
         updates: step,
@@ -104,11 +108,44 @@ pub(crate) fn load(
 fn write(
     path: &Path,
     tensors: Vec<(String, Stored<'_>)>,
-    metadata: HashMap<String, String>,
+    mut metadata: HashMap<String, String>,
 ) -> Result<()> {
-    let bytes = safetensors::serialize(tensors, Some(metadata))
-        .map_err(|e| Error::failed(format!("checkpoint: {e}")).in_file(path))?;
+    let failed = |e: String| Error::failed(format!("checkpoint: {e}")).in_file(path);
+    metadata.insert(CHECKSUM.to_owned(), "0".repeat(NO_CHECKSUM.len()));
+    let mut bytes =
+        safetensors::serialize(tensors, Some(metadata)).map_err(|e| failed(e.to_string()))?;
+    let place = checksum_place(&bytes).ok_or_else(|| failed("no place for a checksum".into()))?;
+    let checksum = checksum(&bytes, &place);
+    bytes[place].copy_from_slice(checksum.as_bytes());
     artefact::write_atomic(path, &bytes)
+}
+
+/// Whether a file is as it was written.
+fn check(bytes: &[u8]) -> std::result::Result<(), String> {
+    let place = checksum_place(bytes).ok_or("no checkpoint with a checksum")?;
+    match checksum(bytes, &place).as_bytes() == &bytes[place] {
+        true => Ok(()),
+        false => Err("the checksum does not match: the file is damaged".to_owned()),
+    }
+}
+
+/// Where a file holds its checksum.
+fn checksum_place(bytes: &[u8]) -> Option<Range<usize>> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let key = format!("\"{CHECKSUM}\":\"");
+    let at = (header.windows(key.len())).position(|window| window == key.as_bytes())?;
+    let start = 8 + at + key.len();
+    let place = start..start + NO_CHECKSUM.len();
+    (place.end <= 8 + header.len()).then_some(place)
+}
+
+fn checksum(bytes: &[u8], place: &Range<usize>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bytes[..place.start]);
+    hasher.update(&NO_CHECKSUM);
+    hasher.update(&bytes[place.end..]);
+    hasher.finalize().to_hex().to_string()
 }
 
 /// One tensor of the file; its bytes are made when they are written.

@@ -92,6 +92,10 @@ const PRESETS: [Preset; 5] = [
     ("1b", 22, 16, 2048, 5632, 2048),
 ];
 
+/// More than any model that this crate could train; counts of bytes and
+/// operations stay within 64 bits.
+const MOST_PARAMETERS: u128 = 1 << 40;
+
 impl ModelConfig {
     /// Names of the presets, smallest first.
     pub fn preset_names() -> impl Iterator<Item = &'static str> {
@@ -147,6 +151,16 @@ impl ModelConfig {
                 return bad(field, format!("{value}: expected 1 to {}", 1 << 24));
             }
         }
+        let parameters: u128 = self.count_parameters().iter().sum();
+        if parameters > MOST_PARAMETERS {
+            return bad(
+                "d_model",
+                format!(
+                    "a model of this shape has {parameters} parameters: expected at most \
+                     {MOST_PARAMETERS}"
+                ),
+            );
+        }
         if !self.d_model.is_multiple_of(2 * self.heads) {
             return bad(
                 "heads",
@@ -177,14 +191,27 @@ impl ModelConfig {
     }
 
     /// How many parameters the model has.
+    ///
+    /// The shape must have passed [`ModelConfig::check`]: its parameters can be
+    /// counted.
     pub fn parameters(&self) -> Parameters {
-        let d = self.d_model;
-        let kv = self.kv_heads * self.head_dim();
-        let block = 2 * d * d + 2 * d * kv + 3 * d * self.d_ff + 2 * d;
+        let [embedding, non_embedding] = self.count_parameters().map(|n| n as usize);
         Parameters {
-            embedding: self.vocab_size * d * if self.tied { 1 } else { 2 },
-            non_embedding: self.layers * block + d,
+            embedding,
+            non_embedding,
         }
+    }
+
+    /// Parameters of the embedding and all others, for any shape in range.
+    fn count_parameters(&self) -> [u128; 2] {
+        let d = self.d_model as u128;
+        let kv = self.kv_heads as u128 * self.head_dim() as u128;
+        let block = 2 * d * d + 2 * d * kv + 3 * d * self.d_ff as u128 + 2 * d;
+        let tables = if self.tied { 1 } else { 2 };
+        [
+            self.vocab_size as u128 * d * tables,
+            self.layers as u128 * block + d,
+        ]
     }
 
     /// Floating-point operations of one training step per token: six per
@@ -240,6 +267,13 @@ mod tests {
         let mut c = good;
         c.layers = 0;
         assert_eq!(c.check().unwrap_err().field_name(), Some("layers"));
+        let mut c = ModelConfig::preset("1b", 50_432).unwrap();
+        (c.d_model, c.d_ff, c.layers) = (1 << 20, 1 << 24, 1 << 24);
+        let err = c.check().unwrap_err();
+        assert!(
+            err.problem().contains("parameters: expected at most"),
+            "{err}"
+        );
         let err = ModelConfig::preset("2m", 10).unwrap_err();
         assert!(err.problem().contains("unknown preset `2m`"), "{err}");
     }

@@ -13,6 +13,7 @@ use regmix_data::{Error, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
 use crate::device::failure::panic_message;
+use crate::parallel::check_memory;
 use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
 
 /// Trains all jobs, `parallel` at a time, in order, and returns their statuses
@@ -23,8 +24,8 @@ use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
 /// its note counts the runs.
 ///
 /// # Errors
-/// When one of the folders holds a run of another configuration: before any
-/// run is started. Otherwise the first error of a run, as
+/// When one of the folders holds a run of another configuration, or a run needs
+/// more memory than there is: before any run is started. Otherwise the first error of a run, as
 /// [`train`](crate::train): no further run is started then, and those in
 /// progress are finished. When `monitor` requests a stop, all runs in progress
 /// save a checkpoint.
@@ -38,6 +39,7 @@ pub fn train_all(
     for job in jobs {
         is_claimed(&job.spec, &job.folder)?;
     }
+    check_memory(device, jobs)?;
     let next = AtomicUsize::new(0);
     let validation = SharedValidation::default();
     let results: Mutex<Vec<Option<Result<RunStatus>>>> =

@@ -42,7 +42,7 @@ pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
 pub use parallel::{ParallelTrial, default_parallel, memory_per_run};
 pub use precision::Precision;
 pub use run::{
-    Fallback, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
+    Fallback, FinishedRun, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
     stored_fingerprint, train,
 };
 pub use trainer::{StepOutcome, Trainer};

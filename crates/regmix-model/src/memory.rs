@@ -17,12 +17,48 @@ use crate::host;
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 pub fn training_memory(model: &ModelConfig, micro_batch: usize) -> u64 {
-    4 * host::numbers_held(model, micro_batch)
+    host::numbers_held(model, micro_batch).saturating_mul(4)
 }
 
-/// Bytes of memory that are free for programs, where the system tells.
+/// Bytes of memory that this process can still use, where the system says: the
+/// free memory of the machine, or less under a limit (`ulimit -v`, a container).
 pub(crate) fn available_memory() -> Option<u64> {
-    system_memory("MemAvailable:")
+    [
+        system_memory("MemAvailable:"),
+        address_space(),
+        control_group(),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}
+
+/// What is left under `ulimit -v`.
+fn address_space() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find(|l| l.starts_with("Max address space"))?;
+    let limit: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let used: u64 = pages.split_whitespace().next()?.parse().ok()?;
+    Some(limit.saturating_sub(used * 4096))
+}
+
+/// What is left under the memory limit of the container, in version 2 of Linux's
+/// control groups.
+fn control_group() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let folder = std::path::Path::new("/sys/fs/cgroup").join(own);
+    let text = |name| std::fs::read_to_string(folder.join(name)).ok();
+    let limit: u64 = text("memory.max")?.trim().parse().ok()?;
+    let used: u64 = text("memory.current")?.trim().parse().ok()?;
+    // Cached files count as used but are given up on demand.
+    let stat = text("memory.stat")?;
+    let cached = stat.lines().find_map(|l| l.strip_prefix("file "))?;
+    let cached: u64 = cached.trim().parse().ok()?;
+    Some(limit.saturating_sub(used.saturating_sub(cached)))
 }
 
 /// Bytes of memory that the machine has, where the system tells.

@@ -1,6 +1,6 @@
 //! `metrics.jsonl`: the measurements of a run, one line per evaluation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,30 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// The lines of an attempt that was stopped: those before the first that is
+/// broken or out of order. None where there is no file.
+///
+/// # Errors
+/// When the file is there but cannot be read.
+pub(crate) fn read_interrupted(path: &Path) -> Result<Vec<Line>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let mut last = 0;
+    Ok((bytes.split_inclusive(|&b| b == b'\n'))
+        .map_while(|line| serde_json::from_slice::<Line>(line).ok())
+        .take_while(|line| std::mem::replace(&mut last, line.step) < line.step)
+        .collect())
+}
+
+/// The first step in `steps` that no line measures.
+pub(crate) fn missing(lines: &[Line], mut steps: impl Iterator<Item = u64>) -> Option<u64> {
+    let measured: BTreeSet<u64> = lines.iter().map(|line| line.step).collect();
+    steps.find(|step| !measured.contains(step))
+}
+
 /// The metrics file of a run in progress.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -70,14 +94,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file for appending after `step`, and returns its lines up to
-    /// there. Lines of later steps, which an earlier attempt wrote after its last
-    /// checkpoint, are dropped: these steps are made again.
-    pub(crate) fn resume(path: PathBuf, step: u64) -> Result<(Self, Vec<Line>)> {
-        let mut lines = Vec::new();
+    /// Opens the file for appending after these lines, the only ones that it
+    /// keeps: later ones were written after the last checkpoint, and their steps
+    /// are made again.
+    pub(crate) fn resume(path: PathBuf, lines: &[Line]) -> Result<Self> {
         if path.exists() {
-            lines = read(&path)?;
-            lines.retain(|line| line.step <= step);
             let kept =
                 (lines.iter().map(|line| render(line, &path))).collect::<Result<String>>()?;
             artefact::write_atomic(&path, kept.as_bytes())?;
@@ -88,7 +109,7 @@ impl Metrics {
             .open(&path)
             .map_err(|e| Error::io(&path, e))?;
         let last = lines.last().cloned();
-        Ok((Self { path, file, last }, lines))
+        Ok(Self { path, file, last })
     }
 
     pub(crate) fn append(&mut self, line: &Line) -> Result<()> {
@@ -98,6 +119,11 @@ impl Metrics {
             .map_err(|e| Error::io(&self.path, e))?;
         self.last = Some(line.clone());
         Ok(())
+    }
+
+    /// Waits until the lines are on the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        (self.file.sync_all()).map_err(|e| Error::io(&self.path, e))
     }
 
     pub(crate) fn last(&self) -> Option<Line> {
@@ -136,16 +162,31 @@ mod tests {
     fn resuming_drops_incomplete_lines_and_those_after_the_checkpoint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        let mut metrics = Metrics::resume(path.clone(), 0).unwrap().0;
+        let mut metrics = Metrics::resume(path.clone(), &[]).unwrap();
         for step in 1..=4 {
             metrics.append(&line(step)).unwrap();
         }
         metrics.file.write_all(b"{\"step\":5,\"tok").unwrap();
-        let (mut metrics, earlier) = Metrics::resume(path.clone(), 2).unwrap();
-        assert!(earlier.iter().all(|line| line.step <= 2) && !earlier.is_empty());
+        let earlier = read_interrupted(&path).unwrap();
+        assert_eq!(earlier, [1, 2, 3, 4].map(line));
+        assert_eq!(missing(&earlier, [2, 4, 6].into_iter()), Some(6));
+        let mut metrics = Metrics::resume(path.clone(), &earlier[..2]).unwrap();
         assert_eq!(metrics.last(), Some(line(2)));
         metrics.append(&line(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [line(1), line(2), line(3)]);
+    }
+
+    #[test]
+    fn lines_after_a_broken_or_repeated_one_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        assert_eq!(read_interrupted(&path).unwrap(), []);
+        let text = |lines: &[&str]| std::fs::write(&path, lines.concat()).unwrap();
+        let [one, two, three] = [1, 2, 3].map(|step| render(&line(step), &path).unwrap());
+        text(&[&one, "\u{0}{}\n", &three]);
+        assert_eq!(read_interrupted(&path).unwrap(), [line(1)]);
+        text(&[&one, &two, &two, &three]);
+        assert_eq!(read_interrupted(&path).unwrap(), [line(1), line(2)]);
     }
 
     #[test]

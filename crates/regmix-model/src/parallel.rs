@@ -18,6 +18,41 @@ pub fn memory_per_run(jobs: &[Job]) -> u64 {
         .unwrap_or(0)
 }
 
+/// Checks that each run that is not finished fits into memory by itself, before
+/// any of it is asked for. Where the system does not say how much is free, and on other
+/// devices than a CPU, everything passes.
+///
+/// # Errors
+/// Names the run, what it needs and what is free.
+pub(crate) fn check_memory(device: &Device, jobs: &[Job]) -> Result<()> {
+    let Some(free) = available_memory().filter(|_| device.is_host()) else {
+        return Ok(());
+    };
+    for Job { spec, folder, .. } in jobs {
+        if folder.join("DONE").exists() {
+            continue;
+        }
+        let train = &spec.train;
+        let batch = train.batch_size as u64 * (spec.model.context as u64 + 1) * 4;
+        let need = training_memory(&spec.model, train.micro_batch).saturating_add(batch);
+        if need > free {
+            let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+            return Err(Error::input(format!(
+                "run `{}` needs {} MiB of memory ({}, {} sequences of {} tokens at a time), and {} \
+                 MiB are free",
+                spec.run,
+                mib(need),
+                spec.model.parameters(),
+                train.micro_batch,
+                spec.model.context,
+                mib(free),
+            ))
+            .help("choose a smaller `preset`, `micro_batch` or `context`"));
+        }
+    }
+    Ok(())
+}
+
 /// How many runs are trained at once on a processor: one per core, or fewer
 /// where free memory does not suffice for as many of the largest. On other
 /// devices one; [`ParallelTrial::measure`] finds how many are faster.

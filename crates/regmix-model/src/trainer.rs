@@ -87,12 +87,12 @@ impl Trainer {
         optimizer.check()?;
         device.check_precision(precision)?;
         let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
-        let engine: Box<dyn Engine> = if device.is_host() {
-            Box::new(Host::new(model, values))
-        } else {
-            let graph = catch_panics(|| Graph::new(model, values, precision, device.burn()))
-                .map_err(|failure| failure.error(device.spec()))?;
-            Box::new(graph)
+        let engine: Box<dyn Engine> = match device.burn() {
+            None => Box::new(Host::new(model, values)),
+            Some(burn) => Box::new(
+                catch_panics(|| Graph::new(model, values, precision, burn))
+                    .map_err(|failure| failure.error(device.spec()))?,
+            ),
         };
         #[cfg(test)]
         let engine = device.faulty(engine, precision);

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::format::{ShardHeader, TokenWidth};
 use super::map::Map;
 use crate::error::{Error, Result};
+use crate::monitor::{Monitor, Silent};
 
-const DAMAGED: &str = "the shard is damaged: tokenize the corpus again, or copy the file again";
+const DAMAGED: &str = "the shard is damaged: tokenize the corpus again (`regmix tokenize --redo`), or copy \
+     the file again";
 
 /// A shard, mapped into memory.
 #[derive(Debug)]
@@ -122,9 +124,15 @@ impl Shard {
     /// # Errors
     /// When one of these does not hold.
     pub fn verify(&self) -> Result<()> {
+        self.verify_monitored(&Silent)
+    }
+
+    /// As [`Shard::verify`]; stops when `monitor` requests it.
+    pub(crate) fn verify_monitored(&self, monitor: &dyn Monitor) -> Result<()> {
         let mut buffer = vec![0; 1 << 16];
         let mut at = 0;
         while at < self.header.tokens {
+            monitor.check()?;
             let n = buffer.len().min((self.header.tokens - at) as usize);
             self.copy_tokens(at, &mut buffer[..n])?;
             at += n as u64;
@@ -140,7 +148,12 @@ impl Shard {
             }
             last = end;
         }
-        let hash = blake3::hash(&self.map[self.tokens_at..]).to_hex();
+        let mut hasher = blake3::Hasher::new();
+        for part in self.map[self.tokens_at..].chunks(1 << 20) {
+            monitor.check()?;
+            hasher.update(part);
+        }
+        let hash = hasher.finalize().to_hex();
         if *hash != *self.header.payload_blake3 {
             return Err(self.damaged(format!(
                 "the tokens hash to {hash}, expected {}",

@@ -1,6 +1,7 @@
 //! Tokenized corpora: a folder of shards with its manifest.
 
 mod stream;
+mod verified;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -57,8 +58,9 @@ struct Parts {
 
 impl TokenCorpus {
     /// Opens the corpus in `folder` and checks every shard's header against
-    /// the manifest. Tokens are checked when they are read; all of them by
-    /// [`TokenCorpus::verify`].
+    /// the manifest. That a token is in the vocabulary is checked when it is read;
+    /// the hashes of shards by [`TokenCorpus::verify`] and
+    /// [`TokenCorpus::verify_changed`].
     ///
     /// # Errors
     /// When the manifest or a shard is missing, damaged, made by a newer
@@ -137,10 +139,12 @@ impl TokenCorpus {
     /// # Errors
     /// At the first damaged shard.
     pub fn verify(&self) -> Result<()> {
-        for stream in self.0.train.iter().chain(&self.0.valid) {
-            stream.verify()?;
-        }
-        Ok(())
+        self.shards().try_for_each(Shard::verify)
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        let streams = self.0.train.iter().chain(&self.0.valid);
+        streams.flat_map(TokenStream::shards)
     }
 }
 
@@ -178,8 +182,11 @@ fn open_stream(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::manifest::{MANIFEST_FILE, TokenizerEntry};
+    use crate::monitor::Silent;
 
     fn tokenizer() -> TokenizerEntry {
         TokenizerEntry {
@@ -254,6 +261,39 @@ mod tests {
                 .contains("not the shard that the manifest lists"),
             "{err}"
         );
+    }
+
+    #[test]
+    fn a_changed_shard_is_checked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 20, 1);
+        let corpus = TokenCorpus::open(dir.path()).unwrap();
+        let record = dir.path().join("verified.json");
+        let first = std::fs::read(&record).unwrap();
+        // What was just written needs no check.
+        let stop = AtomicBool::new(true);
+        corpus.verify_changed(&stop).unwrap();
+        let path = dir.path().join("train/web-00001.tok");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let tokens_at = 1024;
+        bytes[tokens_at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let corpus = TokenCorpus::open(dir.path()).unwrap();
+        let err = corpus.verify_changed(&Silent).unwrap_err();
+        assert_eq!(err.path(), Some(path.as_path()));
+        assert!(err.problem().contains("the tokens hash to"), "{err}");
+        assert_eq!(std::fs::read(&record).unwrap(), first);
+        // A record that is damaged itself only costs another check.
+        bytes[tokens_at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        std::fs::write(&record, "?").unwrap();
+        let corpus = TokenCorpus::open(dir.path()).unwrap();
+        corpus.verify_changed(&Silent).unwrap();
+        let second = std::fs::read(&record).unwrap();
+        assert_eq!(second.len(), first.len());
+        corpus.verify_changed(&stop).unwrap();
+        std::fs::remove_file(&record).unwrap();
+        assert!(corpus.verify_changed(&stop).unwrap_err().is_interrupted());
     }
 
     #[test]

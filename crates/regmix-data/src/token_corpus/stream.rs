@@ -89,7 +89,7 @@ impl TokenStream {
         Ok(())
     }
 
-    pub(super) fn verify(&self) -> Result<()> {
-        self.shards.iter().try_for_each(Shard::verify)
+    pub(super) fn shards(&self) -> &[Shard] {
+        &self.shards
     }
 }

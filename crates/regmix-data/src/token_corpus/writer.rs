@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::verified;
 use crate::artefact::write_atomic;
 use crate::domain::{Domain, DomainSet};
 use crate::error::{Error, Result};
@@ -176,6 +177,7 @@ impl CorpusWriter {
         }
         let manifest = Manifest::new(self.tokenizer, self.entries);
         manifest.save(&self.folder)?;
+        verified::record_written(&self.folder, &manifest);
         Ok(manifest)
     }
 }

@@ -15,15 +15,16 @@ pub(super) struct Hardware {
 }
 
 impl Hardware {
-    pub(super) fn of(spec: DeviceSpec, device: &BurnDevice) -> Self {
-        if matches!(spec, DeviceSpec::Cpu | DeviceSpec::Tch) {
-            return Self {
+    /// `device` is burn's, where the device is one of burn's.
+    pub(super) fn of(spec: DeviceSpec, device: Option<&BurnDevice>) -> Self {
+        match device {
+            Some(device) if spec != DeviceSpec::Tch => card(device),
+            _ => Self {
                 name: processor(),
                 memory: crate::memory::total_memory(),
                 software: false,
-            };
+            },
         }
-        card(device)
     }
 }
 

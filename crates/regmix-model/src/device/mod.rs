@@ -22,7 +22,8 @@ pub use survey::DeviceStatus;
 #[derive(Debug, Clone)]
 pub struct Device {
     spec: DeviceSpec,
-    burn: BurnDevice,
+    /// burn's device; none on a CPU, where models are trained without burn.
+    burn: Option<BurnDevice>,
     /// How its engines fail on purpose.
     #[cfg(test)]
     pub(crate) fault: Option<crate::tests::Fault>,
@@ -87,11 +88,11 @@ impl Device {
 
     /// Whether models are trained by code of this crate, without burn.
     pub(crate) fn is_host(&self) -> bool {
-        matches!(self.spec, DeviceSpec::Cpu)
+        self.burn.is_none()
     }
 
-    pub(crate) fn burn(&self) -> &BurnDevice {
-        &self.burn
+    pub(crate) fn burn(&self) -> Option<&BurnDevice> {
+        self.burn.as_ref()
     }
 
     /// Whether models can be trained in a precision here.
@@ -117,7 +118,8 @@ impl Device {
                 "set precision = \"f32\", or train on a GPU with `--device`",
             );
         }
-        let known = catch_panics(|| self.burn.supports_dtype(FloatDType::BF16)).unwrap_or(false);
+        let supports = |burn: &BurnDevice| burn.supports_dtype(FloatDType::BF16);
+        let known = catch_panics(|| self.burn().is_some_and(supports)).unwrap_or(false);
         if !known {
             return refused(
                 "its kernels do not compute with this type",
@@ -127,17 +129,18 @@ impl Device {
         Ok(())
     }
 
-    /// The same device under another name, so that its models are trained with
-    /// burn.
+    /// burn's back-end for CPUs, which only the tests use, under the name of
+    /// another device.
     #[cfg(test)]
     pub(crate) fn disguised(self, spec: DeviceSpec) -> Self {
-        Self { spec, ..self }
+        let burn = Some(BurnDevice::flex());
+        Self { spec, burn, ..self }
     }
 
     /// Frees memory that the back-end keeps for reuse.
     pub(crate) fn release_unused(&self) {
-        if !self.is_host() {
-            catch_panics(|| self.burn.memory_cleanup()).ok();
+        if let Some(burn) = self.burn() {
+            catch_panics(|| burn.memory_cleanup()).ok();
         }
     }
 }

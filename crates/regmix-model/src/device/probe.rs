@@ -14,8 +14,11 @@ pub(super) struct Missing {
 }
 
 /// Opens a device and computes on it: most faults of a back-end show only at
-/// its first use.
-pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<BurnDevice, Missing> {
+/// its first use. A CPU needs no back-end of burn.
+pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<Option<BurnDevice>, Missing> {
+    if spec == DeviceSpec::Cpu {
+        return Ok(None);
+    }
     let (problem, remedy) = spec.driver();
     let missing = |problem: String, remedy: &str| Missing {
         problem,
@@ -25,19 +28,14 @@ pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<BurnDevice, Missing
         return Err(missing(problem.to_owned(), remedy));
     }
     match catch_panics(|| connect(spec)) {
-        Ok(Connected::Ready(device)) => {
-            if spec == DeviceSpec::Cpu {
-                return Ok(device);
-            }
-            match catch_panics(|| adds_up(&device)) {
-                Ok(true) => Ok(device),
-                Ok(false) => Err(missing(
-                    "it adds up numbers wrongly".to_owned(),
-                    "update the driver",
-                )),
-                Err(failure) => Err(missing(failure.first_line().to_owned(), "check the driver")),
-            }
-        }
+        Ok(Connected::Ready(device)) => match catch_panics(|| adds_up(&device)) {
+            Ok(true) => Ok(Some(device)),
+            Ok(false) => Err(missing(
+                "it adds up numbers wrongly".to_owned(),
+                "update the driver",
+            )),
+            Err(failure) => Err(missing(failure.first_line().to_owned(), "check the driver")),
+        },
         Ok(Connected::Fewer(0)) => Err(missing(problem.to_owned(), remedy)),
         Ok(Connected::Fewer(n)) => Err(missing(
             format!("there are {n} of its kind, numbered from 0"),
@@ -54,6 +52,15 @@ fn adds_up(device: &BurnDevice) -> bool {
 }
 
 enum Connected {
+    #[cfg_attr(
+        not(any(
+            feature = "cuda",
+            feature = "vulkan",
+            feature = "wgpu",
+            feature = "tch"
+        )),
+        expect(dead_code, reason = "this build has the CPU alone")
+    )]
     Ready(BurnDevice),
     /// The back-end lists only so many devices.
     Fewer(usize),
@@ -72,8 +79,6 @@ fn connect(spec: DeviceSpec) -> Connected {
         }
     }
     match spec {
-        #[cfg(feature = "flex")]
-        DeviceSpec::Auto | DeviceSpec::Cpu => Connected::Ready(BurnDevice::flex()),
         #[cfg(feature = "cuda")]
         DeviceSpec::Cuda(i) => listed(burn::tensor::DeviceType::Cuda, i),
         #[cfg(feature = "vulkan")]

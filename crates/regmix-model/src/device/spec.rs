@@ -80,7 +80,7 @@ impl DeviceSpec {
     /// The feature that holds its back-end, and whether it is compiled in.
     pub(crate) fn feature(self) -> (&'static str, bool) {
         match self {
-            Self::Auto | Self::Cpu => ("flex", cfg!(feature = "flex")),
+            Self::Auto | Self::Cpu => ("default", true),
             Self::Cuda(_) => ("cuda", cfg!(feature = "cuda")),
             Self::Vulkan(_) => ("vulkan", cfg!(feature = "vulkan")),
             Self::Wgpu(_) => ("wgpu", cfg!(feature = "wgpu")),

@@ -59,7 +59,7 @@ impl DeviceStatus {
         }
         match probe(spec) {
             Ok(device) => {
-                let found = Hardware::of(spec, &device);
+                let found = Hardware::of(spec, device.as_ref());
                 status.present = true;
                 status.software = found.software;
                 status.name = found.name;

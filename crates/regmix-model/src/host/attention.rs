@@ -37,8 +37,8 @@ pub(super) struct Scratch {
 }
 
 /// Size of [`Scratch`] for sequences of that many tokens.
-pub(super) fn numbers_held(tokens: usize) -> usize {
-    2 * BLOCK.min(tokens) * tokens
+pub(super) fn numbers_held(tokens: u128) -> u128 {
+    2 * tokens.min(BLOCK as u128) * tokens
 }
 
 impl Heads {

@@ -29,8 +29,8 @@ pub(super) struct Scratch {
 }
 
 /// Size of [`Scratch`] for that many rows.
-pub(super) fn numbers_held(vocab: usize, rows: usize) -> usize {
-    ROWS.min(rows) * (vocab + vocab.div_ceil(COLUMNS))
+pub(super) fn numbers_held(vocab: u128, rows: u128) -> u128 {
+    rows.min(ROWS as u128) * (vocab + vocab.div_ceil(COLUMNS as u128))
 }
 
 fn panels(vocab: usize) -> impl Iterator<Item = (usize, usize)> {

@@ -10,11 +10,11 @@ use super::spec::RunSpec;
 
 /// The content of `run.toml`.
 #[derive(Serialize, Deserialize)]
-struct RunFile {
+pub(super) struct RunFile {
     regmix_version: String,
-    fingerprint: String,
+    pub(super) fingerprint: String,
     #[serde(flatten)]
-    spec: RunSpec,
+    pub(super) spec: RunSpec,
 }
 
 /// Locks a run's folder until the file is dropped, so that no two processes
@@ -84,7 +84,8 @@ pub fn stored_fingerprint(folder: &Path) -> Result<Option<String>> {
     Ok(stored(folder)?.map(|file| file.fingerprint))
 }
 
-fn stored(folder: &Path) -> Result<Option<RunFile>> {
+/// The content of `run.toml`, if it is there.
+pub(super) fn stored(folder: &Path) -> Result<Option<RunFile>> {
     let path = folder.join("run.toml");
     match std::fs::read_to_string(&path) {
         Ok(text) => toml::from_str(&text)

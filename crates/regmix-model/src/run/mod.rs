@@ -3,12 +3,15 @@
 //! ```text
 //! runs/<run>/run.toml        what the run is: resolved configuration, fingerprint
 //! runs/<run>/metrics.jsonl   one line per evaluation
-//! runs/<run>/checkpoint/     state.safetensors while training; model.safetensors at the end
+//! runs/<run>/checkpoint/     while training state.safetensors, the state before it as
+//!                            state.previous.safetensors; at the end model.safetensors
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
 //! runs/<run>/fallback.json   from where on a run in bf16 is trained in f32, and why
 //! ```
 
+mod checkpoints;
+mod finished;
 mod folder;
 mod job;
 mod session;
@@ -23,6 +26,7 @@ use std::path::Path;
 use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
+pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
 pub use folder::stored_fingerprint;
 pub use job::Job;
@@ -40,7 +44,8 @@ pub(crate) use validation::SharedValidation;
 ///
 /// # Errors
 /// - `Input`: the configuration is out of range, the tokenizer's vocabulary is
-///   larger than the model's, a domain is too small for one sequence.
+///   larger than the model's, a domain is too small for one sequence, the folder
+///   of a finished run is damaged.
 /// - `Stale`: the folder holds another configuration.
 /// - `Interrupted`: `monitor` requested a stop; a checkpoint is saved.
 /// - `Io`: the folder cannot be written, or another process trains this run.
@@ -88,12 +93,15 @@ pub(crate) fn train_job(
     std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
     let _lock = folder::lock(path)?;
     folder::claim(spec, path)?;
+    if let Some(run) = FinishedRun::read(path)? {
+        return Ok(RunStatus::Done(run.summary));
+    }
     match RunStatus::read(path)? {
         ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
         RunStatus::New | RunStatus::Started => {}
     }
     loop {
-        match Session::open(job, corpus, device, validation)?.run(monitor)? {
+        match Session::open(job, corpus, device, validation, monitor)?.run(monitor)? {
             Ended::Finally(status) => return Ok(status),
             // Continues from the last checkpoint, in f32.
             Ended::Unsound => {}

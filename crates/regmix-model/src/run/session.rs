@@ -1,12 +1,13 @@
 //! A run in progress.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use regmix_data::{Error, Loader, LoaderConfig, Monitor, Result, TokenCorpus, artefact};
 
+use super::checkpoints::Checkpoints;
 use super::job::Job;
 use super::spec::RunSpec;
 use super::status::{Fallback, RunStatus, RunSummary};
@@ -53,7 +54,7 @@ pub(super) struct Session<'a> {
     spec: &'a RunSpec,
     folder: &'a Path,
     steering: Option<&'a dyn Steer>,
-    state: PathBuf,
+    checkpoints: Checkpoints,
     trainer: Trainer,
     loader: Loader,
     validation: Arc<Validation>,
@@ -73,6 +74,7 @@ impl<'a> Session<'a> {
         corpus: &TokenCorpus,
         device: &'a Device,
         validation: &SharedValidation,
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
         let steering = job.steer.as_deref();
@@ -96,26 +98,27 @@ impl<'a> Session<'a> {
         let optimizer = spec.train.optimizer.clone();
         let mut trainer =
             Trainer::with_precision(&spec.model, optimizer, spec.seed, device, precision)?;
-        let state = folder.join("checkpoint/state.safetensors");
-        let mut step = 0;
-        if state.exists() {
-            let parameters = parameters::list(&spec.model);
-            let (saved, at) = checkpoint::load(&state, &parameters, &spec.fingerprint())?;
-            trainer.restore(saved)?;
-            step = at;
+        let checkpoints = Checkpoints::of(folder);
+        let path = folder.join("metrics.jsonl");
+        let lines = metrics::read_interrupted(&path)?;
+        let evaluated = |step| is_evaluated(spec, steering, step);
+        let start = checkpoints.resume(spec, lines, evaluated, monitor)?;
+        if let Some(state) = start.state {
+            trainer.restore(state)?;
         }
-        let (metrics, earlier) = Metrics::resume(folder.join("metrics.jsonl"), step)?;
+        let metrics = Metrics::resume(path, &start.lines)?;
         if let Some(steering) = steering {
             steering.reset();
-            apply_steering(steering, &earlier, spec, &mut loader)?;
+            apply_steering(steering, &start.lines, spec, &mut loader)?;
         }
+        let step = start.step;
         Ok(Self {
             saved: step,
             fallback,
             spikes: (precision != Precision::F32).then(SpikeWatch::default),
             metrics,
             steering,
-            state,
+            checkpoints,
             spec,
             folder,
             trainer,
@@ -147,7 +150,7 @@ impl<'a> Session<'a> {
             self.step += 1;
             clock.train_seconds += begun.elapsed().as_secs_f64();
             monitor.advance(self.spec.tokens_per_step());
-            if self.measures_at(self.step) {
+            if is_evaluated(self.spec, self.steering, self.step) {
                 let line = self.measure(outcome, lr, &mut clock)?;
                 if let Some(ended) = self.check_losses(&line)? {
                     return Ok(ended);
@@ -230,15 +233,6 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Whether losses are measured after a step.
-    fn measures_at(&self, step: u64) -> bool {
-        let train = &self.spec.train;
-        let due = |s: &dyn Steer| s.steps().contains(&step);
-        step.is_multiple_of(train.eval_every)
-            || step == train.steps
-            || self.steering.is_some_and(due)
-    }
-
     /// Mean loss per domain, in nats per token and in bits per byte.
     fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
         let tokens = &self.validation.tokens;
@@ -258,13 +252,13 @@ impl<'a> Session<'a> {
     }
 
     fn save(&mut self) -> Result<()> {
-        let fingerprint = self.spec.fingerprint();
         if self.step == 0 {
             return Ok(()); // Nothing to keep, and AdamW has no moments yet.
         }
+        // A checkpoint without the losses before it is not used.
+        self.metrics.sync()?;
         let state = self.trainer.state()?;
-        let parameters = parameters::list(&self.spec.model);
-        checkpoint::save(&self.state, &parameters, &state, self.step, &fingerprint)?;
+        self.checkpoints.save(self.spec, &state, self.step)?;
         self.saved = self.step;
         Ok(())
     }
@@ -300,17 +294,15 @@ impl<'a> Session<'a> {
             device: self.device.spec().to_string(),
             fallback: self.fallback,
         };
+        self.metrics.sync()?;
         artefact::write_json(self.folder.join("DONE"), &summary)?;
-        // The state serves only to resume, which a finished run does not do.
-        match std::fs::remove_file(&self.state) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Error::io(&self.state, e)),
-        }
-        if !self.spec.train.keep_weights {
-            // It is empty now, or was never made; either way no error.
-            std::fs::remove_dir(self.folder.join("checkpoint")).ok();
-        }
+        self.checkpoints.remove()?;
         Ok(Ended::Finally(RunStatus::Done(summary)))
     }
+}
+
+/// Whether losses are measured after a step.
+fn is_evaluated(spec: &RunSpec, steering: Option<&dyn Steer>, step: u64) -> bool {
+    let due = |s: &dyn Steer| s.steps().contains(&step);
+    spec.train.is_evaluated(step) || steering.is_some_and(due)
 }

@@ -41,6 +41,11 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// Whether losses are measured after a step; steps are counted from 1.
+    pub(crate) fn is_evaluated(&self, step: u64) -> bool {
+        step.is_multiple_of(self.eval_every) || step == self.steps
+    }
+
     /// Checks ranges.
     ///
     /// # Errors
@@ -49,8 +54,8 @@ impl TrainConfig {
         let bad = |field: &str, found: String, expected: &str| {
             Err(Error::input(format!("{found}: expected {expected}")).field(field))
         };
-        if self.steps == 0 {
-            return bad("steps", "0".into(), "at least 1");
+        if self.steps == 0 || self.steps > i32::MAX as u64 {
+            return bad("steps", self.steps.to_string(), "1 to 2147483647");
         }
         if self.batch_size == 0 || self.batch_size > 1 << 20 {
             return bad(

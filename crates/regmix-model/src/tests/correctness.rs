@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rand_distr::Distribution;
 use regmix_data::random;
 
-use super::{cpu, tiny, trainer};
+use super::{tiny, trainer};
 use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::engine::Engine;
@@ -178,7 +178,12 @@ fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
     let values = parameters::init(config, &mut random::stream(seed, "test", "init")).unwrap();
     (
         Host::new(config, values.clone()),
-        Graph::new(config, values, Precision::F32, cpu().burn()),
+        Graph::new(
+            config,
+            values,
+            Precision::F32,
+            &burn::tensor::Device::flex(),
+        ),
     )
 }
 

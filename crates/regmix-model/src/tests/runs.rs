@@ -1,7 +1,7 @@
 //! Whole runs: resuming, failing, refusing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use crate::fleet::train_all;
 use crate::metrics;
 use crate::optimizer::{AdamWConfig, LearningRateSchedule};
 use crate::precision::Precision;
-use crate::run::{Job, RunSegment, RunSpec, RunStatus, Steer, TrainConfig, train};
+use crate::run::{FinishedRun, Job, RunSegment, RunSpec, RunStatus, Steer, TrainConfig, train};
 
 /// Two domains with different statistics.
 pub(super) fn corpus(folder: &Path) -> TokenCorpus {
@@ -258,30 +258,139 @@ fn runs_that_do_not_fit_corpus_or_folder_are_refused() {
     );
 }
 
+/// A run that was stopped after step 8, with checkpoints of the steps 6 and 8.
+fn stopped_run(dir: &Path) -> (TokenCorpus, RunSpec, PathBuf) {
+    let corpus = corpus(&dir.join("corpus"));
+    let spec = spec(&corpus, "run", 0.5);
+    let folder = dir.join("run");
+    let stop = stop_after(|step| step == 8);
+    train(&spec, &corpus, &folder, &cpu(), &stop).unwrap_err();
+    (corpus, spec, folder)
+}
+
+/// Keeps messages.
+#[derive(Default)]
+struct Messages(Mutex<Vec<String>>);
+
+impl Monitor for Messages {
+    fn message(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+}
+
 #[test]
-fn broken_checkpoints_are_refused() {
+fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (corpus, spec, folder) = stopped_run(dir.path());
+    let whole = dir.path().join("whole");
+    train(&spec, &corpus, &whole, &cpu(), &Silent).unwrap();
+    let newest = folder.join("checkpoint/state.safetensors");
+    let previous = folder.join("checkpoint/state.previous.safetensors");
+    let [good, before] = [&newest, &previous].map(|path| std::fs::read(path).unwrap());
+    let lines = std::fs::read(folder.join("metrics.jsonl")).unwrap();
+    // Continues the run from these files, and returns what was reported.
+    let resume = |newest_bytes: &[u8], previous_bytes: &[u8]| {
+        std::fs::create_dir_all(newest.parent().unwrap()).unwrap();
+        std::fs::write(&newest, newest_bytes).unwrap();
+        std::fs::write(&previous, previous_bytes).unwrap();
+        std::fs::write(folder.join("metrics.jsonl"), &lines).unwrap();
+        std::fs::remove_file(folder.join("DONE")).ok();
+        let messages = Messages::default();
+        train(&spec, &corpus, &folder, &cpu(), &messages).unwrap();
+        assert_eq!(losses(&folder), losses(&whole));
+        messages.0.into_inner().unwrap().join("\n")
+    };
+    assert_eq!(resume(&good, &before), "");
+    let flipped = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    // One bit of a weight, of the step, of the checksum, of the header's length;
+    // a header that claims 2^60 bytes; a cut file; another file.
+    let find = |text: &str| {
+        let mut at = good.windows(text.len());
+        at.position(|window| window == text.as_bytes()).unwrap() + text.len()
+    };
+    let mut lies = good.clone();
+    lies[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+    for damaged in [
+        flipped(good.len() - 100),
+        flipped(find("\"regmix.step\":\"")),
+        flipped(find("\"regmix.blake3\":\"")),
+        flipped(find("\"regmix.bl") - 1),
+        flipped(0),
+        lies,
+        good[..good.len() / 2].to_vec(),
+        b"not this".to_vec(),
+        Vec::new(),
+    ] {
+        let report = resume(&damaged, &before);
+        assert!(
+            report.contains("run run: it continues from the checkpoint of step 6, because of"),
+            "{report}"
+        );
+    }
+    let report = resume(&flipped(good.len() - 1), &before[1..]);
+    assert!(
+        report.contains("it starts again from the first step"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_checkpoint_without_its_losses_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let (corpus, spec, folder) = stopped_run(dir.path());
+    let path = folder.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The line of step 8 is lost: the checkpoint of step 6 needs only step 4.
+    let first = text.lines().next().unwrap();
+    std::fs::write(&path, format!("{first}\n")).unwrap();
+    let messages = Messages::default();
+    train(&spec, &corpus, &folder, &cpu(), &messages).unwrap();
+    let steps: Vec<u64> = losses(&folder).iter().map(|line| line.0).collect();
+    assert_eq!(steps, [4, 8, 12]);
+    let report = messages.0.into_inner().unwrap().join("\n");
+    assert!(
+        report.contains("the losses of step 8 are missing"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_finished_run_with_files_lost_or_of_another_run_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
-    let spec = spec(&corpus, "run", 0.5);
-    let folder = dir.path().join("run");
-    let stop = stop_after(|step| step == 5);
-    train(&spec, &corpus, &folder, &cpu(), &stop).unwrap_err();
-    let state = folder.join("checkpoint/state.safetensors");
-    let whole = std::fs::read(&state).unwrap();
-    // A header that claims 2^60 bytes, a cut file, no file format at all.
-    let mut lies = whole.clone();
-    lies[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
-    for broken in [
-        lies,
-        whole[..whole.len() / 2].to_vec(),
-        b"not this".to_vec(),
+    let [one, two] = ["one", "two"].map(|name| {
+        let folder = dir.path().join(name);
+        train(&spec(&corpus, name, 0.5), &corpus, &folder, &cpu(), &Silent).unwrap();
+        folder
+    });
+    let finished = FinishedRun::read(&one).unwrap().unwrap();
+    assert_eq!(finished.lines.len(), 3);
+    let metrics = one.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let other = std::fs::read_to_string(two.join("metrics.jsonl")).unwrap();
+    for (content, expected) in [
+        (lines[..2].join("\n"), "the losses of step 12 are missing"),
+        (lines[1..].join("\n"), "the losses of step 4 are missing"),
+        (text.clone() + lines[2], "repeated or out of order"),
+        (other, "not those that `DONE` records"),
+        (text.replacen('{', "(", 1), "not a line of metrics"),
+        (String::new(), "the losses of step 4 are missing"),
     ] {
-        std::fs::write(&state, &broken).unwrap();
-        let err = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap_err();
-        assert!(err.is_input() && err.path().is_some(), "{err:?}");
+        std::fs::write(&metrics, content).unwrap();
+        let err = FinishedRun::read(&one).unwrap_err();
+        assert!(err.problem().contains(expected), "{err}");
+        let err = train(&spec(&corpus, "one", 0.5), &corpus, &one, &cpu(), &Silent).unwrap_err();
+        assert_eq!(err.path(), Some(metrics.as_path()));
     }
-    std::fs::write(&state, whole).unwrap();
-    train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap();
+    std::fs::write(&metrics, text).unwrap();
+    std::fs::copy(two.join("DONE"), one.join("DONE")).unwrap();
+    let err = FinishedRun::read(&one).unwrap_err();
+    assert_eq!(err.problem(), "the results of another run (`two`)");
 }
 
 /// Changes to the second domain after five steps.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::{Point, Trajectories};
-use regmix_model::{RunStatus, metrics};
+use regmix_model::FinishedRun;
+use regmix_model::metrics::Line;
 
 use crate::files;
 use crate::study::Study;
@@ -34,8 +35,12 @@ pub(super) fn read_runs(
     let mut table = Trajectories::new(corpus.domains().clone());
     for run in runs {
         let folder = folder.join(run);
-        if matches!(RunStatus::read(&folder)?, RunStatus::Done(_)) {
-            table.push(run.clone(), points(&folder, corpus)?)?;
+        if let Some(finished) = FinishedRun::read(&folder)? {
+            let points = points(&finished.lines, corpus);
+            table.push(
+                run.clone(),
+                points.map_err(|e| e.in_file(folder.join(files::METRICS)))?,
+            )?;
         }
     }
     if table.is_empty() {
@@ -46,9 +51,7 @@ pub(super) fn read_runs(
     Ok(table)
 }
 
-fn points(folder: &Path, corpus: &TokenCorpus) -> Result<Vec<Point>> {
-    let path = folder.join(files::METRICS);
-    let lines = metrics::read(&path)?;
+fn points(lines: &[Line], corpus: &TokenCorpus) -> Result<Vec<Point>> {
     lines
         .iter()
         .map(|line| {
@@ -61,7 +64,6 @@ fn points(folder: &Path, corpus: &TokenCorpus) -> Result<Vec<Point>> {
                             "no loss of domain `{domain}` at step {}",
                             line.step
                         ))
-                        .in_file(&path)
                         .help("the corpus changed after this run: `regmix train --redo`")
                     })
                 })

@@ -18,7 +18,7 @@ pub(crate) fn train(
 ) -> Result<Trajectories> {
     let section = &study.config().proxy;
     check_precision(study, device, "proxy", section)?;
-    let corpus = study.corpus()?;
+    let corpus = study.checked_corpus(cx.monitor)?;
     let mixtures = design::design(study, Context { redo: false, ..cx })?;
     let seed = study.config().study.seed;
     let segments = design::segments(study, &mixtures)?;

@@ -2,7 +2,7 @@
 
 use regmix_data::{Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet};
 use regmix_model::{
-    Device, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
+    Device, FinishedRun, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
     stored_fingerprint, train_all,
 };
 
@@ -50,24 +50,37 @@ pub(super) fn spec(
     })
 }
 
-/// Renames the folders of runs that failed or were made with another
-/// configuration.
+/// Renames the folders of runs that failed, are damaged, or were made with
+/// another configuration.
 fn set_aside_stale(jobs: &[Job], cx: Context<'_>) -> Result<()> {
     let mut moved = 0;
     for job in jobs {
-        let old = stored_fingerprint(&job.folder)?;
-        let failed = matches!(RunStatus::read(&job.folder)?, RunStatus::Failed(_));
-        if failed || old.is_some_and(|old| old != job.spec.fingerprint()) {
+        if !is_sound(job)? {
             set_aside(&job.folder)?;
             moved += 1;
         }
     }
     if moved > 0 {
         cx.monitor.message(&format!(
-            "{moved} runs of another configuration are kept beside the new ones, as *.old-*"
+            "{moved} runs that failed, are damaged or have another configuration are kept beside \
+             the new ones, as *.old-*"
         ));
     }
     Ok(())
+}
+
+/// Whether a run's folder is empty, or holds this run and it did not fail.
+fn is_sound(job: &Job) -> Result<bool> {
+    let state = || -> Result<bool> {
+        FinishedRun::read(&job.folder)?;
+        let failed = matches!(RunStatus::read(&job.folder)?, RunStatus::Failed(_));
+        let old = stored_fingerprint(&job.folder)?;
+        Ok(!failed && old.is_none_or(|old| old == job.spec.fingerprint()))
+    };
+    match state() {
+        Err(e) if e.is_input() => Ok(false),
+        other => other,
+    }
 }
 
 /// Trains the runs that are not finished. `what` names the part of the

@@ -27,7 +27,7 @@ pub(crate) fn target(
     let config = study.config();
     let section = &config.target;
     check_precision(study, device, "target", section)?;
-    let corpus = study.corpus()?;
+    let corpus = study.checked_corpus(cx.monitor)?;
     let found = study.recommendation()?;
     let mut arms = single_mixture_arms(study, &found)?;
     let from_files = arms_from_files(study, corpus.domains())?;

@@ -113,6 +113,18 @@ impl Study {
         Ok(corpus)
     }
 
+    /// The tokenized corpus, to be trained on: its shards are checked against
+    /// their hashes, those that changed since the last check.
+    ///
+    /// # Errors
+    /// As [`Study::corpus`], and when a shard is damaged or `monitor` requests a
+    /// stop.
+    pub(crate) fn checked_corpus(&self, monitor: &dyn Monitor) -> Result<TokenCorpus> {
+        let corpus = self.corpus()?;
+        corpus.verify_changed(monitor)?;
+        Ok(corpus)
+    }
+
     /// The design's mixtures.
     ///
     /// # Errors
