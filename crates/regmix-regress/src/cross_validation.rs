@@ -8,7 +8,7 @@ use regmix_data::{Error, Monitor, Result, Silent};
 
 use crate::folds::Folds;
 use crate::prediction::Prediction;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::samples::Samples;
 
 /// How to cross-validate.
@@ -113,7 +113,8 @@ pub(crate) fn cross_validate_beside(
             if let Some(beside) = beside.and_then(|beside| beside.apart_from(&rows)) {
                 seen = seen.and(&beside)?;
             }
-            let model = regressor.fit_monitored(&seen, options.seed, monitor)?;
+            let context = FitContext::new(options.seed, monitor);
+            let model = regressor.fit_with(&seen, context)?;
             let fitted = Instant::now();
             let predictions = model.predict_batch(&rows);
             let times = (
@@ -123,12 +124,8 @@ pub(crate) fn cross_validate_beside(
             Ok((*repeat, held, predictions, times))
         })
         .collect::<Result<_>>()?;
-    let unseen = Prediction {
-        mean: f64::NAN,
-        sd: f64::NAN,
-    };
     let mut out = CrossValidation {
-        predictions: vec![vec![unseen; samples.len()]; options.repeats],
+        predictions: vec![vec![Prediction::NONE; samples.len()]; options.repeats],
         folds: all_folds,
         fit_seconds: 0.0,
         score_seconds: 0.0,
@@ -156,7 +153,7 @@ mod tests {
         fn name(&self) -> &str {
             "spy"
         }
-        fn fit_monitored(&self, samples: &Samples<'_>, _: u64, _: &dyn Monitor) -> Result<Model> {
+        fn fit_with(&self, samples: &Samples<'_>, _: FitContext<'_>) -> Result<Model> {
             Ok(Model::Constant(ConstantModel::of(&[samples
                 .values()
                 .iter()

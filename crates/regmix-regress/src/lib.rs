@@ -105,10 +105,11 @@ pub use advise::next_runs::options::NextOptions;
 pub use advise::next_runs::{NextRun, next_runs, next_runs_from, next_runs_monitored};
 pub use advise::observed::best_observed;
 pub use advise::pareto::{Front, ParetoPoint, pareto, pareto_monitored};
-pub use advise::recommend::options::{Method, RecommendOptions};
-pub use advise::recommend::parts::{
-    Estimate, Gap, Penalties, Provenance, Pull, Reference, TargetEstimate, WeightSpread,
+pub use advise::recommend::contents::{
+    DivergencePenalty, Penalties, Provenance, Reference, TargetEstimate, WeightSpread,
 };
+pub use advise::recommend::estimate::{Estimate, Gap};
+pub use advise::recommend::options::{Method, RecommendOptions};
 pub use advise::recommend::{Recommendation, recommend, recommend_monitored};
 pub use advise::scorer::Scorer;
 pub use advise::support::Support;

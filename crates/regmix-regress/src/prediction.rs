@@ -20,6 +20,12 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// Where nothing was predicted.
+    pub(crate) const NONE: Self = Self {
+        mean: f64::NAN,
+        sd: f64::NAN,
+    };
+
     /// The central 90 % interval under a normal distribution, `mean ± 1.645 sd`.
     pub fn interval90(self) -> (f64, f64) {
         let half = Z90 * self.sd;

@@ -7,7 +7,7 @@ use regmix_data::design::Dirichlet;
 use regmix_data::random::stream;
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Mixture};
-use regmix_regress::regressor::{Model, regressor};
+use regmix_regress::regressor::{FitContext, Model, regressor};
 use regmix_regress::{Choice, Fit, FitOptions, Samples};
 
 const LAWS: [&str; 3] = ["bimix", "dml", "olmix"];
@@ -96,10 +96,8 @@ fn the_same_samples_and_seed_give_the_same_model() {
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone())
             .unwrap()
             .with_own_domain(Some(0));
-        let warm = regressor(name)
-            .unwrap()
-            .refit(&samples, 3, &first, &regmix_data::Silent)
-            .unwrap();
+        let context = FitContext::new(3, &regmix_data::Silent).after(&first);
+        let warm = (regressor(name).unwrap().fit_with(&samples, context)).unwrap();
         let near = (warm.mean(&rows[7]) - first.mean(&rows[7])).abs();
         assert!(near < 1e-3, "{name}: {near}");
     }

@@ -86,16 +86,19 @@ fn divergence_pulls_towards_the_natural_mixture() {
     let fit = fit();
     let at = |kl: f64| recommend(&fit, &RecommendOptions { kl, ..options() }).unwrap();
     let found = [0.0, 0.02, 0.2, 50.0].map(at);
-    assert_eq!(found[0].pull, None);
+    assert_eq!(found[0].divergence_penalty, None);
     let pulls: Vec<f64> = (found[1..].iter())
-        .map(|r| r.pull.as_ref().unwrap().divergence)
+        .map(|r| r.divergence_penalty.as_ref().unwrap().divergence)
         .collect();
     assert!(pulls.is_sorted_by(|a, b| a > b), "{pulls:?}");
     // The objective is reported without the penalty.
     assert!(found.is_sorted_by(|a, b| a.predicted.mean <= b.predicted.mean + 1e-9));
     let natural = fit.natural().unwrap();
     assert!(found[3].mixture.tv_distance(&natural) < 0.01);
-    assert_eq!(found[1].pull.as_ref().unwrap().towards, "natural");
+    assert_eq!(
+        found[1].divergence_penalty.as_ref().unwrap().towards,
+        "natural"
+    );
 
     // A penalised search beats all others on the penalised value.
     let scorer = Scorer::new(&fit, &Objective::Mean)

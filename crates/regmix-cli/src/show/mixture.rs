@@ -73,7 +73,7 @@ fn limits(found: &Recommendation) -> String {
         };
         text.push_str(&format!("the {bound} {} binds\n", b.name));
     }
-    if let Some(pull) = &found.pull {
+    if let Some(pull) = &found.divergence_penalty {
         text.push_str(&format!(
             "pulled towards the {} mixture ({} per nat): {:.4} nats from it\n",
             pull.towards, pull.strength, pull.divergence

@@ -139,21 +139,11 @@ impl MixtureTable {
 
     /// The table as CSV text, `run,<domain>…`.
     pub fn to_csv(&self) -> String {
-        self.csv("run", "")
-    }
-
-    /// The table in the published layout, `index,train_the_pile_<domain>…`.
-    pub fn to_published_csv(&self) -> String {
-        self.csv("index", "train_the_pile_")
-    }
-
-    fn csv(&self, key: &str, prefix: &str) -> String {
-        let names = self.domains.names().map(|d| format!("{prefix}{d}"));
         let rows = self.iter().map(|(run, mixture)| {
             let weights = mixture.weights().iter().map(f64::to_string);
             std::iter::once(run.to_owned()).chain(weights)
         });
-        render(std::iter::once(key.to_owned()).chain(names), rows)
+        render(std::iter::once("run").chain(self.domains.names()), rows)
     }
 
     /// Writes [`MixtureTable::to_csv`] to a file, atomically.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::names::check_unique;
-use super::records::{Rows, line_of, number, read_text, render};
+use super::records::{Rows, line_of, read_text};
 use crate::domain::DomainSet;
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
@@ -28,7 +28,6 @@ const WEIGHT_TOLERANCE: f64 = 0.01;
 /// assert_eq!((rows.key.as_str(), rows.columns.len()), ("run", 2));
 /// assert_eq!((rows.rows[1].line, rows.rows[1].values[0]), (3, 2.0));
 /// assert!(rows.rows[1].values[1].is_nan());
-/// assert_eq!(rows.to_csv(), text);
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -73,16 +72,6 @@ impl RunRows {
         let rows = reader.by_ref().collect::<Result<_>>()?;
         let (key, columns) = (reader.key().to_owned(), reader.columns().to_vec());
         Ok(Self { key, columns, rows })
-    }
-
-    /// The table as CSV text; NaN is an empty field.
-    pub fn to_csv(&self) -> String {
-        let row = |row: &RunRow| -> Vec<String> {
-            let run = std::iter::once(row.run.clone());
-            run.chain(row.values.iter().map(|v| number(*v))).collect()
-        };
-        let header = std::iter::once(&self.key).chain(&self.columns);
-        render(header, self.rows.iter().map(row))
     }
 }
 

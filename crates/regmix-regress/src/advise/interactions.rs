@@ -54,9 +54,7 @@ fn along(model: &Model, m: &[f64], j: usize) -> f64 {
     }
     let direction = |i: usize| (f64::from(u8::from(i == j)) - m[i]) / rest;
     if let Some(gradient) = model.gradient(m) {
-        return gradient
-            .iter()
-            .enumerate()
+        return (gradient.iter().enumerate())
             .map(|(i, g)| g * direction(i))
             .sum();
     }

@@ -6,6 +6,7 @@ pub(crate) mod interactions;
 pub(crate) mod next_runs;
 pub(crate) mod observed;
 pub(crate) mod pareto;
+mod penalty;
 pub(crate) mod reach;
 pub(crate) mod recommend;
 pub(crate) mod scorer;

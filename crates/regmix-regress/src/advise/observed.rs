@@ -31,11 +31,6 @@ pub(crate) fn observed_costs(fit: &Fit, objective: &Objective) -> Result<Vec<f64
         let values: Vec<f64> = scorer.places().iter().map(|&t| row[t]).collect();
         scorer.of_values(&values)
     };
-    Ok(fit
-        .observations()
-        .values
-        .rows()
-        .iter()
-        .map(of_row)
-        .collect())
+    let rows = fit.observations().values.rows();
+    Ok(rows.iter().map(of_row).collect())
 }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use regmix_data::table::records;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
+use crate::advise::recommend::estimate::Estimate;
 use crate::advise::recommend::options::{Method, RecommendOptions};
-use crate::advise::recommend::parts::Estimate;
 use crate::advise::recommend::search::{penalised, reference_mixtures, starts};
 use crate::advise::scorer::Scorer;
-use crate::constraints::Constraints;
 use crate::fit::Fit;
+use crate::numeric::slices::add;
 use crate::objective::Objective;
 use crate::search::anneal::{Smooth, anneal};
 use crate::search::soft_max::SoftMax;
@@ -116,9 +116,7 @@ impl Smooth for Blend<'_> {
             let (one, gradient) = scorer.gradient_at(weights, soft.map(|s| &s[i]));
             value += share * one;
             sum = sum.zip(gradient).map(|(mut sum, gradient)| {
-                for (s, g) in sum.iter_mut().zip(gradient) {
-                    *s += share * g;
-                }
+                add(&mut sum, share, &gradient);
                 sum
             });
         }
@@ -217,16 +215,21 @@ pub fn pareto_monitored(
         b: &scorers.1,
         weight,
     };
+    // The best mixture for a weighted sum, from several starts.
+    let place = |blend: &Blend<'_>, starts: &[Mixture]| -> Result<Place> {
+        let found = anneal(blend, starts, &constraints, &options.descend, monitor)?;
+        Ok(Place {
+            a: blend.a.mean(found.mixture.weights()),
+            b: blend.b.mean(found.mixture.weights()),
+            mixture: found.mixture,
+            weight: blend.weight,
+            closed: false,
+        })
+    };
     for (weight, objective, own) in [(0.0, a, &scorers.0), (1.0, b, &scorers.1)] {
         let references = reference_mixtures(fit, objective, options)?;
         let (starts, _) = starts(fit, own, &constraints, &references, options, monitor)?;
-        places.push(place(
-            &blend(weight),
-            &starts,
-            &constraints,
-            options,
-            monitor,
-        )?);
+        places.push(place(&blend(weight), &starts)?);
     }
     while places.len() < points {
         let range = (
@@ -243,7 +246,7 @@ pub fn pareto_monitored(
         let (rise, fall) = (q.a - p.a, p.b - q.b);
         let blend = blend(rise / (rise + fall));
         let starts = [p.mixture.clone(), q.mixture.clone()];
-        let found = place(&blend, &starts, &constraints, options, monitor)?;
+        let found = place(&blend, &starts)?;
         // How far below the line, in parts of the range.
         let below =
             (fall * (p.a - found.a) + rise * (p.b - found.b)) / (fall * range.0 + rise * range.1);
@@ -270,23 +273,6 @@ pub fn pareto_monitored(
         a: a.clone(),
         b: b.clone(),
         points,
-    })
-}
-
-fn place(
-    blend: &Blend<'_>,
-    starts: &[Mixture],
-    constraints: &Constraints,
-    options: &RecommendOptions,
-    monitor: &dyn Monitor,
-) -> Result<Place> {
-    let found = anneal(blend, starts, constraints, &options.descend, monitor)?;
-    Ok(Place {
-        a: blend.a.mean(found.mixture.weights()),
-        b: blend.b.mean(found.mixture.weights()),
-        mixture: found.mixture,
-        weight: blend.weight,
-        closed: false,
     })
 }
 

@@ -6,9 +6,11 @@ use regmix_data::{DomainSet, Error, Mixture, Result};
 
 use crate::advise::correlation::error_correlation;
 use crate::advise::divergence::{add_slopes, divergence};
+use crate::advise::penalty::check_strength;
 use crate::advise::reach::Reach;
 use crate::fit::Fit;
 use crate::metrics::{mean, quantile};
+use crate::numeric::slices::add;
 use crate::objective::evaluator::Evaluator;
 use crate::objective::{Baseline, Objective};
 use crate::prediction::Prediction;
@@ -108,12 +110,11 @@ impl Scorer {
         let terms: Vec<(f64, Model)> = (evaluator.terms().iter().zip(&places))
             .map(|(&(_, a), &t)| (a, fit.targets()[t].model.clone()))
             .collect();
+        let uniform = Mixture::uniform(fit.domains().clone());
         let worst = evaluator.baseline().map(|baseline| {
             let at = match baseline {
                 Baseline::Natural => Some(fit.prior().weights().to_vec()),
-                Baseline::Uniform => {
-                    Some(Mixture::uniform(fit.domains().clone()).weights().to_vec())
-                }
+                Baseline::Uniform => Some(uniform.weights().to_vec()),
                 Baseline::None => None,
             };
             Worst::new(at, &terms, fit.domains().len())
@@ -159,12 +160,7 @@ impl Scorer {
     /// # Errors
     /// When the weight is negative or not finite.
     pub fn with_distance(mut self, weight: f64, fit: &Fit) -> Result<Self> {
-        if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(Error::input(format!(
-                "{weight}, expected a finite number that is not negative"
-            ))
-            .field("distance"));
-        }
+        check_strength("distance", weight)?;
         self.distance = (weight > 0.0).then(|| (weight, Reach::of(fit)));
         Ok(self)
     }
@@ -201,12 +197,7 @@ impl Scorer {
     /// domains, or has no weight on one: the divergence is infinite wherever
     /// that domain is used.
     pub fn with_kl(mut self, weight: f64, reference: &Mixture) -> Result<Self> {
-        if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(Error::input(format!(
-                "{weight}, expected a finite number that is not negative"
-            ))
-            .field("kl"));
-        }
+        check_strength("kl", weight)?;
         let reference = reference.reordered(&self.domains)?;
         if let Some((domain, _)) = reference.iter().find(|(_, w)| *w <= 0.0) {
             return Err(Error::input(format!(
@@ -265,13 +256,7 @@ impl Scorer {
     /// The objective of measured or predicted values of its targets, in their
     /// order.
     pub(crate) fn of_values(&self, values: &[f64]) -> f64 {
-        let weighted: Vec<f64> = self
-            .terms
-            .iter()
-            .zip(values)
-            .map(|(t, v)| t.0 * v)
-            .collect();
-        self.joined(&weighted, None)
+        self.joined(&self.weighted(values.iter().copied()), None)
     }
 
     /// 95th percentile, over the proxies, of the objective's standard
@@ -303,6 +288,12 @@ impl Scorer {
             .collect()
     }
 
+    /// Values of the terms times their weights.
+    fn weighted(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        let terms = self.terms.iter().zip(values);
+        terms.map(|(t, v)| t.0 * v).collect()
+    }
+
     /// Weighted values, above their baseline in a worst case.
     fn above(&self, weighted: &[f64]) -> Vec<f64> {
         match &self.worst {
@@ -329,12 +320,7 @@ impl Scorer {
     }
 
     fn join(&self, parts: &[Prediction]) -> Prediction {
-        let weighted: Vec<f64> = self
-            .terms
-            .iter()
-            .zip(parts)
-            .map(|(t, p)| t.0 * p.mean)
-            .collect();
+        let weighted = self.weighted(parts.iter().map(|p| p.mean));
         let scaled: Vec<f64> = (self.shares(&weighted, None).iter())
             .zip(self.terms.iter().zip(parts))
             .map(|(share, (term, p))| share * term.0 * p.sd)
@@ -415,15 +401,11 @@ impl Smooth for Scorer {
             let Some(gradient) = known.take().or_else(|| model.gradient(weights)) else {
                 return (value, None);
             };
-            for (s, g) in sum.iter_mut().zip(gradient) {
-                *s += share * a * g;
-            }
+            add(&mut sum, share * a, &gradient);
         }
         if self.caution > 0.0 {
             let by_weight = differences(weights, |at| self.predict(at).sd);
-            for (s, d) in sum.iter_mut().zip(by_weight) {
-                *s += self.caution * d;
-            }
+            add(&mut sum, self.caution, &by_weight);
         }
         if let Some((strength, reach)) = &self.distance {
             reach.add_slopes(*strength, weights, &mut sum);
@@ -450,12 +432,7 @@ impl Surface for Scorer {
         }
         let models: Vec<&Model> = self.models().collect();
         (score(&models, rows).chunks_exact(models.len()).zip(rows))
-            .map(|(means, row)| {
-                let weighted: Vec<f64> = (self.terms.iter().zip(means))
-                    .map(|(t, m)| t.0 * m)
-                    .collect();
-                self.joined(&weighted, None) + self.penalty(row)
-            })
+            .map(|(means, row)| self.of_values(means) + self.penalty(row))
             .collect()
     }
 

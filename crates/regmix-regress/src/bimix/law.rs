@@ -8,6 +8,7 @@ use crate::bimix::scarcity::{FINEST, scarcity};
 use crate::metrics::{mean, variance};
 use crate::numeric::factor::Factor;
 use crate::numeric::lbfgs::minimise;
+use crate::numeric::slices::{add, range};
 use crate::prediction::Prediction;
 
 /// One measurement of a domain's loss.
@@ -27,12 +28,12 @@ pub struct BimixPoint {
 pub struct BimixParameters {
     /// α: how fast the loss falls with the domain's weight; no unit.
     pub alpha: f64,
-    /// B, in nats per token times steps to the power β: what training takes
-    /// off.
+    /// B, in nats per token times steps to the power β: the part of
+    /// the loss that training removes.
     pub b: f64,
     /// β: how fast training does so; no unit.
     pub beta: f64,
-    /// C, in nats per token: what is left after endless training at weight 1.
+    /// C, in nats per token: the loss after endless training at weight 1.
     pub c: f64,
 }
 
@@ -40,11 +41,11 @@ pub struct BimixParameters {
 /// and the steps s, all four numbers positive (BiMix, arXiv 2405.14908).
 ///
 /// The paper's factor A is a common factor of B and C and is 1 here. Other
-/// domains do not enter: this is a law for domains that take nothing from
-/// each other. Below a weight of 1e-3 `-ln r` goes on along its tangent, so
+/// domains do not enter: this is a law for domains that do not help
+/// each other. Below a weight of 1e-3 `-ln r` continues along its tangent, so
 /// that a weight of 0 has a finite loss.
 ///
-/// Fitted is the logarithm of the loss, by least squares over the logarithms
+/// The logarithm of the loss is fitted, by least squares over the logarithms
 /// of the numbers with L-BFGS; α starts at the slope of log loss over log
 /// weight at the last step, C at a tenth to nine tenths of the lowest loss,
 /// β at 0.25 to 1. Cost O(starts · iterations · n), milliseconds for a
@@ -74,7 +75,7 @@ pub struct BimixParameters {
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Parts", into = "Parts")]
+#[serde(try_from = "Parts")]
 pub struct BimixLaw(Parts);
 
 /// The law as it is written: checked when it is read.
@@ -119,9 +120,7 @@ impl BimixLaw {
                 let (ln_loss, by) = row.derivatives(p);
                 let residual = ln_loss - row.ln_loss;
                 sum += residual * residual;
-                for (g, d) in g.iter_mut().zip(by) {
-                    *g += residual * d;
-                }
+                add(g, residual, &by);
             }
             let scale = 1.0 / (rows.len() as f64 * spread);
             for g in g.iter_mut() {
@@ -220,12 +219,6 @@ impl TryFrom<Parts> for BimixLaw {
     }
 }
 
-impl From<BimixLaw> for Parts {
-    fn from(law: BimixLaw) -> Self {
-        law.0
-    }
-}
-
 /// A point as the fit sees it.
 struct Row {
     scarcity: f64,
@@ -267,7 +260,7 @@ fn starts(points: &[BimixPoint], rows: &[Row]) -> Vec<Vec<f64>> {
     let levels: Vec<f64> = (rows.iter())
         .map(|r| (r.ln_loss - alpha * r.scarcity).exp())
         .collect();
-    let low = levels.iter().copied().fold(f64::INFINITY, f64::min);
+    let (low, _) = range(&levels);
     let typical = mean(&levels);
     let mut out = Vec::new();
     for beta in [0.5f64, 0.25, 1.0] {

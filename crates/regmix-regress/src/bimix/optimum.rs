@@ -5,6 +5,7 @@ use regmix_data::{Error, Mixture, Result};
 use crate::bimix::law::BimixLaw;
 use crate::bimix::scarcity::FINEST;
 use crate::constraints::Constraints;
+use crate::numeric::slices::add;
 
 /// The mixture with the lowest `Σ_i v_i L_i(r_i, s)` under floors and caps:
 /// one law and one weight v of the objective per domain, in the order of the
@@ -105,7 +106,7 @@ impl Term {
         }
     }
 
-    /// The weight at which one more would take off exp(`ln_lambda`).
+    /// The weight at which the slope of the loss is -exp(`ln_lambda`).
     fn weight(&self, ln_lambda: f64) -> f64 {
         let excess = self.ln_gain - ln_lambda;
         if excess == f64::NEG_INFINITY {
@@ -146,8 +147,8 @@ fn balanced(terms: &[Term], constraints: &Constraints) -> Vec<f64> {
     at(high)
 }
 
-/// Gives what is missing to 1, when all domains that the objective names are
-/// at their caps, to the others.
+/// Where all domains that the objective names are at their caps, gives the
+/// weight that is left to the others.
 fn share_rest(out: &mut [f64], terms: &[Term], constraints: &Constraints) {
     let rest = 1.0 - out.iter().sum::<f64>();
     let room: Vec<f64> = (out.iter().zip(constraints.caps()).zip(terms))
@@ -158,10 +159,7 @@ fn share_rest(out: &mut [f64], terms: &[Term], constraints: &Constraints) {
         .collect();
     let total: f64 = room.iter().sum();
     if rest > 0.0 && total > 0.0 {
-        let part = (rest / total).min(1.0);
-        for (w, room) in out.iter_mut().zip(room) {
-            *w += part * room;
-        }
+        add(out, (rest / total).min(1.0), &room);
     }
 }
 

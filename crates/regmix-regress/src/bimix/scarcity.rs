@@ -1,6 +1,6 @@
 //! How scarce a domain is at a weight.
 
-/// Below this weight the laws go on straight: published weights are rounded
+/// Below this weight the laws continue along their tangent: published weights are rounded
 /// to 0.001, so a weight of 0 may be anything up to half of that.
 pub(crate) const FINEST: f64 = 1e-3;
 

@@ -56,9 +56,9 @@ pub enum Bound {
     Floor,
     /// The largest weight allowed (below one).
     Cap,
-    /// The least total of a group (above what the floors of its domains ask).
+    /// The least total of a group (above the sum of the floors of its domains).
     GroupFloor,
-    /// The largest total of a group (below what the caps of its domains let).
+    /// The largest total of a group (below the sum of the caps of its domains).
     GroupCap,
 }
 
@@ -106,8 +106,7 @@ impl Constraints {
         }
         for group in groups {
             let members: Vec<&str> = group.members.iter().map(|&i| &*names[i]).collect();
-            Group::new(&out.domains, &group.name, &members, group.floor, group.cap)?
-                .join(&mut out.groups, &out.domains)?;
+            out.add_group(&group.name, &members, group.floor, group.cap)?;
         }
         out.checked()
     }
@@ -201,8 +200,7 @@ impl Constraints {
         floor: f64,
         cap: f64,
     ) -> Result<Self> {
-        let group = Group::new(&self.domains, name, members, floor, cap)?;
-        group.join(&mut self.groups, &self.domains)?;
+        self.add_group(name, members, floor, cap)?;
         self.checked()
     }
 
@@ -223,8 +221,7 @@ impl Constraints {
             let members: Vec<&str> = (group.members.iter())
                 .map(|&i| other.domains[i].as_str())
                 .collect();
-            Group::new(&self.domains, &group.name, &members, group.floor, group.cap)?
-                .join(&mut self.groups, &self.domains)?;
+            self.add_group(&group.name, &members, group.floor, group.cap)?;
         }
         self.checked()
     }
@@ -255,6 +252,11 @@ impl Constraints {
     /// When a domain is in one set only.
     pub fn reordered(&self, domains: &DomainSet) -> Result<Self> {
         Self::none(domains.clone()).and(self)
+    }
+
+    /// The constraints that were given, or none, over `domains`.
+    pub(crate) fn or_none(given: Option<&Self>, domains: &DomainSet) -> Result<Self> {
+        given.map_or_else(|| Ok(Self::none(domains.clone())), |c| c.reordered(domains))
     }
 
     /// Whether weights keep to the bounds, up to rounding (1e-9).
@@ -292,11 +294,8 @@ impl Constraints {
                 note(name, Bound::Cap);
             }
         }
-        for group in self
-            .groups
-            .iter()
-            .filter(|_| weights.len() == self.domains.len())
-        {
+        let complete = weights.len() == self.domains.len();
+        for group in self.groups.iter().filter(|_| complete) {
             let sum = group.sum(weights);
             if group.floor > group.sum(&self.floors) && sum <= group.floor + 1e-6 {
                 note(&group.name, Bound::GroupFloor);
@@ -306,6 +305,10 @@ impl Constraints {
             }
         }
         out
+    }
+
+    fn add_group(&mut self, name: &str, members: &[&str], floor: f64, cap: f64) -> Result<()> {
+        Group::new(&self.domains, name, members, floor, cap)?.join(&mut self.groups, &self.domains)
     }
 
     fn place(&self, domain: &str, bound: f64) -> Result<usize> {

@@ -2,10 +2,10 @@
 
 pub(crate) mod stacking;
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::regressor::model::ensemble::EnsembleModel;
 use crate::samples::Samples;
@@ -169,14 +169,22 @@ impl Regressor for Ensemble {
         &self.name
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
+        let FitContext { seed, monitor, .. } = context;
+        if let Some(Model::Ensemble(ensemble)) = context.previous
+            && ensemble.members().count() == self.members.len()
+        {
+            // Every member from its own earlier model; weights stay.
+            let models = (self.members.iter().zip(ensemble.members()))
+                .map(|(m, (weight, model))| {
+                    Ok((weight, m.fit_with(samples, context.after(model))?))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            return Ok(Model::Ensemble(EnsembleModel::new(models)));
+        }
+        let context = FitContext::new(seed, monitor);
         if self.weights.is_some() {
-            let models = self.usable(|m| m.fit_monitored(samples, seed, monitor))?;
+            let models = self.usable(|m| m.fit_with(samples, context))?;
             monitor.check()?;
             let models = (models.into_iter()).map(|m| (m.weight.unwrap_or(1.0), m.result));
             return Ok(Model::Ensemble(EnsembleModel::new(models)));
@@ -190,29 +198,8 @@ impl Regressor for Ensemble {
         let members: Vec<&CrossValidation> = judged.iter().map(|m| &m.result).collect();
         let weights = stacking::final_weights(samples.values(), &members)?;
         let models = (judged.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit_monitored(samples, seed, monitor)?)))
+            .map(|(m, weight)| Ok((weight, m.member.fit_with(samples, context)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
-    }
-
-    /// Refits every member; weights stay.
-    fn refit(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        previous: &Model,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        match previous {
-            Model::Ensemble(ensemble) if ensemble.members().count() == self.members.len() => {
-                let models = (self.members.iter().zip(ensemble.members()))
-                    .map(|(m, (weight, model))| {
-                        Ok((weight, m.refit(samples, seed, model, monitor)?))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                Ok(Model::Ensemble(EnsembleModel::new(models)))
-            }
-            _ => self.fit_monitored(samples, seed, monitor),
-        }
     }
 }

@@ -4,6 +4,7 @@ use regmix_data::{DomainSet, Mixture, Result};
 
 use crate::constraints::Constraints;
 use crate::cross_validation::CrossValidation;
+use crate::numeric::slices::dot;
 use crate::prediction::Prediction;
 use crate::regressor::model::ensemble::pooled;
 use crate::search::descend::descend;
@@ -23,15 +24,13 @@ impl Surface for Error {
     }
 
     fn value(&self, w: &[f64]) -> f64 {
-        let by = |row: &Vec<f64>| row.iter().zip(w).map(|(p, w)| p * w).sum::<f64>();
         (self.products.iter().zip(w))
-            .map(|(row, w)| w * by(row))
+            .map(|(row, own)| own * dot(row, w))
             .sum()
     }
 
     fn gradient(&self, w: &[f64]) -> Option<Vec<f64>> {
-        let by = |row: &Vec<f64>| 2.0 * row.iter().zip(w).map(|(p, w)| p * w).sum::<f64>();
-        Some(self.products.iter().map(by).collect())
+        Some(self.products.iter().map(|row| 2.0 * dot(row, w)).collect())
     }
 }
 

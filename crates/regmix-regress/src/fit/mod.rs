@@ -16,6 +16,7 @@ use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::fit::options::FitOptions;
 use crate::judge::league::League;
+use crate::objective::evaluator::target_place;
 use crate::prediction::Prediction;
 use crate::regressor::model::{Model, score};
 
@@ -198,10 +199,9 @@ impl Fit {
         if learning.exists() {
             std::fs::remove_file(&learning).map_err(|e| Error::io(&learning, e))?;
         }
-        self.observations
-            .mixtures
-            .write_csv(dir.join("mixtures.csv"))?;
-        self.observations.values.write_csv(dir.join("values.csv"))?;
+        let runs = &self.observations;
+        runs.mixtures.write_csv(dir.join("mixtures.csv"))?;
+        runs.values.write_csv(dir.join("values.csv"))?;
         records::write_csv(dir.join("predictions.csv"), &self.predictions)?;
         self.league.write_csv(dir.join("league.csv"))?;
         write_json(dir.join("fit.json"), &self.saved)
@@ -269,26 +269,8 @@ impl Fit {
     /// # Errors
     /// When there is no such target; the error lists them.
     pub fn target(&self, name: &str) -> Result<&TargetFit> {
-        Ok(&self.saved.targets[self.target_place(name)?])
-    }
-
-    pub(crate) fn target_place(&self, name: &str) -> Result<usize> {
-        self.saved
-            .targets
-            .iter()
-            .position(|t| t.target == name)
-            .ok_or_else(|| {
-                let known: Vec<&str> = self
-                    .saved
-                    .targets
-                    .iter()
-                    .map(|t| t.target.as_str())
-                    .collect();
-                Error::input(format!(
-                    "unknown target `{name}`: expected one of {}",
-                    known.join(", ")
-                ))
-            })
+        let names = self.targets().iter().map(|t| t.target.as_str());
+        Ok(&self.targets()[target_place(name, names)?])
     }
 
     /// How every regressor did on every target.
@@ -347,10 +329,8 @@ impl Fit {
     /// The mixture of the corpus itself, if it was given.
     pub fn natural(&self) -> Option<Mixture> {
         let weights = self.saved.natural.as_ref()?;
-        let ordered = self
-            .domains()
-            .names()
-            .map(|d| weights.get(d).copied().unwrap_or(0.0));
+        let weight = |domain| weights.get(domain).copied().unwrap_or(0.0);
+        let ordered = self.domains().names().map(weight);
         Mixture::normalized(self.domains().clone(), ordered.collect()).ok()
     }
 
@@ -366,11 +346,8 @@ impl Fit {
     /// When the mixture is over other domains; the error names one.
     pub fn predict(&self, mixture: &Mixture) -> Result<Vec<Prediction>> {
         let mixture = mixture.reordered(self.domains())?;
-        Ok(self
-            .targets()
-            .iter()
-            .map(|t| t.model.predict(mixture.weights()))
-            .collect())
+        let one = |t: &TargetFit| t.model.predict(mixture.weights());
+        Ok(self.targets().iter().map(one).collect())
     }
 
     /// The expected values of all targets at many mixtures,

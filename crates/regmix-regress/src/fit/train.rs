@@ -16,6 +16,7 @@ use crate::judge::league::{AUTO, Entry, League};
 use crate::judge::selection::{automatic, calibration, lowest_error};
 use crate::metrics::{mse, variance};
 use crate::progress::Part;
+use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
 use crate::reuse::earlier::with_earlier;
@@ -307,7 +308,8 @@ fn fit_target(
     let model = if samples.same_mixture() || samples.same_value() {
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     } else {
-        (contestants.fit(winner.place, samples, &all, judged, cv.seed, monitor))
+        let context = FitContext::new(cv.seed, monitor);
+        (contestants.fit(winner.place, samples, &all, judged, context))
             .map(|model| model.calibrated(winner.factor))
     };
     let without = (column.earlier.as_ref())

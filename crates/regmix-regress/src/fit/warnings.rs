@@ -22,9 +22,8 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
         ));
     }
     // If all runs have one mixture, every target has a warning of its own.
-    let varies = mixtures
-        .iter()
-        .any(|m| m.weights() != mixtures[0].weights());
+    let first = mixtures[0].weights();
+    let varies = mixtures.iter().any(|m| m.weights() != first);
     for j in (0..names.len()).filter(|j| varies && !unused(*j)) {
         if let Some(i) = (0..j).find(|&i| proportional(column(i), column(j))) {
             out.push(format!(

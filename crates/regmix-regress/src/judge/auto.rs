@@ -1,13 +1,13 @@
 //! The automatic choice as a regressor.
 
-use regmix_data::{Error, Monitor, Muted, Result};
+use regmix_data::{Error, Muted, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::judge::contestants::Contestants;
 use crate::judge::league::AUTO;
 use crate::judge::selection::{calibration, lowest_error};
 use crate::registry::DEFAULT;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
@@ -59,19 +59,14 @@ impl Regressor for Auto {
         AUTO
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         let contestants = Contestants::new(self.regressors.iter().map(String::as_str))?;
         let options = CvOptions {
             folds: self.folds,
             repeats: 1,
-            seed,
+            seed: context.seed,
         };
-        let judged = contestants.judge(&[samples], &[], &options, &Muted(monitor))?;
+        let judged = contestants.judge(&[samples], &[], &options, &Muted(context.monitor))?;
         let table: Vec<(usize, &CrossValidation)> = (judged[0].compared.iter().enumerate())
             .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
             .collect();
@@ -85,7 +80,8 @@ impl Regressor for Auto {
                 },
             )?;
         let factor = calibration(samples.values(), cv, |_, _| true);
-        let model = contestants.fit(r, samples, samples, &judged[0], seed, monitor)?;
+        let context = FitContext::new(context.seed, context.monitor);
+        let model = contestants.fit(r, samples, samples, &judged[0], context)?;
         Ok(model.calibrated(factor))
     }
 }

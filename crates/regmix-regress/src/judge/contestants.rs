@@ -8,10 +8,8 @@ use regmix_data::{Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::ensemble::Ensemble;
-use crate::registry::Known;
-use crate::registry::known;
-use crate::registry::regressor;
-use crate::regressor::interface::Regressor;
+use crate::registry::{Known, known, regressor};
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::regressor::model::ensemble::EnsembleModel;
 use crate::samples::Samples;
@@ -118,17 +116,16 @@ impl Contestants {
         samples: &Samples<'_>,
         all: &Samples<'_>,
         judged: &Judged,
-        seed: u64,
-        monitor: &dyn Monitor,
+        context: FitContext<'_>,
     ) -> Result<Model> {
         let ensemble = match &self.compared[r] {
-            Known::Single(regressor) => return regressor.fit_monitored(all, seed, monitor),
+            Known::Single(regressor) => return regressor.fit_with(all, context),
             Known::Ensemble(ensemble) => ensemble,
         };
         let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
         let weights = Ensemble::weights_of(samples.values(), &members)?;
         let models = (members.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit_monitored(all, seed, monitor)?)))
+            .map(|(m, weight)| Ok((weight, m.member.fit_with(all, context)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
     }

@@ -66,34 +66,28 @@ pub struct Entry {
 impl Entry {
     /// Scores out-of-fold predictions against measurements.
     pub fn new(regressor: &str, target: &str, measured: &[f64], cv: &CrossValidation) -> Self {
-        let average = |metric: &dyn Fn(&[f64]) -> f64| {
-            let one = |repeat: &Vec<Prediction>| {
-                metric(&repeat.iter().map(|p| p.mean).collect::<Vec<_>>())
-            };
+        let average = |metric: fn(&[f64], &[f64]) -> f64| {
+            let means =
+                |repeat: &Vec<Prediction>| repeat.iter().map(|p| p.mean).collect::<Vec<_>>();
+            let one = |repeat: &Vec<Prediction>| metric(measured, &means(repeat));
             mean(&cv.predictions.iter().map(one).collect::<Vec<_>>())
         };
-        let covered = cv
-            .predictions
-            .iter()
-            .map(|p| coverage90(measured, p))
-            .collect::<Vec<_>>();
-        let ranked = cv
-            .predictions
-            .iter()
-            .map(|p| sd_rank(measured, p))
-            .collect::<Vec<_>>();
+        let with_sd = |metric: fn(&[f64], &[Prediction]) -> f64| {
+            let one = |repeat: &Vec<Prediction>| metric(measured, repeat);
+            mean(&cv.predictions.iter().map(one).collect::<Vec<_>>())
+        };
         Self {
             regressor: regressor.to_owned(),
             target: target.to_owned(),
             rows: measured.len(),
-            spearman: average(&|p| spearman(measured, p)),
-            mae: average(&|p| mae(measured, p)),
-            mse: average(&|p| mse(measured, p)),
-            r2: average(&|p| r2(measured, p)),
-            regret: average(&|p| top1_regret(measured, p)),
-            optimism: average(&|p| top1_optimism(measured, p)),
-            coverage90: mean(&covered),
-            sd_rank: mean(&ranked),
+            spearman: average(spearman),
+            mae: average(mae),
+            mse: average(mse),
+            r2: average(r2),
+            regret: average(top1_regret),
+            optimism: average(top1_optimism),
+            coverage90: with_sd(coverage90),
+            sd_rank: with_sd(sd_rank),
             fit_seconds: cv.fit_seconds,
             score_seconds: cv.score_seconds,
             chosen: false,
@@ -121,9 +115,8 @@ impl League {
 
     /// The entry of one regressor on one target.
     pub fn get(&self, regressor: &str, target: &str) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|e| e.regressor == regressor && e.target == target)
+        let mut entries = self.entries.iter();
+        entries.find(|e| e.regressor == regressor && e.target == target)
     }
 
     /// The mean of a metric over the targets of one regressor; targets where

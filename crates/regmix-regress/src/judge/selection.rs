@@ -40,9 +40,8 @@ pub(crate) fn lowest_error(
         })
         .collect();
     let lowest = (errors.iter().copied().filter(|e| e.is_finite())).fold(f64::INFINITY, f64::min);
-    errors
-        .iter()
-        .position(|e| e.is_finite() && *e <= lowest * TIE)
+    let good = |e: &f64| e.is_finite() && *e <= lowest * TIE;
+    errors.iter().position(good)
 }
 
 /// The factor that makes 90 % intervals cover 90 % of the rows that `used`
@@ -80,13 +79,7 @@ pub(crate) fn automatic(measured: &[f64], judged: &[&CrossValidation]) -> Result
         score_seconds: 0.0,
     };
     for (repeat, folds) in first.folds.iter().enumerate() {
-        let mut here = vec![
-            Prediction {
-                mean: f64::NAN,
-                sd: f64::NAN
-            };
-            measured.len()
-        ];
+        let mut here = vec![Prediction::NONE; measured.len()];
         for fold in 0..folds.count() {
             let others = |r: usize, row: usize| r == repeat && folds.fold_of(row) != fold;
             let Some(best) = lowest_error(measured, judged, others) else {

@@ -12,7 +12,7 @@ use crate::folds::Folds;
 use crate::learning::LearningOptions;
 use crate::metrics::{mae, spearman};
 use crate::progress::Part;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::samples::{Samples, measured};
 
 /// Parts of all runs that are fitted, besides all that are not held out.
@@ -89,12 +89,12 @@ pub(super) fn measure(
         .flat_map(|(r, size)| (0..splits.len()).map(move |s| (r, size, s)))
         .flat_map(|(r, size, s)| (0..columns.len()).map(move |t| (r, size, s, t)))
         .collect();
+    let context = FitContext::new(options.seed, monitor);
     let part = Part::begin(monitor, "learning curve", jobs.len());
     let mut judged = (jobs.par_iter())
         .map(|&(r, size, s, t)| {
             monitor.check()?;
-            let (regressor, seed) = (&*regressors[r], options.seed);
-            let out = judge(regressor, &splits[s], size, &columns[t], seed, monitor);
+            let out = judge(&*regressors[r], &splits[s], size, &columns[t], context);
             monitor.advance(1);
             out.map_err(|e| e.field(columns[t].name))
         })
@@ -220,10 +220,10 @@ fn mean_runs(splits: &[Split], size: usize) -> usize {
 
 /// Why nothing can be fitted or judged at a size, if so.
 fn too_few(splits: &[Split], columns: &[Column<'_>], size: usize) -> Option<String> {
-    for (split, column) in splits
+    let each = splits
         .iter()
-        .flat_map(|s| columns.iter().map(move |c| (s, c)))
-    {
+        .flat_map(|s| columns.iter().map(move |c| (s, c)));
+    for (split, column) in each {
         let fitted = column.places(&split.rest[..split.sizes[size]]).len();
         let held = column.places(&split.held).len();
         if fitted < Fit::MIN_ROWS {
@@ -248,8 +248,7 @@ fn judge(
     split: &Split,
     size: usize,
     column: &Column<'_>,
-    seed: u64,
-    monitor: &dyn Monitor,
+    context: FitContext<'_>,
 ) -> Result<Judged> {
     let fitted = column.places(&split.rest[..split.sizes[size]]);
     let held = column.samples.pick(&column.places(&split.held))?;
@@ -258,7 +257,7 @@ fn judge(
     if let Some(earlier) = earlier.ok().and_then(|e| e.apart_from(held.rows())) {
         seen = seen.and(&earlier)?;
     }
-    let model = regressor.fit_monitored(&seen, seed, monitor)?;
+    let model = regressor.fit_with(&seen, context)?;
     let predicted: Vec<f64> = held.rows().iter().map(|w| model.mean(w)).collect();
     Ok(Judged {
         spearman: spearman(held.values(), &predicted),

@@ -90,11 +90,8 @@ impl LearningCurve {
     pub fn summary(&self) -> String {
         let mut names: Vec<&str> = self.means().map(|p| &*p.regressor).collect();
         names.dedup();
-        let sentences: Vec<String> = names
-            .iter()
-            .filter_map(|name| self.sentence(name))
-            .collect();
-        sentences.join("\n")
+        let sentences = names.iter().filter_map(|name| self.sentence(name));
+        sentences.collect::<Vec<_>>().join("\n")
     }
 
     fn sentence(&self, name: &str) -> Option<String> {

@@ -6,6 +6,7 @@ use regmix_data::{DomainSet, Mixture, Silent};
 use super::*;
 use crate::fit::options::FitOptions;
 use crate::learning::measure::{Judged, Measurements, Size, measure};
+use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
 use crate::samples::Samples;
@@ -53,7 +54,7 @@ impl Regressor for Spy {
     fn name(&self) -> &str {
         "spy"
     }
-    fn fit_monitored(&self, samples: &Samples<'_>, _: u64, _: &dyn Monitor) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, _: FitContext<'_>) -> Result<Model> {
         Ok(Model::Constant(ConstantModel::of(&[samples.len() as f64])))
     }
 }

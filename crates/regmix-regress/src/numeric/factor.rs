@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
+use crate::numeric::slices::{add, dot};
+
 /// The lower Cholesky factor L of a symmetric positive matrix M = L Lᵀ, rows
 /// packed: `l00, l10, l11, l20, …`. In JSON it is the list of these numbers.
 ///
@@ -117,9 +119,7 @@ impl Factor {
             // Row i of L is what column i of its transpose is.
             let row = &self.0[end - (i + 1)..end];
             let value = solved[i] / row[i];
-            for (s, l) in solved.iter_mut().zip(&row[..i]) {
-                *s -= l * value;
-            }
+            add(&mut solved[..i], -value, &row[..i]);
             solved[i] = value;
             end -= i + 1;
         }
@@ -140,10 +140,6 @@ impl Factor {
 /// Where row i begins.
 fn start(i: usize) -> usize {
     i * (i + 1) / 2
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

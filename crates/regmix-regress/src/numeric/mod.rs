@@ -1,4 +1,5 @@
-//! Numerical methods: linear systems and minimisation.
+//! Numerical methods: sums over slices, linear systems and minimisation.
 
 pub(crate) mod factor;
 pub(crate) mod lbfgs;
+pub(crate) mod slices;

@@ -1,4 +1,4 @@
-//! Where an objective becomes a number.
+//! The value of an objective, and its slopes, from losses.
 
 use regmix_data::{Error, Result};
 
@@ -45,16 +45,23 @@ pub struct Evaluator {
     alike: bool,
 }
 
+/// The place of a target among all.
+pub(crate) fn target_place<'a>(
+    name: &str,
+    targets: impl Iterator<Item = &'a str> + Clone,
+) -> Result<usize> {
+    targets.clone().position(|t| t == name).ok_or_else(|| {
+        let known: Vec<&str> = targets.collect();
+        Error::input(format!(
+            "unknown target `{name}`: expected one of {}",
+            known.join(", ")
+        ))
+    })
+}
+
 impl Evaluator {
     pub(super) fn new(objective: &Objective, names: &[String]) -> Result<Self> {
-        let place = |name: &String| {
-            names.iter().position(|n| n == name).ok_or_else(|| {
-                Error::input(format!(
-                    "unknown target `{name}`: expected one of {}",
-                    names.join(", ")
-                ))
-            })
-        };
+        let place = |name: &String| target_place(name, names.iter().map(String::as_str));
         let all = |weight: f64| (0..names.len()).map(|t| (t, weight)).collect();
         let (terms, worst, alike) = match objective {
             Objective::Target(name) => (vec![(place(name)?, 1.0)], None, false),

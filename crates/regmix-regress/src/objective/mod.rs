@@ -1,4 +1,4 @@
-//! What is minimised: one target, a sum, or the worst of all targets.
+//! Objectives: one target, a weighted sum, or the worst of all targets.
 
 pub(crate) mod evaluator;
 

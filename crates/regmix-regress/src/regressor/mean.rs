@@ -1,8 +1,8 @@
 //! The mean of the values, the baseline of all regressors.
 
-use regmix_data::{Monitor, Result};
+use regmix_data::Result;
 
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
 use crate::samples::Samples;
@@ -16,12 +16,7 @@ impl Regressor for Mean {
         "mean"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        _seed: u64,
-        _monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, _: FitContext<'_>) -> Result<Model> {
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     }
 }

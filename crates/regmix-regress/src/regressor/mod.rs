@@ -42,7 +42,7 @@ pub use gbdt::model::GbdtModel;
 pub use gp::fit::Gp;
 pub use gp::inputs::Warp;
 pub use gp::model::GpModel;
-pub use interface::Regressor;
+pub use interface::{FitContext, Regressor};
 pub use law::fit::Law;
 pub use law::model::LawModel;
 pub use linear::elastic_net::ElasticNet;

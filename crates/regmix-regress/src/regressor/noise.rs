@@ -35,12 +35,8 @@ impl Noise {
                 _ => break,
             };
             let scale = |s: &f64| 1.0 + ratio * s * s;
-            let floor2 = residuals
-                .iter()
-                .zip(slopes)
-                .map(|(r, s)| r * r / scale(s))
-                .sum::<f64>()
-                / n;
+            let scaled = residuals.iter().zip(slopes).map(|(r, s)| r * r / scale(s));
+            let floor2 = scaled.sum::<f64>() / n;
             let logs: f64 = slopes.iter().map(|s| scale(s).ln()).sum();
             let cost = n * floor2.max(1e-300).ln() + logs;
             if cost < best.0 {

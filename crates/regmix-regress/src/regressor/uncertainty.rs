@@ -22,11 +22,20 @@ pub(crate) struct Uncertainty {
 #[derive(Debug, Default)]
 pub(crate) struct Linearised {
     /// Derivatives of the predictions by the parameters, `[rows][parameters]`.
-    pub(crate) jacobian: Vec<Vec<f64>>,
+    jacobian: Vec<Vec<f64>>,
     /// Predictions minus values.
-    pub(crate) residuals: Vec<f64>,
+    residuals: Vec<f64>,
     /// How steep the law is in the weights, for [`Noise`].
-    pub(crate) slopes: Vec<f64>,
+    slopes: Vec<f64>,
+}
+
+impl Linearised {
+    /// Adds a row: its derivatives, residual and slope.
+    pub(crate) fn push(&mut self, by_parameter: Vec<f64>, residual: f64, slope: f64) {
+        self.jacobian.push(by_parameter);
+        self.residuals.push(residual);
+        self.slopes.push(slope);
+    }
 }
 
 impl Uncertainty {

@@ -149,24 +149,13 @@ pub(crate) fn with_earlier(new: &Observations, earlier: &Observations) -> Result
         )
         .help("bring them into line with `Earlier::new`"));
     }
-    let runs = |part: &Observations| part.mixtures.runs().to_vec();
-    let rows = |part: &Observations| {
-        let rows = part.values.rows().to_vec();
-        runs(part).into_iter().zip(rows).collect::<Vec<_>>()
-    };
-    let mixtures = |part: &Observations| {
-        let mixtures = part.mixtures.mixtures().to_vec();
-        runs(part).into_iter().zip(mixtures).collect::<Vec<_>>()
-    };
+    let runs = |part: &Observations| part.mixtures.runs().to_vec().into_iter();
+    let parts = [new, earlier];
+    let mixtures = (parts.iter()).flat_map(|p| runs(p).zip(p.mixtures.mixtures().to_vec()));
+    let rows = (parts.iter()).flat_map(|p| runs(p).zip(p.values.rows().to_vec()));
     Observations::join(
-        MixtureTable::new(
-            new.mixtures.domains().clone(),
-            mixtures(new).into_iter().chain(mixtures(earlier)),
-        )?,
-        ValueTable::new(
-            new.values.targets().to_vec(),
-            rows(new).into_iter().chain(rows(earlier)),
-        )?,
+        MixtureTable::new(new.mixtures.domains().clone(), mixtures)?,
+        ValueTable::new(new.values.targets().to_vec(), rows)?,
     )
 }
 

@@ -2,6 +2,7 @@
 
 use regmix_data::{DomainSet, Mixture, Result};
 
+use crate::numeric::slices::dot;
 use crate::search::surface::Surface;
 
 /// Domains whose ratio is settled, taken as one (Olmix's virtual domain,
@@ -144,12 +145,7 @@ impl<S: Surface + ?Sized> Reduced<'_, S> {
     fn slopes(&self, full: &[f64]) -> Vec<f64> {
         let slopes: Vec<f64> = self.places.iter().map(|&place| full[place]).collect();
         let (settled, free) = slopes.split_at(self.frozen.ratio.len());
-        let together = settled
-            .iter()
-            .zip(&self.frozen.ratio)
-            .map(|(g, f)| g * f)
-            .sum();
-        std::iter::once(together)
+        std::iter::once(dot(settled, &self.frozen.ratio))
             .chain(free.iter().copied())
             .collect()
     }

@@ -56,11 +56,8 @@ fn holds(side: f64, own: f64, level: f64) -> bool {
 impl Face {
     pub(super) fn at(constraints: &Constraints, w: &[f64], g: &[f64]) -> Self {
         let n = w.len();
-        let (floors, caps, groups) = (
-            constraints.floors(),
-            constraints.caps(),
-            constraints.groups(),
-        );
+        let (floors, caps) = (constraints.floors(), constraints.caps());
+        let groups = constraints.groups();
         let sides: Vec<f64> = (0..n).map(|i| side(w[i], floors[i], caps[i])).collect();
         // Weights on a bound may be steep for no use; the others set the level.
         let level_of = |places: &[usize]| {
@@ -72,12 +69,8 @@ impl Face {
         let group_sides: Vec<f64> = (groups.iter())
             .map(|group| side(group.sum(w), group.floor(), group.cap()))
             .collect();
-        for (k, group) in groups
-            .iter()
-            .enumerate()
-            .filter(|(k, _)| group_sides[*k] != 0.0)
-        {
-            for &i in group.members() {
+        for (k, group) in groups.iter().enumerate() {
+            for &i in group.members().iter().filter(|_| group_sides[k] != 0.0) {
                 block_of[i] = k + 1;
             }
         }

@@ -8,6 +8,7 @@ use regmix_data::random::stream;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::constraints::Constraints;
+use crate::numeric::slices::add;
 use crate::search::surface::Surface;
 
 /// Draws per random stream and task. Fixed, so that the result does not depend
@@ -196,26 +197,13 @@ impl Candidates {
     /// # Errors
     /// When the surface is over other domains, or every draw was dropped.
     pub fn search(&self, surface: &(impl Surface + ?Sized)) -> Result<Simulation> {
-        self.search_monitored(surface, &Silent)
-    }
-
-    /// [`Candidates::search`] with a monitor, which is checked every 128
-    /// draws.
-    ///
-    /// # Errors
-    /// As [`Candidates::search`], and when the monitor asks to stop.
-    pub fn search_monitored(
-        &self,
-        surface: &(impl Surface + ?Sized),
-        monitor: &dyn Monitor,
-    ) -> Result<Simulation> {
         if *surface.domains() != self.domains {
             return Err(Error::input(
                 "draws over other domains, or in another order, than the surface",
             ));
         }
         let chunks = (self.chunks.par_iter())
-            .map(|drawn| judge(surface, drawn, self.options.best, monitor))
+            .map(|drawn| judge(surface, drawn, self.options.best, &Silent))
             .collect::<Result<_>>()?;
         average(surface, chunks, &self.options)
     }
@@ -258,18 +246,13 @@ impl Source {
 
     /// One chunk of draws, those that are dropped left out.
     fn chunk(&self, chunk: usize) -> Vec<Vec<f64>> {
-        let SimulateOptions {
-            seed,
-            draws,
-            infeasible,
-            ..
-        } = self.options;
-        let mut rng = stream(seed, &format!("chunk-{chunk}"), "simulate");
+        let draws = self.options.draws;
+        let mut rng = stream(self.options.seed, &format!("chunk-{chunk}"), "simulate");
         let mut drawn = Vec::new();
         for _ in chunk * CHUNK..draws.min((chunk + 1) * CHUNK) {
             let mut weights = self.dirichlet.sample(&mut rng);
             if !self.constraints.allows(&weights) {
-                match infeasible {
+                match self.options.infeasible {
                     Infeasible::Drop => continue,
                     Infeasible::Project => weights = self.constraints.projected(&weights),
                 }
@@ -335,9 +318,7 @@ fn average(
     let share = 1.0 / drawn.len() as f64;
     let mut mean = vec![0.0; top.len()];
     for (_, weights) in &drawn {
-        for (m, w) in mean.iter_mut().zip(weights) {
-            *m += share * w;
-        }
+        add(&mut mean, share, weights);
     }
     let domains = surface.domains().clone();
     let mixture = Mixture::normalized(domains.clone(), mean)?;

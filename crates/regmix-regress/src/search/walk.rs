@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use regmix_data::Monitor;
 
 use crate::constraints::Constraints;
+use crate::numeric::slices::{add, dot};
 use crate::search::face::Face;
 use crate::search::options::{DescendOptions, Termination};
 use crate::search::surface::{Surface, slopes};
@@ -134,8 +135,8 @@ impl<'a, S: Surface + ?Sized> Walk<'a, S> {
             self.ended = Some(Termination::NoProgress);
             return;
         }
-        let at = |w: &[f64]| self.slopes.iter().zip(w).map(|(g, w)| g * w).sum::<f64>();
-        let promise = at(&self.weights) - at(&self.constraints.lowest(&self.slopes));
+        let lowest = self.constraints.lowest(&self.slopes);
+        let promise = dot(&self.slopes, &self.weights) - dot(&self.slopes, &lowest);
         if promise <= self.tolerance {
             self.ended = Some(Termination::Stationary);
         }
@@ -334,10 +335,6 @@ fn in_roots(face: &Face, root: &[f64], slopes: &[f64]) -> Vec<f64> {
     out
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }
@@ -348,10 +345,4 @@ fn scaled(a: &[f64], by: f64) -> Vec<f64> {
 
 fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-fn add(to: &mut [f64], times: f64, what: &[f64]) {
-    for (to, what) in to.iter_mut().zip(what) {
-        *to += times * what;
-    }
 }

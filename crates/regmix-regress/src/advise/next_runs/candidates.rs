@@ -7,6 +7,7 @@ use regmix_data::{Mixture, Monitor, Result};
 use crate::advise::next_runs::options::NextOptions;
 use crate::advise::recommend::options::RecommendOptions;
 use crate::advise::recommend::recommend_monitored;
+use crate::constraints::Constraints;
 use crate::fit::Fit;
 
 /// Sums of concentrations of wide draws: from nearly one domain to nearly the
@@ -28,7 +29,7 @@ pub(super) fn candidates(
     options: &NextOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Mixture>> {
-    let constraints = options.bounds(fit.domains())?;
+    let constraints = Constraints::or_none(options.constraints.as_ref(), fit.domains())?;
     let searched = RecommendOptions {
         objective: options.objective.clone(),
         constraints: options.constraints.clone(),

@@ -12,6 +12,7 @@ use crate::advise::next_runs::candidates::candidates;
 use crate::advise::next_runs::improvement::expected_improvement;
 use crate::advise::next_runs::options::NextOptions;
 use crate::advise::observed::observed_costs;
+use crate::constraints::Constraints;
 use crate::fit::Fit;
 use crate::prediction::Prediction;
 use crate::regressor::gp::batch::Batch;
@@ -196,7 +197,7 @@ impl<'a> Known<'a> {
         options: &NextOptions,
         monitor: &dyn Monitor,
     ) -> Result<Vec<(usize, NextRun)>> {
-        let constraints = options.bounds(self.fit.domains())?;
+        let constraints = Constraints::or_none(options.constraints.as_ref(), self.fit.domains())?;
         let runs = self.fit.observations().mixtures.mixtures();
         let usable: Vec<usize> = (0..candidates.len())
             .filter(|&i| constraints.allows(candidates[i].weights()))

@@ -1,6 +1,6 @@
 //! How to choose the next runs.
 
-use regmix_data::{DomainSet, Error, Result};
+use regmix_data::{Error, Result};
 
 use crate::constraints::Constraints;
 use crate::objective::Objective;
@@ -52,14 +52,6 @@ impl Default for NextOptions {
 const MAX_CANDIDATES: usize = 100_000;
 
 impl NextOptions {
-    /// The constraints over the domains of a fit.
-    pub(super) fn bounds(&self, domains: &DomainSet) -> Result<Constraints> {
-        match &self.constraints {
-            Some(constraints) => constraints.reordered(domains),
-            None => Ok(Constraints::none(domains.clone())),
-        }
-    }
-
     pub(super) fn check(&self) -> Result<()> {
         if self.runs == 0 {
             return Err(Error::input("0 runs, expected at least 1").field("runs"));

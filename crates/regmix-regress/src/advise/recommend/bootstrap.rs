@@ -14,6 +14,7 @@ use crate::fit::Fit;
 use crate::metrics::{mean, quantile, variance};
 use crate::progress::Part;
 use crate::registry::regressor;
+use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::samples::measured;
 
@@ -64,9 +65,8 @@ impl Spread {
                 let regressor = regressor(&fit.targets()[t].regressor).ok()?;
                 let samples = samples.pick(&drawn).ok()?;
                 let (fitted, factor) = model.uncalibrated();
-                let refitted = regressor
-                    .refit(&samples, options.seed, fitted, monitor)
-                    .ok()?;
+                let context = FitContext::new(options.seed, monitor).after(fitted);
+                let refitted = regressor.fit_with(&samples, context).ok()?;
                 models.push(refitted.calibrated(factor));
             }
             let refitted = scorer.with_models(models);

@@ -2,8 +2,10 @@
 //! reliability.
 
 mod bootstrap;
+pub(crate) mod contents;
+pub(crate) mod estimate;
 pub(crate) mod options;
-pub(crate) mod parts;
+
 pub(crate) mod search;
 
 use std::path::Path;
@@ -15,10 +17,11 @@ use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 
 use crate::advise::divergence::divergence;
 use crate::advise::recommend::bootstrap::Spread;
-use crate::advise::recommend::options::{Method, RecommendOptions};
-use crate::advise::recommend::parts::{
-    Estimate, Gap, Penalties, Provenance, Pull, Reference, TargetEstimate, WeightSpread,
+use crate::advise::recommend::contents::{
+    DivergencePenalty, Penalties, Provenance, Reference, TargetEstimate, WeightSpread,
 };
+use crate::advise::recommend::estimate::{Estimate, Gap};
+use crate::advise::recommend::options::{Method, RecommendOptions};
 use crate::advise::recommend::search::{penalised, reference_mixtures, search};
 use crate::advise::support::Support;
 use crate::constraints::Binding;
@@ -74,7 +77,8 @@ pub struct Recommendation {
     pub binding: Vec<Binding>,
     /// The penalty on divergence from the natural mixture, where there was
     /// one.
-    pub pull: Option<Pull>,
+    #[serde(rename = "pull")]
+    pub divergence_penalty: Option<DivergencePenalty>,
     /// The penalties for leaving what proxies covered, where there were some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalties: Option<Penalties>,
@@ -189,7 +193,7 @@ pub fn recommend_monitored(
         targets,
         weights: weight_spreads(fit, &mixture, &spread, options.budget.as_ref())?,
         binding: constraints.binding(mixture.weights()),
-        pull: (options.kl > 0.0).then(|| Pull {
+        divergence_penalty: (options.kl > 0.0).then(|| DivergencePenalty {
             towards: match fit.natural() {
                 Some(_) => "natural".to_owned(),
                 None => "uniform".to_owned(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Result};
 
+use crate::advise::penalty::check_strength;
 use crate::constraints::Constraints;
 use crate::objective::Objective;
 use crate::repetition::budget::Budget;
@@ -90,10 +91,7 @@ impl RecommendOptions {
     /// When these are over other domains, or no mixture can keep to all of
     /// them.
     pub fn bounds(&self, domains: &DomainSet) -> Result<Constraints> {
-        let given = match &self.constraints {
-            Some(constraints) => constraints.reordered(domains)?,
-            None => Constraints::none(domains.clone()),
-        };
+        let given = Constraints::or_none(self.constraints.as_ref(), domains)?;
         match &self.budget {
             Some(budget) => given.and(&budget.caps(domains)?),
             None => Ok(given),
@@ -109,15 +107,6 @@ impl RecommendOptions {
             ("distance", self.distance),
             ("kl", self.kl),
         ];
-        match penalties
-            .iter()
-            .find(|(_, x)| !(*x >= 0.0 && x.is_finite()))
-        {
-            Some((name, x)) => Err(Error::input(format!(
-                "{x}, expected a finite number that is not negative"
-            ))
-            .field(*name)),
-            None => Ok(()),
-        }
+        (penalties.into_iter()).try_for_each(|(name, x)| check_strength(name, x))
     }
 }

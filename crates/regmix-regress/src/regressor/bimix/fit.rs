@@ -1,11 +1,11 @@
 //! Fitting the power law in a target's own weight.
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::bimix::scarcity::{scarcity, scarcity_slope};
 use crate::metrics::mean;
 use crate::regressor::bimix::model::BimixModel;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::regressor::uncertainty::{Linearised, Uncertainty};
 use crate::samples::Samples;
@@ -40,12 +40,7 @@ impl Regressor for Bimix {
         "bimix"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        _seed: u64,
-        _monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, _: FitContext<'_>) -> Result<Model> {
         let Some(own) = samples.own_domain() else {
             return Err(Error::input(
                 "the target is no domain's loss: expected one, since the law goes by the domain's \
@@ -68,17 +63,11 @@ impl Regressor for Bimix {
         let xy: f64 = x.iter().zip(&y).map(|(x, y)| (x - mx) * (y - my)).sum();
         let alpha = xy / xx;
         let ln_scale = my - alpha * mx;
-        let mut at = Linearised {
-            jacobian: Vec::with_capacity(x.len()),
-            residuals: Vec::with_capacity(x.len()),
-            slopes: Vec::with_capacity(x.len()),
-        };
+        let mut at = Linearised::default();
         for ((x, row), value) in x.iter().zip(samples.rows()).zip(samples.values()) {
             let level = (ln_scale + alpha * x).exp();
-            at.jacobian.push(vec![level, level * x]);
-            at.residuals.push(level - value);
-            at.slopes
-                .push((level * alpha * scarcity_slope(row[own])).abs());
+            let slope = (level * alpha * scarcity_slope(row[own])).abs();
+            at.push(vec![level, level * x], level - value, slope);
         }
         Ok(Model::Bimix(BimixModel {
             domains: samples.domains(),

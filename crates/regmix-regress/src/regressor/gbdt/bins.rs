@@ -19,7 +19,7 @@ pub(crate) struct Binned {
 impl Binned {
     /// Chooses at most `bins` bins per domain with about equally many rows in
     /// each, and at least `rows_per_bin`. Weights of zero share a bin with no
-    /// other, since "none of it" is the one weight that stands out. Cost
+    /// other, since a domain without weight differs in kind from all others. Cost
     /// O(D n log n).
     pub(crate) fn new(rows: &[&[f64]], bins: usize, rows_per_bin: usize) -> Self {
         let domains = rows.first().map_or(0, |r| r.len());

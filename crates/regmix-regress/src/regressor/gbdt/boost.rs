@@ -1,8 +1,9 @@
-//! Boosting: tree after tree, each grown on what the others leave.
+//! Boosting: tree after tree, each grown on the residuals of those before it.
 
 use regmix_data::{Error, Monitor, Result};
 
 use crate::metrics::mean;
+use crate::numeric::slices::range;
 use crate::regressor::gbdt::bins::Binned;
 use crate::regressor::gbdt::forest::{Forest, Written};
 use crate::regressor::gbdt::grow::Grower;
@@ -35,8 +36,7 @@ pub(super) fn boost(
     monitor: &dyn Monitor,
 ) -> Result<Forest> {
     let values = samples.values();
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = range(values);
     let base = mean(values);
     if !(high - low).is_finite() || !base.is_finite() {
         return Err(Error::input(format!(

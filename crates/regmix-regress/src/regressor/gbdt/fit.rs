@@ -1,12 +1,12 @@
 //! The regressor `gbdt`: its settings and its fit.
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::folds::Folds;
 use crate::regressor::gbdt::boost::{Settings, boost};
+use crate::regressor::gbdt::error_size::ErrorSize;
 use crate::regressor::gbdt::model::GbdtModel;
-use crate::regressor::gbdt::spread::Spread;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
@@ -105,13 +105,9 @@ impl Regressor for Gbdt {
         "gbdt"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         self.check()?;
+        let FitContext { seed, monitor, .. } = context;
         let mut settings = self.settings(samples.len());
         if self.early_stopping {
             let folds = Folds::new(samples.len(), 5, seed, "gbdt-stop")?;
@@ -121,7 +117,7 @@ impl Regressor for Gbdt {
         }
         Ok(Model::Gbdt(GbdtModel {
             forest: boost(samples, &settings, monitor)?,
-            spread: Spread::fit(
+            error_size: ErrorSize::fit(
                 samples,
                 seed,
                 |rows| Settings {

@@ -128,13 +128,8 @@ impl<'a> Grower<'a> {
         let Some((split, mut cells)) = self.leaves[at].split.take() else {
             return;
         };
-        let Leaf {
-            from,
-            to,
-            sum,
-            parent,
-            ..
-        } = self.leaves[at];
+        let leaf = &self.leaves[at];
+        let (from, to, sum, parent) = (leaf.from, leaf.to, leaf.sum, leaf.parent);
         let asked = self.questions.len();
         if let Some((question, side)) = parent {
             self.questions[question].children[side] = asked as u16;
@@ -187,7 +182,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Moves the rows of the first child before those of the second, both in
-    /// the order they had; says where the second begin.
+    /// the order they had; returns where the second begin.
     fn partition(&mut self, from: usize, to: usize, split: &Split) -> usize {
         let last = (self.bins.starts[split.domain] + split.bin) as u32;
         self.aside.clear();

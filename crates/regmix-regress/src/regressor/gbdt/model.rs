@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::prediction::Prediction;
+use crate::regressor::gbdt::error_size::ErrorSize;
 use crate::regressor::gbdt::forest::Forest;
-use crate::regressor::gbdt::spread::Spread;
 
 /// A fitted sum of trees; see [`Gbdt`](crate::regressor::Gbdt).
 ///
@@ -14,7 +14,8 @@ use crate::regressor::gbdt::spread::Spread;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GbdtModel {
     pub(super) forest: Forest,
-    pub(super) spread: Spread,
+    #[serde(rename = "spread")]
+    pub(super) error_size: ErrorSize,
 }
 
 impl GbdtModel {
@@ -29,14 +30,14 @@ impl GbdtModel {
     pub(crate) fn predict(&self, weights: &[f64]) -> Prediction {
         Prediction {
             mean: self.forest.mean(weights),
-            sd: self.spread.sd(weights),
+            sd: self.error_size.sd(weights),
         }
     }
 
     pub(crate) fn predict_batch<W: AsRef<[f64]>>(&self, rows: &[W]) -> Vec<Prediction> {
         let mut means = vec![0.0; rows.len()];
         self.forest.means(rows, &mut means);
-        let sds = self.spread.sds(rows);
+        let sds = self.error_size.sds(rows);
         (means.into_iter().zip(sds))
             .map(|(mean, sd)| Prediction { mean, sd })
             .collect()
@@ -46,7 +47,7 @@ impl GbdtModel {
     pub(crate) fn given(&self, tail: &[f64]) -> Self {
         Self {
             forest: self.forest.given(tail),
-            spread: self.spread.given(tail),
+            error_size: self.error_size.given(tail),
         }
     }
 
@@ -60,6 +61,6 @@ impl GbdtModel {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.spread.is_sound(self.domains())
+        self.error_size.is_sound(self.domains())
     }
 }

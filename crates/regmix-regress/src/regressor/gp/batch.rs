@@ -2,6 +2,7 @@
 
 use faer::Mat;
 
+use crate::numeric::slices::dot;
 use crate::regressor::gp::model::GpModel;
 
 /// The uncertainty of a [`GpModel`] over some mixtures, in units of the
@@ -70,10 +71,10 @@ impl<'a> Batch<'a> {
         }
         let row: Vec<f64> = (self.inputs.chunks_exact(d).enumerate())
             .map(|(j, other)| {
-                let known: f64 = (self.explained.col_as_slice(i).iter())
-                    .zip(self.explained.col_as_slice(j))
-                    .map(|(a, b)| a * b)
-                    .sum();
+                let known = dot(
+                    self.explained.col_as_slice(i),
+                    self.explained.col_as_slice(j),
+                );
                 let taken: f64 = self.taken.iter().map(|row| row[i] * row[j]).sum();
                 (self.model.covariance(one, other) - known - taken) / scale
             })

@@ -9,7 +9,7 @@ use crate::numeric::lbfgs::minimise;
 use crate::regressor::gp::inputs::{Inputs, Warp};
 use crate::regressor::gp::likelihood::{self, Likelihood};
 use crate::regressor::gp::model::{GpModel, MAX_ROWS, Scale, Stored};
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
@@ -116,33 +116,18 @@ impl Regressor for Gp {
         }
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        Ok(Model::Gp(Box::new(self.process(samples, seed, monitor)?)))
-    }
-
-    fn refit(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        previous: &Model,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        match previous {
-            // Fitting lengthscales again would cost much and change little:
-            // only the rows and values are replaced.
-            Model::Gp(gp) if gp.domains() == samples.domains() => {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
+        let process = match context.previous {
+            Some(Model::Gp(gp)) if gp.domains() == samples.domains() => {
+                // Fitting lengthscales again would cost much and change little:
+                // only the rows and values are replaced.
                 check(self.warp, samples)?;
                 let (some, times) = samples.distinct();
-                let again = posterior(self.warp, &some, times, gp.parameters().to_vec())?;
-                Ok(Model::Gp(Box::new(again)))
+                posterior(self.warp, &some, times, gp.parameters().to_vec())?
             }
-            _ => self.fit_monitored(samples, seed, monitor),
-        }
+            _ => self.process(samples, context.seed, context.monitor)?,
+        };
+        Ok(Model::Gp(Box::new(process)))
     }
 }
 

@@ -4,6 +4,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::{Mat, MatRef, Par};
 
+use crate::numeric::slices::{add, dot};
 use crate::regressor::gp::inputs::{Inputs, near_zero};
 use crate::vector::{self, Op};
 
@@ -97,10 +98,7 @@ impl Likelihood {
         for c in 0..n {
             let sums = &mut linear.col_as_slice_mut(c)[c..];
             for column in columns.chunks_exact(n) {
-                let at = column[c];
-                for (sum, x) in sums.iter_mut().zip(&column[c..]) {
-                    *sum += at * x;
-                }
+                add(sums, column[c], &column[c..]);
             }
         }
         let zero = || Mat::zeros(n, n);
@@ -139,7 +137,7 @@ impl Likelihood {
             Par::Seq,
             MemStack::new(&mut s.memory),
         );
-        let fit: f64 = alpha.iter().zip(&self.values).map(|(a, y)| a * y).sum();
+        let fit = dot(&alpha, &self.values);
         let mut cost = 0.5 * (fit + log_determinant);
         gradient.fill(0.0);
         vector::widest(Gradient {
@@ -212,10 +210,7 @@ impl Likelihood {
 fn noise(p: &[f64], domains: usize, n: usize, zeros: &[f64]) -> Vec<f64> {
     let mut out = vec![(2.0 * p[2]).exp(); n];
     for (v, zeros) in p[HEAD + domains..].iter().zip(zeros.chunks_exact(n)) {
-        let variance = (2.0 * v).exp();
-        for (o, z) in out.iter_mut().zip(zeros) {
-            *o += variance * z;
-        }
+        add(&mut out, (2.0 * v).exp(), zeros);
     }
     out
 }

@@ -55,9 +55,7 @@ pub struct GpModel {
     /// What the constant part adds.
     level: f64,
     factor: Mat<f64>,
-    /// Mean and standard deviation of the (logarithms of) values.
-    centre: f64,
-    spread: f64,
+    scale: Scale,
 }
 
 /// What a file holds.
@@ -100,10 +98,7 @@ impl TryFrom<Stored> for GpModel {
             && stored.values.iter().all(|v| v.is_finite())
             && (stored.times.is_empty() || stored.times.len() == n)
             && stored.times.iter().all(|k| *k >= 1.0 && k.is_finite())
-            && stored
-                .parameters
-                .iter()
-                .all(|p| p.is_finite() && p.abs() < 50.0);
+            && (stored.parameters.iter()).all(|p| p.is_finite() && p.abs() < 50.0);
         if !sound {
             return Err(Error::input(
                 "damaged Gaussian process: expected rows, values and parameters of matching sizes",
@@ -114,7 +109,9 @@ impl TryFrom<Stored> for GpModel {
     }
 }
 
-/// The standardisation of values; logarithms are taken where all are positive.
+/// The standardisation of values: the mean and standard deviation of their
+/// logarithms where all are positive, else of themselves.
+#[derive(Debug, Clone)]
 pub(super) struct Scale {
     pub(super) log: bool,
     pub(super) centre: f64,
@@ -127,12 +124,8 @@ impl Scale {
         let log = values.iter().all(|v| *v > 0.0);
         let seen = |v: &f64| if log { v.ln() } else { *v };
         let n: f64 = times.iter().sum();
-        let centre = values
-            .iter()
-            .zip(times)
-            .map(|(v, k)| k * seen(v))
-            .sum::<f64>()
-            / n;
+        let sum: f64 = values.iter().zip(times).map(|(v, k)| k * seen(v)).sum();
+        let centre = sum / n;
         let squares = (values.iter().zip(times)).map(|(v, k)| k * (seen(v) - centre).powi(2));
         Self {
             log,
@@ -141,9 +134,13 @@ impl Scale {
         }
     }
 
+    fn standardised(&self, value: f64) -> f64 {
+        let seen = if self.log { value.ln() } else { value };
+        (seen - self.centre) / self.spread
+    }
+
     pub(super) fn standardise(&self, values: &[f64]) -> Vec<f64> {
-        let seen = |v: &f64| if self.log { v.ln() } else { *v };
-        (values.iter().map(|v| (seen(v) - self.centre) / self.spread)).collect()
+        values.iter().map(|v| self.standardised(*v)).collect()
     }
 }
 
@@ -205,8 +202,7 @@ impl GpModel {
             alpha,
             slopes,
             factor,
-            centre: scale.centre,
-            spread: scale.spread,
+            scale,
         })
     }
 
@@ -218,10 +214,6 @@ impl GpModel {
         &self.stored.parameters
     }
 
-    fn is_log(&self) -> bool {
-        self.stored.values.iter().all(|v| *v > 0.0)
-    }
-
     /// The lengthscale of every domain, in standard deviations of its
     /// warped weight: the shorter, the more the target bends with it.
     pub fn lengthscales(&self) -> Vec<f64> {
@@ -230,8 +222,8 @@ impl GpModel {
 
     /// The value for a standardised mean.
     fn value(&self, standardised: f64) -> f64 {
-        let seen = self.centre + self.spread * standardised;
-        if self.is_log() { seen.exp() } else { seen }
+        let seen = self.scale.centre + self.scale.spread * standardised;
+        if self.scale.log { seen.exp() } else { seen }
     }
 
     fn variance(&self) -> f64 {
@@ -285,11 +277,11 @@ impl GpModel {
         (before.into_iter().enumerate())
             .map(|(r, (mean, own, noise))| {
                 let explained: f64 = explained.col_as_slice(r).iter().map(|c| c * c).sum();
-                let sd = self.spread * ((own - explained).max(0.0) + noise).sqrt();
+                let sd = self.scale.spread * ((own - explained).max(0.0) + noise).sqrt();
                 let mean = self.value(mean);
                 Prediction {
                     mean,
-                    sd: if self.is_log() { mean * sd } else { sd },
+                    sd: if self.scale.log { mean * sd } else { sd },
                 }
             })
             .collect()
@@ -346,14 +338,13 @@ impl GpModel {
 
     /// A value as the process sees it.
     pub(crate) fn standardised(&self, value: f64) -> f64 {
-        let seen = if self.is_log() { value.ln() } else { value };
-        (seen - self.centre) / self.spread
+        self.scale.standardised(value)
     }
 
     /// The change of a value per unit of the standardised scale, to first
     /// order.
     pub(crate) fn unit(&self, value: f64) -> f64 {
-        self.spread * if self.is_log() { value } else { 1.0 }
+        self.scale.spread * if self.scale.log { value } else { 1.0 }
     }
 
     /// The mean, and its derivative by each weight.
@@ -363,11 +354,8 @@ impl GpModel {
         let variance = self.variance();
         let mut by_input = self.slopes.clone();
         let mut mean = self.level + x.iter().zip(&self.slopes).map(|(x, s)| x * s).sum::<f64>();
-        let scaled: Vec<f64> = x
-            .iter()
-            .zip(&self.inverse_lengths)
-            .map(|(x, l)| x * l)
-            .collect();
+        let lengths = self.inverse_lengths.iter();
+        let scaled: Vec<f64> = x.iter().zip(lengths).map(|(x, l)| x * l).collect();
         for (row, alpha) in self.scaled.chunks_exact(d).zip(&self.alpha) {
             let distance: f64 = scaled.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
             let t = (5.0 * distance).sqrt();
@@ -386,7 +374,7 @@ impl GpModel {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.alpha.iter().all(|a| a.is_finite()) && self.centre.is_finite()
+        self.alpha.iter().all(|a| a.is_finite()) && self.scale.centre.is_finite()
     }
 }
 

@@ -2,7 +2,7 @@ use crate::metrics::{coverage90, spearman};
 use crate::regressor::block::Block;
 use crate::regressor::gp::batch::Batch;
 use crate::regressor::gp::fit::Gp;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 use rand_distr::{Distribution, StandardNormal};
@@ -95,7 +95,8 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
     let model = fitted(&rows, &values);
     assert!(model.predict(&rows[0]).mean.is_finite());
     let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
-    let again = Gp::default().refit(&samples, 0, &model, &Silent).unwrap();
+    let context = FitContext::new(0, &Silent).after(&model);
+    let again = Gp::default().fit_with(&samples, context).unwrap();
     assert!((again.mean(&rows[1]) - model.mean(&rows[1])).abs() < 1e-9);
     let flat = Samples::new(rows.iter().map(Vec::as_slice), vec![1.0; rows.len()]).unwrap();
     assert!(Gp::default().fit(&flat, 0).unwrap_err().is_input());

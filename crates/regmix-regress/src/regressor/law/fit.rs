@@ -5,15 +5,14 @@ use std::cell::RefCell;
 use rand_distr::{Distribution, StandardNormal};
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::metrics::variance;
 use crate::numeric::lbfgs::minimise;
 use crate::regressor::block::Block;
-use crate::regressor::interface::Regressor;
-use crate::regressor::law::model::sigmoid;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::law::model::{
-    LawModel, SHAPE, derivatives, ln_weights, slope, softplus, terms_of,
+    LawModel, SHAPE, derivatives, ln_weights, sigmoid, slope, softplus, terms_of,
 };
 use crate::regressor::model::Model;
 use crate::regressor::uncertainty::{Linearised, Uncertainty};
@@ -91,14 +90,23 @@ impl Regressor for Law {
         if self.terms == 2 { "law2" } else { "law1" }
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         let problem = Problem::new(samples, self)?;
-        let mut rng = stream(seed, self.name(), "starts");
+        let minimise = |start: &[f64], iterations| {
+            minimise(
+                start,
+                iterations,
+                |p, g| problem.cost(p, g),
+                context.monitor,
+            )
+        };
+        if let Some(Model::Law(law)) = context.previous
+            && law.domains() == samples.domains()
+            && law.terms() == self.terms
+        {
+            return problem.finish(minimise(law.raw(), self.iterations / 4)?.0);
+        }
+        let mut rng = stream(context.seed, self.name(), "starts");
         // A few iterations show which start is best; only that one is followed.
         let look = self.iterations.div_ceil(8);
         let mut best: Option<(Vec<f64>, f64)> = None;
@@ -111,33 +119,13 @@ impl Regressor for Law {
                     *x += z;
                 }
             }
-            let found = minimise(&p, look, |p, g| problem.cost(p, g), monitor)?;
+            let found = minimise(&p, look)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }
         }
         let start = best.map_or_else(|| problem.centre.clone(), |b| b.0);
-        let rest = self.iterations - look;
-        let found = minimise(&start, rest, |p, g| problem.cost(p, g), monitor)?;
-        problem.finish(found.0)
-    }
-
-    fn refit(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        previous: &Model,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        match previous {
-            Model::Law(law) if law.domains() == samples.domains() && law.terms() == self.terms => {
-                let problem = Problem::new(samples, self)?;
-                let steps = self.iterations / 4;
-                let found = minimise(law.raw(), steps, |p, g| problem.cost(p, g), monitor)?;
-                problem.finish(found.0)
-            }
-            _ => self.fit_monitored(samples, seed, monitor),
-        }
+        problem.finish(minimise(&start, self.iterations - look)?.0)
     }
 }
 
@@ -256,10 +244,8 @@ impl<'a> Problem<'a> {
         let mut at = Linearised::default();
         for (weights, y) in self.samples.rows().iter().zip(self.samples.values()) {
             let mut row = vec![0.0; raw.len()];
-            at.residuals
-                .push(derivatives(&raw, &ln_weights(weights), &mut row) - y);
-            at.slopes.push(slope(&raw, weights));
-            at.jacobian.push(row);
+            let residual = derivatives(&raw, &ln_weights(weights), &mut row) - y;
+            at.push(row, residual, slope(&raw, weights));
         }
         // λ |p - p₀|² in the objective is this much in sums of squares.
         let ridge = self.penalty * self.samples.len() as f64 * self.spread;
@@ -377,7 +363,8 @@ mod tests {
             .zip(&values[60..])
             .map(|(p, v)| (p - v).abs());
         assert!(worst.fold(0.0, f64::max) < 0.02);
-        let warm = Law::one().refit(&train, 5, &model, &Silent).unwrap();
+        let context = FitContext::new(5, &Silent).after(&model);
+        let warm = Law::one().fit_with(&train, context).unwrap();
         assert!((warm.mean(&rows[70]) - model.mean(&rows[70])).abs() < 1e-2);
         assert_eq!(Law::one().fit(&train, 5).unwrap(), model);
     }

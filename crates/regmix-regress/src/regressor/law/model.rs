@@ -4,6 +4,7 @@ use std::f64::consts::LOG2_E;
 
 use serde::{Deserialize, Serialize};
 
+use crate::numeric::slices::dot;
 use crate::prediction::Prediction;
 use crate::regressor::block::{Block, RESOLUTION, TINY};
 use crate::regressor::uncertainty::Uncertainty;
@@ -100,15 +101,7 @@ impl LawModel {
 
     /// dL/dr_j for every domain.
     pub(crate) fn gradient(&self, weights: &[f64]) -> Vec<f64> {
-        let ln = ln_weights(weights);
-        let mut out = vec![0.0; weights.len()];
-        for term in terms_of(&self.raw, weights.len()) {
-            let by_sum = term.by_sum(term.sum(&ln));
-            for ((o, t), ln) in out.iter_mut().zip(term.t).zip(&ln) {
-                *o += by_sum * term.q * (t + (term.q - 1.0) * ln).exp();
-            }
-        }
-        out
+        slopes(&self.raw, &ln_weights(weights))
     }
 
     pub(crate) fn is_sound(&self) -> bool {
@@ -259,14 +252,20 @@ pub(crate) fn derivatives(raw: &[f64], ln: &[f64], out: &mut [f64]) -> f64 {
 /// weight 0 it is as good as infinite.
 pub(crate) fn slope(raw: &[f64], weights: &[f64]) -> f64 {
     let ln: Vec<f64> = weights.iter().map(|w| (w + RESOLUTION).ln()).collect();
-    let mut slopes = vec![0.0; weights.len()];
-    for term in terms_of(raw, weights.len()) {
-        let by_sum = term.by_sum(term.sum(&ln));
-        for ((s, t), l) in slopes.iter_mut().zip(term.t).zip(&ln) {
-            *s += by_sum * term.q * (t + (term.q - 1.0) * l).exp();
+    let slopes = slopes(raw, &ln);
+    dot(&slopes, &slopes).sqrt()
+}
+
+/// The derivative by every weight, where the weights have these logarithms.
+fn slopes(raw: &[f64], ln: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; ln.len()];
+    for term in terms_of(raw, ln.len()) {
+        let by_sum = term.by_sum(term.sum(ln));
+        for ((o, t), ln) in out.iter_mut().zip(term.t).zip(ln) {
+            *o += by_sum * term.q * (t + (term.q - 1.0) * ln).exp();
         }
     }
-    slopes.iter().map(|s| s * s).sum::<f64>().sqrt()
+    out
 }
 
 /// ln(1 + eˣ), without overflow.
@@ -313,20 +312,10 @@ mod tests {
                 let numeric = (value(&up) - value(&down)) / (2.0 * h);
                 prop_assert!((numeric - analytic[i]).abs() < 1e-5 * (1.0 + numeric.abs()), "{i}");
             }
-            let model = LawModel::new(
-                terms,
-                raw.clone(),
-                Uncertainty::of(
-                    Linearised {
-                        jacobian: vec![vec![0.0; raw.len()]],
-                        residuals: vec![0.1],
-                        slopes: vec![0.0],
-                    },
-                    &vec![1.0; raw.len()],
-                    &[1.0],
-                )
-                .unwrap(),
-            );
+            let mut one = Linearised::default();
+            one.push(vec![0.0; raw.len()], 0.1, 0.0);
+            let uncertainty = Uncertainty::of(one, &vec![1.0; raw.len()], &[1.0]).unwrap();
+            let model = LawModel::new(terms, raw.clone(), uncertainty);
             prop_assert!(model.is_sound() && model.domains() == 4);
             prop_assert!((model.mean(&ln) - at).abs() < 1e-12 * at.abs());
             let mut out = [0.0; 3];

@@ -5,11 +5,11 @@ use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet as Solver;
 use ndarray::{Array1, Array2};
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::metrics::mean;
 use crate::numeric::factor::Factor;
-use crate::regressor::interface::Regressor;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::linear::least_squares::choose;
 use crate::regressor::linear::model::LinearModel;
 use crate::regressor::model::Model;
@@ -74,12 +74,7 @@ impl Regressor for ElasticNet {
         "elastic_net"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        _monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         if !(self.l1_ratio > 0.0 && self.l1_ratio <= 1.0) {
             return Err(Error::input(format!(
                 "l1_ratio {}, expected above 0 and at most 1",
@@ -91,18 +86,14 @@ impl Regressor for ElasticNet {
         let grid: Vec<f64> = (0..8)
             .map(|i| top * 10f64.powf(-4.0 * f64::from(i) / 7.0))
             .collect();
-        let penalty = choose(samples, self.folds, seed, &grid, |part, &p| {
+        let penalty = choose(samples, self.folds, context.seed, &grid, |part, &p| {
             self.solve(part, p)
         })?;
         let coefficients = self.solve(samples, penalty)?;
         // The standard deviation sees the squared part of the penalty, and
         // at least what keeps the matrix of full rank.
         let squared = (penalty * (1.0 - self.l1_ratio)).max(1e-9) * samples.len() as f64;
-        Ok(Model::Linear(LinearModel::new(
-            samples,
-            coefficients,
-            squared,
-        )?))
+        LinearModel::new(samples, coefficients, squared).map(Model::Linear)
     }
 }
 

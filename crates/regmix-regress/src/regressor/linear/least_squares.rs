@@ -5,11 +5,12 @@ use linfa::traits::Fit;
 use linfa_linear::LinearRegression;
 use ndarray::{Array1, Array2};
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::folds::Folds;
 use crate::metrics::mean;
-use crate::regressor::interface::Regressor;
+use crate::numeric::slices::dot;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::linear::model::LinearModel;
 use crate::regressor::model::Model;
 use crate::samples::Samples;
@@ -43,19 +44,10 @@ impl Regressor for Linear {
         "linear"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        _seed: u64,
-        _monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, _: FitContext<'_>) -> Result<Model> {
         let penalty = 1e-9 * samples.len() as f64;
         let coefficients = least_squares(samples, penalty)?;
-        Ok(Model::Linear(LinearModel::new(
-            samples,
-            coefficients,
-            penalty,
-        )?))
+        LinearModel::new(samples, coefficients, penalty).map(Model::Linear)
     }
 }
 
@@ -101,23 +93,18 @@ impl Regressor for Ridge {
         "ridge"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        _monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         let grid: Vec<f64> = (-7..=0).map(|e| 10f64.powi(e)).collect();
-        let per_row = choose(samples, self.folds, seed, &grid, |part, &per_row| {
-            least_squares(part, per_row * part.len() as f64)
-        })?;
+        let per_row = choose(
+            samples,
+            self.folds,
+            context.seed,
+            &grid,
+            |part, &per_row| least_squares(part, per_row * part.len() as f64),
+        )?;
         let penalty = per_row * samples.len() as f64;
         let coefficients = least_squares(samples, penalty)?;
-        Ok(Model::Linear(LinearModel::new(
-            samples,
-            coefficients,
-            penalty,
-        )?))
+        LinearModel::new(samples, coefficients, penalty).map(Model::Linear)
     }
 }
 
@@ -138,12 +125,7 @@ pub(crate) fn choose<P: Copy>(
             let (train, held) = folds.split(fold);
             let beta = fit(&samples.pick(&train)?, value)?;
             for i in held {
-                let predicted: f64 = samples.rows()[i]
-                    .iter()
-                    .zip(&beta)
-                    .map(|(w, b)| w * b)
-                    .sum();
-                error += (samples.values()[i] - predicted).powi(2);
+                error += (samples.values()[i] - dot(samples.rows()[i], &beta)).powi(2);
             }
         }
         if error.is_finite() && best.as_ref().is_none_or(|(e, _)| error < *e) {

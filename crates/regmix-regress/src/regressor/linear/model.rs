@@ -6,6 +6,7 @@ use regmix_data::Result;
 
 use crate::metrics::variance;
 use crate::numeric::factor::Factor;
+use crate::numeric::slices::{add, dot};
 use crate::prediction::Prediction;
 use crate::regressor::block::Block;
 use crate::samples::Samples;
@@ -58,19 +59,13 @@ impl LinearModel {
     }
 
     pub(crate) fn mean(&self, weights: &[f64]) -> f64 {
-        self.coefficients
-            .iter()
-            .zip(weights)
-            .map(|(b, w)| b * w)
-            .sum()
+        dot(&self.coefficients, weights)
     }
 
     pub(crate) fn means(&self, block: &Block<'_>, out: &mut [f64]) {
         out.fill(0.0);
         for (b, column) in (self.coefficients.iter()).zip(block.weights().chunks_exact(out.len())) {
-            for (o, w) in out.iter_mut().zip(column) {
-                *o += b * w;
-            }
+            add(out, *b, column);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Data Mixing Laws: the log-linear law from well-placed starts.
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
 use crate::metrics::mean;
 use crate::numeric::factor::Factor;
-use crate::regressor::interface::Regressor;
+use crate::numeric::slices::range;
+use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::log_linear::problem::{Found, Problem};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
@@ -104,14 +105,12 @@ impl Regressor for Dml {
         "dml"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        _seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         self.check()?;
-        let problem = Problem::new(samples, self.delta, self.penalty(samples), monitor)?;
+        let problem = Problem::new(samples, self.delta, self.penalty(samples), context.monitor)?;
+        if let Some(start) = problem.raw_of(context.previous) {
+            return problem.finish(problem.settle(start, self.iterations)?.0);
+        }
         let ridge = problem.ridge();
         let mut unused = vec![0.0; samples.domains() + 1];
         let mut with_cost = |p: Vec<f64>| {
@@ -129,43 +128,16 @@ impl Regressor for Dml {
             }
         }
         starts.push(flat);
-        starts.sort_by(|a, b| a.1.total_cmp(&b.1));
         let look = self.iterations.div_ceil(6);
-        let best = (starts.into_iter().take(self.polish))
-            .map(|(start, _)| problem.settle(start, look))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .min_by(|a, b| a.1.total_cmp(&b.1));
-        match best {
-            Some((p, _)) => problem.finish(problem.settle(p, self.iterations - look)?.0),
-            None => Err(Error::failed(
-                "no start of the law is finite: values out of range",
-            )),
-        }
-    }
-
-    fn refit(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        previous: &Model,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        match previous {
-            Model::LogLinear(law) if law.domains() == samples.domains() => {
-                let problem = Problem::new(samples, self.delta, self.penalty(samples), monitor)?;
-                problem.finish(problem.settle(law.raw().to_vec(), self.iterations)?.0)
-            }
-            _ => self.fit_monitored(samples, seed, monitor),
-        }
+        let best = problem.best(starts, self.polish, look)?;
+        problem.finish(problem.settle(best, self.iterations - look)?.0)
     }
 }
 
 /// Values of c below the lowest value: distances from it are spaced evenly
 /// in their logarithm, from all of it down to a hundredth of the spread.
 fn floors(values: &[f64], count: usize) -> Vec<f64> {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = range(values);
     let (far, near) = (0.99 * low, (0.01 * (high - low)).min(0.5 * low));
     (0..count)
         .map(|k| {
@@ -177,12 +149,7 @@ fn floors(values: &[f64], count: usize) -> Vec<f64> {
 
 /// The law of one loss for all mixtures.
 fn flat(samples: &Samples<'_>) -> Vec<f64> {
-    let low = samples
-        .values()
-        .iter()
-        .copied()
-        .fold(f64::INFINITY, f64::min);
-    let c = 0.5 * low;
+    let c = 0.5 * range(samples.values()).0;
     let mut raw = vec![(mean(samples.values()) - c).ln(); samples.domains() + 1];
     raw[0] = c.ln();
     raw
@@ -216,7 +183,7 @@ fn linearised(samples: &Samples<'_>, c: f64, ridge: &[f64]) -> Result<Vec<f64>> 
 mod tests {
     use super::*;
     use crate::regressor::log_linear::model::LogLinearModel;
-    use crate::regressor::log_linear::problem::tests::{C, RATES, made_up};
+    use crate::regressor::log_linear::tests::{C, RATES, made_up};
 
     fn fitted(dml: &Dml, rows: &[Vec<f64>], values: Vec<f64>) -> LogLinearModel {
         let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();

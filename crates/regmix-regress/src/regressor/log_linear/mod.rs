@@ -4,3 +4,5 @@ pub(crate) mod dml;
 pub(crate) mod model;
 pub(crate) mod olmix;
 mod problem;
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::mean;
+use crate::numeric::slices::dot;
 use crate::prediction::Prediction;
 use crate::regressor::uncertainty::Uncertainty;
 
@@ -76,8 +77,7 @@ impl LogLinearModel {
 
 /// exp(Σ t_j r_j), the part that a mixture can change.
 pub(crate) fn falling(rates: &[f64], weights: &[f64]) -> f64 {
-    let exponent: f64 = rates.iter().zip(weights).map(|(t, w)| t * w).sum();
-    exponent.exp()
+    dot(rates, weights).exp()
 }
 
 /// The value, and its derivatives by ln c and the t.
@@ -106,11 +106,8 @@ mod tests {
 
     fn model(raw: Vec<f64>) -> LogLinearModel {
         let p = raw.len();
-        let at = Linearised {
-            jacobian: vec![vec![0.0; p]],
-            residuals: vec![0.1],
-            slopes: vec![0.0],
-        };
+        let mut at = Linearised::default();
+        at.push(vec![0.0; p], 0.1, 0.0);
         LogLinearModel::new(raw, Uncertainty::of(at, &vec![1.0; p], &[1.0]).unwrap())
     }
 

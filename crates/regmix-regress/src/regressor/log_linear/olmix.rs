@@ -3,10 +3,10 @@
 use rand::RngExt;
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Result};
 
-use crate::regressor::interface::Regressor;
-use crate::regressor::log_linear::problem::{Found, Problem};
+use crate::regressor::interface::{FitContext, Regressor};
+use crate::regressor::log_linear::problem::Problem;
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
@@ -128,17 +128,14 @@ impl Regressor for Olmix {
         "olmix"
     }
 
-    fn fit_monitored(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
+    fn fit_with(&self, samples: &Samples<'_>, context: FitContext<'_>) -> Result<Model> {
         self.check()?;
-        let problem = Problem::new(samples, self.delta, 0.0, monitor)?;
-        let by_cost = |a: &Found, b: &Found| a.1.total_cmp(&b.1);
+        let problem = Problem::new(samples, self.delta, 0.0, context.monitor)?;
+        if let Some(start) = problem.raw_of(context.previous) {
+            return problem.finish(problem.settle(start, self.iterations)?.0);
+        }
         let mut looked = Vec::with_capacity(self.floors * self.draws);
-        for around in self.starts(samples, seed).chunks(self.draws) {
+        for around in self.starts(samples, context.seed).chunks(self.draws) {
             // Starts with the same c differ little, so one set of
             // coordinates serves them all.
             let along = problem.rounded(&around[0])?;
@@ -146,41 +143,14 @@ impl Regressor for Olmix {
                 looked.push(problem.descend(start, &along, self.look)?);
             }
         }
-        looked.sort_by(by_cost);
-        let best = (looked.into_iter().take(self.finish))
-            .map(|(p, _)| problem.settle(p, self.iterations))
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .min_by(by_cost);
-        match best {
-            Some((raw, _)) => problem.finish(raw),
-            None => Err(Error::failed(
-                "no start of the law is finite: values out of range",
-            )),
-        }
-    }
-
-    fn refit(
-        &self,
-        samples: &Samples<'_>,
-        seed: u64,
-        previous: &Model,
-        monitor: &dyn Monitor,
-    ) -> Result<Model> {
-        match previous {
-            Model::LogLinear(law) if law.domains() == samples.domains() => {
-                let problem = Problem::new(samples, self.delta, 0.0, monitor)?;
-                problem.finish(problem.settle(law.raw().to_vec(), self.iterations)?.0)
-            }
-            _ => self.fit_monitored(samples, seed, monitor),
-        }
+        problem.finish(problem.best(looked, self.finish, self.iterations)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regressor::log_linear::problem::tests::{C, RATES, made_up};
+    use crate::regressor::log_linear::tests::{C, RATES, made_up};
 
     fn samples<'a>(rows: &'a [Vec<f64>], values: &[f64]) -> Samples<'a> {
         Samples::new(rows.iter().map(Vec::as_slice), values.to_vec()).unwrap()

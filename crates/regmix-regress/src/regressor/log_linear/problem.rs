@@ -7,6 +7,7 @@ use regmix_data::{Error, Monitor, Result};
 use crate::metrics::{mean, variance};
 use crate::numeric::factor::Factor;
 use crate::numeric::lbfgs::minimise;
+use crate::numeric::slices::add;
 use crate::regressor::log_linear::model::{LogLinearModel, derivatives, slope};
 use crate::regressor::model::Model;
 use crate::regressor::uncertainty::{Linearised, Uncertainty};
@@ -76,9 +77,7 @@ impl<'a> Problem<'a> {
         let mut exponents = self.exponents.borrow_mut();
         exponents.fill(0.0);
         for (t, column) in rates.iter().zip(&self.columns) {
-            for (e, w) in exponents.iter_mut().zip(column) {
-                *e += t * w;
-            }
+            add(&mut exponents, *t, column);
         }
         gradient.fill(0.0);
         let mut sum = 0.0;
@@ -90,10 +89,7 @@ impl<'a> Problem<'a> {
             // Half a square inside delta, the tangent outside.
             sum += pull * (residual - 0.5 * pull);
             gradient[0] += pull * c;
-            let by_exponent = pull * falling;
-            for (g, w) in gradient[1..].iter_mut().zip(*weights) {
-                *g += by_exponent * w;
-            }
+            add(&mut gradient[1..], pull * falling, weights);
         }
         let per_row = 1.0 / (self.samples.len() as f64 * self.scale);
         let mut cost = sum * per_row;
@@ -187,25 +183,46 @@ impl<'a> Problem<'a> {
     }
 
     /// How much of its square a residual counts for.
+    /// The parameters of an earlier model of the same form.
+    pub(crate) fn raw_of(&self, previous: Option<&Model>) -> Option<Vec<f64>> {
+        match previous {
+            Some(Model::LogLinear(law)) if law.domains() == self.samples.domains() => {
+                Some(law.raw().to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    /// The best of the `count` best starts after so many iterations each.
+    pub(crate) fn best(
+        &self,
+        mut starts: Vec<Found>,
+        count: usize,
+        iterations: u64,
+    ) -> Result<Vec<f64>> {
+        starts.sort_by(|a, b| a.1.total_cmp(&b.1));
+        (starts.into_iter().take(count))
+            .map(|(start, _)| self.settle(start, iterations))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|found| found.0)
+            .ok_or_else(|| Error::failed("no start of the law is finite: values out of range"))
+    }
+
     fn share(&self, residual: f64) -> f64 {
         self.delta / residual.abs().max(self.delta)
     }
 
     /// Adds noise and parameter uncertainty to fitted parameters.
     pub(crate) fn finish(&self, raw: Vec<f64>) -> Result<Model> {
-        let mut at = Linearised {
-            jacobian: Vec::new(),
-            residuals: Vec::new(),
-            slopes: Vec::new(),
-        };
+        let mut at = Linearised::default();
         let mut shares = 0.0;
         for (weights, y) in self.samples.rows().iter().zip(self.samples.values()) {
             let mut row = vec![0.0; raw.len()];
             let residual = derivatives(&raw, weights, &mut row) - y;
             shares += self.share(residual);
-            at.jacobian.push(row);
-            at.residuals.push(residual);
-            at.slopes.push(slope(&raw[1..], weights));
+            at.push(row, residual, slope(&raw[1..], weights));
         }
         // λ as it weighs in a sum of squares. Rows beyond delta count for
         // less than their squares in the objective, so λ for more.
@@ -214,54 +231,5 @@ impl<'a> Problem<'a> {
         let ridge: Vec<f64> = self.ridge().iter().map(|r| r * squares).collect();
         let uncertainty = Uncertainty::of(at, &ridge, self.samples.values())?;
         Ok(Model::LogLinear(LogLinearModel::new(raw, uncertainty)))
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::regressor::log_linear::model::falling;
-    use proptest::prelude::*;
-    use regmix_data::design::Dirichlet;
-    use regmix_data::random::stream;
-
-    pub(crate) const C: f64 = 1.6;
-    pub(crate) const RATES: [f64; 5] = [-1.4, 0.4, 0.2, 0.5, -0.3];
-
-    /// Losses of a log-linear law with known parameters.
-    pub(crate) fn made_up(n: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
-        let mut rng = stream(5, "log-linear", "test");
-        let draw = Dirichlet::new(&[0.7; 5]).unwrap();
-        let rows: Vec<Vec<f64>> = (0..n).map(|_| draw.sample(&mut rng)).collect();
-        let values = rows.iter().map(|w| C + falling(&RATES, w)).collect();
-        (rows, values)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn the_gradient_matches_finite_differences(
-            p in prop::collection::vec(-1.5f64..1.5, 6),
-            delta in 0.01f64..2.0,
-            own in 0usize..6,
-        ) {
-            let (rows, values) = made_up(12);
-            let samples = Samples::new(rows.iter().map(Vec::as_slice), values)
-                .unwrap()
-                .with_own_domain(Some(own));
-            let problem = Problem::new(&samples, delta, 0.1, &regmix_data::Silent).unwrap();
-            let (mut g, mut unused) = (vec![0.0; 6], vec![0.0; 6]);
-            let cost = problem.cost(&p, &mut g);
-            prop_assert!(cost > 0.0);
-            for i in 0..6 {
-                let h = 1e-6;
-                let (mut up, mut down) = (p.clone(), p.clone());
-                up[i] += h;
-                down[i] -= h;
-                let rise = problem.cost(&up, &mut unused) - problem.cost(&down, &mut unused);
-                let numeric = rise / (2.0 * h);
-                prop_assert!((numeric - g[i]).abs() < 1e-3 * (1.0 + numeric.abs()), "{i}");
-            }
-        }
     }
 }

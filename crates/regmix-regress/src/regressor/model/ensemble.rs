@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Result};
 
+use crate::numeric::slices::add;
 use crate::prediction::Prediction;
 use crate::regressor::block::Block;
 use crate::regressor::model::Model;
@@ -52,9 +53,7 @@ impl EnsembleModel {
         let mut part = vec![0.0; out.len()];
         for (weight, model) in self.members() {
             model.block_means(block, &mut part);
-            for (o, p) in out.iter_mut().zip(&part) {
-                *o += weight * p;
-            }
+            add(out, weight, &part);
         }
     }
 
@@ -79,9 +78,7 @@ impl EnsembleModel {
             let (part, gradient) = model.value_and_gradient(weights);
             value += weight * part;
             sum = sum.zip(gradient).map(|(mut sum, gradient)| {
-                for (s, g) in sum.iter_mut().zip(gradient) {
-                    *s += weight * g;
-                }
+                add(&mut sum, weight, &gradient);
                 sum
             });
         }

@@ -1,7 +1,7 @@
 //! A sum of trees: how it is kept in memory and in files.
 
 mod blocks;
-mod given;
+mod fixed_inputs;
 
 use std::collections::VecDeque;
 
@@ -80,12 +80,9 @@ impl Written {
         let starts = starts(&self.bounds);
         let mut open = VecDeque::from([0]);
         while let Some(at) = open.pop_front() {
-            let Question {
-                domain,
-                bin,
-                children,
-            } = asked[at];
-            let mut code = 4 * (starts[domain] + bin) as u32;
+            let question = asked[at];
+            let children = question.children;
+            let mut code = 4 * (starts[question.domain] + question.bin) as u32;
             for (child, bit) in children.into_iter().zip([2, 1]) {
                 if child >= LEAF {
                     code += bit;
@@ -169,12 +166,8 @@ impl Forest {
                     found += 1;
                 }
             }
-            open.extend(
-                [0, 1]
-                    .into_iter()
-                    .filter(|s| children[*s] == 0)
-                    .map(|s| (at, s)),
-            );
+            let inner = (0..2).filter(|side| children[*side] == 0);
+            open.extend(inner.map(|side| (at, side)));
             if question as usize >= known {
                 return damaged("a question about a bound that is missing");
             }

@@ -18,20 +18,20 @@ const FOLDS: usize = 5;
 /// hardly differs, and they cost a fraction.
 const RATE: f64 = 0.1;
 
-/// Errors below this share of the median count as that: their logarithms
-/// would be of no use.
+/// This share of the median error is added to every error, so that the
+/// logarithms of errors near zero stay moderate.
 const FLOOR: f64 = 0.1;
 
 /// `sd = scale · exp(size(r))`, with a small forest for the logarithm of the
 /// error's size. Errors differ by factors of ten between mixtures: they are
 /// largest where the target's own domain has almost no weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Spread {
+pub(super) struct ErrorSize {
     scale: f64,
     size: Forest,
 }
 
-impl Spread {
+impl ErrorSize {
     /// Measures errors on rows held out of the fit, fits their size, and
     /// scales it so that it holds for rows held out of that fit.
     pub(super) fn fit(
