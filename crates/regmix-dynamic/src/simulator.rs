@@ -33,7 +33,7 @@ const STEPS: f64 = 120.0;
 /// |---|---|---|
 /// | `domains` | 6 | 2 or more |
 /// | `stages` | 5 | as [`StageGrid::equal`] |
-/// | `drift` | 0 | how much the value of tokens changes over training, logarithm |
+/// | `drift` | 0 | log ratio of the value of tokens at the end and at the start of training |
 /// | `forgetting` | 0 | share of a skill lost over a run |
 /// | `need` | 0 | how much of the first skill the others need |
 /// | `noise` | 0.003 | standard deviation of measured losses, relative |

@@ -103,5 +103,5 @@ fn with_folder(error: Error, folder: &Path) -> Error {
 
 fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
     Error::failed(format!("a run's thread failed: {}", panic_message(panic)))
-        .help("this is a mistake in regmix; finished runs and checkpoints are kept")
+        .help("this is a bug in regmix, please report it; finished runs and checkpoints are kept")
 }

@@ -34,7 +34,7 @@ pub struct Line {
     /// Of these, seconds in evaluations, this one included.
     #[serde(default)]
     pub eval_seconds: f64,
-    /// `eval_seconds` as a share of `train_seconds`.
+    /// `eval_seconds` divided by `train_seconds`.
     #[serde(default)]
     pub eval_share: f64,
 }

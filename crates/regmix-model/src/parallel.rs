@@ -137,8 +137,8 @@ impl ParallelTrial {
         Ok(found)
     }
 
-    /// The greatest number of models that was at least 10 % faster than the one
-    /// before.
+    /// The largest number whose throughput exceeds that of the number before by
+    /// 10 %.
     pub fn best(&self) -> usize {
         let mut best = (1, 0.0);
         for &(models, speed) in &self.speeds {

@@ -11,7 +11,7 @@
 //! - [`Fit`]: for every target the regressor that predicts it best, chosen by
 //!   cross-validation, with the runs that it was fitted to; kept in files.
 //! - [`Objective`]: what is to be made small (a target, a mean, a weighted
-//!   sum, a worst case). [`Evaluator`] makes a number of it.
+//!   sum, a worst case). [`Evaluator`] evaluates it.
 //! - [`Constraints`]: floors, caps and limits on groups of domains.
 //! - [`Recommendation`]: the best mixture under these, by [`recommend`], with
 //!   intervals, its spread over refits, and a warning where it leaves what
@@ -30,7 +30,8 @@
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
 //! - [`Earlier`], [`recast`], [`Frozen`]: use of earlier runs when the domains
 //!   change.
-//! - [`unimax`], [`effective_tokens`]: what repetition alone says.
+//! - [`unimax`], [`effective_tokens`]: baselines that use only limits of
+//!   repetition.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]:
 //!   the pieces.
 //!
@@ -75,8 +76,9 @@
 //! # What it does not do
 //! It trains no language model and reads no corpus: losses come in as tables.
 //! It does not correct for the step from proxy to target size; it assumes
-//! that both rank mixtures alike, which is to be measured. It does not
-//! extrapolate with any guarantee: [`Support`] says where that begins.
+//! that both rank mixtures alike; verify this with larger models. It gives no
+//! guarantee when it extrapolates: [`Support`] reports where a mixture is
+//! outside of what the proxies cover.
 
 mod advise;
 mod bimix;

@@ -55,7 +55,7 @@ pub struct Comparison {
     pub sd: Option<f64>,
     /// 95% interval of the mean (Student's t over paired differences).
     pub interval: Option<[f64; 2]>,
-    /// Reading of the interval.
+    /// Interpretation of the interval.
     pub verdict: Verdict,
 }
 
@@ -71,7 +71,7 @@ pub enum Verdict {
     Better,
     /// It is worse: the interval lies below zero.
     Worse,
-    /// The interval holds zero, or there is one seed only.
+    /// The interval contains zero, or there is one seed only.
     Unclear,
 }
 
@@ -163,10 +163,16 @@ impl TargetCheck {
         })
     }
 
-    /// Whether the found mixture beat all others beyond the spread of seeds.
+    /// Whether the 95% interval of the gain over every other single mixture is
+    /// above zero.
     pub fn held(&self) -> bool {
         let mut own = self.judged("found").peekable();
         own.peek().is_some() && own.all(|c| c.verdict == Verdict::Better)
+    }
+
+    /// Whether the found mixture is clearly worse than another single mixture.
+    pub fn is_worse(&self) -> bool {
+        self.judged("found").any(|c| c.verdict == Verdict::Worse)
     }
 
     /// The comparisons of an arm with others.
@@ -176,16 +182,13 @@ impl TargetCheck {
 
     /// The outcome in one sentence.
     pub fn sentence(&self) -> String {
-        let mut text = match self.held() {
-            true => format!(
-                "The promise held: the found mixture {}.",
-                self.outcomes("found")
-            ),
-            false => format!(
-                "The promise did not hold in full: the found mixture {}.",
-                self.outcomes("found")
-            ),
+        let promise = match (self.held(), self.is_worse()) {
+            (true, _) => "held",
+            (false, true) => "did not hold",
+            (false, false) => "is not confirmed",
         };
+        let outcomes = self.outcomes("found");
+        let mut text = format!("The promise {promise}: the found mixture {outcomes}.");
         for arm in self.arms.iter().skip(1) {
             if self.judged(&arm.name).next().is_some() {
                 let outcomes = self.outcomes(&arm.name);

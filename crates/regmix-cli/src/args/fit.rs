@@ -27,7 +27,8 @@ pub(crate) struct FitArgs {
     /// Folder for the fit of your own runs.
     #[arg(long, requires = "mixtures", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Regressors to judge, separated by commas; all by default.
+    /// Regressors to judge, separated by commas; by default all but `elastic_net`, `bimix`
+    /// and `olmix`.
     #[arg(
         long,
         value_delimiter = ',',

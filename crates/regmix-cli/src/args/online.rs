@@ -12,10 +12,10 @@ Answers say whether to switch, and the mixture in force: {\"ok\":true,\"switch\"
 HTTP: POST /observe, GET /mixture, GET /state, GET /health. The state is written after every
 observation, so that a restart continues from there.")]
 pub(crate) struct OnlineArgs {
-    /// What `regmix schedule` wrote; controller.json of the study without it.
+    /// What `regmix schedule` wrote; by default the study's controller.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) controller: Option<PathBuf>,
-    /// Where the state is kept; online.json of the study without it.
+    /// Where the state is kept; by default the study's online.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) state: Option<PathBuf>,
     /// Listen here for HTTP instead of reading stdin.

@@ -25,8 +25,8 @@ pub(crate) struct OptimizeArgs {
     /// `mean`, `worst`, a target, or a .toml file.
     #[arg(long, requires = "fit", value_name = "NAME|FILE")]
     pub(crate) objective: Option<String>,
-    /// Mixtures between the best for one objective and the best for another, as CSV. Each is
-    /// given as to --objective, which here is a .toml file with limits and penalties, or absent.
+    /// The Pareto front of two objectives, as CSV. A and B are given as to --objective; here
+    /// --objective is a .toml file with limits and penalties, or absent.
     #[arg(long, requires = "fit", value_name = "A,B", value_parser = parse_pair)]
     pub(crate) pareto: Option<[String; 2]>,
     /// Mixtures of the front.

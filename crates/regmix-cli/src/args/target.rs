@@ -14,7 +14,8 @@ pub(crate) struct TargetArgs {
     /// Train runs again that were made with another configuration, or failed.
     #[arg(long)]
     pub(crate) redo: bool,
-    /// Exit with 1 unless the found mixture beats all others beyond the spread of seeds.
+    /// Exit with 1 unless the 95% interval of the gain over every other single mixture is above
+    /// zero.
     #[arg(long)]
     pub(crate) gate: bool,
 }

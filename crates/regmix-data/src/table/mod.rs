@@ -1,4 +1,6 @@
-//! The CSV tables that mixtures and losses are exchanged in.
+//! The tables that mixtures and losses are exchanged in: CSV, or parquet.
+//!
+//! Headers are read and checked in `run_rows`, on top of `records`.
 //!
 //! Both have one row per run: an identifier, then one number per column.
 //!

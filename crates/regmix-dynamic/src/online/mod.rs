@@ -66,8 +66,9 @@ pub struct Controller {
     ready: Ready,
 }
 
-/// Draws for the next decision, by its stage. The decision would draw the same,
-/// so that controllers which differ only in them are equal.
+/// Candidates for the next decision, computed beforehand, with its stage. The
+/// decision would draw the same ones, so controllers that differ only in them
+/// are equal.
 #[derive(Debug, Clone, Default)]
 struct Ready(Option<(usize, Arc<Candidates>)>);
 

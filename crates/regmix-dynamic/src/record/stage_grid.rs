@@ -118,7 +118,7 @@ impl StageGrid {
             .collect();
         if steps[0] == 0 || steps.windows(2).any(|s| s[0] >= s[1]) {
             return Err(Error::input(format!(
-                "{total} steps for {} stages: expected at least one step each",
+                "{total} steps for {} stage points: expected at least one step between them",
                 self.0.len()
             ))
             .field("steps")

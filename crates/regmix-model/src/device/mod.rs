@@ -1,7 +1,7 @@
 //! Which device a model runs on.
 //!
-//! This module and [`crate::graph`] are the only ones that know burn, so that
-//! a later burn is a small change.
+//! Only this module and [`crate::graph`] use burn, so that an upgrade of burn
+//! is a small change.
 
 pub(crate) mod failure;
 mod hardware;

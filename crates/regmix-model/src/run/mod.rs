@@ -7,7 +7,8 @@
 //!                            state.previous.safetensors; at the end model.safetensors
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
-//! runs/<run>/fallback.json   from where on a run in bf16 is trained in f32, and why
+//! runs/<run>/fallback.json   the step at which a run in bf16 changed to f32, and why
+//! runs/<run>/lock            locked by the process that trains the run
 //! ```
 
 mod checkpoints;
@@ -84,7 +85,7 @@ pub(crate) fn train_job(
     device.check_precision(spec.train.precision)?;
     if spec.steered_by.is_some() != job.steer.is_some() {
         return Err(Error::input(format!(
-            "run `{}`: expected a steering and its name, or neither",
+            "run `{}`: `steered_by` and `steer` must be set together",
             spec.run
         ))
         .field("steered_by"));
@@ -115,7 +116,7 @@ fn check_corpus(spec: &RunSpec, corpus: &TokenCorpus) -> Result<()> {
             ErrorKind::Stale,
             format!("run `{}` was planned for another corpus", spec.run),
         )
-        .help("plan the runs again, or bring the old corpus back"));
+        .help("plan the runs again, or restore the old corpus"));
     }
     let vocab = corpus.vocab_size() as usize;
     if vocab > spec.model.vocab_size {

@@ -27,7 +27,7 @@ pub struct Interactions {
 }
 
 impl Interactions {
-    /// The interaction matrix around a mixture, best the natural one. Cost
+    /// The interaction matrix around a mixture, preferably the natural one. Cost
     /// O(targets · D) for models with a derivative.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::objective::Objective;
 /// - **unsure**: the objective's standard deviation there is above the 95th
 ///   percentile of what it is at the proxies themselves, each predicted by a
 ///   model that had not seen it. This asks the models, and tells nothing
-///   where they do not know what they do not know: a least-squares fit is as
+///   where a model underestimates its uncertainty: a least-squares fit is as
 ///   sure beyond the proxies as its leverage says.
 ///
 /// Predictions there are extrapolation, their intervals too narrow, and an

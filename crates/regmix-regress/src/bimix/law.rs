@@ -42,7 +42,7 @@ pub struct BimixParameters {
 ///
 /// The paper's factor A is a common factor of B and C and is 1 here. Other
 /// domains do not enter: this is a law for domains that do not help
-/// each other. Below a weight of 1e-3 `-ln r` continues along its tangent, so
+/// each other. Below a weight of 1e-3 `-ln r` is extended linearly, so
 /// that a weight of 0 has a finite loss.
 ///
 /// The logarithm of the loss is fitted, by least squares over the logarithms

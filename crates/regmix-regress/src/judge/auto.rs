@@ -3,9 +3,10 @@
 use regmix_data::{Error, Muted, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions};
+use crate::judge::calibration::calibration;
 use crate::judge::contestants::Contestants;
 use crate::judge::league::AUTO;
-use crate::judge::selection::{calibration, lowest_error};
+use crate::judge::selection::lowest_error;
 use crate::registry::DEFAULT;
 use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;

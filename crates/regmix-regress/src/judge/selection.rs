@@ -3,16 +3,12 @@
 
 use regmix_data::Result;
 
+use super::calibration::calibration;
 use crate::cross_validation::CrossValidation;
-use crate::metrics::quantile;
-use crate::prediction::{Prediction, Z90};
+use crate::prediction::Prediction;
 
 /// Errors up to this factor above the lowest count as equal.
 const TIE: f64 = 1.001;
-
-/// Runs at which measured and nominal intervals weigh the same in a
-/// calibration.
-const DOUBT: f64 = 20.0;
 
 /// The place of the regressor with the lowest mean absolute error over the
 /// rows that `used` picks of every repeat; the first one within 0.1 % of it.
@@ -42,29 +38,6 @@ pub(crate) fn lowest_error(
     let lowest = (errors.iter().copied().filter(|e| e.is_finite())).fold(f64::INFINITY, f64::min);
     let good = |e: &f64| e.is_finite() && *e <= lowest * TIE;
     errors.iter().position(good)
-}
-
-/// The factor that makes 90 % intervals cover 90 % of the rows that `used`
-/// picks, drawn towards 1 where those are few.
-pub(crate) fn calibration(
-    measured: &[f64],
-    cv: &CrossValidation,
-    used: impl Fn(usize, usize) -> bool,
-) -> f64 {
-    let mut ratios = Vec::new();
-    for (repeat, predictions) in cv.predictions.iter().enumerate() {
-        for (row, (p, y)) in predictions.iter().zip(measured).enumerate() {
-            if used(repeat, row) && p.sd > 0.0 {
-                ratios.push((y - p.mean).abs() / p.sd);
-            }
-        }
-    }
-    let rows = ratios.len() as f64 / cv.predictions.len().max(1) as f64;
-    let factor = quantile(&ratios, 0.9) / Z90;
-    if !(factor > 0.0 && factor.is_finite()) {
-        return 1.0;
-    }
-    (factor.ln() * rows / (rows + DOUBT)).exp().clamp(0.25, 4.0)
 }
 
 /// The out-of-fold predictions of the automatic choice. For every fold, the
@@ -105,7 +78,6 @@ pub(crate) fn automatic(measured: &[f64], judged: &[&CrossValidation]) -> Result
 mod tests {
     use super::*;
     use crate::folds::Folds;
-    use crate::metrics::coverage90;
 
     fn judged(n: usize, of: impl Fn(usize) -> Prediction) -> CrossValidation {
         CrossValidation {
@@ -135,22 +107,5 @@ mod tests {
             lowest_error(&measured, &[&lucky, &steady], |_, _| true),
             Some(0)
         );
-    }
-
-    #[test]
-    fn calibration_makes_intervals_cover() {
-        let measured: Vec<f64> = (0..400).map(|i| f64::from(i % 101) / 50.0 - 1.0).collect();
-        let narrow = judged(400, |_| Prediction { mean: 0.0, sd: 0.3 });
-        let factor = calibration(&measured, &narrow, |_, _| true);
-        let wide: Vec<Prediction> = (0..400)
-            .map(|_| Prediction {
-                mean: 0.0,
-                sd: 0.3 * factor,
-            })
-            .collect();
-        let covered = coverage90(&measured, &wide);
-        assert!((0.8..0.95).contains(&covered), "{covered}");
-        let few = judged(8, |_| Prediction { mean: 0.0, sd: 0.3 });
-        assert!(calibration(&measured[..8], &few, |_, _| true) < factor);
     }
 }

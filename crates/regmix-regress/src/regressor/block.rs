@@ -9,7 +9,7 @@ use crate::vector::{self, Op};
 pub(crate) const TINY: f64 = 1e-9;
 
 /// Resolution of a weight: published tables round to 0.001, so a weight that
-/// reads 0 may be up to half of it, and a corpus is sampled in whole
+/// reads 0 may be up to 0.0005, and a corpus is sampled in whole
 /// sequences.
 pub(crate) const RESOLUTION: f64 = 1e-3;
 

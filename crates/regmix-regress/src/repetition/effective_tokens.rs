@@ -2,7 +2,7 @@
 
 /// R*: the number of repetitions after which the effect of one more has
 /// fallen to 1/e.
-const HALF_LIFE: f64 = 15.387_756;
+const R_STAR: f64 = 15.387_756;
 
 /// The number of fresh tokens that have the same effect as the repeated tokens
 /// of a run: `D' = U + U R* (1 - e^(-(D/U - 1) / R*))` with R* = 15.387756, and
@@ -34,7 +34,7 @@ pub fn effective_tokens(tokens: f64, unique: f64) -> f64 {
         return tokens;
     }
     let repeats = tokens / unique - 1.0;
-    unique + unique * HALF_LIFE * -(-repeats / HALF_LIFE).exp_m1()
+    unique + unique * R_STAR * -(-repeats / R_STAR).exp_m1()
 }
 
 #[cfg(test)]

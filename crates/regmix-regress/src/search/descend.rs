@@ -45,12 +45,15 @@ const SAME_VALLEY: f64 = 0.05;
 /// projected on the bounds and mixed with a thousandth of the uniform mixture
 /// first, since a weight of zero could never grow.
 ///
-/// All starts go on for 10 iterations at a time. Then a start is given up
-/// when it lies above the lowest one and one of these holds: it is nearer to
-/// it than 0.05 in total variation; its last iterations gained less than it
-/// lies above; they gained less than a hundred tolerances. On a convex surface
-/// nothing is lost by that. Of several valleys, one that looks worse for a
-/// long time may be missed.
+/// All starts go on for 10 iterations at a time. Then a start whose value is
+/// above the lowest one is given up if one of these holds:
+///
+/// - its distance from the lowest one is below 0.05 in total variation;
+/// - its last iterations gained less than its value is above the lowest;
+/// - its last iterations gained less than a hundred tolerances.
+///
+/// On a convex surface nothing is lost by that. Of several local minima, one
+/// that looks worse for a long time may be missed.
 ///
 /// Cost: some tens of derivatives for the best start, 10 to 20 for each of
 /// the others, in parallel. Without a derivative each costs 2 D values.

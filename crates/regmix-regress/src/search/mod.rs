@@ -1,9 +1,9 @@
 //! Search on the simplex: where is the predicted value lowest?
 //!
 //! [`simulate`] is RegMix's own recipe: draw many mixtures, average the best.
-//! [`descend`] follows the gradient, and finds the bottom that random draws
-//! in many dimensions miss, in some tens of evaluations. Both work on any [`Surface`], under
-//! [`Constraints`](crate::Constraints).
+//! [`descend`] follows the gradient, and finds the minimum that random draws
+//! in many dimensions miss, in some tens of evaluations. Both work on any
+//! [`Surface`], under [`Constraints`](crate::Constraints).
 
 pub(crate) mod anneal;
 pub(crate) mod descend;

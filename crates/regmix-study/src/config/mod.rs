@@ -1,4 +1,4 @@
-//! `study.toml`: the only thing a user writes.
+//! `study.toml` and objective files: what a user writes.
 
 mod explain;
 mod objective_file;

@@ -171,10 +171,15 @@ fn promise(report: &Report<'_>) -> Node {
             "better than all it was compared with",
             ("good", "exceeds the noise"),
         ),
-        Some(_) => (
-            "Not in full",
-            "not better than all it was compared with",
+        Some(check) if check.is_worse() => (
+            "Did not hold",
+            "worse than what it was compared with",
             ("bad", "see below"),
+        ),
+        Some(_) => (
+            "Not confirmed",
+            "not clearly better than all it was compared with",
+            ("open", "within the noise"),
         ),
     };
     tile("The promise, on targets", value, text, badge)

@@ -79,7 +79,7 @@ fn check_names(study: &Study, domains: &DomainSet) -> Result<()> {
     }
     let loss = &config.objective.loss;
     match domains.require(loss) {
-        Err(e) if loss != "mean" && config.objective.weights.is_empty() => {
+        Err(e) if !["mean", "worst"].contains(&&**loss) && config.objective.weights.is_empty() => {
             Err(study.place(e.field("loss"), "objective"))
         }
         _ => Ok(()),

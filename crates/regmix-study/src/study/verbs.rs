@@ -34,8 +34,8 @@ impl Study {
     /// Tokenizes the corpus into `corpus/`; `None` when that is done already.
     ///
     /// # Errors
-    /// When the text cannot be read, the tokenizer does not fit, the disk
-    /// refuses, the inputs of a finished corpus changed, or the user stops it.
+    /// When the text cannot be read, the tokenizer does not fit, a file
+    /// cannot be written, the inputs of a finished corpus changed, or the user stops it.
     pub fn tokenize(&self, cx: Context<'_>) -> Result<Option<Summary>> {
         tokenize::tokenize(self, cx)
     }
@@ -66,8 +66,8 @@ impl Study {
     ///
     /// # Errors
     /// When the design is missing, runs were made with another configuration
-    /// or corpus, the disk refuses, or the user stops it: finished steps are
-    /// kept and the same call continues.
+    /// or corpus, a file cannot be written, or the user stops it: finished
+    /// steps are kept and the same call continues.
     pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
         proxies::train(self, device, parallel, cx)
     }
@@ -105,11 +105,11 @@ impl Study {
         next_design::next_design(self, runs, cx)
     }
 
-    /// Searches the best mixture under the constraints, into `mixture.json`;
+    /// Searches for the best mixture under the constraints, into `mixture.json`;
     /// reads it when it is there already.
     ///
     /// # Errors
-    /// When nothing is fitted, the constraints clash, the objective is
+    /// When nothing is fitted, the constraints contradict each other, the objective is
     /// unknown, or the inputs of a finished mixture changed.
     pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
         optimize::optimize(self, cx)
@@ -121,7 +121,7 @@ impl Study {
     ///
     /// # Errors
     /// When no proxy is finished, their evaluations do not fit the stages,
-    /// bounds clash, or the inputs of a finished schedule changed.
+    /// bounds contradict each other, or the inputs of a finished schedule changed.
     pub fn schedule(&self, cx: Context<'_>) -> Result<Schedule> {
         schedule::schedule(self, cx)
     }
@@ -132,7 +132,8 @@ impl Study {
     ///
     /// # Errors
     /// When the mixture is missing, runs were made with another configuration,
-    /// all runs of a mixture failed, the disk refuses, or the user stops it.
+    /// all runs of a mixture failed, a file cannot be written, or the user stops
+    /// it.
     pub fn target(
         &self,
         device: &Device,
@@ -146,8 +147,8 @@ impl Study {
     /// Writes the page about everything that is finished, and returns its path.
     ///
     /// # Errors
-    /// When there is no mixture yet, a file is damaged, or the disk
-    /// refuses.
+    /// When there is no mixture yet, a file is damaged, or a file
+    /// cannot be written.
     pub fn report(&self, monitor: &dyn Monitor) -> Result<PathBuf> {
         report::report(self, monitor)
     }

@@ -42,9 +42,9 @@ pub struct SecondSize<'a> {
     pub trajectories: &'a Path,
     /// The form of the correction.
     pub law: SizeLaw,
-    /// Parameters of the second size by those of a proxy.
+    /// Parameters of the second size, divided by those of a proxy.
     pub ratio: f64,
-    /// Parameters of the target by those of a proxy.
+    /// Parameters of the target, divided by those of a proxy.
     pub target_ratio: f64,
 }
 

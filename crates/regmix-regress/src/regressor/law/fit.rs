@@ -37,9 +37,10 @@ use crate::vector::{self, Op, dot};
 /// Values must be positive, as losses are. Cost
 /// O((starts / 8 + 1) · iterations · terms · n D).
 ///
-/// Wins with few rows, and at the edge of what the proxies covered, where
-/// its form still holds; scores faster than anything else. Fails where a
-/// target is no loss, or a domain hurts: transfers cannot be negative.
+/// Suited to few rows, and to the edge of what the proxies covered, where its
+/// form still holds; predicts faster than anything else. Not suited to targets
+/// that are not losses, or that a domain increases: transfers cannot be
+/// negative.
 ///
 /// ```
 /// use regmix_regress::{Samples, regressor::{Law, Regressor}};
