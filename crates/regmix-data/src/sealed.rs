@@ -40,27 +40,45 @@ pub fn write_sealed(path: impl AsRef<Path>, value: &impl Serialize) -> Result<()
     write_atomic(path, text.as_bytes())
 }
 
-/// Reads what [`write_sealed`] wrote.
+/// Reads what [`write_sealed`] wrote: an object with a key `version`. Files of
+/// earlier versions have no checksum. `remedy` says how the file is made again.
 ///
 /// # Errors
-/// When the file cannot be read, the checksum does not match or is not there, or
-/// the value is not the expected one.
-pub fn read_sealed<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+/// When the file cannot be read, the checksum does not match, the version is
+/// another one, or the value is not the expected one.
+pub fn read_sealed<T: DeserializeOwned>(
+    path: impl AsRef<Path>,
+    version: u32,
+    remedy: &str,
+) -> Result<T> {
+    /// Read first, so that the error for another layout names its version and
+    /// not its fields.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let text = unseal(&bytes).map_err(|problem| {
-        Error::input(problem).in_file(path).help(
-            "it is damaged, was changed by hand or is of an earlier regmix: repeat the step that \
-             writes it, with `--redo`",
-        )
-    })?;
-    parse_json(&text, path)
+    let bad = |problem: String| Error::input(problem).in_file(path).help(remedy);
+    let text = unseal(&bytes).map_err(|e| bad(e.to_owned()))?;
+    let helped = |e: Error| e.help(remedy);
+    let found: Version = parse_json(&text, path).map_err(helped)?;
+    if found.version != version {
+        return Err(bad(format!(
+            "version {}, expected {version}",
+            found.version
+        )));
+    }
+    parse_json(&text, path).map_err(helped)
 }
 
-/// The text without the line of the checksum.
+/// The text without the line of the checksum, if there is one.
 fn unseal(bytes: &[u8]) -> std::result::Result<String, &'static str> {
-    let missing = "no checksum at its end";
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
+    if !text.contains("\"checksum\"") {
+        return Ok(text.to_owned());
+    }
+    let missing = "it was changed after it was written: the checksum is not its last line";
     let line = ",\n  ".len() + KEY.len() + DIGITS + 1;
     let end = "\n}\n";
     let at = (text.len().checked_sub(line + end.len())).ok_or(missing)?;
@@ -73,28 +91,39 @@ fn unseal(bytes: &[u8]) -> std::result::Result<String, &'static str> {
     let whole = format!("{}{end}", &text[..at]);
     match checksum(whole.as_bytes()) == digits {
         true => Ok(whole),
-        false => Err("the checksum does not match"),
+        false => Err("it is damaged or was changed by hand: the checksum does not match"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use serde::Deserialize;
 
     use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Value {
+        version: u32,
+        loss: f64,
+    }
+
+    const VALUE: Value = Value {
+        version: 3,
+        loss: -2e-300,
+    };
 
     #[test]
     fn every_flipped_bit_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("value.json");
-        let value = BTreeMap::from([("a", 1.5), ("b", -2e-300)]);
-        write_sealed(&path, &value).unwrap();
+        write_sealed(&path, &VALUE).unwrap();
         let good = std::fs::read(&path).unwrap();
-        let read = || read_sealed::<BTreeMap<String, f64>>(&path);
-        assert_eq!(read().unwrap()["b"], -2e-300);
+        let read = || read_sealed::<Value>(&path, 3, "make it again");
+        assert_eq!(read().unwrap(), VALUE);
         // Other programs still read it as JSON.
         let json: serde_json::Value = serde_json::from_slice(&good).unwrap();
-        assert_eq!(json["a"], 1.5);
+        assert_eq!(json["loss"], -2e-300);
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut bytes = good.clone();
@@ -103,9 +132,18 @@ mod tests {
                 assert!(read().unwrap_err().is_input(), "byte {at}, bit {bit}");
             }
             std::fs::write(&path, &good[..at]).unwrap();
-            let err = read().unwrap_err();
-            assert!(err.help_text().unwrap().contains("--redo"), "{err}");
+            assert_eq!(read().unwrap_err().help_text(), Some("make it again"));
         }
+    }
+
+    #[test]
+    fn files_of_earlier_versions_have_no_checksum() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("value.json");
+        std::fs::write(&path, r#"{"version": 3, "loss": -2e-300}"#).unwrap();
+        assert_eq!(read_sealed::<Value>(&path, 3, "").unwrap(), VALUE);
+        let err = read_sealed::<Value>(&path, 4, "again").unwrap_err();
+        assert_eq!(err.problem(), "version 3, expected 4");
     }
 
     #[test]

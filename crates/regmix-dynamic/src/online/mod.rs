@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use regmix_data::artefact::write_json;
+use regmix_data::sealed::write_sealed;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 
@@ -242,7 +242,7 @@ impl Controller {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_json(path, &self.setup)
+        write_sealed(path, &self.setup)
     }
 
     /// Reads what [`Controller::save`] wrote, at the start of the run.
@@ -258,7 +258,7 @@ impl Controller {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_state(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_json(path, &self.state)
+        write_sealed(path, &self.state)
     }
 
     /// Continues from a state that [`Controller::save_state`] wrote; from the

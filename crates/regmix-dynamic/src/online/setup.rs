@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::read_versioned;
+use regmix_data::sealed::read_sealed;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 use regmix_regress::{Constraints, Evaluator, Group, Objective};
@@ -127,7 +127,7 @@ impl Setup {
     }
 
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let mut setup: Self = read_versioned(path, VERSION, AGAIN)?;
+        let mut setup: Self = read_sealed(path, VERSION, AGAIN)?;
         (setup.make_goal().and_then(|()| setup.check())).map_err(|e| e.in_file(path))?;
         Ok(setup)
     }

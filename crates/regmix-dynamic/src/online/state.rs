@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::read_versioned;
+use regmix_data::sealed::read_sealed;
 use regmix_data::{Error, Mixture, Result};
 
 use super::setup::Setup;
@@ -129,7 +129,7 @@ impl ControllerState {
     pub(super) fn load(path: &Path) -> Result<Self> {
         let remedy =
             "go back to an older copy of the state, or move it away to start the run again";
-        read_versioned(path, VERSION, remedy)
+        read_sealed(path, VERSION, remedy)
     }
 
     pub(super) fn check(&self, setup: &Setup) -> Result<()> {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::{read_versioned, write_json};
+use regmix_data::sealed::{read_sealed, write_sealed};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Objective, Prediction};
 
@@ -256,7 +256,7 @@ impl Schedule {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_json(path, self)
+        write_sealed(path, self)
     }
 
     /// Reads what [`Schedule::save`] wrote.
@@ -267,7 +267,7 @@ impl Schedule {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         const AGAIN: &str = "make the schedule again, with `--redo`";
         let path = path.as_ref();
-        let out: Self = read_versioned(path, VERSION, AGAIN)?;
+        let out: Self = read_sealed(path, VERSION, AGAIN)?;
         let follow = out
             .segments
             .windows(2)

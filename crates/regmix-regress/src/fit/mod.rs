@@ -10,9 +10,8 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::{read_json, write_json};
 use regmix_data::table::{MixtureTable, Observations, ValueTable, records};
-use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
+use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent, sealed};
 
 use crate::fit::options::FitOptions;
 use crate::judge::league::League;
@@ -113,6 +112,7 @@ pub struct Fit {
 
 /// The content of `fit.json`; the tables are files beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Saved {
     pub(crate) version: u32,
     pub(crate) domains: DomainSet,
@@ -127,6 +127,22 @@ pub(crate) struct Saved {
     pub(crate) warnings: Vec<String>,
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) targets: Vec<TargetFit>,
+    /// Checksums of the tables beside it; none in files of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tables: BTreeMap<String, String>,
+}
+
+/// The tables that a fit is read from. `league.csv` has durations, which differ
+/// between equal fits, and decides nothing.
+const TABLES: [&str; 3] = ["mixtures.csv", "values.csv", "predictions.csv"];
+/// How a damaged fit is made again.
+const AGAIN: &str = "run the fit again (`regmix fit`, with `--redo` over a finished one)";
+
+/// The checksum of a table in a fit's folder.
+fn table_checksum(dir: &Path, name: &str) -> Result<String> {
+    let path = dir.join(name);
+    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    Ok(sealed::checksum(&bytes))
 }
 
 impl Saved {
@@ -148,6 +164,7 @@ impl Saved {
             warnings: Vec::new(),
             dropped: Vec::new(),
             targets: Vec::new(),
+            tables: BTreeMap::new(),
         })
     }
 }
@@ -204,7 +221,13 @@ impl Fit {
         runs.values.write_csv(dir.join("values.csv"))?;
         records::write_csv(dir.join("predictions.csv"), &self.predictions)?;
         self.league.write_csv(dir.join("league.csv"))?;
-        write_json(dir.join("fit.json"), &self.saved)
+        let mut saved = self.saved.clone();
+        for name in TABLES {
+            saved
+                .tables
+                .insert(name.to_owned(), table_checksum(dir, name)?);
+        }
+        sealed::write_sealed(dir.join("fit.json"), &saved)
     }
 
     /// Reads what [`Fit::save`] wrote.
@@ -214,13 +237,15 @@ impl Fit {
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let path = dir.join("fit.json");
-        let saved: Saved = read_json(&path)?;
-        if saved.version != VERSION {
-            return Err(
-                Error::input(format!("version {}, expected {VERSION}", saved.version))
-                    .in_file(&path)
-                    .help("run the fit again"),
-            );
+        let mut saved: Saved = sealed::read_sealed(&path, VERSION, AGAIN)?;
+        for (name, checksum) in std::mem::take(&mut saved.tables) {
+            if TABLES.contains(&name.as_str()) && table_checksum(dir, &name)? != checksum {
+                return Err(Error::input(
+                    "not the table that the fit was saved with: it was changed since",
+                )
+                .in_file(dir.join(name))
+                .help(AGAIN));
+            }
         }
         for target in &saved.targets {
             let checked = target.model.check(saved.domains.len());
@@ -234,7 +259,7 @@ impl Fit {
                 mixtures.len()
             ))
             .in_file(&path)
-            .help("run the fit again"));
+            .help(AGAIN));
         }
         let values = ValueTable::read_csv(dir.join("values.csv"))?;
         let fitted: Vec<&String> = saved.targets.iter().map(|t| &t.target).collect();
@@ -244,7 +269,7 @@ impl Fit {
                 values.targets()
             ))
             .in_file(dir.join("values.csv"))
-            .help("run the fit again"));
+            .help(AGAIN));
         }
         Ok(Self {
             league: League::read_csv(dir.join("league.csv"))?,

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::{read_json, write_json};
-use regmix_data::{Error, Mixture, Monitor, Result, Silent};
+use regmix_data::sealed::{read_sealed, write_sealed};
+use regmix_data::{Mixture, Monitor, Result, Silent};
 
 use crate::advise::divergence::divergence;
 use crate::advise::recommend::bootstrap::Spread;
@@ -56,6 +56,7 @@ const VERSION: u32 = 2;
 ///
 /// All of it assumes that proxies rank mixtures as the target run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recommendation {
     /// The layout of this file.
     pub version: u32,
@@ -106,7 +107,7 @@ impl Recommendation {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_json(path, self)
+        write_sealed(path, self)
     }
 
     /// Reads what [`Recommendation::save`] wrote.
@@ -114,16 +115,11 @@ impl Recommendation {
     /// # Errors
     /// When the file is missing, damaged or of another version.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let out: Self = read_json(path)?;
-        if out.version != VERSION {
-            return Err(
-                Error::input(format!("version {}, expected {VERSION}", out.version))
-                    .in_file(path)
-                    .help("make the recommendation again"),
-            );
-        }
-        Ok(out)
+        read_sealed(
+            path,
+            VERSION,
+            "search for the mixture again (`regmix optimize`, in a study with `--redo`)",
+        )
     }
 }
 
