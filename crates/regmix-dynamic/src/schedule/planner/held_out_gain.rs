@@ -8,6 +8,7 @@ use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::{Folds, Prediction};
 
 use super::Planner;
+use super::refits::OUT_OF_RANGE;
 use crate::stage_model::{FromStart, StageModel};
 
 /// Gains by split of the runs in halves.
@@ -109,6 +110,12 @@ impl Planner {
         let Some(single) = plan.single else {
             return Err(Error::failed("no single mixture keeps to all limits"));
         };
+        let both = [vec![single.clone(); problem.left()], plan.mixtures.clone()];
+        for mixtures in both {
+            if !(problem.rollout(&mixtures).iter()).all(|state| self.can_be(state)) {
+                return Err(Error::failed(OUT_OF_RANGE));
+            }
+        }
         let gain =
             problem.plan_value(&vec![single; problem.left()]) - problem.plan_value(&plan.mixtures);
         match gain.is_finite() {
