@@ -36,6 +36,8 @@ kind = "{tokenizer}"
 [design]
 runs = 10
 [proxy]
+preset = "nano"
+lr = 0.004
 layers = 1
 d_model = 8
 heads = 2
@@ -48,6 +50,8 @@ evaluations = 4
 eval_sequences = 4
 checkpoint_every = 3
 [target]
+preset = "nano"
+lr = 0.004
 layers = 1
 d_model = 8
 heads = 2

@@ -16,7 +16,7 @@ use crate::samples::Samples;
 /// | field | default | range |
 /// |---|---|---|
 /// | `folds` | 5 | 2 or more |
-/// | `repeats` | 1 | 1 or more |
+/// | `repeats` | 1 | 1 to 1000 |
 /// | `seed` | 0 | any |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CvOptions {
@@ -89,8 +89,9 @@ pub(crate) fn cross_validate_beside(
     options: &CvOptions,
     monitor: &dyn Monitor,
 ) -> Result<CrossValidation> {
-    if options.repeats == 0 {
-        return Err(Error::input("0 repeats: expected at least 1"));
+    if !(1..=1000).contains(&options.repeats) {
+        let found = options.repeats;
+        return Err(Error::input(format!("{found} repeats: expected 1 to 1000")));
     }
     let mut jobs = Vec::new();
     let mut all_folds = Vec::with_capacity(options.repeats);

@@ -223,7 +223,7 @@ fn stages_that_cannot_be_are_refused() {
     exit code: 2
     ----- stderr -----
     planning a schedule
-      × `steps`: 2 steps for 3 stages: expected at least one step each
+      × `steps`: 2 steps for 3 stage points: expected at least one step between them
       help: plan fewer stages, or a longer run
     "#);
 }

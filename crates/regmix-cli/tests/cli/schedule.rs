@@ -55,7 +55,7 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
     let controller = fixture.read("controller.json");
     fixture.edit("controller.json", "\"version\": 2", "\"version\": 1");
     assert_output!(fixture.ok(&["schedule"]).stderr, @r#"
-    the controller is made again: ./controller.json: version 1, expected 2
+    the controller is made again: ./controller.json: it is damaged or was changed by hand: the checksum does not match
     planning a schedule from 16 trajectories
     plans           7 in [SECONDS]
     folds of the stage model 5 in [SECONDS]

@@ -200,9 +200,9 @@ pub fn pareto_monitored(
     options: &RecommendOptions,
     monitor: &dyn Monitor,
 ) -> Result<Front> {
-    if points < 2 || options.method != Method::Descend {
+    if !(2..=10_000).contains(&points) || options.method != Method::Descend {
         return Err(Error::input(format!(
-            "{points} points by {:?}: expected at least 2, by descent",
+            "{points} points by {:?}: expected 2 to 10000, by descent",
             options.method
         )));
     }

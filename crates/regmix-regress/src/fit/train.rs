@@ -119,9 +119,9 @@ fn check(observations: &Observations, options: &FitOptions) -> Result<()> {
             "no targets: expected at least one column of values",
         ));
     }
-    if options.folds < 2 || options.repeats == 0 {
+    if options.folds < 2 || !(1..=1000).contains(&options.repeats) {
         return Err(Error::input(format!(
-            "{} folds, {} repeats: expected at least 2 folds and 1 repeat",
+            "{} folds, {} repeats: expected at least 2 folds, and 1 to 1000 repeats",
             options.folds, options.repeats
         )));
     }

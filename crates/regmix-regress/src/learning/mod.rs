@@ -55,7 +55,7 @@ impl Default for LearningOptions {
 
 impl LearningOptions {
     fn check(&self) -> Result<Vec<Box<dyn Regressor>>> {
-        if self.folds < 3 || self.repeats == 0 || self.regressors.is_empty() {
+        if self.folds < 3 || !(1..=1000).contains(&self.repeats) || self.regressors.is_empty() {
             return Err(Error::input(format!(
                 "{} folds, {} repeats, {} regressors: expected at least 3 folds, and 1 of each of \
                  the others",

@@ -51,7 +51,7 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     let (design, check) = (&config.design, rule("design"));
     let floor = (0.0..1.0).contains(&design.floor);
     let switching = (0.0..=1.0).contains(&design.switching);
-    check("runs", design.runs > 0, "at least 1")?;
+    check("runs", (1..=100_000).contains(&design.runs), "1 to 100000")?;
     check(
         "max_epochs",
         design.max_epochs >= 0.0,
@@ -74,8 +74,11 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
         let ok = penalty >= 0.0 && penalty.is_finite();
         rule("objective")(key, ok, "0 (off) or more")?;
     }
-    rule("check")("seeds", config.check.seeds > 0, "at least 1")?;
+    let seeds = (1..=1000).contains(&config.check.seeds);
+    rule("check")("seeds", seeds, "1 to 1000")?;
     rule("fit")("folds", config.fit.folds >= 2, "2 or more")?;
+    let repeats = (1..=1000).contains(&config.fit.repeats);
+    rule("fit")("repeats", repeats, "1 to 1000")?;
     let second = config.second_size.as_ref();
     let enough = second.is_none_or(|s| s.runs >= 3);
     rule("second_size")("runs", enough, "at least 3")
