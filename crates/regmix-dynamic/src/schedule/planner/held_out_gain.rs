@@ -21,9 +21,11 @@ pub(super) struct HeldOutGains {
 }
 
 impl HeldOutGains {
-    /// Mean and standard deviation over splits, of which there must be two.
+    /// Mean and standard deviation over splits. At least two must have given one,
+    /// and more than half of them: the others may have failed where the gain is
+    /// worst.
     pub(super) fn gain(&self) -> Option<Prediction> {
-        (self.gains.len() > 1).then(|| {
+        (self.gains.len() > 1 && 2 * self.gains.len() > self.splits).then(|| {
             let (mean, sd) = mean_and_sd(&self.gains);
             Prediction { mean, sd }
         })
@@ -122,5 +124,30 @@ impl Planner {
             true => Ok(gain),
             false => Err(Error::failed("predicted losses are not finite")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minority_of_splits_measures_no_gain() {
+        let of = |gains: usize, splits: usize| HeldOutGains {
+            splits,
+            gains: vec![0.1; gains],
+            reason: (gains < splits).then(|| OUT_OF_RANGE.to_owned()),
+        };
+        assert!(of(2, 2).gain().is_some() && of(6, 10).gain().is_some());
+        assert!(of(6, 10).note(false).unwrap().starts_with("4 of 10 splits"));
+        assert!(of(1, 1).gain().is_none() && of(5, 10).gain().is_none());
+        assert_eq!(
+            of(5, 10).note(true).unwrap(),
+            format!(
+                "the gain could not be measured, the best single mixture is kept (`static_unless = \
+                 0` keeps the schedule): 5 of 10 splits of the runs in halves gave none: \
+                 {OUT_OF_RANGE}"
+            )
+        );
     }
 }
