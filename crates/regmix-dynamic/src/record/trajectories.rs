@@ -27,6 +27,7 @@ pub struct Point {
 pub struct Trajectories {
     domains: DomainSet,
     runs: Vec<(String, Vec<Point>)>,
+    notes: Vec<String>,
 }
 
 impl Trajectories {
@@ -35,6 +36,7 @@ impl Trajectories {
         Self {
             domains,
             runs: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -90,6 +92,12 @@ impl Trajectories {
         self.iter()
             .find(|(name, _)| *name == run)
             .map(|(_, points)| points)
+    }
+
+    /// What was changed in the rows of a file: their order, and steps that came
+    /// twice.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// How many runs there are.
@@ -148,8 +156,9 @@ impl Trajectories {
         artefact::write_atomic(path, self.to_csv().as_bytes())
     }
 
-    /// Reads a CSV file. The rows of a run must be in the order of their steps;
-    /// rows of other runs may stand between them.
+    /// Reads a CSV file. Rows are brought into the order of their steps; where a
+    /// step comes twice, as after a run that was continued from an earlier
+    /// step, the later row counts. [`Trajectories::notes`] tells both.
     ///
     /// # Errors
     /// When the file cannot be read, the header is not
@@ -187,7 +196,7 @@ impl Trajectories {
         };
         let domains = DomainSet::from_names(names).map_err(|e| e.in_file(path).line(1))?;
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut runs: Vec<(String, Vec<Point>)> = Vec::new();
+        let mut runs: Vec<(String, Vec<(u64, Point)>)> = Vec::new();
         for row in &table.rows {
             let whole = |i: usize| {
                 let value = row.values[i];
@@ -219,13 +228,48 @@ impl Trajectories {
             if place == runs.len() {
                 runs.push((row.run.clone(), Vec::new()));
             }
-            runs[place].1.push(point);
+            runs[place].1.push((row.line, point));
         }
-        let mut table = Self::new(domains);
-        for (run, points) in runs {
-            table.push(run, points).map_err(|e| e.in_file(path))?;
+        let mut out = Self::new(domains);
+        let (mut unordered, mut repeated) = (Vec::new(), Vec::new());
+        for (run, mut rows) in runs {
+            if rows.windows(2).any(|pair| pair[1].1.step < pair[0].1.step) {
+                unordered.push(format!("run `{run}`"));
+                // Rows of one step keep their order.
+                rows.sort_by_key(|(_, point)| point.step);
+            }
+            let mut points: Vec<(u64, Point)> = Vec::with_capacity(rows.len());
+            for row in rows {
+                match points.last_mut() {
+                    Some(last) if last.1.step == row.1.step => {
+                        repeated.push(format!("run `{run}` at step {}", row.1.step));
+                        *last = row;
+                    }
+                    _ => points.push(row),
+                }
+            }
+            let falls = |pair: &&[(u64, Point)]| pair[1].1.tokens <= pair[0].1.tokens;
+            let line = points.windows(2).find(falls).map(|pair| pair[1].0);
+            let points = points.into_iter().map(|(_, point)| point).collect();
+            out.push(run, points).map_err(|e| match line {
+                Some(line) => e.in_file(path).line(line).field("tokens"),
+                None => e.in_file(path),
+            })?;
         }
-        Ok(table)
+        if let Some(first) = unordered.first() {
+            out.notes.push(format!(
+                "rows of {} runs were not in the order of their steps and were sorted, the first \
+                 of them {first}",
+                unordered.len()
+            ));
+        }
+        if let Some(first) = repeated.first() {
+            out.notes.push(format!(
+                "{} steps come twice in a run: the later row counts; the first of them {first}",
+                repeated.len()
+            ));
+        }
+        Ok(out)
     }
 }
 
@@ -251,6 +295,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_sorted_and_the_later_row_of_a_step_counts() {
+        let text = "run,step,tokens,a\nx,1,10,4\nx,3,30,3\nx,2,20,3.5\nx,3,30,2.9\n";
+        let table = parse(text).unwrap();
+        let losses: Vec<f64> = table.get("x").unwrap().iter().map(|p| p.loss[0]).collect();
+        assert_eq!(losses, [4.0, 3.5, 2.9]);
+        assert_eq!(
+            table.notes(),
+            [
+                "rows of 1 runs were not in the order of their steps and were sorted, the first of \
+                 them run `x`",
+                "1 steps come twice in a run: the later row counts; the first of them run `x` at \
+                 step 3",
+            ]
+        );
+        assert!(parse(&table.to_csv()).unwrap().notes().is_empty());
+    }
+
+    #[test]
     fn bad_tables_are_refused_with_their_line() {
         for (text, expected) in [
             ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
@@ -259,8 +321,8 @@ mod tests {
             ("run,step,tokens,a\nx,1,10,inf\n", "t.csv:2: `a`: loss inf"),
             ("run,step,tokens,a\nx,1,10,-1\n", "t.csv:2: `a`: loss -1"),
             (
-                "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
-                "step 1 (30 tokens) follows step 2",
+                "run,step,tokens,a\nx,2,20,1\ny,1,30,1\nx,3,20,1\n",
+                "t.csv:4: `tokens`: run `x`: step 3 (20 tokens) follows step 2",
             ),
             (
                 "run,step,tokens,a\nx,1,10\n",

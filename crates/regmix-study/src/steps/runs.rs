@@ -1,6 +1,9 @@
 //! Runs of a study's models: their configuration, and training many of them.
 
-use regmix_data::{Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet};
+use std::fs::File;
+use std::path::Path;
+
+use regmix_data::{Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact};
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
     stored_fingerprint, train_all,
@@ -50,6 +53,16 @@ pub(super) fn spec(
     })
 }
 
+/// Locks a folder of runs until the file is dropped: while a process trains
+/// there, no other trains there or moves the runs away.
+pub(super) fn lock_runs(folder: &Path) -> Result<File> {
+    let busy = "another process is training the runs of this folder";
+    artefact::lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
+        true => e.in_file(folder),
+        false => e,
+    })
+}
+
 /// Renames the folders of runs that failed, are damaged, or were made with
 /// another configuration.
 fn set_aside_stale(jobs: &[Job], cx: Context<'_>) -> Result<()> {
@@ -92,6 +105,10 @@ pub(super) fn train_runs(
     compute: Compute<'_>,
     cx: Context<'_>,
 ) -> Result<Vec<RunStatus>> {
+    let _lock = match jobs.first().and_then(|job| job.folder.parent()) {
+        Some(folder) => Some(lock_runs(folder)?),
+        None => None,
+    };
     if cx.redo {
         set_aside_stale(jobs, cx)?;
     }
