@@ -336,3 +336,25 @@ fn a_design_that_is_drawn_again_leaves_a_fit_that_is_out_of_date() {
     fixture.ok(&["fit", "--redo"]);
     fixture.ok(&["optimize", "--redo"]);
 }
+
+#[test]
+fn a_damaged_run_is_named_with_the_step_that_trains_it_again() {
+    let fixture = Fixture::study_after("train");
+    let losses = fixture.text("trajectories.csv");
+    for file in ["DONE", "run.toml", "metrics.jsonl"] {
+        let file = format!("runs/run-0003/{file}");
+        let whole = fixture.read(&file);
+        fixture.write(&file, &whole[..whole.len() / 2]);
+        let refused = fixture.run(&["train"]);
+        refused.is_one_error();
+        refused.says("--redo");
+        fixture.run(&["fit"]).says("`regmix train --redo`");
+        fixture.ok(&["train", "--redo"]);
+        assert_eq!(fixture.text("trajectories.csv"), losses, "{file}");
+    }
+    // A finished step does not fail for what is wrong elsewhere.
+    fixture.write("targets/found-seed1/run.toml", "x");
+    fixture.write("targets/found-seed1/DONE", "{");
+    fixture.ok(&["fit"]).says("what comes next cannot be said");
+    fixture.run(&["status"]).says("`regmix target --redo`");
+}
