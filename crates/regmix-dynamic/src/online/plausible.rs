@@ -8,13 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use regmix_data::{Error, Result};
 
 use super::decide::expected_state;
 use super::setup::Setup;
-use super::state::ControllerState;
+use super::state::{ControllerState, Doubted};
 use crate::config::State;
 
 /// How far a loss may be from what is expected, as a factor.
@@ -26,31 +24,8 @@ const UNKNOWN_SCALE: f64 = 4.0;
 const UNTRAINED: f64 = 12.0;
 /// No loss is above this, however often it is reported.
 const IMPOSSIBLE: f64 = 1000.0;
-/// Implausible losses in a row that are believed, and how far they may differ
-/// from one to the next, as a factor.
+/// Implausible losses in a row that are believed.
 const BELIEVED: u32 = 3;
-const AGREE: f64 = 1.25;
-
-/// Observations that were refused as implausible, the last of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Doubted {
-    pub(super) step: u64,
-    losses: BTreeMap<String, f64>,
-    /// How many there were in a row that agree.
-    times: u32,
-}
-
-impl Doubted {
-    /// Whether another observation is later and much the same.
-    fn is_confirmed_by(&self, step: u64, losses: &BTreeMap<String, f64>) -> bool {
-        let near = |(name, loss): (&String, &f64)| {
-            let before = self.losses.get(name);
-            before.is_none_or(|b| (1.0 / AGREE..=AGREE).contains(&(loss / b)))
-        };
-        step > self.step && losses.iter().all(near)
-    }
-}
 
 /// Refuses losses that cannot be, and remembers them in the state: several
 /// observations in a row that agree are believed.

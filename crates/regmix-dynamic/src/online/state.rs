@@ -8,12 +8,36 @@ use serde::{Deserialize, Serialize};
 use regmix_data::sealed::read_sealed;
 use regmix_data::{Error, Mixture, Result};
 
-use super::plausible::Doubted;
 use super::setup::Setup;
 use crate::dynamics::Dynamics;
 
 /// The layout of the file.
 const VERSION: u32 = 1;
+
+/// How far refused losses may differ from one observation to the next to agree,
+/// as a factor.
+const AGREE: f64 = 1.25;
+
+/// Observations that were refused as implausible, the last of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Doubted {
+    pub(super) step: u64,
+    pub(super) losses: BTreeMap<String, f64>,
+    /// How many there were in a row that agree.
+    pub(super) times: u32,
+}
+
+impl Doubted {
+    /// Whether another observation is later and much the same.
+    pub(super) fn is_confirmed_by(&self, step: u64, losses: &BTreeMap<String, f64>) -> bool {
+        let near = |(name, loss): (&String, &f64)| {
+            let before = self.losses.get(name);
+            before.is_none_or(|b| (1.0 / AGREE..=AGREE).contains(&(loss / b)))
+        };
+        step > self.step && losses.iter().all(near)
+    }
+}
 
 /// The state of an online run, written after each observation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regmix_data::table::records::{number, render};
-use regmix_data::table::{RunRows, ValueTable};
+use regmix_data::table::{RunRow, RunRows, ValueTable};
 use regmix_data::{DomainSet, Error, Result, artefact};
 
 /// Whole numbers below this are exact as `f64`.
@@ -198,32 +198,7 @@ impl Trajectories {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let mut runs: Vec<(String, Vec<(u64, Point)>)> = Vec::new();
         for row in &table.rows {
-            let whole = |i: usize| {
-                let value = row.values[i];
-                let counts = value >= 0.0 && value.fract() == 0.0 && value < EXACT;
-                counts.then_some(value as u64).ok_or_else(|| {
-                    Error::input(format!("`{value}`: expected a whole number"))
-                        .in_file(path)
-                        .line(row.line)
-                        .field(&table.columns[i])
-                })
-            };
-            let wrong = |loss: &f64| loss.is_infinite() || *loss <= 0.0;
-            if let Some(place) = row.values[2..].iter().position(wrong) {
-                return Err(Error::input(format!(
-                    "loss {}: expected a finite positive number",
-                    row.values[2 + place]
-                ))
-                .in_file(path)
-                .line(row.line)
-                .field(&table.columns[2 + place])
-                .help("leave the field empty where no loss was measured"));
-            }
-            let point = Point {
-                step: whole(0)?,
-                tokens: whole(1)?,
-                loss: row.values[2..].to_vec(),
-            };
+            let point = point_of(&table, row, path)?;
             let place = *places.entry(&row.run).or_insert(runs.len());
             if place == runs.len() {
                 runs.push((row.run.clone(), Vec::new()));
@@ -238,16 +213,9 @@ impl Trajectories {
                 // Rows of one step keep their order.
                 rows.sort_by_key(|(_, point)| point.step);
             }
-            let mut points: Vec<(u64, Point)> = Vec::with_capacity(rows.len());
-            for row in rows {
-                match points.last_mut() {
-                    Some(last) if last.1.step == row.1.step => {
-                        repeated.push(format!("run `{run}` at step {}", row.1.step));
-                        *last = row;
-                    }
-                    _ => points.push(row),
-                }
-            }
+            let points = last_of_each_step(rows, |step| {
+                repeated.push(format!("run `{run}` at step {step}"));
+            });
             let falls = |pair: &&[(u64, Point)]| pair[1].1.tokens <= pair[0].1.tokens;
             let line = points.windows(2).find(falls).map(|pair| pair[1].0);
             let points = points.into_iter().map(|(_, point)| point).collect();
@@ -256,21 +224,72 @@ impl Trajectories {
                 None => e.in_file(path),
             })?;
         }
+        out.note_order(&unordered, &repeated);
+        Ok(out)
+    }
+
+    /// Says which rows were sorted and which were replaced.
+    fn note_order(&mut self, unordered: &[String], repeated: &[String]) {
         if let Some(first) = unordered.first() {
-            out.notes.push(format!(
+            self.notes.push(format!(
                 "rows of {} runs were not in the order of their steps and were sorted, the first \
                  of them {first}",
                 unordered.len()
             ));
         }
         if let Some(first) = repeated.first() {
-            out.notes.push(format!(
+            self.notes.push(format!(
                 "{} steps come twice in a run: the later row counts; the first of them {first}",
                 repeated.len()
             ));
         }
-        Ok(out)
     }
+}
+
+/// The measurement in a row of a table.
+fn point_of(table: &RunRows, row: &RunRow, path: &Path) -> Result<Point> {
+    let whole = |i: usize| {
+        let value = row.values[i];
+        let counts = value >= 0.0 && value.fract() == 0.0 && value < EXACT;
+        counts.then_some(value as u64).ok_or_else(|| {
+            Error::input(format!("`{value}`: expected a whole number"))
+                .in_file(path)
+                .line(row.line)
+                .field(&table.columns[i])
+        })
+    };
+    let wrong = |loss: &f64| loss.is_infinite() || *loss <= 0.0;
+    if let Some(place) = row.values[2..].iter().position(wrong) {
+        return Err(Error::input(format!(
+            "loss {}: expected a finite positive number",
+            row.values[2 + place]
+        ))
+        .in_file(path)
+        .line(row.line)
+        .field(&table.columns[2 + place])
+        .help("leave the field empty where no loss was measured"));
+    }
+    Ok(Point {
+        step: whole(0)?,
+        tokens: whole(1)?,
+        loss: row.values[2..].to_vec(),
+    })
+}
+
+/// The points by step, with the last of every step; `repeated` receives the
+/// steps of the others.
+fn last_of_each_step(rows: Vec<(u64, Point)>, mut repeated: impl FnMut(u64)) -> Vec<(u64, Point)> {
+    let mut points: Vec<(u64, Point)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match points.last_mut() {
+            Some(last) if last.1.step == row.1.step => {
+                repeated(row.1.step);
+                *last = row;
+            }
+            _ => points.push(row),
+        }
+    }
+    points
 }
 
 #[cfg(test)]

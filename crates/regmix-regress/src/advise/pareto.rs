@@ -257,23 +257,27 @@ pub fn pareto_monitored(
             places[gap].closed = true;
         }
     }
-    let estimate = |scorer: &Scorer, objective: &Objective, mixture: &Mixture| {
-        let p = scorer.predict(mixture.weights());
-        Estimate::new(p.mean, p.sd).signed(objective.sign())
-    };
     let points = (undominated(places).into_iter())
-        .map(|place| ParetoPoint {
-            a: estimate(&scorers.0, a, &place.mixture),
-            b: estimate(&scorers.1, b, &place.mixture),
-            mixture: place.mixture,
-            weight: place.weight,
-        })
+        .map(|place| point(place, [(&scorers.0, a), (&scorers.1, b)]))
         .collect();
     Ok(Front {
         a: a.clone(),
         b: b.clone(),
         points,
     })
+}
+
+fn point(place: Place, [a, b]: [(&Scorer, &Objective); 2]) -> ParetoPoint {
+    let estimate = |(scorer, objective): (&Scorer, &Objective)| {
+        let p = scorer.predict(place.mixture.weights());
+        Estimate::new(p.mean, p.sd).signed(objective.sign())
+    };
+    ParetoPoint {
+        a: estimate(a),
+        b: estimate(b),
+        mixture: place.mixture,
+        weight: place.weight,
+    }
 }
 
 /// The first of the two neighbours that are furthest apart, in parts of the
