@@ -84,6 +84,7 @@ mod constraints;
 mod cross_validation;
 mod ensemble;
 mod fit;
+mod fixed_shares;
 mod folds;
 mod judge;
 mod learning;

@@ -1,10 +1,10 @@
 //! Losses along training.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use regmix_data::table::records::{number, render};
-use regmix_data::table::{RunRows, ValueTable};
+use regmix_data::table::{RunRows, ValueTable, names_in};
 use regmix_data::{DomainSet, Error, Result, artefact};
 
 /// Whole numbers below this are exact as `f64`.
@@ -27,6 +27,7 @@ pub struct Point {
 pub struct Trajectories {
     domains: DomainSet,
     runs: Vec<(String, Vec<Point>)>,
+    notes: Vec<String>,
 }
 
 impl Trajectories {
@@ -35,6 +36,7 @@ impl Trajectories {
         Self {
             domains,
             runs: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -148,8 +150,28 @@ impl Trajectories {
         artefact::write_atomic(path, self.to_csv().as_bytes())
     }
 
-    /// Reads a CSV file. The rows of a run must be in the order of their steps;
-    /// rows of other runs may stand between them.
+    /// The same trajectories with the names that another table has for the
+    /// runs: `1`, `1.0` and `001` are the same run.
+    #[must_use]
+    pub fn named_as(mut self, others: &[String]) -> Self {
+        let own: Vec<String> = self.runs.iter().map(|(run, _)| run.clone()).collect();
+        let names = names_in(&own, others);
+        for (run, _) in &mut self.runs {
+            if let Some(name) = names.get(run) {
+                run.clone_from(name);
+            }
+        }
+        self
+    }
+
+    /// What a reader of the file should know, in sentences: rows that were
+    /// sorted or replaced, columns that were left out.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Reads a CSV file. Rows are sorted by their steps. Where a run has two of
+    /// the same step, as after it was resumed, the later one in the file counts.
     ///
     /// # Errors
     /// When the file cannot be read, the header is not
@@ -187,7 +209,8 @@ impl Trajectories {
         };
         let domains = DomainSet::from_names(names).map_err(|e| e.in_file(path).line(1))?;
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut runs: Vec<(String, Vec<Point>)> = Vec::new();
+        let mut runs: Vec<(String, BTreeMap<u64, Point>)> = Vec::new();
+        let (mut repeated, mut unordered) = (Vec::new(), BTreeSet::new());
         for row in &table.rows {
             let whole = |i: usize| {
                 let value = row.values[i];
@@ -217,15 +240,38 @@ impl Trajectories {
             };
             let place = *places.entry(&row.run).or_insert(runs.len());
             if place == runs.len() {
-                runs.push((row.run.clone(), Vec::new()));
+                runs.push((row.run.clone(), BTreeMap::new()));
             }
-            runs[place].1.push(point);
+            let points = &mut runs[place].1;
+            if (points.last_key_value()).is_some_and(|(last, _)| *last > point.step) {
+                unordered.insert(&row.run);
+            }
+            let step = point.step;
+            if points.insert(step, point).is_some() {
+                repeated.push(format!("`{}` at step {step} (line {})", row.run, row.line));
+            }
         }
-        let mut table = Self::new(domains);
+        let mut out = Self::new(domains);
         for (run, points) in runs {
-            table.push(run, points).map_err(|e| e.in_file(path))?;
+            let points = points.into_values().collect();
+            out.push(run, points).map_err(|e| e.in_file(path))?;
         }
-        Ok(table)
+        out.notes.clone_from(&table.notes);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(first) = repeated.first() {
+            out.notes.push(format!(
+                "{name}: {} rows repeat a step, first {first}: the later row counts",
+                repeated.len()
+            ));
+        }
+        if let Some(first) = unordered.first() {
+            out.notes.push(format!(
+                "{name}: the rows of {} runs are not in the order of their steps, first `{first}`: \
+                 they were sorted",
+                unordered.len()
+            ));
+        }
+        Ok(out)
     }
 }
 
@@ -251,16 +297,40 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_sorted_and_the_later_of_a_repeated_step_counts() {
+        let sorted = parse("run,step,tokens,a\nx,1,10,4\nx,2,20,3\ny,1,10,2\n").unwrap();
+        assert!(sorted.notes().is_empty());
+        let text = "run,step,tokens,a\nx,2,20,3.5\ny,1,10,2\nx,1,10,4\nx,2,20,3\n";
+        let table = parse(text).unwrap();
+        assert_eq!(table.get("x"), sorted.get("x"));
+        assert_eq!(
+            table.notes(),
+            [
+                "t.csv: 1 rows repeat a step, first `x` at step 2 (line 5): the later row counts",
+                "t.csv: the rows of 1 runs are not in the order of their steps, first `x`: they \
+                 were sorted",
+            ]
+        );
+    }
+
+    #[test]
+    fn runs_that_are_numbers_take_the_names_of_another_table() {
+        let table = parse("run,step,tokens,a\n001,1,10,4\n002,1,20,3\n").unwrap();
+        let table = table.named_as(&["2".to_owned(), "1".to_owned()]);
+        assert!(table.get("1").unwrap()[0].tokens == 10 && table.get("2").is_some());
+    }
+
+    #[test]
     fn bad_tables_are_refused_with_their_line() {
         for (text, expected) in [
-            ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
+            ("step,tokens,a\n1,2,1\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
             ("run,step,tokens,a\nx,1,10,inf\n", "t.csv:2: `a`: loss inf"),
             ("run,step,tokens,a\nx,1,10,-1\n", "t.csv:2: `a`: loss -1"),
             (
                 "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
-                "step 1 (30 tokens) follows step 2",
+                "step 2 (20 tokens) follows step 1 (30 tokens)",
             ),
             (
                 "run,step,tokens,a\nx,1,10\n",

@@ -207,6 +207,8 @@ pub fn pareto_monitored(
         )));
     }
     options.check()?;
+    let known = |objective: &Objective| objective.with_known_baseline(fit.natural().is_some());
+    let (a, b) = (&known(a), &known(b));
     let scorers = (penalised(fit, a, options)?, penalised(fit, b, options)?);
     let constraints = options.bounds(fit.domains())?;
     let mut places = Vec::with_capacity(points);
@@ -262,13 +264,17 @@ pub fn pareto_monitored(
         Estimate::new(p.mean, p.sd).signed(objective.sign())
     };
     let points = (undominated(places).into_iter())
-        .map(|place| ParetoPoint {
-            a: estimate(&scorers.0, a, &place.mixture),
-            b: estimate(&scorers.1, b, &place.mixture),
-            mixture: place.mixture,
-            weight: place.weight,
+        .map(|place| {
+            let weights = constraints.cleared(place.mixture.weights());
+            let mixture = Mixture::normalized(fit.domains().clone(), weights)?;
+            Ok(ParetoPoint {
+                a: estimate(&scorers.0, a, &mixture),
+                b: estimate(&scorers.1, b, &mixture),
+                mixture,
+                weight: place.weight,
+            })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     Ok(Front {
         a: a.clone(),
         b: b.clone(),

@@ -124,6 +124,19 @@ impl Objective {
         }
     }
 
+    /// The objective as it is where the natural mixture may be unknown: a worst
+    /// case against it is then one against the uniform mixture.
+    #[must_use]
+    pub fn with_known_baseline(&self, natural_is_known: bool) -> Self {
+        match self {
+            Self::Worst(Baseline::Natural) if !natural_is_known => Self::Worst(Baseline::Uniform),
+            Self::Maximize(inner) => {
+                Self::Maximize(Box::new(inner.with_known_baseline(natural_is_known)))
+            }
+            other => other.clone(),
+        }
+    }
+
     /// What a worst case is compared with; `None` for objectives that are
     /// sums.
     pub fn baseline(&self) -> Option<Baseline> {

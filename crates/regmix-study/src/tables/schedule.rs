@@ -78,8 +78,9 @@ pub fn plan(
         None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
-    let table = read_trajectories(trajectories)?;
     let runs = read_segments(mixtures)?;
+    let table = read_trajectories(trajectories)?.named_as(runs.runs());
+    (table.notes().iter()).for_each(|note| monitor.message(note));
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
