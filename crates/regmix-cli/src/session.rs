@@ -61,11 +61,14 @@ impl<'a> Session<'a> {
     /// A line on stderr with the command that comes next in a study.
     pub(crate) fn message_next(&self, study: &Study) -> Result<()> {
         if let Some(step) = study.status(self.display)?.next {
-            self.message(&format!(
-                "next: {}",
-                command_line::in_study(study.root(), &step)
-            ));
+            self.message_step(study, &step);
         }
         Ok(())
+    }
+
+    /// The same with a given command.
+    pub(crate) fn message_step(&self, study: &Study, step: &str) {
+        let step = command_line::in_study(study.root(), step);
+        self.message(&format!("next: {step}"));
     }
 }

@@ -83,6 +83,35 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: impl AsRef<Path>) -> Resu
     })
 }
 
+/// Reads a JSON file whose field `version` is the number of its layout.
+///
+/// # Errors
+/// As [`read_json`], and when the file has another version; `remedy` is the
+/// help of an error about the contents.
+pub fn read_versioned<T: serde::de::DeserializeOwned>(
+    path: impl AsRef<Path>,
+    version: u32,
+    remedy: &str,
+) -> Result<T> {
+    /// Read first, so that the error for another layout names its version and
+    /// not its fields.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let path = path.as_ref();
+    let helped = |e: Error| match e.is_io() {
+        true => e,
+        false => e.help(remedy),
+    };
+    let found: Version = read_json(path).map_err(helped)?;
+    if found.version != version {
+        let problem = format!("version {}, expected {version}", found.version);
+        return Err(helped(Error::input(problem).in_file(path)));
+    }
+    read_json(path).map_err(helped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -112,100 +112,160 @@ pub enum Search {
     Descend,
 }
 
-/// Section `[dynamic]` of a study, resolved.
-///
-/// In TOML or JSON every field may be left out and then has the value of
-/// `preset`; unknown fields are errors. The column "paper" is
-/// [`DynamicConfig::paper`], "improved" is [`DynamicConfig::improved`], the default.
-///
-/// | field | paper | improved | range |
-/// |---|---|---|---|
-/// | `stages` | 5 | 5 | 1 to 1000; N of the paper |
-/// | `points` | equal spacing | equal spacing | fractions that ascend to 1; overrides `stages` |
-/// | `resample` | interpolate | interpolate | |
-/// | `regressor` | `gbdt` | `smooth` | `smooth`, or a name of [`regmix_regress::regressor::NAMES`] |
-/// | `per_stage` | no: one f, step is an input | yes | `smooth` always is |
-/// | `state` | objective | losses | |
-/// | `outcome` | next | log_ratio | `smooth` always has the latter |
-/// | `start` | mean | regression | |
-/// | `first` | prior | planned | |
-/// | `lookahead` | stage | run | |
-/// | `search` | simulate | descend | |
-/// | `draws`, `best`, `alpha` | 100 000, 128, 1 | the same | as [`SimulateOptions`] |
-/// | `fresh_draws` | yes | yes | whether each stage has draws of its own |
-/// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
-/// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
-/// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
-/// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0, or 2 and more |
-/// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
-/// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online; where the schedule fell back to one mixture, at least `static_unless` standard deviations of its measured gain, and no change where nothing could be measured |
-/// | `seed` | 0 | 0 | |
-///
-/// What the paper leaves open, and the reading that is the default:
-///
-/// - *Stage points.* "Intervals" are taken as equal ([`StageGrid::equal`]);
-///   `points` and [`StageGrid::on_cadence`] give any other.
-/// - *Concentration of the draws*, not given: 1, as in RegMix's own code. The
-///   weight of the main domain moves by a third between 1 and 20, so it
-///   matters more than the seed.
-/// - *The prior* is an input of every plan: the natural token shares, or any
-///   other mixture. The paper names the Pile's own, of which two versions
-///   exist.
-/// - *Draws* are fresh in every stage, as in its Algorithm 1; with
-///   `fresh_draws = false` differences between stages do not come from the
-///   draws.
-/// - *Hyperparameters of the trees*: those of RegMix without its early
-///   stopping on the test set.
-/// - *Choice of 128 of 512 proxies*: give the runs that are to be used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Section")]
-pub struct DynamicConfig {
-    /// The preset that gives the fields which were left out.
-    pub preset: Preset,
-    /// How many stages there are after the first segment.
-    pub stages: usize,
-    /// Stage points, where they are not equally spaced.
-    pub points: Option<Vec<f64>>,
-    /// How losses at stage points are taken from evaluations.
-    pub resample: Resample,
-    /// The regressor of the stage model.
-    pub regressor: String,
-    /// Whether each stage has a regressor of its own.
-    pub per_stage: bool,
-    /// The state that the stage model is given.
-    pub state: State,
-    /// What it predicts.
-    pub outcome: Outcome,
-    /// Where a plan starts.
-    pub start: FirstLosses,
-    /// The mixture of the first segment.
-    pub first: FirstMixture,
-    /// How far ahead a mixture is chosen.
-    pub lookahead: Lookahead,
-    /// How mixtures are searched for.
-    pub search: Search,
-    /// Draws of a simulation: C of the paper.
-    pub draws: usize,
-    /// How many of the best are averaged: k of the paper.
-    pub best: usize,
-    /// Concentration of the draws.
-    pub alpha: f64,
-    /// Whether each stage has draws of its own.
-    pub fresh_draws: bool,
-    /// From the target's losses to the proxies' scale.
-    pub size: SizeCorrection,
-    /// The most a weight may change from one stage to the next.
-    pub trust: Option<f64>,
-    /// The share of a stage over which the mixture moves to the new one.
-    pub ramp: f64,
-    /// Refits on resampled runs.
-    pub bootstrap: usize,
-    /// Standard deviations of gain below which one mixture is kept.
-    pub static_unless: f64,
-    /// Gain that online changes must promise.
-    pub min_gain: f64,
-    /// Seed of draws, fits and resampling.
-    pub seed: u64,
+/// Declares every option once: its name, its type, the paper's value, and ours
+/// where that is another one.
+macro_rules! options {
+    (@improved $paper:expr) => { $paper };
+    (@improved $paper:expr, $improved:expr) => { $improved };
+    (
+        $(#[$about:meta])+
+        pub struct $name:ident {
+            $($(#[$doc:meta])+ $field:ident: $type:ty = $paper:expr $(, $improved:expr)?;)+
+        }
+    ) => {
+        $(#[$about])+
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(from = "Section")]
+        pub struct $name {
+            /// The preset that gives the fields which were left out.
+            pub preset: Preset,
+            $($(#[$doc])+ pub $field: $type,)+
+        }
+
+        impl $name {
+            /// Exactly RegMix-D.
+            pub fn paper() -> Self {
+                Self { preset: Preset::Paper, $($field: $paper,)+ }
+            }
+
+            /// The losses of all targets as state, a smooth stage model that
+            /// extrapolates below the proxies' losses, a plan of the whole run by
+            /// descent, a scale taken from the target's first segment, and one
+            /// mixture for all stages unless a schedule is clearly better on runs
+            /// that it was not planned on.
+            pub fn improved() -> Self {
+                Self {
+                    preset: Preset::Improved,
+                    $($field: options!(@improved $paper $(, $improved)?),)+
+                }
+            }
+        }
+
+        /// The section as it is written, with fields left out.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct Section {
+            preset: Preset,
+            $($field: Option<$type>,)+
+        }
+
+        impl From<Section> for $name {
+            fn from(section: Section) -> Self {
+                let base = match section.preset {
+                    Preset::Paper => Self::paper(),
+                    Preset::Improved => Self::improved(),
+                };
+                Self {
+                    preset: base.preset,
+                    $($field: section.$field.unwrap_or(base.$field),)+
+                }
+            }
+        }
+    };
+}
+
+options! {
+    /// Section `[dynamic]` of a study, resolved.
+    ///
+    /// In TOML or JSON every field may be left out and then has the value of
+    /// `preset`; unknown fields are errors. The column "paper" is
+    /// [`DynamicConfig::paper`], "improved" is [`DynamicConfig::improved`], the default.
+    ///
+    /// | field | paper | improved | range |
+    /// |---|---|---|---|
+    /// | `stages` | 5 | 5 | 1 to 1000; N of the paper |
+    /// | `points` | equal spacing | equal spacing | fractions that ascend to 1; overrides `stages` |
+    /// | `resample` | interpolate | interpolate | |
+    /// | `regressor` | `gbdt` | `smooth` | `smooth`, or a name of [`regmix_regress::regressor::NAMES`] |
+    /// | `per_stage` | no: one f, step is an input | yes | `smooth` always is |
+    /// | `state` | objective | losses | |
+    /// | `outcome` | next | log_ratio | `smooth` always has the latter |
+    /// | `start` | mean | regression | |
+    /// | `first` | prior | planned | |
+    /// | `lookahead` | stage | run | |
+    /// | `search` | simulate | descend | |
+    /// | `draws`, `best`, `alpha` | 100 000, 128, 1 | the same | as [`SimulateOptions`] |
+    /// | `fresh_draws` | yes | yes | whether each stage has draws of its own |
+    /// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
+    /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
+    /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
+    /// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0, or 2 and more |
+    /// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
+    /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online; where the schedule fell back to one mixture, at least `static_unless` standard deviations of its measured gain, and no change where nothing could be measured |
+    /// | `seed` | 0 | 0 | |
+    ///
+    /// What the paper leaves open, and the reading that is the default:
+    ///
+    /// - *Stage points.* "Intervals" are taken as equal ([`StageGrid::equal`]);
+    ///   `points` and [`StageGrid::on_cadence`] give any other.
+    /// - *Concentration of the draws*, not given: 1, as in RegMix's own code. The
+    ///   weight of the main domain moves by a third between 1 and 20, so it
+    ///   matters more than the seed.
+    /// - *The prior* is an input of every plan: the natural token shares, or any
+    ///   other mixture. The paper names the Pile's own, of which two versions
+    ///   exist.
+    /// - *Draws* are fresh in every stage, as in its Algorithm 1; with
+    ///   `fresh_draws = false` differences between stages do not come from the
+    ///   draws.
+    /// - *Hyperparameters of the trees*: those of RegMix without its early
+    ///   stopping on the test set.
+    /// - *Choice of 128 of 512 proxies*: give the runs that are to be used.
+    pub struct DynamicConfig {
+        /// How many stages there are after the first segment.
+        stages: usize = 5;
+        /// Stage points, where they are not equally spaced.
+        points: Option<Vec<f64>> = None;
+        /// How losses at stage points are taken from evaluations.
+        resample: Resample = Resample::Interpolate;
+        /// The regressor of the stage model.
+        regressor: String = "gbdt".to_owned(), SMOOTH.to_owned();
+        /// Whether each stage has a regressor of its own.
+        per_stage: bool = false, true;
+        /// The state that the stage model is given.
+        state: State = State::Objective, State::Losses;
+        /// What it predicts.
+        outcome: Outcome = Outcome::Next, Outcome::LogRatio;
+        /// Where a plan starts.
+        start: FirstLosses = FirstLosses::Mean, FirstLosses::Regression;
+        /// The mixture of the first segment.
+        first: FirstMixture = FirstMixture::Prior, FirstMixture::Planned;
+        /// How far ahead a mixture is chosen.
+        lookahead: Lookahead = Lookahead::Stage, Lookahead::Run;
+        /// How mixtures are searched for.
+        search: Search = Search::Simulate, Search::Descend;
+        /// Draws of a simulation: C of the paper.
+        draws: usize = 100_000;
+        /// How many of the best are averaged: k of the paper.
+        best: usize = 128;
+        /// Concentration of the draws.
+        alpha: f64 = 1.0;
+        /// Whether each stage has draws of its own.
+        fresh_draws: bool = true;
+        /// From the target's losses to the proxies' scale.
+        size: SizeCorrection = SizeCorrection::default(), SizeCorrection::FirstSegment;
+        /// The most a weight may change from one stage to the next.
+        trust: Option<f64> = None;
+        /// The share of a stage over which the mixture moves to the new one.
+        ramp: f64 = 0.0;
+        /// Refits on resampled runs.
+        bootstrap: usize = 0, 20;
+        /// Standard deviations of gain below which one mixture is kept.
+        static_unless: f64 = 0.0, 2.0;
+        /// Gain that online changes must promise.
+        min_gain: f64 = 0.0;
+        /// Seed of draws, fits and resampling.
+        seed: u64 = 0;
+    }
 }
 
 impl Default for DynamicConfig {
@@ -215,58 +275,6 @@ impl Default for DynamicConfig {
 }
 
 impl DynamicConfig {
-    /// Exactly RegMix-D.
-    pub fn paper() -> Self {
-        Self {
-            preset: Preset::Paper,
-            stages: 5,
-            points: None,
-            resample: Resample::Interpolate,
-            regressor: "gbdt".to_owned(),
-            per_stage: false,
-            state: State::Objective,
-            outcome: Outcome::Next,
-            start: FirstLosses::Mean,
-            first: FirstMixture::Prior,
-            lookahead: Lookahead::Stage,
-            search: Search::Simulate,
-            draws: 100_000,
-            best: 128,
-            alpha: 1.0,
-            fresh_draws: true,
-            size: SizeCorrection::default(),
-            trust: None,
-            ramp: 0.0,
-            bootstrap: 0,
-            static_unless: 0.0,
-            min_gain: 0.0,
-            seed: 0,
-        }
-    }
-
-    /// The losses of all targets as state, a smooth stage model that
-    /// extrapolates below the proxies' losses, a plan of the whole run by
-    /// descent, a scale taken from the target's first segment, and one mixture
-    /// for all stages unless a schedule is clearly better on runs that it was
-    /// not planned on.
-    pub fn improved() -> Self {
-        Self {
-            preset: Preset::Improved,
-            regressor: SMOOTH.to_owned(),
-            per_stage: true,
-            state: State::Losses,
-            outcome: Outcome::LogRatio,
-            start: FirstLosses::Regression,
-            first: FirstMixture::Planned,
-            lookahead: Lookahead::Run,
-            search: Search::Descend,
-            size: SizeCorrection::FirstSegment,
-            bootstrap: 20,
-            static_unless: 2.0,
-            ..Self::paper()
-        }
-    }
-
     /// The stage points.
     ///
     /// # Errors
@@ -361,69 +369,6 @@ impl DynamicConfig {
 
 /// The name of the smooth stage model, see [`StageModel`](crate::StageModel).
 pub const SMOOTH: &str = "smooth";
-
-/// The section as it is written, with fields left out.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Section {
-    preset: Preset,
-    stages: Option<usize>,
-    points: Option<Vec<f64>>,
-    resample: Option<Resample>,
-    regressor: Option<String>,
-    per_stage: Option<bool>,
-    state: Option<State>,
-    outcome: Option<Outcome>,
-    start: Option<FirstLosses>,
-    first: Option<FirstMixture>,
-    lookahead: Option<Lookahead>,
-    search: Option<Search>,
-    draws: Option<usize>,
-    best: Option<usize>,
-    alpha: Option<f64>,
-    fresh_draws: Option<bool>,
-    size: Option<SizeCorrection>,
-    trust: Option<f64>,
-    ramp: Option<f64>,
-    bootstrap: Option<usize>,
-    static_unless: Option<f64>,
-    min_gain: Option<f64>,
-    seed: Option<u64>,
-}
-
-impl From<Section> for DynamicConfig {
-    fn from(s: Section) -> Self {
-        let base = match s.preset {
-            Preset::Paper => Self::paper(),
-            Preset::Improved => Self::improved(),
-        };
-        Self {
-            preset: base.preset,
-            stages: s.stages.unwrap_or(base.stages),
-            points: s.points.or(base.points),
-            resample: s.resample.unwrap_or(base.resample),
-            regressor: s.regressor.unwrap_or(base.regressor),
-            per_stage: s.per_stage.unwrap_or(base.per_stage),
-            state: s.state.unwrap_or(base.state),
-            outcome: s.outcome.unwrap_or(base.outcome),
-            start: s.start.unwrap_or(base.start),
-            first: s.first.unwrap_or(base.first),
-            lookahead: s.lookahead.unwrap_or(base.lookahead),
-            search: s.search.unwrap_or(base.search),
-            draws: s.draws.unwrap_or(base.draws),
-            best: s.best.unwrap_or(base.best),
-            alpha: s.alpha.unwrap_or(base.alpha),
-            fresh_draws: s.fresh_draws.unwrap_or(base.fresh_draws),
-            size: s.size.unwrap_or(base.size),
-            trust: s.trust.or(base.trust),
-            ramp: s.ramp.unwrap_or(base.ramp),
-            bootstrap: s.bootstrap.unwrap_or(base.bootstrap),
-            static_unless: s.static_unless.unwrap_or(base.static_unless),
-            min_gain: s.min_gain.unwrap_or(base.min_gain),
-            seed: s.seed.unwrap_or(base.seed),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

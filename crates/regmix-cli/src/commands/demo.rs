@@ -1,6 +1,5 @@
 //! `regmix demo`: every step of a study, one after the other.
 
-use std::process::ExitCode;
 use std::time::Instant;
 
 use regmix_data::Result;
@@ -15,7 +14,7 @@ use crate::output::progress::duration;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
     let begun = Instant::now();
     let device = Device::open(args.compute.device)?;
     let parallel = args.compute.parallel;
@@ -57,7 +56,7 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<ExitCode> {
         "demo took {}",
         duration(begun.elapsed().as_secs_f64())
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// What the corpus of the demo consists of.

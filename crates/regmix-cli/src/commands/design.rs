@@ -1,7 +1,6 @@
 //! `regmix design`: the mixtures of the proxies, and the next ones to try.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
@@ -14,13 +13,12 @@ use crate::args::DesignArgs;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &DesignArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &DesignArgs) -> Result<()> {
     match (args.next, &args.fit, &args.out) {
-        (Some(runs), Some(fit), Some(out)) => propose_from_fit(session, args, runs, fit, out)?,
-        (Some(runs), ..) => add_to_design(session, args, runs)?,
-        _ => draw(session, args)?,
+        (Some(runs), Some(fit), Some(out)) => propose_from_fit(session, args, runs, fit, out),
+        (Some(runs), ..) => add_to_design(session, args, runs),
+        _ => draw(session, args),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn draw(session: &Session<'_>, args: &DesignArgs) -> Result<()> {

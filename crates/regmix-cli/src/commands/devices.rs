@@ -1,6 +1,5 @@
 //! `regmix devices`: what this binary can run on.
 
-use std::process::ExitCode;
 use std::time::Instant;
 
 use regmix_data::{Monitor, Result};
@@ -10,7 +9,7 @@ use crate::args::DevicesArgs;
 use crate::session::Session;
 use crate::show::{self, DeviceRow};
 
-pub(super) fn run(session: &Session<'_>, args: &DevicesArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &DevicesArgs) -> Result<()> {
     let measure = !args.no_measure;
     let mut rows = Vec::new();
     for status in Device::survey() {
@@ -26,8 +25,7 @@ pub(super) fn run(session: &Session<'_>, args: &DevicesArgs) -> Result<ExitCode>
         }
         rows.push(row);
     }
-    session.print_result(&rows, || show::devices(&rows, measure))?;
-    Ok(ExitCode::SUCCESS)
+    session.print_result(&rows, || show::devices(&rows, measure))
 }
 
 fn row_of(status: &DeviceStatus) -> DeviceRow {

@@ -1,7 +1,6 @@
 //! `regmix fit`: from the proxies of a study, or from the user's own runs.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use regmix_data::Result;
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
@@ -13,14 +12,13 @@ use crate::args::FitArgs;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &FitArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &FitArgs) -> Result<()> {
     match (&args.mixtures, &args.losses, &args.out) {
         (Some(mixtures), Some(losses), Some(out)) => {
-            fit_own_runs(session, args, mixtures, losses, out)?;
+            fit_own_runs(session, args, mixtures, losses, out)
         }
-        _ => fit_proxies(session, args)?,
+        _ => fit_proxies(session, args),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {

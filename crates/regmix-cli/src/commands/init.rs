@@ -1,7 +1,6 @@
 //! `regmix init`: a study of the user's own text.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use regmix_data::{Error, Result};
 use regmix_study::Study;
@@ -11,7 +10,7 @@ use crate::args::InitArgs;
 use crate::output::command_line;
 use crate::session::Session;
 
-pub(super) fn run(session: &Session<'_>, args: &InitArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
     let root = session.folder;
     let absolute = std::path::absolute(root).map_err(|e| Error::io(root, e))?;
     require_text(&args.corpus)?;
@@ -31,7 +30,7 @@ pub(super) fn run(session: &Session<'_>, args: &InitArgs) -> Result<ExitCode> {
         "check and edit it, then: {}",
         command_line::in_study(root, "tokenize")
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// An error unless there is something to read at a path.

@@ -26,20 +26,21 @@ use crate::session::Session;
 
 pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> {
     match command {
-        Command::Demo(args) => demo::run(session, args),
-        Command::Init(args) => init::run(session, args),
-        Command::Tokenize(args) => tokenize::run(session, args),
-        Command::Design(args) => design::run(session, args),
-        Command::Train(args) => train::run(session, args),
-        Command::Status => status::run(session),
-        Command::Fit(args) => fit::run(session, args),
-        Command::Predict(args) => predict::run(session, args),
-        Command::Optimize(args) => optimize::run(session, args),
-        Command::Schedule(args) => schedule::run(session, args),
-        Command::Online(args) => online::run(session, args),
-        Command::Target(args) => target::run(session, args),
-        Command::Report => report::run(session),
-        Command::Devices(args) => devices::run(session, args),
-        Command::Completions(args) => completions::run(args),
+        Command::Demo(args) => demo::run(session, args)?,
+        Command::Init(args) => init::run(session, args)?,
+        Command::Tokenize(args) => tokenize::run(session, args)?,
+        Command::Design(args) => design::run(session, args)?,
+        Command::Train(args) => train::run(session, args)?,
+        Command::Status => status::run(session)?,
+        Command::Fit(args) => fit::run(session, args)?,
+        Command::Predict(args) => predict::run(session, args)?,
+        Command::Optimize(args) => optimize::run(session, args)?,
+        Command::Schedule(args) => schedule::run(session, args)?,
+        Command::Online(args) => online::run(session, args)?,
+        Command::Target(args) => return target::run(session, args),
+        Command::Report => report::run(session)?,
+        Command::Devices(args) => devices::run(session, args)?,
+        Command::Completions(args) => completions::run(args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::args::OnlineArgs;
 use crate::output::print;
 use crate::session::Session;
 
-pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
     let in_study = |given: &Option<PathBuf>, name: &str| -> PathBuf {
         (given.clone()).unwrap_or_else(|| session.folder.join(name))
     };
@@ -49,7 +48,7 @@ fn serve(
     state: &Path,
     address: &str,
     token: Option<String>,
-) -> Result<ExitCode> {
+) -> Result<()> {
     let decisions = decisions_in_words(&controller);
     let server = Server::bind(controller, address, token, state)?;
     session.message(&format!(
@@ -82,11 +81,7 @@ fn stopped(state: &Path) -> Error {
 
 /// One request per line of stdin, one answer per line of stdout; ends with
 /// stdin, or when a signal stops it.
-fn answer_lines(
-    session: &Session<'_>,
-    mut controller: Controller,
-    state: &Path,
-) -> Result<ExitCode> {
+fn answer_lines(session: &Session<'_>, mut controller: Controller, state: &Path) -> Result<()> {
     controller.load_state(state)?;
     controller.prepare()?;
     session.message(&format!(
@@ -108,7 +103,7 @@ fn answer_lines(
                 return Err(stopped(state));
             }
             Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         if line.is_empty() {
             continue;

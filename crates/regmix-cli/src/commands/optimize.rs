@@ -2,7 +2,6 @@
 //! between the best for two objectives.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use regmix_data::Result;
 use regmix_data::artefact::write_atomic;
@@ -14,12 +13,11 @@ use crate::args::OptimizeArgs;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &OptimizeArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
     match (&args.fit, &args.out) {
-        (Some(fit), Some(out)) => optimize_fit(session, args, fit, out)?,
-        _ => optimize_study(session, args)?,
+        (Some(fit), Some(out)) => optimize_fit(session, args, fit, out),
+        _ => optimize_study(session, args),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn optimize_study(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {

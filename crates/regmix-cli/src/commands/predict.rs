@@ -1,7 +1,6 @@
 //! `regmix predict`: losses of mixtures, to stdout or into a file.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use regmix_data::Result;
 use regmix_data::table::MixtureTable;
@@ -11,7 +10,7 @@ use regmix_study::tables::{predict_file, refuse_to_overwrite};
 use crate::args::PredictArgs;
 use crate::session::Session;
 
-pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<()> {
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, args.redo)?;
     }
@@ -21,11 +20,10 @@ pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<ExitCode>
     };
     match &args.out {
         Some(out) => {
-            predict_file(&fit, &args.mixtures, out, args.means_only, session.display)?;
+            predict_file(&fit, &args.mixtures, out, args.means_only, session.display).map(drop)
         }
-        None => print_predictions(session, args, &fit)?,
+        None => print_predictions(session, args, &fit),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Result<()> {

@@ -2,37 +2,31 @@
 //! trainer.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use regmix_data::{Error, Result, artefact};
 use regmix_dynamic::{ExportOptions, RunLength, Trainer};
 use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite};
 
 use crate::args::ScheduleArgs;
-use crate::output::{command_line, print};
+use crate::output::print;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &ScheduleArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &ScheduleArgs) -> Result<()> {
     match (&args.trajectories, &args.mixtures, &args.out, args.export) {
         (Some(trajectories), Some(mixtures), Some(out), _) => {
-            plan_from_tables(session, args, trajectories, mixtures, out)?;
+            plan_from_tables(session, args, trajectories, mixtures, out)
         }
-        (.., Some(trainer)) => export(session, args, trainer)?,
-        _ => plan_of_study(session, args)?,
+        (.., Some(trainer)) => export(session, args, trainer),
+        _ => plan_of_study(session, args),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn plan_of_study(session: &Session<'_>, args: &ScheduleArgs) -> Result<()> {
     let study = session.open_study()?;
     let schedule = study.schedule(session.context(args.redo))?;
     session.print_result(&schedule, || show::schedule(&schedule))?;
-    let next = "target --schedule offline --schedule online";
-    session.message(&format!(
-        "next: {}",
-        command_line::in_study(study.root(), next)
-    ));
+    session.message_step(&study, "target --schedule offline --schedule online");
     Ok(())
 }
 

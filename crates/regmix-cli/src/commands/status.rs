@@ -1,15 +1,12 @@
 //! `regmix status`: what is done and what comes next.
 
-use std::process::ExitCode;
-
 use regmix_data::Result;
 
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>) -> Result<()> {
     let study = session.open_study()?;
     let status = study.status(session.display)?;
-    session.print_result(&status, || show::status(&study, &status))?;
-    Ok(ExitCode::SUCCESS)
+    session.print_result(&status, || show::status(&study, &status))
 }

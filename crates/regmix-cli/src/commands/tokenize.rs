@@ -1,7 +1,5 @@
 //! `regmix tokenize`: the corpus of a study.
 
-use std::process::ExitCode;
-
 use regmix_data::Result;
 
 use crate::args::{Format, TokenizeArgs};
@@ -9,7 +7,7 @@ use crate::output::print_json;
 use crate::session::Session;
 use crate::show;
 
-pub(super) fn run(session: &Session<'_>, args: &TokenizeArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &TokenizeArgs) -> Result<()> {
     let study = session.open_study()?;
     match study.tokenize(session.context(args.redo))? {
         Some(summary) => {
@@ -22,6 +20,5 @@ pub(super) fn run(session: &Session<'_>, args: &TokenizeArgs) -> Result<ExitCode
             }
         }
     }
-    session.message_next(&study)?;
-    Ok(ExitCode::SUCCESS)
+    session.message_next(&study)
 }

@@ -1,7 +1,5 @@
 //! `regmix train`: the proxies of a study.
 
-use std::process::ExitCode;
-
 use regmix_data::Result;
 use regmix_model::Device;
 use regmix_study::files;
@@ -9,7 +7,7 @@ use regmix_study::files;
 use crate::args::TrainArgs;
 use crate::session::Session;
 
-pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
+pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<()> {
     let study = session.open_study()?;
     let device = Device::open(args.compute.device)?;
     let trajectories = study.train(&device, args.compute.parallel, session.context(args.redo))?;
@@ -21,6 +19,5 @@ pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
             study.path(files::TRAJECTORIES).display()
         )
     })?;
-    session.message_next(&study)?;
-    Ok(ExitCode::SUCCESS)
+    session.message_next(&study)
 }

@@ -1,6 +1,6 @@
 //! What the machine can run on, and precisions that it cannot.
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, assert_output};
 
 /// Whether stderr is free of what a back-end panics with.
 #[track_caller]
@@ -65,24 +65,38 @@ fn devices_are_listed_for_people_without_being_measured() {
 #[test]
 fn bf16_on_a_processor_is_refused_at_its_line() {
     let fixture = Fixture::study_after("design");
-    let study = fixture.text("study.toml");
-    let line = 1 + study
-        .lines()
-        .position(|l| l.starts_with("batch_size"))
-        .unwrap();
     fixture.edit(
         "study.toml",
         "batch_size",
         "precision = \"bf16\"\nbatch_size",
     );
-    fixture
-        .refused(&["train", "--device", "cpu"])
-        .says(&format!(
-            "study.toml:{line}: `proxy.precision`: precision `bf16` on device `cpu`"
-        ))
-        .says("help: set precision = \"f32\", or train on a GPU with `--device`");
+    assert_output!(fixture.refused(&["train", "--device", "cpu"]), @r#"
+    $ regmix train --device cpu
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:23: `proxy.precision`: precision `bf16` on device `cpu`: a processor converts
+      │ bf16 to f32 and back, which only takes longer
+        ╭─[./study.toml:23:1]
+     22 │ steps = 4
+     23 │ precision = "bf16"
+        · ─────────┬────────
+        ·          ╰── here
+     24 │ batch_size = 2
+        ╰────
+      help: set precision = "f32", or train on a GPU with `--device`
+    "#);
     fixture.edit("study.toml", "\"bf16\"", "\"fp8\"");
-    fixture
-        .refused(&["train"])
-        .says(&format!("study.toml:{line}: unknown variant `fp8`"));
+    assert_output!(fixture.refused(&["train"]), @r#"
+    $ regmix train
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:23: unknown variant `fp8`, expected `f32` or `bf16`
+        ╭─[./study.toml:23:13]
+     22 │ steps = 4
+     23 │ precision = "fp8"
+        ·             ──┬──
+        ·               ╰── here
+     24 │ batch_size = 2
+        ╰────
+    "#);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, assert_output};
 
 /// A table of mixtures over some of `web`, `code`, `law`, and one of losses
 /// that the law `law1` can describe.
@@ -47,10 +47,12 @@ fn earlier_runs_are_fitted_and_not_judged() {
     tables(&fixture, "new", &["web", "code", "law"], 12);
     let some = ["--out", "fit", "--regressors", "linear,law1"];
     let output = fixture.ok(&[&NEW[..], &EARLIER, &some].concat());
-    output
-        .says("30 earlier runs are fitted with them, and never judged")
-        .says("domains that are new since then: law")
-        .says("targets that only new runs have: law");
+    assert_output!(output.stderr, @r#"
+    fitting 12 runs, 3 targets
+    30 earlier runs are fitted with them, and never judged
+    domains that are new since then: law
+    targets that only new runs have: law
+    "#);
     let first = output.stdout.lines().next().unwrap();
     assert_eq!(
         first,
@@ -77,20 +79,39 @@ fn a_domain_may_have_been_split_since() {
     tables(&fixture, "new", &["web", "code", "law"], 12);
     let base = [&NEW[..], &EARLIER, &["--regressors", "linear"]].concat();
     let split = ["--split", "text=code:0.4,law:0.6", "--out", "fit"];
-    fixture
-        .ok(&[&base[..], &split].concat())
-        .says("20 earlier runs are fitted");
+    assert_output!(fixture.ok(&[&base[..], &split].concat()).stderr, @r#"
+    fitting 12 runs, 3 targets
+    20 earlier runs are fitted with them, and never judged
+    targets that only new runs have: code, law
+    targets of earlier runs that new ones do not have, not used: text
+    "#);
     let wrong = ["--split", "text=code:0.4,law:0.4", "--out", "f"];
-    fixture
-        .refused(&[&base[..], &wrong].concat())
-        .says("old.csv: `splits`: the parts of `text` have shares that sum to 0.8");
-    fixture
-        .refused(&[&base[..], &["--split", "text", "--out", "f"]].concat())
-        .says("such as code=rust:0.3,c:0.7");
+    assert_output!(fixture.refused(&[&base[..], &wrong].concat()), @r#"
+    $ regmix fit --mixtures new.csv --losses new-losses.csv --earlier-mixtures old.csv --earlier-losses old-losses.csv --regressors linear --split text=code:0.4,law:0.4 --out f
+    exit code: 2
+    ----- stderr -----
+    fitting 12 runs, 3 targets
+      × old.csv: `splits`: the parts of `text` have shares that sum to 0.8: expected positive shares
+      │ that sum to 1
+      help: give each part its share of the domain's tokens
+    "#);
+    assert_output!(fixture.refused(&[&base[..], &["--split", "text", "--out", "f"]].concat()), @r#"
+    $ regmix fit --mixtures new.csv --losses new-losses.csv --earlier-mixtures old.csv --earlier-losses old-losses.csv --regressors linear --split text --out f
+    exit code: 2
+    ----- stderr -----
+    error: invalid value 'text' for '--split <DOMAIN=PARTS>': expected a domain and its parts with shares, such as code=rust:0.3,c:0.7
+
+    For more information, try '--help'.
+    "#);
     // Without the split, every earlier run used a domain that is gone.
-    fixture
-        .refused(&[&base[..], &["--out", "f"]].concat())
-        .says("old.csv: every earlier run used a domain that is gone (text)");
+    assert_output!(fixture.refused(&[&base[..], &["--out", "f"]].concat()), @r#"
+    $ regmix fit --mixtures new.csv --losses new-losses.csv --earlier-mixtures old.csv --earlier-losses old-losses.csv --regressors linear --out f
+    exit code: 2
+    ----- stderr -----
+    fitting 12 runs, 3 targets
+      × old.csv: every earlier run used a domain that is gone (text): nothing is left to use again
+      help: if such a domain was split, say into which parts
+    "#);
 }
 
 #[test]
@@ -98,18 +119,30 @@ fn earlier_tables_that_do_not_match_are_refused() {
     let fixture = Fixture::empty();
     tables(&fixture, "old", &["web", "code"], 12);
     tables(&fixture, "new", &["web", "code", "law"], 12);
-    fixture
-        .refused(&[&NEW[..], &["--out", "f", "--earlier-mixtures", "old.csv"]].concat())
-        .says("--earlier-losses <CSV>");
+    assert_output!(fixture.refused(&[&NEW[..], &["--out", "f", "--earlier-mixtures", "old.csv"]].concat()), @r#"
+    $ regmix fit --mixtures new.csv --losses new-losses.csv --out f --earlier-mixtures old.csv
+    exit code: 2
+    ----- stderr -----
+    error: the following required arguments were not provided:
+      --earlier-losses <CSV>
+
+    Usage: regmix fit --mixtures <CSV> --out <DIR> --losses <CSV> --earlier-mixtures <CSV> --earlier-losses <CSV>
+
+    For more information, try '--help'.
+    "#);
     fixture.write(
         "old-losses.csv",
         fixture.text("old-losses.csv").replace("web,code", "p,q"),
     );
-    fixture
-        .refused(&[&NEW[..], &EARLIER, &["--out", "f"]].concat())
-        .says(
-            "old-losses.csv: the earlier runs have losses of p, q, the new ones of web, code, law",
-        );
+    assert_output!(fixture.refused(&[&NEW[..], &EARLIER, &["--out", "f"]].concat()), @r#"
+    $ regmix fit --mixtures new.csv --losses new-losses.csv --earlier-mixtures old.csv --earlier-losses old-losses.csv --out f
+    exit code: 2
+    ----- stderr -----
+    fitting 12 runs, 3 targets
+      × old-losses.csv: the earlier runs have losses of p, q, the new ones of web, code, law: expected
+      │ at least one target in common
+      help: name the columns of both tables alike
+    "#);
 }
 
 #[test]
@@ -122,18 +155,31 @@ fn a_study_takes_earlier_runs_and_notices_when_they_change() {
         "folds = 3\n",
         &format!("folds = 3\n{section}"),
     );
-    fixture
-        .ok(&["fit"])
-        .says("12 earlier runs are fitted with them")
-        .says("domains that are new since then: law");
+    assert_output!(fixture.ok(&["fit"]).stderr, @r#"
+    fitting 10 runs
+    12 earlier runs are fitted with them, and never judged
+    domains that are new since then: law
+    targets that only new runs have: law
+    next: regmix optimize
+    "#);
     fixture.ok(&["fit"]);
     tables(&fixture, "old", &["code", "web"], 13);
-    fixture
-        .refused(&["fit"])
-        .says("earlier mixtures")
-        .says("regmix fit --redo");
+    assert_output!(fixture.refused(&["fit"]), @r#"
+    $ regmix fit
+    exit code: 2
+    ----- stderr -----
+      × ./fit/fit.json: it was made from other inputs (earlier losses was [HASH], is
+      │ [HASH]; earlier mixtures was [HASH], is [HASH])
+      help: put the inputs back, or make it again with `regmix fit --redo`
+    "#);
     fixture.edit("study.toml", "old.csv", "older.csv");
-    fixture.refused(&["fit"]).says("older.csv");
+    assert_output!(fixture.refused(&["fit"]), @r#"
+    $ regmix fit
+    exit code: 2
+    ----- stderr -----
+      × ./older.csv: No such file or directory (os error 2)
+      help: check the path
+    "#);
 }
 
 #[test]

@@ -246,13 +246,16 @@ impl fmt::Display for Output {
 }
 
 /// What differs between machines and runs: temporary folders, seconds, speeds,
-/// and how far a computation came that was stopped.
-pub(crate) const FILTERS: [(&str, &str); 5] = [
+/// and how far a computation came that was stopped; and what processors round
+/// differently, which is in digests of losses.
+pub(crate) const FILTERS: [(&str, &str); 7] = [
     (r"(/[^\s/]+)*/\.tmp\w+", "[FOLDER]"),
     (
         r"(?m)^(judging|refitting|predicting) +\d+ in [\dhms.]+\n",
         "",
     ),
+    (r"\b(was|is)([\s│]+)[0-9a-f]{16}\b", "$1$2[HASH]"),
+    (r"(?m)^\d+ at a time, .* MiB in all\n", ""),
     (r"\bin \d+(\.\d+)?s\b", "in [SECONDS]"),
     (r"\bin \d+\.\d+ s\b", "in [SECONDS]"),
     (r"\b[\d.]+ (MB|tokens)/s", "[SPEED] $1/s"),

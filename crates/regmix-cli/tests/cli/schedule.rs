@@ -1,6 +1,6 @@
 //! Schedules: planned, exported, followed by targets, changed online.
 
-use crate::fixture::{Fixture, Output, answered};
+use crate::fixture::{Fixture, answered, assert_output};
 
 /// Proxies that are measured often enough for stages, some of which switch.
 fn study() -> Fixture {
@@ -39,10 +39,13 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
     assert_eq!(segments.lines().count(), 1 + 16 + 8, "{segments}");
     // Runs that switch are not regressed on the mixture that they left.
     assert_eq!(fixture.text("fit/mixtures.csv").lines().count(), 1 + 8);
-    fixture
-        .refused(&["schedule", "--export", "nanotron"])
-        .says("no schedule was planned")
-        .says("regmix schedule");
+    assert_output!(fixture.refused(&["schedule", "--export", "nanotron"]), @r#"
+    $ regmix schedule --export nanotron
+    exit code: 2
+    ----- stderr -----
+      × ./schedule.json: no schedule was planned
+      help: run `regmix schedule` first
+    "#);
     let shown = fixture.ok(&["schedule"]).stdout;
     assert!(
         shown.contains("steps 0-") && shown.contains("whole run"),
@@ -51,21 +54,37 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
     let first = fixture.read("schedule.json");
     let controller = fixture.read("controller.json");
     fixture.edit("controller.json", "\"version\": 2", "\"version\": 1");
-    let again = fixture.ok(&["schedule"]).stderr;
-    assert!(again.contains("made again") && again.contains("version 1, expected 2"));
+    assert_output!(fixture.ok(&["schedule"]).stderr, @r#"
+    the controller is made again: ./controller.json: version 1, expected 2
+    planning a schedule from 16 trajectories
+    plans           7 in [SECONDS]
+    folds of the stage model 5 in [SECONDS]
+    next: regmix target --schedule offline --schedule online
+    "#);
     assert_eq!(fixture.read("schedule.json"), first);
     assert_eq!(fixture.read("controller.json"), controller);
-    assert!(!fixture.ok(&["schedule"]).stderr.contains("planning"));
+    assert_output!(fixture.ok(&["schedule"]).stderr, @r#"
+    next: regmix target --schedule offline --schedule online
+    "#);
 
     let shown = fixture.ok(&["schedule", "--export", "nanotron"]).stdout;
     assert!(shown.contains("data_stages"), "{shown}");
     fixture.ok(&["schedule", "--export", "levanter", "--out", "mix.yaml"]);
-    fixture
-        .refused(&["schedule", "--export", "levanter", "--out", "mix.yaml"])
-        .says("mix.yaml: it is there already");
-    fixture
-        .refused(&["schedule", "--export", "pytorch"])
-        .says("levanter, nanotron, megatron, olmo_core");
+    assert_output!(fixture.refused(&["schedule", "--export", "levanter", "--out", "mix.yaml"]), @r#"
+    $ regmix schedule --export levanter --out mix.yaml
+    exit code: 2
+    ----- stderr -----
+      × mix.yaml: it is there already
+      help: choose another place with `--out`, or overwrite it with `--redo`
+    "#);
+    assert_output!(fixture.refused(&["schedule", "--export", "pytorch"]), @r#"
+    $ regmix schedule --export pytorch
+    exit code: 2
+    ----- stderr -----
+    error: invalid value 'pytorch' for '--export <TRAINER>': unknown trainer `pytorch`: expected one of levanter, nanotron, megatron, olmo_core
+
+    For more information, try '--help'.
+    "#);
 
     let check = fixture
         .ok(&[
@@ -110,7 +129,14 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
 
     fixture.edit("study.toml", "stages = 2", "stages = 3");
     // Stage points are where runs switch, too.
-    fixture.refused(&["schedule"]).says("stage points was");
+    assert_output!(fixture.refused(&["schedule"]), @r#"
+    $ regmix schedule
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: it was made from other inputs (stage points was [0.3333333333333..., is
+      │ [0.25,0.5,0.75,1.0])
+      help: put the inputs back, or make it again with `regmix design --redo`
+    "#);
 }
 
 #[test]
@@ -124,25 +150,67 @@ fn a_second_size_of_proxies_is_trained_and_used() {
     let section =
         |runs: usize| format!("{text}\n[second_size]\nruns = {runs}\n[second_size.model]{model}\n");
     fixture.write("study.toml", section(2));
-    fixture
-        .refused(&["train"])
-        .says("study.toml:")
-        .says("at least 3");
+    assert_output!(fixture.refused(&["train"]), @r#"
+    $ regmix train
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:54: `second_size.runs`: out of range, expected at least 3
+        ╭─[./study.toml:54:1]
+     53 │ [second_size]
+     54 │ runs = 2
+        · ────┬───
+        ·     ╰── here
+     55 │ [second_size.model]
+        ╰────
+    "#);
     fixture.write("study.toml", section(12));
-    fixture
-        .refused(&["train"])
-        .says("the design has 8 that do not switch");
+    assert_output!(fixture.refused(&["train"]), @r#"
+    $ regmix train
+    exit code: 2
+    ----- stderr -----
+    nano: 12080 parameters (10240 embedding, 1840 other)
+      × ./study.toml:54: `second_size.runs`: 12 runs, but the design has 8 that do not switch
+        ╭─[./study.toml:54:1]
+     53 │ [second_size]
+     54 │ runs = 12
+        · ────┬────
+        ·     ╰── here
+     55 │ [second_size.model]
+        ╰────
+    "#);
     fixture.write("study.toml", section(4));
-    fixture
-        .refused(&["schedule"])
-        .says("second_size.law was absent");
-    fixture
-        .refused(&["schedule", "--redo"])
-        .says("second: no proxy is finished")
-        .says("regmix train");
-    let status = fixture.ok(&["status"]).stdout;
-    assert!(status.contains("second    0 of 4 finished"), "{status}");
-    assert!(status.contains("next: regmix train"), "{status}");
+    assert_output!(fixture.refused(&["schedule"]), @r#"
+    $ regmix schedule
+    exit code: 2
+    ----- stderr -----
+      × ./schedule.json: it was made from other inputs (second_size.law was absent, is "power_law";
+      │ second_size.model was absent, is {"batch_size":2,...; second_size.runs was absent, is 4; and 1
+      │ more)
+      help: put the inputs back, or make it again with `regmix schedule --redo`
+    "#);
+    assert_output!(fixture.refused(&["schedule", "--redo"]), @r#"
+    $ regmix schedule --redo
+    exit code: 2
+    ----- stderr -----
+    planning a schedule from 16 trajectories
+      × ./second: no proxy is finished
+      help: run `regmix train` first
+    "#);
+    assert_output!(fixture.ok(&["status"]), @r#"
+    $ regmix status
+    exit code: 0
+    ----- stdout -----
+    study tiny in .
+      corpus    3 domains, 10503 training tokens
+      proxies   16 of 16 finished
+      second    0 of 4 finished
+      fit       done
+      mixture   done
+      schedule  done; out of date (second_size.law was absent, is "power_law"; second_size.model was absent, is {"batch_size":2,...; second_size.runs was absent, is 4; and 1 more)
+      targets   0 of 6 finished
+      report    not yet
+    next: regmix train
+    "#);
     fixture.ok(&["train"]);
     let shown = fixture.ok(&["schedule", "--redo"]).stdout;
     assert!(
@@ -162,10 +230,13 @@ fn a_second_size_of_proxies_is_trained_and_used() {
 #[test]
 fn a_controller_answers_lines_and_goes_on_after_a_restart() {
     let fixture = study();
-    fixture
-        .refused(&["online"])
-        .says("controller.json: there is no controller")
-        .says("regmix schedule");
+    assert_output!(fixture.refused(&["online"]), @r#"
+    $ regmix online
+    exit code: 2
+    ----- stderr -----
+      × ./controller.json: there is no controller
+      help: run `regmix schedule` first, or give `--controller FILE`
+    "#);
     fixture.ok(&["schedule"]);
     let losses = r#"{"code":5.2,"law":5.1,"web":5.0}"#;
     let line = |step: u64| format!("{{\"step\":{step},\"losses\":{losses}}}\n");
@@ -192,9 +263,13 @@ fn a_controller_answers_lines_and_goes_on_after_a_restart() {
         .sum();
     assert!((sum - 1.0).abs() < 1e-9);
     // Only this machine, unless there is a token.
-    let output = Output::of(&mut fixture.regmix(&["online", "--listen", "0.0.0.0:0"]));
-    assert_eq!(output.code, 2);
-    output.says("expected a token");
+    assert_output!(fixture.run(&["online", "--listen", "0.0.0.0:0"]), @r#"
+    $ regmix online --listen 0.0.0.0:0
+    exit code: 2
+    ----- stderr -----
+      × `token`: `0.0.0.0:0` can be reached from other machines: expected a token
+      help: set a token, or listen on 127.0.0.1
+    "#);
 }
 
 #[test]
@@ -220,9 +295,15 @@ fn tables_of_ones_own_give_a_schedule() {
         "preset = \"paper\"\nstages = 2\nregressor = \"mean\"\ndraws = 200\nbest = 8\n",
     );
     // Any mixture would do.
-    fixture
-        .refused(&args)
-        .says("`mean` predicts the same for all mixtures");
+    assert_output!(fixture.refused(&args), @r#"
+    $ regmix schedule --trajectories trajectories.csv --mixtures design/segments.csv --steps 25000 --tokens 26e9 --settings paper.toml --out plan
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+    stage model     1 in [SECONDS]
+      × `regressor`: `mean` predicts the same for all mixtures: 16 runs are too few for it
+      help: train more proxies, or choose `smooth` or `ridge`
+    "#);
     fixture.write(
         "paper.toml",
         "preset = \"paper\"\nstages = 2\nregressor = \"ridge\"\ndraws = 200\nbest = 8\n",
@@ -233,15 +314,36 @@ fn tables_of_ones_own_give_a_schedule() {
     assert_eq!(schedule["target"]["steps"], 25_000);
     assert_eq!(schedule["segments"].as_array().unwrap().len(), 3);
     assert_eq!(schedule["segments"][1]["from_step"], 8333);
-    fixture
-        .refused(&args)
-        .says("plan/schedule.json: it is there already");
+    assert_output!(fixture.refused(&args), @r#"
+    $ regmix schedule --trajectories trajectories.csv --mixtures design/segments.csv --steps 25000 --tokens 26e9 --settings paper.toml --out plan
+    exit code: 2
+    ----- stderr -----
+      × plan/schedule.json: it is there already
+      help: choose another place with `--out`, or overwrite it with `--redo`
+    "#);
     fixture.write("paper.toml", "presets = \"paper\"\n");
-    fixture
-        .refused(&[&args[..], &["--redo"]].concat())
-        .says("did you mean `preset`?");
+    assert_output!(fixture.refused(&[&args[..], &["--redo"]].concat()), @r#"
+    $ regmix schedule --trajectories trajectories.csv --mixtures design/segments.csv --steps 25000 --tokens 26e9 --settings paper.toml --out plan --redo
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × paper.toml:1: unknown field `presets`, expected one of `preset`, `stages`, `points`,
+      │ `resample`, `regressor`, `per_stage`, `state`, `outcome`, `start`, `first`, `lookahead`,
+      │ `search`, `draws`, `best`, `alpha`, `fresh_draws`, `size`, `trust`, `ramp`, `bootstrap`,
+      │ `static_unless`, `min_gain`, `seed`
+       ╭─[paper.toml:1:1]
+     1 │ presets = "paper"
+       · ───┬───
+       ·    ╰── here
+       ╰────
+      help: did you mean `preset`?
+    "#);
     fixture.write("paper.toml", "stages = 0\n");
-    fixture
-        .refused(&[&args[..], &["--redo"]].concat())
-        .says("paper.toml: `stages`");
+    assert_output!(fixture.refused(&[&args[..], &["--redo"]].concat()), @r#"
+    $ regmix schedule --trajectories trajectories.csv --mixtures design/segments.csv --steps 25000 --tokens 26e9 --settings paper.toml --out plan --redo
+    exit code: 2
+    ----- stderr -----
+    planning a schedule
+      × paper.toml: `stages`: 0 stages, expected 1 to 1000
+    "#);
 }

@@ -1,6 +1,6 @@
 //! Finished artefacts whose inputs changed are kept until the user says so.
 
-use crate::fixture::{Fixture, document};
+use crate::fixture::{Fixture, assert_output, document, transcript};
 
 /// Appends a document to the web domain.
 fn grow(fixture: &Fixture) {
@@ -15,18 +15,47 @@ fn a_corpus_that_changed_under_its_proxies_is_said_at_every_step() {
     let losses = fixture.read("trajectories.csv");
     let runs = fixture.files("runs");
     grow(&fixture);
-    fixture
-        .refused(&["tokenize"])
-        .says("corpus/manifest.json: it was made from other inputs (files was")
-        .says("`regmix tokenize --redo`");
+    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    $ regmix tokenize
+    exit code: 2
+    ----- stderr -----
+    read corpus     0.0 MB in [SECONDS]
+      × ./corpus/manifest.json: it was made from other inputs (files was [HASH], is
+      │ [HASH])
+      help: put the inputs back, or make it again with `regmix tokenize --redo`
+    "#);
     fixture.ok(&["tokenize", "--redo"]);
     // Losses on the old text must not be fitted as if they were of the new.
-    for args in [&["train"][..], &["train", "--redo"], &["design"], &["fit"]] {
-        fixture
-            .refused(args)
-            .says("design/mixtures.csv: it was made from other inputs (corpus was")
-            .says("`regmix design --redo`");
-    }
+    let steps = [&["train"][..], &["train", "--redo"], &["design"], &["fit"]];
+    assert_output!(transcript(steps.map(|args| fixture.refused(args))), @r#"
+    $ regmix train
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: it was made from other inputs (corpus was [HASH]..., is
+      │ [HASH]...)
+      help: put the inputs back, or make it again with `regmix design --redo`
+
+    $ regmix train --redo
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: it was made from other inputs (corpus was [HASH]..., is
+      │ [HASH]...)
+      help: put the inputs back, or make it again with `regmix design --redo`
+
+    $ regmix design
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: it was made from other inputs (corpus was [HASH]..., is
+      │ [HASH]...)
+      help: put the inputs back, or make it again with `regmix design --redo`
+
+    $ regmix fit
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: it was made from other inputs (corpus was [HASH]..., is
+      │ [HASH]...)
+      help: put the inputs back, or make it again with `regmix design --redo`
+    "#);
     fixture.ok(&["design", "--redo"]);
     for (path, bytes) in runs {
         let kept = path.strip_prefix(fixture.path("runs")).unwrap();
@@ -49,13 +78,31 @@ fn an_edit_that_keeps_the_size_is_noticed_and_a_touch_is_not() {
     let mut edited = text.into_bytes();
     edited[at] = if edited[at] == b'x' { b'y' } else { b'x' };
     fixture.write("text/train/web-0.jsonl", edited);
-    fixture
-        .refused(&["tokenize"])
-        .says("corpus/manifest.json: it was made from other inputs (files was");
+    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    $ regmix tokenize
+    exit code: 2
+    ----- stderr -----
+    read corpus     0.0 MB in [SECONDS]
+      × ./corpus/manifest.json: it was made from other inputs (files was [HASH], is
+      │ [HASH])
+      help: put the inputs back, or make it again with `regmix tokenize --redo`
+    "#);
     let status = fixture.ok(&["status", "--format", "json"]).json();
     assert_eq!(status["next"], "regmix tokenize --redo");
-    let shown = fixture.ok(&["status"]).stdout;
-    assert!(shown.contains("out of date (files was"), "{shown}");
+    assert_output!(fixture.ok(&["status"]), @r#"
+    $ regmix status
+    exit code: 0
+    ----- stdout -----
+    study tiny in .
+      corpus    3 domains, 10503 training tokens; out of date (files was [HASH], is [HASH])
+      proxies   not planned
+      fit       not yet
+      mixture   not yet
+      schedule  not yet
+      targets   0 of 6 finished
+      report    not yet
+    next: regmix tokenize --redo
+    "#);
 }
 
 #[test]
@@ -81,7 +128,15 @@ fn proxies_of_another_configuration_are_kept_aside() {
     let fixture = Fixture::study_after("train");
     let first = fixture.read("runs/run-0000/metrics.jsonl");
     fixture.edit("study.toml", "steps = 4", "steps = 3");
-    fixture.refused(&["train"]).says("steps").says("--redo");
+    assert_output!(fixture.refused(&["train"]), @r#"
+    $ regmix train
+    exit code: 2
+    ----- stderr -----
+    nano: 12080 parameters (10240 embedding, 1840 other)
+      × ./runs/run-0000/run.toml: run `run-0000` was started with another configuration
+      │ (train.eval_every: 2 is now 1, train.steps: 4 is now 3)
+      help: put the configuration back, or redo the run with `--redo`
+    "#);
     fixture.ok(&["train", "--redo"]);
     assert_eq!(fixture.read("runs/run-0000.old-1/metrics.jsonl"), first);
     assert_ne!(fixture.read("runs/run-0000/metrics.jsonl"), first);
@@ -91,10 +146,13 @@ fn proxies_of_another_configuration_are_kept_aside() {
 fn a_fit_and_a_mixture_name_the_setting_that_changed() {
     let fixture = Fixture::study_after("optimize");
     fixture.edit("study.toml", "folds = 3", "folds = 4");
-    fixture
-        .refused(&["fit"])
-        .says("fit/fit.json: it was made from other inputs (fit.folds was 3, is 4)")
-        .says("`regmix fit --redo`");
+    assert_output!(fixture.refused(&["fit"]), @r#"
+    $ regmix fit
+    exit code: 2
+    ----- stderr -----
+      × ./fit/fit.json: it was made from other inputs (fit.folds was 3, is 4)
+      help: put the inputs back, or make it again with `regmix fit --redo`
+    "#);
     fixture.edit("study.toml", "folds = 4", "folds = 3");
     let study = fixture.text("study.toml");
     fixture.write(
@@ -102,10 +160,13 @@ fn a_fit_and_a_mixture_name_the_setting_that_changed() {
         format!("[objective]\nloss = \"web\"\n{study}"),
     );
     let old = fixture.read("mixture.json");
-    fixture
-        .refused(&["optimize"])
-        .says("mixture.json: it was made from other inputs (objective.loss was")
-        .says("`regmix optimize --redo`");
+    assert_output!(fixture.refused(&["optimize"]), @r#"
+    $ regmix optimize
+    exit code: 2
+    ----- stderr -----
+      × ./mixture.json: it was made from other inputs (objective.loss was "mean", is "web")
+      help: put the inputs back, or make it again with `regmix optimize --redo`
+    "#);
     fixture.ok(&["optimize", "--redo"]);
     assert_ne!(fixture.read("mixture.json"), old);
 }
@@ -129,17 +190,23 @@ fn a_fit_apart_from_a_study_is_overwritten_only_on_request() {
     fixture.ok(&args);
     let first = fixture.read("own/predictions.csv");
     args[10] = "2";
-    fixture
-        .refused(&args)
-        .says("own/fit.json: it is there already")
-        .says("`--redo`");
+    assert_output!(fixture.refused(&args), @r#"
+    $ regmix fit --mixtures fit/mixtures.csv --losses fit/values.csv --out own --regressors linear --seed 2
+    exit code: 2
+    ----- stderr -----
+      × own/fit.json: it is there already
+      help: choose another place with `--out`, or overwrite it with `--redo`
+    "#);
     args.push("--redo");
     fixture.ok(&args);
     assert_ne!(fixture.read("own/predictions.csv"), first, "other folds");
     let search = ["optimize", "--fit", "own", "--out", "m.json"];
     fixture.ok(&search);
-    fixture
-        .refused(&search)
-        .says("m.json: it is there already")
-        .says("`--redo`");
+    assert_output!(fixture.refused(&search), @r#"
+    $ regmix optimize --fit own --out m.json
+    exit code: 2
+    ----- stderr -----
+      × m.json: it is there already
+      help: choose another place with `--out`, or overwrite it with `--redo`
+    "#);
 }

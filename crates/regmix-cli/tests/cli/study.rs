@@ -1,6 +1,6 @@
 //! A whole study by its commands.
 
-use crate::fixture::{DOMAINS, Fixture, document};
+use crate::fixture::{DOMAINS, Fixture, assert_output, document};
 
 const STEPS: [&str; 7] = [
     "tokenize", "design", "train", "fit", "optimize", "target", "report",
@@ -14,8 +14,14 @@ fn init_begins_a_study_that_can_be_tokenized() {
         fixture.write(&format!("text/train/{domain}-0.jsonl"), lines);
     }
     let output = fixture.ok(&["-C", "mine", "init", "--corpus", "text", "--name", "first"]);
-    assert_eq!(output.stdout, "mine/study.toml\n");
-    output.says("regmix -C mine tokenize");
+    assert_output!(output, @r#"
+    $ regmix -C mine init --corpus text --name first
+    exit code: 0
+    ----- stdout -----
+    mine/study.toml
+    ----- stderr -----
+    check and edit it, then: regmix -C mine tokenize
+    "#);
     let study = fixture.text("mine/study.toml");
     assert!(study.contains("name = \"first\""), "{study}");
     // The folder of the corpus holds whatever the folder of the study is.
@@ -62,9 +68,19 @@ fn every_step_names_the_next_and_writes_its_files() {
             output.says(&format!("next: regmix {next}"));
         }
     }
-    let status = fixture.ok(&["status"]).stdout;
-    assert!(status.contains("10 of 10 finished"), "{status}");
-    assert!(!status.contains("next:"), "{status}");
+    assert_output!(fixture.ok(&["status"]), @r#"
+    $ regmix status
+    exit code: 0
+    ----- stdout -----
+    study tiny in .
+      corpus    3 domains, 10503 training tokens
+      proxies   10 of 10 finished
+      fit       done
+      mixture   done
+      schedule  not yet
+      targets   6 of 6 finished
+      report    done
+    "#);
     assert!(
         fixture
             .text("design/mixtures.csv")

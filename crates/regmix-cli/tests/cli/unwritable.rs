@@ -1,18 +1,26 @@
 //! Places that cannot be written, and disks that are full.
 
-use crate::fixture::{Fixture, Output};
+use crate::fixture::{Fixture, Output, assert_output};
 
 #[test]
 fn a_study_below_a_file_is_refused() {
     // Permissions do not stop root; a file that is no folder stops everyone.
     let fixture = Fixture::study();
     fixture.write("file", "kept");
-    fixture
-        .refused(&["-C", "file/new", "init", "--corpus", "text"])
-        .says("file");
-    fixture
-        .refused(&["demo", "--corpus", "text", "--out", "file/demo"])
-        .says("file");
+    assert_output!(fixture.refused(&["-C", "file/new", "init", "--corpus", "text"]), @r#"
+    $ regmix -C file/new init --corpus text
+    exit code: 2
+    ----- stderr -----
+      × file/new: Not a directory (os error 20)
+      help: a part of the path is a file, expected a folder: choose another path
+    "#);
+    assert_output!(fixture.refused(&["demo", "--corpus", "text", "--out", "file/demo"]), @r#"
+    $ regmix demo --corpus text --out file/demo
+    exit code: 2
+    ----- stderr -----
+      × file/demo: Not a directory (os error 20)
+      help: a part of the path is a file, expected a folder: choose another path
+    "#);
 }
 
 #[test]
@@ -20,12 +28,18 @@ fn results_that_cannot_be_placed_are_refused() {
     let fixture = Fixture::study_after("fit");
     fixture.write("file", "kept");
     fixture.write("m.csv", "run,code,law,web\na,0.3,0.5,0.2\n");
-    fixture
-        .refused(&["predict", "--mixtures", "m.csv", "--out", "file/p.csv"])
-        .says("file");
-    fixture
-        .refused(&["optimize", "--fit", "fit", "--out", "file/m.json"])
-        .says("file");
+    assert_output!(fixture.refused(&["predict", "--mixtures", "m.csv", "--out", "file/p.csv"]), @r#"
+    $ regmix predict --mixtures m.csv --out file/p.csv
+    exit code: 2
+    ----- stderr -----
+      × file: File exists (os error 17)
+    "#);
+    assert_output!(fixture.refused(&["optimize", "--fit", "fit", "--out", "file/m.json"]), @r#"
+    $ regmix optimize --fit fit --out file/m.json
+    exit code: 2
+    ----- stderr -----
+      × file: File exists (os error 17)
+    "#);
     let tables = [
         "fit",
         "--mixtures",
@@ -34,14 +48,29 @@ fn results_that_cannot_be_placed_are_refused() {
         "fit/values.csv",
     ];
     let out = ["--regressors", "linear", "--out", "file/fit"];
-    fixture.refused(&[&tables[..], &out].concat()).says("file");
+    assert_output!(fixture.refused(&[&tables[..], &out].concat()), @r#"
+    $ regmix fit --mixtures fit/mixtures.csv --losses fit/values.csv --regressors linear --out file/fit
+    exit code: 2
+    ----- stderr -----
+    fitting 10 runs, 3 targets
+      × file/fit: Not a directory (os error 20)
+      help: a part of the path is a file, expected a folder: choose another path
+    "#);
 }
 
 #[test]
 fn a_corpus_folder_that_cannot_be_made_is_refused() {
     let fixture = Fixture::study();
     fixture.write("corpus", "a file where the folder should be");
-    fixture.refused(&["tokenize"]).says("corpus");
+    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    $ regmix tokenize
+    exit code: 2
+    ----- stderr -----
+    read corpus     0.0 MB in [SECONDS]
+    tokenize        0.0 MB in [SECONDS]
+      × ./corpus/valid: Not a directory (os error 20)
+      help: a part of the path is a file, expected a folder: choose another path
+    "#);
 }
 
 /// Runs a verb that may not write files of more than a kilobyte, as on a disk
@@ -58,7 +87,14 @@ fn a_full_disk_leaves_no_half_written_corpus() {
     let fixture = Fixture::study();
     let output = nearly_full(&fixture, "tokenize");
     output.is_one_error();
-    output.says("corpus/").says("File too large");
+    assert_output!(output.stderr, @r#"
+    read corpus     0.0 MB in [SECONDS]
+    tokenize        0.0 MB in [SECONDS]
+      × ./corpus/train/code-00000.tok: File too large (os error 27) at path "[FOLDER]/./corpus/
+      │ train/.regmix-51HRWC.tmp"
+      help: the file system or a limit (`ulimit -f`) refuses files of this size: choose another folder
+            or raise the limit
+    "#);
     assert!(
         fixture.files("corpus").is_empty(),
         "{:?}",
@@ -74,7 +110,11 @@ fn a_full_disk_does_not_cost_finished_work() {
     let before = fixture.files("");
     let output = nearly_full(&fixture, "fit");
     output.is_one_error();
-    output.says("File too large");
+    assert_output!(output.stderr, @r#"
+    × ./trajectories.csv: File too large (os error 27)
+    help: the file system or a limit (`ulimit -f`) refuses files of this size: choose another folder
+          or raise the limit
+    "#);
     assert_eq!(fixture.files("runs"), {
         let runs = fixture.path("runs");
         before

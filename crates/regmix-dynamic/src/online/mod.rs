@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use regmix_data::artefact::{read_json, write_json};
+use regmix_data::artefact::write_json;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
 
@@ -249,13 +249,7 @@ impl Controller {
     /// # Errors
     /// When the file is missing, damaged or of another version.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let mut setup: Setup = read_json(path)?;
-        setup
-            .make_goal()
-            .and_then(|()| setup.check())
-            .map_err(|e| e.in_file(path))?;
-        Ok(Self::at_start(setup))
+        Ok(Self::at_start(Setup::load(path.as_ref())?))
     }
 
     /// Writes the state, atomically.
@@ -276,7 +270,7 @@ impl Controller {
         if !path.exists() {
             return Ok(());
         }
-        let state: ControllerState = read_json(path)?;
-        self.resume(state).map_err(|e| e.in_file(path))
+        self.resume(ControllerState::load(path)?)
+            .map_err(|e| e.in_file(path))
     }
 }

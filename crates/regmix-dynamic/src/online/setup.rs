@@ -1,10 +1,13 @@
 //! The part of a controller that never changes.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use regmix_data::artefact::read_versioned;
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::search::Candidates;
-use regmix_regress::{Constraints, Evaluator, Objective};
+use regmix_regress::{Constraints, Evaluator, Group, Objective};
 
 use crate::config::{DynamicConfig, Search, State};
 use crate::dynamics::Dynamics;
@@ -45,6 +48,12 @@ pub(super) struct Setup {
     pub(super) goal: Evaluator,
 }
 
+const AGAIN: &str = "make the controller again, with `regmix schedule --redo`";
+
+fn damaged(what: &str) -> Error {
+    Error::input(format!("damaged controller: {what}")).help(AGAIN)
+}
+
 fn unset_goal() -> Evaluator {
     Evaluator::of_value(1.0)
 }
@@ -55,18 +64,9 @@ fn unset_goal() -> Evaluator {
 struct Limits {
     floors: Vec<f64>,
     caps: Vec<f64>,
-    groups: Vec<Total>,
+    groups: Vec<Group>,
     /// The share of all tokens that every domain may take.
     budget: Option<Vec<f64>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Total {
-    name: String,
-    members: Vec<usize>,
-    floor: f64,
-    cap: f64,
 }
 
 impl Setup {
@@ -95,17 +95,11 @@ impl Setup {
             (true, Some(gain)) => Some(config.min_gain.max(config.static_unless * gain.sd)),
             (true, None) => None,
         };
-        let c = &planner.bounds.constraints;
-        let total = |g: &regmix_regress::Group| Total {
-            name: g.name().to_owned(),
-            members: g.members().to_vec(),
-            floor: g.floor(),
-            cap: g.cap(),
-        };
+        let bounds = &planner.bounds.constraints;
         let limits = Limits {
-            floors: c.floors().to_vec(),
-            caps: c.caps().to_vec(),
-            groups: c.groups().iter().map(total).collect(),
+            floors: bounds.floors().to_vec(),
+            caps: bounds.caps().to_vec(),
+            groups: bounds.groups().to_vec(),
             budget: planner.bounds.budget.clone(),
         };
         Ok(Self {
@@ -132,44 +126,43 @@ impl Setup {
         (self.objective.evaluator(&self.losses)).map_err(|e| e.field("objective"))
     }
 
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let mut setup: Self = read_versioned(path, VERSION, AGAIN)?;
+        (setup.make_goal().and_then(|()| setup.check())).map_err(|e| e.in_file(path))?;
+        Ok(setup)
+    }
+
     /// Checks what was read from a file.
-    pub(super) fn check(&self) -> Result<()> {
-        let damaged = |what: &str| {
-            Err(Error::input(format!("damaged controller: {what}")).help("make it again"))
-        };
-        if self.version != VERSION {
-            return Err(
-                Error::input(format!("version {}, expected {VERSION}", self.version))
-                    .help("make the controller again, with `regmix schedule`"),
-            );
-        }
+    fn check(&self) -> Result<()> {
         self.config.check()?;
         self.model.check()?;
         let domains = self.model.domains();
         if self.prior.domains() != domains || self.first.domains() != domains {
-            return damaged("mixtures over other domains than the stage model's");
+            return Err(damaged(
+                "mixtures over other domains than the stage model's",
+            ));
         }
         if self.config.grid()? != *self.model.grid()
             || self.steps != self.model.grid().steps(self.target.steps)?
         {
-            return damaged("steps that are not those of the stage points");
+            return Err(damaged("steps that are not those of the stage points"));
         }
         let weights = |m: &Vec<f64>| Mixture::normalized(domains.clone(), m.clone()).is_ok();
         if self.schedule.len() != self.model.grid().stages() || !self.schedule.iter().all(weights) {
-            return damaged("mixtures of the schedule that are not valid");
+            return Err(damaged("mixtures of the schedule that are not valid"));
         }
         if self
             .least_gain
             .is_some_and(|g| !(g.is_finite() && g >= 0.0))
         {
-            return damaged("a least gain that is negative or not finite");
+            return Err(damaged("a least gain that is negative or not finite"));
         }
         let known = match self.config.state {
             State::Losses => self.losses == self.model.targets(),
             State::Objective => self.model.targets().len() == 1,
         };
         if !known {
-            return damaged("losses that are not the stage model's");
+            return Err(damaged("losses that are not the stage model's"));
         }
         self.losses_goal()?;
         self.bounds()?;
@@ -178,30 +171,12 @@ impl Setup {
 
     fn bounds(&self) -> Result<Bounds> {
         let domains = self.model.domains().clone();
-        let names: Vec<&str> = self.model.domains().names().collect();
-        let n = names.len();
         let l = &self.limits;
-        let sizes = [
-            l.floors.len(),
-            l.caps.len(),
-            l.budget.as_ref().map_or(n, Vec::len),
-        ];
-        let places = l.groups.iter().all(|g| g.members.iter().all(|m| *m < n));
-        if sizes != [n; 3] || !places {
-            return Err(Error::input(
-                "damaged controller: bounds over other domains",
-            ));
+        if l.budget.as_ref().is_some_and(|b| b.len() != domains.len()) {
+            return Err(damaged("a budget over other domains"));
         }
-        let mut constraints = Constraints::none(domains);
-        for (i, name) in names.iter().enumerate() {
-            constraints = constraints
-                .with_cap(name, l.caps[i])?
-                .with_floor(name, l.floors[i])?;
-        }
-        for g in &l.groups {
-            let members: Vec<&str> = g.members.iter().map(|m| names[*m]).collect();
-            constraints = constraints.with_group(&g.name, &members, g.floor, g.cap)?;
-        }
+        let constraints = Constraints::from_parts(domains, &l.floors, &l.caps, &l.groups)
+            .map_err(|e| damaged(&format!("bounds that are not valid: {e}")))?;
         Ok(Bounds {
             constraints,
             budget: l.budget.clone(),
@@ -244,7 +219,7 @@ impl Setup {
     }
 
     /// Sets the objective over the stage model's state.
-    pub(super) fn make_goal(&mut self) -> Result<()> {
+    fn make_goal(&mut self) -> Result<()> {
         self.goal = self.config.state.goal(self.losses_goal()?);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! The part of a controller that changes with observations.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use regmix_data::artefact::read_versioned;
 use regmix_data::{Error, Mixture, Result};
 
 use super::setup::Setup;
@@ -124,14 +126,14 @@ impl ControllerState {
         self.refused
     }
 
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let remedy =
+            "go back to an older copy of the state, or move it away to start the run again";
+        read_versioned(path, VERSION, remedy)
+    }
+
     pub(super) fn check(&self, setup: &Setup) -> Result<()> {
         let wrong = |what: String, help: &str| Err(Error::input(what).help(help));
-        if self.version != VERSION {
-            return wrong(
-                format!("version {}, expected {VERSION}", self.version),
-                "start the run again, or use the program that wrote the state",
-            );
-        }
         if self.fingerprint != setup.fingerprint {
             return wrong(
                 format!(
@@ -161,7 +163,10 @@ impl ControllerState {
             && (0.0..=1.0).contains(&self.since)
             && self.next_stage <= setup.model.grid().stages();
         if !sizes {
-            return wrong("damaged state".to_owned(), "go back to an older copy of it");
+            return wrong(
+                "damaged state".to_owned(),
+                "go back to an older copy of it, or move it away to start the run again",
+            );
         }
         Ok(())
     }

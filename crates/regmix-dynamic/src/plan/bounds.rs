@@ -46,20 +46,13 @@ impl Bounds {
 
     /// The bounds with some more floors and caps.
     pub(crate) fn tightened(&self, floors: &[f64], caps: &[f64]) -> Result<Constraints> {
-        let mut out = self.constraints.clone();
-        let names: Vec<String> = out.domains().names().map(str::to_owned).collect();
-        for (i, name) in names.iter().enumerate() {
-            let cap = caps[i].clamp(0.0, 1.0);
-            if cap < out.caps()[i] {
-                let cap = cap.max(out.floors()[i]);
-                out = out.with_cap(name, cap)?;
-            }
-            let floor = floors[i].min(out.caps()[i]);
-            if floor > out.floors()[i] {
-                out = out.with_floor(name, floor)?;
-            }
+        let own = &self.constraints;
+        let (mut floors, mut caps) = (floors.to_vec(), caps.to_vec());
+        for (i, (floor, cap)) in own.floors().iter().zip(own.caps()).enumerate() {
+            caps[i] = caps[i].clamp(0.0, 1.0).max(*floor).min(*cap);
+            floors[i] = floors[i].min(caps[i]).max(*floor);
         }
-        Ok(out)
+        Constraints::from_parts(own.domains().clone(), &floors, &caps, own.groups())
     }
 
     /// Both the bounds of a stage and, around some mixtures, a trust region:

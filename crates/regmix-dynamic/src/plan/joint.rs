@@ -103,18 +103,18 @@ pub(super) fn improve<D: Dynamics + ?Sized>(
     let name = |j: usize, d: usize| format!("{j}.{d}");
     let all = (0..stages).flat_map(|j| (0..domains).map(move |d| name(j, d)));
     let names = DomainSet::from_names(all)?;
-    let mut constraints = Constraints::none(names.clone());
-    for (j, share) in shares.iter().enumerate() {
-        for d in 0..domains {
-            let (floor, cap) = (bounds.constraints.floors()[d], bounds.constraints.caps()[d]);
-            if cap < 1.0 {
-                constraints = constraints.with_cap(&name(j, d), cap * share)?;
-            }
-            if floor > 0.0 {
-                constraints = constraints.with_floor(&name(j, d), floor * share)?;
-            }
-        }
-    }
+    let of_stages = |bounds: &[f64], part: fn(f64, f64) -> f64| -> Vec<f64> {
+        let stages = shares.iter();
+        stages
+            .flat_map(|share| bounds.iter().map(move |bound| part(*bound, *share)))
+            .collect()
+    };
+    let floors = of_stages(bounds.constraints.floors(), |floor, share| floor * share);
+    let caps = of_stages(bounds.constraints.caps(), |cap, share| match cap < 1.0 {
+        true => cap * share,
+        false => 1.0,
+    });
+    let mut constraints = Constraints::from_parts(names.clone(), &floors, &caps, &[])?;
     for (j, share) in shares.iter().enumerate() {
         let members: Vec<String> = (0..domains).map(|d| name(j, d)).collect();
         let members: Vec<&str> = members.iter().map(String::as_str).collect();

@@ -37,12 +37,6 @@ impl<D: Dynamics + ?Sized> Surface for OneStage<'_, D> {
         let p = self.problem;
         let flat = p.dynamics.next_many(p.moment(self.place), self.state, rows);
         let last = self.place + self.later.len();
-        if self.later.is_empty() {
-            return flat
-                .chunks_exact(self.state.len())
-                .map(|s| p.value(last, s))
-                .collect();
-        }
         let mut states: Vec<Vec<f64>> = flat
             .chunks_exact(self.state.len())
             .map(<[f64]>::to_vec)

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use regmix_data::artefact::{read_json, write_json};
+use regmix_data::artefact::{read_versioned, write_json};
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::{Objective, Prediction};
 
@@ -265,22 +265,9 @@ impl Schedule {
     /// When the file is missing, damaged or of another version, or its
     /// segments do not follow each other.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        /// Read first, so that the error for a newer file names its version
-        /// and not its new fields.
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
+        const AGAIN: &str = "make the schedule again, with `--redo`";
         let path = path.as_ref();
-        let Version { version } = read_json(path)?;
-        if version != VERSION {
-            return Err(
-                Error::input(format!("version {version}, expected {VERSION}"))
-                    .in_file(path)
-                    .help("make the schedule again"),
-            );
-        }
-        let out: Self = read_json(path)?;
+        let out: Self = read_versioned(path, VERSION, AGAIN)?;
         let follow = out
             .segments
             .windows(2)
@@ -293,7 +280,7 @@ impl Schedule {
                 "segments that do not follow each other, or have other domains",
             )
             .in_file(path)
-            .help("make the schedule again"));
+            .help(AGAIN));
         }
         Ok(out)
     }

@@ -1,8 +1,9 @@
 //! How accurate a stage model is on held-out runs.
 
 use rayon::prelude::*;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use regmix_data::table::records::number_or_empty;
 use regmix_data::{Monitor, Muted, Result, Unit};
 use regmix_regress::metrics::{coverage90, mae, mean_and_sd, spearman};
 use regmix_regress::{Folds, Prediction};
@@ -28,21 +29,21 @@ pub struct StageAccuracy {
     /// Rows that were predicted.
     pub rows: usize,
     /// Rank correlation of losses; NaN (`null` in JSON) where all are the same.
-    #[serde(deserialize_with = "number_or_nan")]
+    #[serde(with = "number_or_empty")]
     pub spearman: f64,
     /// Its standard deviation over folds; NaN where fewer than two have a value.
-    #[serde(deserialize_with = "number_or_nan")]
+    #[serde(with = "number_or_empty")]
     pub spearman_sd: f64,
     /// Rank correlation of the falls of losses.
-    #[serde(deserialize_with = "number_or_nan")]
+    #[serde(with = "number_or_empty")]
     pub fall_spearman: f64,
     /// Its standard deviation over folds.
-    #[serde(deserialize_with = "number_or_nan")]
+    #[serde(with = "number_or_empty")]
     pub fall_spearman_sd: f64,
     /// Mean absolute error, nats.
     pub mae: f64,
     /// Its standard deviation over folds.
-    #[serde(deserialize_with = "number_or_nan")]
+    #[serde(with = "number_or_empty")]
     pub mae_sd: f64,
     /// The mean absolute error of predicting the mean fall, nats.
     pub mae_of_mean: f64,
@@ -163,11 +164,6 @@ fn falls_ranked(cases: &[&Case]) -> f64 {
 
 fn error(cases: &[&Case]) -> f64 {
     score(cases, mae, false)
-}
-
-/// JSON has no NaN: it is written as null.
-fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// A score over the targets of a stage.

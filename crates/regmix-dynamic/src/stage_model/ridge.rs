@@ -51,10 +51,10 @@ impl Ridge {
                 "{n} rows of {p} inputs: expected at least 2 rows of finite numbers"
             )));
         }
-        let centre = means(x);
+        let centre = means(x.iter());
         let scale = scales(x, &centre, trust);
         let z: Vec<Vec<f64>> = x.iter().map(|row| standard(row, &centre, &scale)).collect();
-        let intercept = means(y);
+        let intercept = means(y.iter());
         let (gram, right) = normal_equations(&z, y, &intercept);
         let spread: Vec<f64> = (0..intercept.len())
             .map(|t| y.iter().map(|y| (y[t] - intercept[t]).powi(2)).sum::<f64>())
@@ -193,11 +193,14 @@ fn normal_equations(
     (gram, right)
 }
 
-fn means(rows: &[Vec<f64>]) -> Vec<f64> {
-    let mut out = vec![0.0; rows[0].len()];
+/// The mean of every column.
+pub(super) fn means<'a>(rows: impl ExactSizeIterator<Item = &'a Vec<f64>>) -> Vec<f64> {
+    let count = rows.len() as f64;
+    let mut out = Vec::new();
     for row in rows {
+        out.resize(row.len(), 0.0);
         for (m, v) in out.iter_mut().zip(row) {
-            *m += v / rows.len() as f64;
+            *m += v / count;
         }
     }
     out

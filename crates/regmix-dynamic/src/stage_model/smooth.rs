@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Monitor, Result};
 
-use super::ridge::Ridge;
+use super::ridge::{Ridge, means};
 use crate::dynamics::Slopes;
-use crate::record::{FirstSegment, Transition, Transitions};
+use crate::record::{Transition, Transitions};
 
 /// Weights far below this count as nearly equal.
 const RESOLUTION: f64 = 1e-3;
@@ -77,6 +77,11 @@ fn root(weight: f64) -> f64 {
     (weight.max(0.0) + RESOLUTION).sqrt()
 }
 
+fn tokens(links: &[Link], state: &[f64]) -> Vec<f64> {
+    let pairs = state.iter().zip(links);
+    pairs.map(|(loss, link)| link.tokens(*loss)).collect()
+}
+
 /// Weights and their roots.
 fn features(mixture: &[f64]) -> Vec<f64> {
     let roots = mixture.iter().map(|w| root(*w));
@@ -108,13 +113,7 @@ impl Smooth {
             Some(like) => like.links.clone(),
             None => links(rows, monitor)?,
         };
-        let tokens = |state: &[f64]| -> Vec<f64> {
-            state
-                .iter()
-                .zip(&links)
-                .map(|(l, link)| link.tokens(*l))
-                .collect()
-        };
+        let tokens = |state: &[f64]| tokens(&links, state);
         let trust = vec![1.0; 2 * domains];
         let strength = like.map(|s| s.first.strength());
         let x: Vec<Vec<f64>> = rows
@@ -162,23 +161,36 @@ impl Smooth {
         Ok(Self {
             domains,
             links,
-            mean: mean(&rows.beginnings),
+            mean: means(rows.beginnings.iter().map(|b| &b.state)),
             first,
             stages,
         })
     }
 
-    fn tokens(&self, state: &[f64]) -> Vec<f64> {
-        state
-            .iter()
-            .zip(&self.links)
-            .map(|(l, link)| link.tokens(*l))
+    fn losses(&self, tokens: &[f64]) -> Vec<f64> {
+        let pairs = tokens.iter().zip(&self.links);
+        pairs.map(|(x, link)| link.loss(*x)).collect()
+    }
+
+    /// Standard deviations of losses from those of tokens.
+    fn spread(&self, tokens: &[f64], sd: Vec<f64>) -> Vec<f64> {
+        (tokens.iter().zip(&self.links).zip(sd))
+            .map(|((x, link), sd)| link.slope(*x).abs() * sd)
             .collect()
+    }
+
+    /// The derivative of one output of a ridge by every weight, times a factor.
+    fn by_weights(&self, ridge: &Ridge, output: usize, factor: f64, mixture: &[f64]) -> Vec<f64> {
+        let by = |(j, w): (usize, &f64)| {
+            let by_root = ridge.slope(output, self.domains + j) / (2.0 * root(*w));
+            factor * (ridge.slope(output, j) + by_root)
+        };
+        mixture.iter().enumerate().map(by).collect()
     }
 
     /// Inputs of a stage, and the tokens after it.
     fn after(&self, stage: usize, state: &[f64], mixture: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let before = self.tokens(state);
+        let before = tokens(&self.links, state);
         let mut inputs = features(mixture);
         inputs.extend_from_slice(&before);
         let added = self.stages[stage].mean(&inputs);
@@ -187,39 +199,28 @@ impl Smooth {
     }
 
     pub(crate) fn next(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Vec<f64> {
-        let (_, after) = self.after(stage, state, mixture);
-        after
-            .iter()
-            .zip(&self.links)
-            .map(|(x, link)| link.loss(*x))
-            .collect()
+        self.losses(&self.after(stage, state, mixture).1)
     }
 
     pub(crate) fn sd(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Vec<f64> {
         let (inputs, after) = self.after(stage, state, mixture);
-        let sd = self.stages[stage].sd(&inputs);
-        (after.iter().zip(&self.links).zip(sd))
-            .map(|((x, link), sd)| link.slope(*x).abs() * sd)
-            .collect()
+        self.spread(&after, self.stages[stage].sd(&inputs))
     }
 
     pub(crate) fn slopes(&self, stage: usize, state: &[f64], mixture: &[f64]) -> Slopes {
         let (_, after) = self.after(stage, state, mixture);
         let ridge = &self.stages[stage];
-        let d = self.domains;
         let mut out = Slopes {
             by_mixture: Vec::with_capacity(after.len()),
             by_state: Vec::with_capacity(after.len()),
         };
         for (t, link) in self.links.iter().enumerate() {
             let factor = link.slope(after[t]);
-            let by_weight = (mixture.iter().enumerate()).map(|(j, w)| {
-                factor * (ridge.slope(t, j) + ridge.slope(t, d + j) / (2.0 * root(*w)))
-            });
-            out.by_mixture.push(by_weight.collect());
+            out.by_mixture
+                .push(self.by_weights(ridge, t, factor, mixture));
             let by_loss = (state.iter().zip(&self.links).enumerate()).map(|(i, (l, from))| {
                 let kept = if i == t { 1.0 } else { 0.0 };
-                factor * (kept + ridge.slope(t, 2 * d + i)) * from.back(*l)
+                factor * (kept + ridge.slope(t, 2 * self.domains + i)) * from.back(*l)
             });
             out.by_state.push(by_loss.collect());
         }
@@ -228,39 +229,20 @@ impl Smooth {
 
     /// The losses at the first stage point by the first mixture.
     pub(crate) fn start(&self, mixture: &[f64]) -> Vec<f64> {
-        let tokens = self.first.mean(&features(mixture));
-        tokens
-            .iter()
-            .zip(&self.links)
-            .map(|(x, link)| link.loss(*x))
-            .collect()
+        self.losses(&self.first.mean(&features(mixture)))
     }
 
     /// Their derivative, `[targets][domains]`.
     pub(crate) fn start_slopes(&self, mixture: &[f64]) -> Vec<Vec<f64>> {
         let tokens = self.first.mean(&features(mixture));
         (self.links.iter().zip(tokens).enumerate())
-            .map(|(t, (link, x))| {
-                let by = |(j, w): (usize, &f64)| {
-                    let roots = self.first.slope(t, self.domains + j) / (2.0 * root(*w));
-                    link.slope(x) * (self.first.slope(t, j) + roots)
-                };
-                mixture.iter().enumerate().map(by).collect()
-            })
+            .map(|(t, (link, x))| self.by_weights(&self.first, t, link.slope(x), mixture))
             .collect()
     }
 
     pub(crate) fn start_sd(&self, mixture: &[f64]) -> Vec<f64> {
         let inputs = features(mixture);
-        let tokens = self
-            .first
-            .mean(&inputs)
-            .into_iter()
-            .zip(self.first.sd(&inputs));
-        tokens
-            .zip(&self.links)
-            .map(|((x, sd), link)| link.slope(x).abs() * sd)
-            .collect()
+        self.spread(&self.first.mean(&inputs), self.first.sd(&inputs))
     }
 
     /// The mean over the proxies, as in RegMix-D.
@@ -290,16 +272,6 @@ fn same_throughout(rows: &Transitions) -> Vec<bool> {
         }
     }
     out
-}
-
-fn mean(rows: &[FirstSegment]) -> Vec<f64> {
-    let mut mean = vec![0.0; rows[0].state.len()];
-    for row in rows {
-        for (m, l) in mean.iter_mut().zip(&row.state) {
-            *m += l / rows.len() as f64;
-        }
-    }
-    mean
 }
 
 /// The floor and the power of every target: those with the lowest squared
