@@ -250,3 +250,38 @@ fn values_out_of_range_and_far_outside_are_named() {
             .all(|w| !w.contains("far outside"))
     );
 }
+
+#[test]
+fn targets_of_other_scales_are_not_averaged() {
+    let runs = runs(6, |w| [w[0], w[1], w[2], w[3], 0.4 * w[4], 0.6 * w[4]]);
+    let targets = [runs.values.targets(), &["seconds since".to_owned()]].concat();
+    let rows = runs
+        .values
+        .runs()
+        .iter()
+        .zip(runs.values.rows())
+        .enumerate();
+    let rows =
+        rows.map(|(i, (run, row))| (run.clone(), [&row[..], &[1.7e9 + 60.0 * i as f64]].concat()));
+    let values = ValueTable::new(targets, rows).unwrap();
+    let mixtures = runs.mixtures.clone();
+    let fit = fit(&Observations { mixtures, values }, &["linear"]);
+    for objective in [Objective::Mean, Objective::Worst(Baseline::Uniform)] {
+        let options = RecommendOptions {
+            objective,
+            ..RecommendOptions::default()
+        };
+        let err = recommend(&fit, &options).unwrap_err();
+        assert!(
+            err.to_string()
+                .contains("values of `seconds since` are typically 1700001170"),
+            "{err}"
+        );
+    }
+    let options = RecommendOptions {
+        objective: Objective::parse("web"),
+        bootstrap: 0,
+        ..RecommendOptions::default()
+    };
+    assert!(recommend(&fit, &options).is_ok());
+}

@@ -229,6 +229,30 @@ fn stages_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn rows_of_resumed_runs_are_sorted_and_replaced() {
+    let fixture = tables();
+    let good = trajectories(24, 1.0);
+    fixture.write("good.csv", &good);
+    let expected = fixture.ok(&plan("good.csv", "good", &[]));
+    let (first, second) = (good.lines().nth(1).unwrap(), good.lines().nth(2).unwrap());
+    // The first step twice, the first time with another loss, after the second.
+    let (kept, _) = first.rsplit_once(',').unwrap();
+    let rows = format!("{second}\n{kept},9.5\n{first}");
+    fixture.write(
+        "mixed.csv",
+        good.replacen(&format!("{first}\n{second}"), &rows, 1),
+    );
+    let found = fixture.ok(&plan("mixed.csv", "mixed", &[]));
+    assert_eq!(found.stdout, expected.stdout);
+    for said in [
+        "mixed.csv: 1 rows repeat a step, first `r0` at step 20 (line 4): the later row counts",
+        "mixed.csv: the rows of 1 runs are not in the order of their steps, first `r0`: they were sorted",
+    ] {
+        assert!(found.stderr.contains(said), "{}", found.stderr);
+    }
+}
+
+#[test]
 fn trajectories_that_cannot_be_are_refused() {
     let fixture = tables();
     let good = trajectories(24, 1.0);
@@ -238,31 +262,15 @@ fn trajectories_that_cannot_be_are_refused() {
         fixture.refused(&plan("bad.csv", "no", &[]))
     };
     let replaced = |from: &str, to: &str| good.replacen(from, to, 1);
-    let (first, second) = (line(1), line(2));
+    let first = line(1);
     let loss = first.rsplit(',').next().unwrap();
     let outputs = [
-        replaced(&format!("{first}\n{second}"), &format!("{second}\n{first}")),
-        replaced(&first, &format!("{first}\n{first}")),
         replaced(loss, "inf"),
         replaced(loss, "0"),
         replaced(loss, "much"),
     ]
     .map(refused);
     assert_output!(transcript(outputs), @r#"
-    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
-    exit code: 2
-    ----- stderr -----
-    planning a schedule
-      × bad.csv: run `r0`: step 20 (2000 tokens) follows step 40 (4000 tokens): expected both to
-      │ increase
-
-    $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
-    exit code: 2
-    ----- stderr -----
-    planning a schedule
-      × bad.csv: run `r0`: step 20 (2000 tokens) follows step 20 (2000 tokens): expected both to
-      │ increase
-
     $ regmix schedule --trajectories bad.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out no --settings two.toml
     exit code: 2
     ----- stderr -----

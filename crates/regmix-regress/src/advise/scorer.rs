@@ -108,9 +108,13 @@ impl Scorer {
     /// Binds an objective to the models of a fit.
     ///
     /// # Errors
-    /// When the objective names an unknown target.
+    /// When the objective names an unknown target, or counts targets alike whose
+    /// values are not comparable: one is typically a thousand times another.
     pub fn new(fit: &Fit, objective: &Objective) -> Result<Self> {
         let all: Vec<String> = fit.targets().iter().map(|t| t.target.clone()).collect();
+        if objective.is_over_all() {
+            check_scales(fit)?;
+        }
         let of_all = objective.evaluator(&all)?;
         let places: Vec<usize> = of_all.terms().iter().map(|&(t, _)| t).collect();
         let targets: Vec<String> = places.iter().map(|&t| all[t].clone()).collect();
@@ -375,6 +379,35 @@ impl Scorer {
             sum += strength * fixed.squares(weights);
         }
         sum
+    }
+}
+
+/// Refuses targets that no mean can be taken of, for example losses beside
+/// times: the one with the largest values would decide.
+fn check_scales(fit: &Fit) -> Result<()> {
+    const COMPARABLE: f64 = 1000.0;
+    let values = &fit.observations().values;
+    let size = |t: usize| {
+        let column = values.rows().iter().map(|row| row[t].abs());
+        quantile(&column.filter(|v| v.is_finite()).collect::<Vec<_>>(), 0.5)
+    };
+    let mut sizes: Vec<(f64, &String)> = (values.targets().iter().enumerate())
+        .map(|(t, target)| (size(t), target))
+        .filter(|(size, _)| *size > 0.0)
+        .collect();
+    sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    match (sizes.first(), sizes.last()) {
+        (Some((low, small)), Some((high, large))) if *high > COMPARABLE * low => {
+            Err(Error::input(format!(
+                "values of `{large}` are typically {high:.4}, those of `{small}` {low:.4}: expected \
+                 targets of similar size, since all count alike"
+            ))
+            .help(
+                "name one target, or weigh them in a file (`[weights]`); remove columns that are \
+                 no targets and fit again",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -137,6 +137,15 @@ impl Objective {
         }
     }
 
+    /// Whether all targets count alike: a mean or a worst case.
+    pub(crate) fn is_over_all(&self) -> bool {
+        match self {
+            Self::Mean | Self::Worst(_) => true,
+            Self::Maximize(inner) => inner.is_over_all(),
+            Self::Target(_) | Self::Weighted(_) => false,
+        }
+    }
+
     /// What a worst case is compared with; `None` for objectives that are
     /// sums.
     pub fn baseline(&self) -> Option<Baseline> {

@@ -11,6 +11,7 @@ use super::Planner;
 use super::refits::Refit;
 use crate::dynamics::Dynamics;
 use crate::plan::{Plan, Problem};
+use crate::record::LossRange;
 use crate::schedule::Schedule;
 
 impl Planner {
@@ -63,6 +64,7 @@ impl Planner {
                 })
                 .collect::<BTreeMap<_, _>>()
         };
+        let range = LossRange::of(self.rows());
         let skip = out.segments.len() - plan.mixtures.len();
         if skip > 0 {
             out.segments[0].predicted = by_target(&state, &sd);
@@ -88,7 +90,8 @@ impl Planner {
                 .map(|t| {
                     let over: Vec<f64> = refits.iter().map(|r| r.states[place][t]).collect();
                     let refitted = sd_of(&over);
-                    own[t].hypot(carried[t]).max(refitted)
+                    // No more is unknown than what losses there are.
+                    own[t].hypot(carried[t]).max(refitted).min(range.width(t))
                 })
                 .collect();
             out.segments[place + skip].predicted = by_target(&state, &sd);

@@ -8,6 +8,7 @@ use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::{Folds, Prediction};
 
 use super::Planner;
+use crate::record::LossRange;
 use crate::stage_model::{FromStart, StageModel};
 
 /// Gains by split of the runs in halves.
@@ -109,8 +110,11 @@ impl Planner {
         let Some(single) = plan.single else {
             return Err(Error::failed("no single mixture keeps to all limits"));
         };
-        let gain =
-            problem.plan_value(&vec![single; problem.left()]) - problem.plan_value(&plan.mixtures);
+        let single = vec![single; problem.left()];
+        let range = LossRange::of(self.rows());
+        range.check(&problem.rollout(&single))?;
+        range.check(&problem.rollout(&plan.mixtures))?;
+        let gain = problem.plan_value(&single) - problem.plan_value(&plan.mixtures);
         match gain.is_finite() {
             true => Ok(gain),
             false => Err(Error::failed("predicted losses are not finite")),

@@ -6,6 +6,7 @@ use regmix_data::{Monitor, Muted, Result};
 
 use super::Planner;
 use crate::plan::Plan;
+use crate::record::LossRange;
 use crate::stage_model::{FromStart, StageModel};
 
 /// The result of a refit on resampled runs.
@@ -38,10 +39,12 @@ impl Planner {
             })
             .collect::<Vec<_>>();
         monitor.check()?;
-        let failed = refits.iter().filter(|r| r.is_err()).count();
-        if failed > 0 {
+        let mut errors = refits.iter().filter_map(|r| r.as_ref().err());
+        if let Some(first) = errors.next() {
             notes.push(format!(
-                "{failed} of {count} refits failed and do not count"
+                "{} of {count} refits failed and do not count: {}",
+                1 + errors.count(),
+                first.problem()
             ));
         }
         Ok(refits.into_iter().flatten().collect())
@@ -54,8 +57,10 @@ impl Planner {
         let from_start = FromStart::new(&model);
         let problem = self.problem(&model, &from_start, monitor);
         let planned = problem.solve()?;
+        let states = problem.rollout(&plan.mixtures);
+        LossRange::of(&self.rows).check(&states)?;
         Ok(Refit {
-            states: problem.rollout(&plan.mixtures),
+            states,
             value: problem.plan_value(&plan.mixtures),
             single: planned.single,
             mixtures: planned.mixtures,
