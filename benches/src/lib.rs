@@ -35,7 +35,7 @@ pub fn mini_corpus() -> Option<Source> {
 /// A byte-pair encoding of 4,096 entries trained on a source.
 pub fn bpe(source: &Source) -> Tokenizer {
     let sample = source
-        .sample(4 << 20)
+        .sample(4 << 20, &Silent)
         .expect("the shared corpus is readable");
     Tokenizer::train_bpe(&sample, &BpeOptions::new(4096)).expect("there is text to train on")
 }

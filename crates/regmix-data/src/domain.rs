@@ -9,38 +9,71 @@ use crate::error::{Error, Result};
 
 /// The name of one source of text, for example `pile_cc`.
 ///
-/// Names become file names and column names, so they hold only ASCII letters,
-/// digits and `_ - . +`, start with a letter or digit, and have at most 64
-/// bytes.
+/// A name is any printable text of at most 200 bytes without blanks at its
+/// ends: `nemotron_cc/hq_actual`, `Wikipedia (en)`, `中文`. Names that differ in
+/// any character are different domains. Files of a domain have a safe name that
+/// is made from it.
 ///
 /// ```
 /// use regmix_data::Domain;
 ///
-/// assert_eq!(Domain::new("pile_cc")?.as_str(), "pile_cc");
-/// assert_eq!(Domain::from_label("Pile-CC")?.as_str(), "pile_cc");
-/// assert!(Domain::new("../etc").is_err());
+/// assert_eq!(Domain::new("Wikipedia (en)")?.as_str(), "Wikipedia (en)");
+/// assert_eq!(Domain::from_pile_label("Pile-CC")?.as_str(), "pile_cc");
+/// assert!(Domain::new("two\nlines").is_err());
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(Arc<str>);
 
+/// The labels of the Pile. Its domains have the names of the published tables
+/// of mixtures: lower case, with `_` for everything that is no letter or digit.
+const PILE_LABELS: [&str; 22] = [
+    "ArXiv",
+    "BookCorpus2",
+    "Books3",
+    "DM Mathematics",
+    "Enron Emails",
+    "EuroParl",
+    "FreeLaw",
+    "Github",
+    "Gutenberg (PG-19)",
+    "HackerNews",
+    "NIH ExPorter",
+    "OpenSubtitles",
+    "OpenWebText2",
+    "PhilPapers",
+    "Pile-CC",
+    "PubMed Abstracts",
+    "PubMed Central",
+    "StackExchange",
+    "USPTO Backgrounds",
+    "Ubuntu IRC",
+    "Wikipedia (en)",
+    "YoutubeSubtitles",
+];
+
 impl Domain {
     /// The longest name, in bytes.
-    pub const MAX_LEN: usize = 64;
+    pub const MAX_LEN: usize = 200;
 
     /// Checks a name.
     ///
     /// # Errors
-    /// When the name is empty, too long, or holds other characters.
+    /// When the name is empty, too long, begins or ends with a blank, or holds
+    /// a character that cannot be printed.
     pub fn new(name: impl AsRef<str>) -> Result<Self> {
         let name = name.as_ref();
-        let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
-        let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !starts_well || name.len() > Self::MAX_LEN || !name.chars().all(ok) {
+        let blank_ends = name.trim() != name;
+        let hidden = name.chars().find(|&c| !is_printable(c));
+        if name.is_empty() || name.len() > Self::MAX_LEN || blank_ends || hidden.is_some() {
+            let found = match hidden {
+                Some(c) => format!(", found {}", c.escape_unicode()),
+                None => String::new(),
+            };
             return Err(Error::input(format!(
-                "`{}` is not a domain name: expected 1 to {} ASCII letters, digits, `_`, `-`, `.` \
-                 or `+`, starting with a letter or digit",
+                "`{}` is not a domain name: expected 1 to {} bytes of printable text without \
+                 blanks at its ends{found}",
                 name.chars().take(80).collect::<String>().escape_debug(),
                 Self::MAX_LEN,
             )));
@@ -48,27 +81,36 @@ impl Domain {
         Ok(Self(name.into()))
     }
 
-    /// Makes a name of a label, as in the Pile's `meta.pile_set_name`: `"Pile-CC"` becomes `pile_cc`, `"USPTO Backgrounds"` becomes
-    /// `uspto_backgrounds`, `"Gutenberg (PG-19)"` becomes `gutenberg_pg_19`.
+    /// The domain of a label of the Pile, in `meta.pile_set_name`: it has the
+    /// name of the published tables. `"Pile-CC"` is `pile_cc`,
+    /// `"Gutenberg (PG-19)"` is `gutenberg_pg_19`. Labels that the Pile does not
+    /// have are names as they are.
     ///
     /// # Errors
-    /// When no letter or digit is left, or the name is too long.
-    pub fn from_label(label: &str) -> Result<Self> {
-        let mut name = String::with_capacity(label.len());
-        for c in label.chars() {
-            if c.is_ascii_alphanumeric() {
-                name.push(c.to_ascii_lowercase());
-            } else if !name.is_empty() && !name.ends_with('_') {
-                name.push('_');
-            }
+    /// As [`Domain::new`].
+    pub fn from_pile_label(label: &str) -> Result<Self> {
+        if !PILE_LABELS.contains(&label) {
+            return Self::new(label);
         }
-        Self::new(name.trim_end_matches('_'))
+        let words = label.split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<String> = words
+            .filter(|word| !word.is_empty())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        Self::new(words.join("_"))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character shows in a table. Characters that change the direction
+/// of a line, or separate lines, do not.
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 impl fmt::Display for Domain {
@@ -231,10 +273,39 @@ mod tests {
             ("Wikipedia (en)", "wikipedia_en"),
             ("ArXiv", "arxiv"),
         ] {
-            assert_eq!(Domain::from_label(label).unwrap().as_str(), name);
+            assert_eq!(Domain::from_pile_label(label).unwrap().as_str(), name);
         }
-        let err = Domain::from_label("()").unwrap_err();
-        assert!(err.problem().contains("`` is not a domain name"), "{err}");
+    }
+
+    #[test]
+    fn any_printable_text_is_a_name_and_no_two_labels_are_one() {
+        let labels = [
+            "C",
+            "C++",
+            "C#",
+            "c",
+            "wiki_en",
+            "Wiki (en)",
+            "wiki-en",
+            "web",
+            "中文-web",
+            "nemotron_cc/hq_actual",
+            "dclm:x",
+            "🙂",
+            "()",
+            "a\"b",
+            "0",
+            "-",
+        ];
+        for label in labels {
+            assert_eq!(Domain::from_pile_label(label).unwrap().as_str(), label);
+            assert_eq!(Domain::new(label).unwrap().as_str(), label);
+        }
+        let long = "x".repeat(201);
+        for bad in ["", " ", "web ", "a\tb", "a\u{202e}b", "\u{feff}web", &long] {
+            let err = Domain::new(bad).unwrap_err();
+            assert!(err.problem().contains("is not a domain name"), "{err}");
+        }
     }
 
     #[test]
@@ -256,9 +327,9 @@ mod tests {
         let json = serde_json::to_string(&set).unwrap();
         assert_eq!(json, r#"["web","code"]"#);
         assert_eq!(serde_json::from_str::<DomainSet>(&json).unwrap(), set);
-        let err = serde_json::from_str::<DomainSet>(r#"["a/b"]"#).unwrap_err();
+        let err = serde_json::from_str::<DomainSet>(r#"["a\nb"]"#).unwrap_err();
         assert!(
-            err.to_string().contains("`a/b` is not a domain name"),
+            err.to_string().contains("`a\\nb` is not a domain name"),
             "{err}"
         );
     }

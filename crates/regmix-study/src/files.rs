@@ -71,6 +71,9 @@ pub const STUDY_FILE: &str = "study.toml";
 pub const CORPUS_FOLDER: &str = "corpus";
 /// Names and hashes of the files of text that were tokenized.
 pub const SOURCE_FILES: &str = "corpus/files.json";
+/// What became of every file of text: read as which domain and split, or not
+/// read and why.
+pub const SOURCES: &str = "corpus/sources.csv";
 /// The segments of runs that change their mixture; missing where none does.
 pub const SEGMENTS: &str = "design/segments.csv";
 /// A folder per proxy.

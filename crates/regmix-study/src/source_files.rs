@@ -37,17 +37,15 @@ impl SourceFiles {
     /// record has them. The record need not exist.
     ///
     /// # Errors
-    /// When a file cannot be read, the record is damaged, or the user stops.
+    /// When a file cannot be read, or the user stops.
     pub(crate) fn of(
         source: &Source,
         root: &Path,
         record: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let known: BTreeMap<String, Seen> = match record.exists() {
-            true => artefact::read_json(record)?,
-            false => BTreeMap::new(),
-        };
+        // A damaged record only costs time.
+        let known: BTreeMap<String, Seen> = artefact::read_json(record).unwrap_or_default();
         let mut files = BTreeMap::new();
         let mut unread = Vec::new();
         for file in source.files() {

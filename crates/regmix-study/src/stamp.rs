@@ -93,6 +93,18 @@ impl Stamp {
         Ok((old != self.inputs).then(|| self.changes(&old)))
     }
 
+    /// As [`Stamp::staleness`], without regard to one input.
+    pub(crate) fn staleness_apart_from(&self, name: &str) -> Result<Option<String>> {
+        if !self.artefact.exists() || !self.path.exists() {
+            return Ok(None);
+        }
+        let mut old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
+        old.remove(name);
+        let mut now = self.inputs.clone();
+        now.remove(name);
+        Ok((old != now).then(|| self.changes(&old)))
+    }
+
     /// Records the inputs; call it when the artefact is complete.
     pub(crate) fn write(&self) -> Result<()> {
         artefact::write_json(&self.path, &self.inputs)

@@ -67,16 +67,56 @@ pub(crate) struct FitArgs {
     pub(crate) redo: bool,
 }
 
-/// A domain with its parts, `code=rust:0.3,c:0.7`.
+/// A domain with its parts, `code=rust:0.3,c:0.7`. Names may hold these signs
+/// themselves: a part ends where a number follows its colon.
 fn parse_split(text: &str) -> Result<(String, BTreeMap<String, f64>), String> {
-    let wrong = || "expected a domain and its parts with shares, such as code=rust:0.3,c:0.7";
-    let (domain, parts) = text.split_once('=').ok_or_else(wrong)?;
-    let parts = (parts.split(','))
-        .map(|part| {
-            let (name, share) = part.split_once(':')?;
-            Some((name.to_owned(), share.parse().ok()?))
+    text.match_indices('=')
+        .find_map(|(at, _)| Some((text[..at].to_owned(), parse_parts(&text[at + 1..])?)))
+        .ok_or_else(|| {
+            "expected a domain and its parts with shares, such as code=rust:0.3,c:0.7".to_owned()
         })
-        .collect::<Option<BTreeMap<String, f64>>>()
-        .ok_or_else(wrong)?;
-    Ok((domain.to_owned(), parts))
+}
+
+fn parse_parts(text: &str) -> Option<BTreeMap<String, f64>> {
+    let mut parts = BTreeMap::new();
+    let mut begun = String::new();
+    for piece in text.split(',') {
+        begun.push_str(piece);
+        match begun.rsplit_once(':').map(|(name, n)| (name, n.parse())) {
+            Some((name, Ok(share))) => {
+                parts.insert(name.to_owned(), share);
+                begun.clear();
+            }
+            _ => begun.push(','),
+        }
+    }
+    begun.is_empty().then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_split;
+
+    #[test]
+    fn names_of_parts_may_hold_any_sign() {
+        let (domain, parts) = parse_split("a b=dclm:x:0.25,Wiki, old=1:0.75").unwrap();
+        assert_eq!(domain, "a b");
+        let parts: Vec<_> = parts.into_iter().collect();
+        assert_eq!(
+            parts,
+            [
+                ("Wiki, old=1".to_owned(), 0.75),
+                ("dclm:x".to_owned(), 0.25)
+            ]
+        );
+        for wrong in [
+            "code",
+            "code=",
+            "code=rust",
+            "code=rust:x",
+            "code=rust:0.3,c",
+        ] {
+            assert!(parse_split(wrong).is_err(), "{wrong}");
+        }
+    }
 }

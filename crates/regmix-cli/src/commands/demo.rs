@@ -33,6 +33,12 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
             summary.tokens as f64 / 1e6,
             summary.megabytes_per_second()
         ));
+        if args.corpus.is_some() {
+            session.message(&show::read_files(&summary));
+            for line in show::left_out(&summary) {
+                session.display.line(&line);
+            }
+        }
     }
     study.design(context)?;
     study.train(&device, parallel, context)?;

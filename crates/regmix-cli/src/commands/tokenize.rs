@@ -12,6 +12,11 @@ pub(super) fn run(session: &Session<'_>, args: &TokenizeArgs) -> Result<()> {
     match study.tokenize(session.context(args.redo))? {
         Some(summary) => {
             session.print_result(&summary.manifest, || show::tokenized(&summary))?;
+            session.message(&show::read_files(&summary));
+            // Not progress: shown with `--quiet`, too.
+            for line in show::left_out(&summary) {
+                session.display.line(&line);
+            }
         }
         None => {
             session.message("the corpus is tokenized already");

@@ -1,5 +1,6 @@
 //! Results in words and tables: every function gives the text for people.
 
+mod account;
 mod check;
 mod demo_corpus;
 mod design;
@@ -14,6 +15,7 @@ mod schedule;
 mod status;
 mod tokenized;
 
+pub(crate) use account::{left_out, read_files};
 pub(crate) use check::check;
 pub(crate) use demo_corpus::demo_corpus;
 pub(crate) use design::design;

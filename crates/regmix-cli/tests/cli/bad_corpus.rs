@@ -8,15 +8,17 @@ const WEB: &str = "text/train/web-0.jsonl";
 fn text_that_is_not_utf8_is_refused_at_its_line() {
     let fixture = Fixture::study();
     fixture.write(WEB, b"{\"text\": \"fine\"}\n{\"text\": \"\xff\"}\n");
-    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    assert_output!(fixture.refused(&["tokenize"]), @r"
     $ regmix tokenize
     exit code: 2
     ----- stderr -----
     read corpus     0.0 MB in [SECONDS]
     tokenize        0.0 MB in [SECONDS]
-      × ./text/train/web-0.jsonl:2: not UTF-8 after byte 10, expected UTF-8 text
-      help: convert the file to UTF-8, for example with `iconv`
-    "#);
+      × ./text/train/web-0.jsonl:2: not UTF-8 after byte 10, expected UTF-8 text; 1 of 122 documents
+      │ cannot be read, expected at most one in a thousand (`max_skipped`)
+      help: convert the file to UTF-8, for example with `iconv`; or allow more with `max_skipped`
+            under [corpus] of study.toml
+    ");
 }
 
 #[test]
@@ -29,7 +31,8 @@ fn broken_json_is_refused_at_its_line() {
     ----- stderr -----
     read corpus     0.0 MB in [SECONDS]
     tokenize        0.0 MB in [SECONDS]
-      × ./text/train/web-0.jsonl:2: broken JSON: EOF while parsing an object (column 76)
+      × ./text/train/web-0.jsonl:2: broken JSON: EOF while parsing an object (column 76); 1 of 180
+      │ documents cannot be read, expected at most one in a thousand (`max_skipped`)
        ╭─[./text/train/web-0.jsonl:2:1]
      1 │ {"text": "0 page link site news site link page link site news site link"}
      2 │ {"text": "1 link home about site about home link home about site about home"
@@ -37,7 +40,8 @@ fn broken_json_is_refused_at_its_line() {
        ·                                       ╰── here
      3 │ {"text": "2 home news page about page news home news page about page news"}
        ╰────
-      help: every line must be one whole JSON object
+      help: every line must be one whole JSON object; or allow more with `max_skipped` under [corpus]
+            of study.toml
     "#);
 }
 
@@ -51,7 +55,8 @@ fn a_document_without_text_is_refused_at_its_line() {
     ----- stderr -----
     read corpus     0.0 MB in [SECONDS]
     tokenize        0.0 MB in [SECONDS]
-      × ./text/train/web-0.jsonl:3: `text`: no text in this document
+      × ./text/train/web-0.jsonl:3: `text`: no text in this document; 1 of 180 documents cannot be
+      │ read, expected at most one in a thousand (`max_skipped`)
        ╭─[./text/train/web-0.jsonl:3:1]
      2 │ {"text": "1 link home about site about home link home about site about home"}
      3 │ {"txet": "2 home news page about page news home news page about page news"}
@@ -59,7 +64,8 @@ fn a_document_without_text_is_refused_at_its_line() {
        ·                                      ╰── here
      4 │ {"text": "3 news site link page link site news site link page link site"}
        ╰────
-      help: name the field that holds the text with the option `text_field`
+      help: name the field that holds the text with the option `text_field`; or allow more with
+            `max_skipped` under [corpus] of study.toml
     "#);
 }
 
@@ -99,15 +105,17 @@ fn a_domain_without_documents_is_refused() {
 fn a_bad_file_does_not_cost_the_corpus_that_is_there() {
     let fixture = Fixture::study_after("tokenize");
     fixture.write(WEB, b"{\"text\": \"\xff\"}\n");
-    assert_output!(fixture.refused(&["tokenize", "--redo"]), @r#"
+    assert_output!(fixture.refused(&["tokenize", "--redo"]), @r"
     $ regmix tokenize --redo
     exit code: 2
     ----- stderr -----
     read corpus     0.0 MB in [SECONDS]
     tokenize        0.0 MB in [SECONDS]
-      × ./text/train/web-0.jsonl:1: not UTF-8 after byte 10, expected UTF-8 text
-      help: convert the file to UTF-8, for example with `iconv`
-    "#);
+      × ./text/train/web-0.jsonl:1: not UTF-8 after byte 10, expected UTF-8 text; 1 of 121 documents
+      │ cannot be read, expected at most one in a thousand (`max_skipped`)
+      help: convert the file to UTF-8, for example with `iconv`; or allow more with `max_skipped`
+            under [corpus] of study.toml
+    ");
 }
 
 #[test]

@@ -6,9 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use flate2::bufread::GzDecoder;
+
 use crate::error::{Error, Result};
 
 const BUFFER: usize = 1 << 18;
+
+/// What is counted while a file is read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meters {
+    /// Bytes of the file so far, compressed as they are.
+    pub(crate) consumed: Arc<AtomicU64>,
+    /// Zeros after the end of the compressed data, which are no text.
+    pub(crate) padding: Arc<AtomicU64>,
+}
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +31,7 @@ pub(super) enum Compression {
 
 impl Compression {
     fn detect(front: &[u8], path: &Path) -> Result<Self> {
+        refuse_pointer(front, path)?;
         let unsupported = [
             (&b"BZh"[..], "bzip2"),
             (b"\xfd7zXZ\0", "xz"),
@@ -48,31 +60,34 @@ impl Compression {
         Ok(Self::None)
     }
 
-    /// Opens a file and decompresses it. `consumed` counts the bytes of the file
-    /// as they are read.
-    pub(super) fn open(
-        path: &Path,
-        consumed: Arc<AtomicU64>,
-    ) -> Result<(Self, Box<dyn BufRead + Send>)> {
+    /// Opens a file and decompresses it. `meters` count its bytes as they are
+    /// read.
+    pub(super) fn open(path: &Path, meters: &Meters) -> Result<(Self, Box<dyn BufRead + Send>)> {
         let io = |e| Error::io(path, e);
         let file = File::open(path).map_err(io)?;
         let mut raw = BufReader::with_capacity(
             BUFFER,
             Counted {
                 inner: file,
-                consumed,
+                consumed: Arc::clone(&meters.consumed),
             },
         );
         let this = Self::detect(raw.fill_buf().map_err(io)?, path)?;
         let input: Box<dyn BufRead + Send> = match this {
             Self::None => Box::new(raw),
             Self::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(io)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(io)?;
+                // Files of `zstd --long=31` refer back by up to 2 GiB. The memory
+                // is used as far as the text goes.
+                decoder.window_log_max(31).map_err(io)?;
                 Box::new(BufReader::with_capacity(BUFFER, decoder))
             }
             Self::Gzip => {
-                let decoder = flate2::bufread::MultiGzDecoder::new(raw);
-                Box::new(BufReader::with_capacity(BUFFER, decoder))
+                let members = Members {
+                    member: Some(GzDecoder::new(raw)),
+                    padding: Arc::clone(&meters.padding),
+                };
+                Box::new(BufReader::with_capacity(BUFFER, members))
             }
         };
         Ok((this, input))
@@ -94,6 +109,70 @@ impl Compression {
             .help("download or copy the file again")
             .caused_by(err)
     }
+}
+
+/// The members of a gzip file, one after the other. Zeros after the last one
+/// are padding, as tapes and block devices leave it.
+struct Members<R> {
+    member: Option<GzDecoder<R>>,
+    padding: Arc<AtomicU64>,
+}
+
+impl<R: BufRead> Members<R> {
+    /// Begins the next member, if there is one.
+    fn next(&mut self, mut inner: R) -> std::io::Result<()> {
+        let mut zeros = 0;
+        loop {
+            let front = inner.fill_buf()?;
+            let Some(nonzero) = front.iter().position(|&b| b != 0) else {
+                if front.is_empty() {
+                    self.padding.fetch_add(zeros, Ordering::Relaxed);
+                    return Ok(());
+                }
+                zeros += front.len() as u64;
+                let length = front.len();
+                inner.consume(length);
+                continue;
+            };
+            if front[nonzero] != 0x1f {
+                let problem = format!("byte {:#04x} after the last member", front[nonzero]);
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::InvalidData,
+                    problem,
+                ));
+            }
+            inner.consume(nonzero);
+            self.member = Some(GzDecoder::new(inner));
+            return Ok(());
+        }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(buf)?;
+            if n > 0 || buf.is_empty() {
+                return Ok(n);
+            }
+            if let Some(member) = self.member.take() {
+                self.next(member.into_inner())?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// An error if a file stands for another one that was not downloaded.
+pub(super) fn refuse_pointer(front: &[u8], path: &Path) -> Result<()> {
+    if front.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Err(
+            Error::input("a Git LFS pointer: the content of the file was not downloaded")
+                .in_file(path)
+                .help("run `git lfs pull` in the repository that it comes from"),
+        );
+    }
+    Ok(())
 }
 
 struct Counted<R> {

@@ -1,18 +1,20 @@
 //! The documents of one file.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::compression::Compression;
-use super::document::{Document, ReadOptions, not_utf8};
+use super::compression::{Compression, Meters, refuse_pointer};
+use super::document::{Cause, Document, Outcome, ReadOptions, not_utf8, too_long};
 use super::file_type::FileType;
 use super::lines::Lines;
 use super::parquet::Parquet;
 use crate::error::{Error, Result};
 
-/// The documents of one file, in order. The first error ends the sequence.
+/// The documents of one file, in order. Where one of them cannot be read, the
+/// sequence has an error in its place and continues after it. An error of the
+/// whole file, such as damaged compression, ends the sequence.
 ///
 /// ```
 /// use regmix_data::corpus::{Documents, ReadOptions};
@@ -28,13 +30,13 @@ use crate::error::{Error, Result};
 pub struct Documents {
     path: PathBuf,
     options: ReadOptions,
-    consumed: Arc<AtomicU64>,
+    meters: Meters,
     kind: Kind,
 }
 
 enum Kind {
     Lines(Lines),
-    Parquet(Parquet),
+    Parquet(Box<Parquet>),
     /// The whole file is one document.
     Whole,
     Done,
@@ -48,39 +50,51 @@ impl Documents {
     /// When the file cannot be opened, its compression is unknown, or a
     /// parquet file lacks a column.
     pub fn open(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
-        Self::open_counted(path.as_ref(), options, Arc::default())
+        Self::open_counted(path.as_ref(), options, Meters::default())
     }
 
-    /// As [`Documents::open`], adding the bytes read from the file to `consumed`.
-    pub(crate) fn open_counted(
-        path: &Path,
-        options: ReadOptions,
-        consumed: Arc<AtomicU64>,
-    ) -> Result<Self> {
+    /// As [`Documents::open`], counting with `meters`.
+    pub(crate) fn open_counted(path: &Path, options: ReadOptions, meters: Meters) -> Result<Self> {
         let kind = match FileType::of(path) {
             Some(FileType::Lines) => {
-                let (compression, input) = Compression::open(path, Arc::clone(&consumed))?;
+                let (compression, input) = Compression::open(path, &meters)?;
                 Kind::Lines(Lines::new(compression, input))
             }
-            Some(FileType::Parquet) => Kind::Parquet(Parquet::open(path, &options)?),
+            Some(FileType::Parquet) => {
+                let mut front = Vec::new();
+                let file = File::open(path).map_err(|e| Error::io(path, e))?;
+                (file.take(64).read_to_end(&mut front)).map_err(|e| Error::io(path, e))?;
+                refuse_pointer(&front, path)?;
+                Kind::Parquet(Box::new(Parquet::open(path, &options)?))
+            }
             Some(FileType::Text) | None => Kind::Whole,
         };
         Ok(Self {
             path: path.to_path_buf(),
             options,
-            consumed,
+            meters,
             kind,
         })
     }
 
-    fn advance(&mut self) -> Result<Option<Document>> {
+    /// The next document, or why it cannot be read. An error is about the whole
+    /// file and ends the sequence.
+    pub(crate) fn next_outcome(&mut self) -> Result<Option<Outcome>> {
+        let next = self.advance();
+        if !matches!(next, Ok(Some(_))) {
+            self.kind = Kind::Done;
+        }
+        next
+    }
+
+    fn advance(&mut self) -> Result<Option<Outcome>> {
         match &mut self.kind {
             Kind::Lines(lines) => lines.next(&self.path, &self.options),
             Kind::Parquet(parquet) => {
                 let next = parquet.next(&self.path, &self.options)?;
                 if next.is_none() {
                     let size = std::fs::metadata(&self.path).map_or(0, |m| m.len());
-                    self.consumed.fetch_add(size, Ordering::Relaxed);
+                    self.meters.consumed.fetch_add(size, Ordering::Relaxed);
                 }
                 Ok(next)
             }
@@ -92,7 +106,7 @@ impl Documents {
         }
     }
 
-    fn read_whole(&self) -> Result<Document> {
+    fn read_whole(&self) -> Result<Outcome> {
         let path = &self.path;
         if let Some(field) = &self.options.label_field {
             return Err(Error::input("a text file has no domain label")
@@ -101,23 +115,23 @@ impl Documents {
                 .help("use a layout that takes the domain from names of files or folders"));
         }
         let cap = self.options.max_document_bytes;
-        let (compression, input) = Compression::open(path, Arc::clone(&self.consumed))?;
+        let (compression, input) = Compression::open(path, &self.meters)?;
         let mut bytes = Vec::new();
-        let mut limited = input.take(cap as u64 + 1);
+        let mut limited = input.take((cap as u64).saturating_add(1));
         limited
             .read_to_end(&mut bytes)
             .map_err(|e| compression.explain(e, path, 0))?;
         if bytes.len() > cap {
-            return Err(Error::input(format!("a document of more than {cap} bytes"))
-                .in_file(path)
-                .help("split the document, or raise the limit `max_document_bytes`"));
+            let error = too_long("document", cap).in_file(path);
+            return Ok(Err(Cause::TooLong.error(error)));
         }
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-            let line = 1 + valid.iter().filter(|&&b| b == b'\n').count() as u64;
-            not_utf8(&e.utf8_error()).in_file(path).line(line)
-        })?;
-        Ok(Document { text, label: None })
+        Ok(String::from_utf8(bytes)
+            .map(|text| Document { text, label: None })
+            .map_err(|e| {
+                let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+                let line = 1 + valid.iter().filter(|&&b| b == b'\n').count() as u64;
+                Cause::NotUtf8.error(not_utf8(&e.utf8_error()).in_file(path).line(line))
+            }))
     }
 }
 
@@ -125,11 +139,10 @@ impl Iterator for Documents {
     type Item = Result<Document>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.advance().transpose();
-        if !matches!(next, Some(Ok(_))) {
-            self.kind = Kind::Done;
+        match self.next_outcome() {
+            Ok(next) => next.map(|outcome| outcome.map_err(|unreadable| unreadable.error)),
+            Err(error) => Some(Err(error)),
         }
-        next
     }
 }
 

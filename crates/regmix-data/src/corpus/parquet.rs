@@ -1,36 +1,62 @@
-//! The documents of parquet files, read one row group at a time.
+//! The documents of parquet files, read a few row groups at a time.
 
 use std::path::Path;
 
 use polars::io::SerReader;
+use polars::io::parquet::metadata::FileMetadataRef;
 use polars::prelude::{DataFrame, DataType, PolarsError, Series};
 
-use super::document::{Document, ReadOptions};
+use super::document::{
+    Cause, Document, Outcome, ReadOptions, Unreadable, no_label, no_text, not_a_label,
+    not_a_string, not_utf8, too_long,
+};
+use super::field::{descend, label};
 use crate::error::{Error, Result};
-use crate::parquet::{damaged, missing, open, string};
+use crate::parquet::{damaged, open};
+
+/// Row groups are read together up to this many bytes, so that a file of many
+/// small ones takes no longer than one of a few large ones.
+const READ_TOGETHER: usize = 8 << 20;
 
 /// The documents of a parquet file.
 pub(super) struct Parquet {
-    /// Rows of each row group that was not read yet, in reverse order.
-    groups: Vec<usize>,
-    /// Rows read so far, and those of the current row group.
+    /// The file's description, which is read once.
+    metadata: FileMetadataRef,
+    /// Rows of the reads that are left, in reverse order.
+    reads: Vec<usize>,
+    /// Rows read so far, and those of the current read.
     row: usize,
-    texts: Option<Series>,
-    labels: Option<Series>,
+    texts: Option<Field>,
+    labels: Option<Field>,
     within: usize,
+    rows: usize,
+}
+
+/// A column, and where in it a field is.
+struct Field {
+    column: Series,
+    /// The path inside text that holds JSON objects.
+    inside: Option<String>,
+}
+
+/// The value of one row.
+enum Cell {
+    Missing,
+    Text(String),
+    NotUtf8(std::str::Utf8Error),
+    Other(&'static str),
 }
 
 impl Parquet {
     pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         let mut reader = open(path)?;
         let schema = reader.schema().map_err(|e| damaged(path, &e))?;
+        let names: Vec<&str> = schema.iter_names().map(|n| n.as_str()).collect();
         let label = options.label_field.as_deref();
         for field in std::iter::once(options.text_field.as_str()).chain(label) {
-            let column = top(field);
-            if !schema.contains(column) {
-                let names: Vec<&str> = schema.iter_names().map(|n| n.as_str()).collect();
+            if !names.contains(&column_of(field, |name| names.contains(&name))) {
                 return Err(Error::input(format!(
-                    "no column `{column}`, the file has {}",
+                    "no column `{field}`, the file has {}",
                     names.join(", ")
                 ))
                 .in_file(path)
@@ -38,88 +64,222 @@ impl Parquet {
                 .help("name the columns with the options `text_field` and `label_field`"));
             }
         }
-        let metadata = reader.get_metadata().map_err(|e| damaged(path, &e))?;
-        let mut groups: Vec<usize> = metadata.row_groups.iter().map(|g| g.num_rows()).collect();
-        groups.reverse();
+        let metadata = (reader.get_metadata().map_err(|e| damaged(path, &e))?).clone();
+        let mut reads: Vec<usize> = Vec::new();
+        let mut bytes = usize::MAX;
+        for group in &metadata.row_groups {
+            if group.num_rows() == 0 {
+                continue;
+            }
+            bytes = bytes.saturating_add(group.total_byte_size());
+            match reads.last_mut() {
+                Some(rows) if bytes <= READ_TOGETHER => *rows += group.num_rows(),
+                _ => {
+                    reads.push(group.num_rows());
+                    bytes = group.total_byte_size();
+                }
+            }
+        }
+        reads.reverse();
         Ok(Self {
-            groups,
+            metadata,
+            reads,
             row: 0,
             texts: None,
             labels: None,
             within: 0,
+            rows: 0,
         })
     }
 
-    pub(super) fn next(&mut self, path: &Path, options: &ReadOptions) -> Result<Option<Document>> {
-        while self.texts.as_ref().is_none_or(|t| self.within >= t.len()) {
-            self.row += self.texts.as_ref().map_or(0, |t| t.len());
-            let Some(rows) = self.groups.pop() else {
+    pub(super) fn next(&mut self, path: &Path, options: &ReadOptions) -> Result<Option<Outcome>> {
+        if self.within >= self.rows {
+            self.row += self.rows;
+            let Some(rows) = self.reads.pop() else {
                 return Ok(None);
             };
-            if rows > 0 {
-                self.read_group(path, options, rows)?;
-            }
+            self.read(path, options, rows)?;
         }
-        let row = self.row + self.within;
-        let text = string(self.texts.as_ref(), self.within)
-            .ok_or_else(|| missing("no text", &options.text_field, path, row))?;
-        let label = match &options.label_field {
-            None => None,
-            Some(field) => Some(
-                string(self.labels.as_ref(), self.within)
-                    .ok_or_else(|| missing("no domain label", field, path, row))?,
-            ),
-        };
+        let outcome = self.document(options);
+        let number = self.row + self.within + 1;
         self.within += 1;
-        Ok(Some(Document { text, label }))
+        Ok(Some(outcome.map_err(|unreadable| Unreadable {
+            error: at_row(&unreadable.error, number).in_file(path),
+            ..unreadable
+        })))
     }
 
-    fn read_group(&mut self, path: &Path, options: &ReadOptions, rows: usize) -> Result<()> {
+    fn document(&self, options: &ReadOptions) -> Outcome {
+        let field = &options.text_field;
+        let text = match self
+            .texts
+            .as_ref()
+            .map_or(Cell::Missing, |f| f.cell(self.within))
+        {
+            Cell::Missing => String::new(),
+            Cell::Text(text) => text,
+            Cell::NotUtf8(e) => return Err(Cause::NotUtf8.error(not_utf8(&e).field(field))),
+            Cell::Other("") => return Err(Cause::NoText.error(no_text(field))),
+            Cell::Other(found) => return Err(Cause::NoText.error(not_a_string(field, found))),
+        };
+        if text.len() > options.max_document_bytes {
+            let error = too_long("document", options.max_document_bytes);
+            return Err(Cause::TooLong.error(error));
+        }
+        let Some(field) = &options.label_field else {
+            return Ok(Document { text, label: None });
+        };
+        match self
+            .labels
+            .as_ref()
+            .map_or(Cell::Missing, |f| f.cell(self.within))
+        {
+            Cell::Text(label) => Ok(Document {
+                text,
+                label: Some(label),
+            }),
+            Cell::NotUtf8(e) => Err(Cause::NoLabel.error(not_utf8(&e).field(field))),
+            Cell::Missing | Cell::Other("") => Err(Cause::NoLabel.error(no_label(field))),
+            Cell::Other(found) => Err(Cause::NoLabel.error(not_a_label(field, found))),
+        }
+    }
+
+    fn read(&mut self, path: &Path, options: &ReadOptions, rows: usize) -> Result<()> {
+        let mut reader = open(path)?;
+        reader.set_metadata(self.metadata.clone());
+        let schema = reader.schema().map_err(|e| damaged(path, &e))?;
+        let top = |field| column_of(field, |name| schema.contains(name));
         let fields = std::iter::once(&options.text_field).chain(&options.label_field);
         let mut columns: Vec<String> = fields.map(|f| top(f).to_owned()).collect();
         columns.dedup();
-        let frame = open(path)?
+        let frame = reader
             .with_columns(Some(columns))
             .with_slice(Some((self.row, rows)))
             .finish()
             .map_err(|e| damaged(path, &e))?;
-        self.within = 0;
-        self.texts = Some(column(&frame, &options.text_field, path)?);
+        if frame.height() != rows {
+            return Err(Error::input(format!(
+                "{} rows from row {}, but the file's description says {rows}",
+                frame.height(),
+                self.row + 1
+            ))
+            .in_file(path)
+            .help("download or copy the file again"));
+        }
+        (self.within, self.rows) = (0, rows);
+        let text = &options.text_field;
+        self.texts = Some(Field::of(&frame, text, top(text), false, path)?);
         self.labels = match &options.label_field {
-            Some(field) => Some(column(&frame, field, path)?),
+            Some(label) => Some(Field::of(&frame, label, top(label), true, path)?),
             None => None,
         };
         Ok(())
     }
 }
 
-fn top(field: &str) -> &str {
-    field.split('.').next().unwrap_or(field)
+/// An error with the number of its row.
+fn at_row(error: &Error, row: usize) -> Error {
+    let mut placed = Error::input(format!("row {row}: {}", error.problem()));
+    if let Some(field) = error.field_name() {
+        placed = placed.field(field);
+    }
+    match error.help_text() {
+        Some(help) => placed.help(help),
+        None => placed,
+    }
 }
 
-/// A column of strings, inside structs where the field has dots.
-fn column(frame: &DataFrame, field: &str, path: &Path) -> Result<Series> {
-    let mut names = field.split('.');
-    let bad = |e: PolarsError| Error::input(e.to_string()).in_file(path).field(field);
-    let mut series = frame
-        .column(names.next().unwrap_or(field))
-        .map_err(bad)?
-        .as_materialized_series()
-        .clone();
-    for name in names {
-        series = series
-            .struct_()
-            .and_then(|s| s.field_by_name(name))
-            .map_err(bad)?;
+/// The column that a field is in: of the field's whole name, or of its part
+/// before the first dot.
+fn column_of(field: &str, exists: impl Fn(&str) -> bool) -> &str {
+    match field.split_once('.') {
+        Some((top, _)) if !exists(field) => top,
+        _ => field,
     }
-    if *series.dtype() == DataType::String {
-        // One chunk makes a row a constant-time look-up.
-        return Ok(series.rechunk());
+}
+
+impl Field {
+    /// A column of strings, inside structs where the field has dots. A label
+    /// may also be a whole number.
+    fn of(frame: &DataFrame, field: &str, top: &str, is_label: bool, path: &Path) -> Result<Self> {
+        let bad = |e: PolarsError| Error::input(e.to_string()).in_file(path).field(field);
+        let mut column = (frame.column(top).map_err(bad)?)
+            .as_materialized_series()
+            .clone();
+        let mut inside = field[top.len()..].strip_prefix('.');
+        while let Some(rest) = inside
+            && let Ok(of_struct) = column.struct_()
+        {
+            let (name, after) = match rest.split_once('.') {
+                Some((name, after)) => (name, Some(after)),
+                None => (rest, None),
+            };
+            column = of_struct.field_by_name(name).map_err(|e| {
+                bad(e).help("name the columns with the options `text_field` and `label_field`")
+            })?;
+            inside = after;
+        }
+        let known = match column.dtype() {
+            DataType::String | DataType::Binary => true,
+            // Columns without any value have no type.
+            DataType::Null => true,
+            DataType::Categorical(..) | DataType::Enum(..) => {
+                column = column.cast(&DataType::String).map_err(bad)?;
+                true
+            }
+            dtype if is_label && dtype.is_integer() && inside.is_none() => {
+                column = column.cast(&DataType::String).map_err(bad)?;
+                true
+            }
+            _ => false,
+        };
+        if !known {
+            let found = match column.dtype() {
+                DataType::List(_) => "lists".to_owned(),
+                other => other.to_string(),
+            };
+            let expected = match is_label {
+                true => "strings or whole numbers",
+                false => "strings",
+            };
+            return Err(
+                Error::input(format!("the column holds {found}, expected {expected}"))
+                    .in_file(path)
+                    .field(field)
+                    .help("name the columns with the options `text_field` and `label_field`"),
+            );
+        }
+        Ok(Self {
+            // One chunk makes a row a constant-time look-up.
+            column: column.rechunk(),
+            inside: inside.map(str::to_owned),
+        })
     }
-    Err(Error::input(format!(
-        "the column holds {}, expected strings",
-        series.dtype()
-    ))
-    .in_file(path)
-    .field(field))
+
+    fn cell(&self, row: usize) -> Cell {
+        let text = if let Ok(strings) = self.column.str() {
+            match strings.get(row) {
+                Some(text) => text,
+                None => return Cell::Missing,
+            }
+        } else if let Ok(binary) = self.column.binary() {
+            match binary.get(row).map(std::str::from_utf8) {
+                Some(Ok(text)) => text,
+                Some(Err(e)) => return Cell::NotUtf8(e),
+                None => return Cell::Missing,
+            }
+        } else {
+            return Cell::Missing;
+        };
+        let Some(path) = &self.inside else {
+            return Cell::Text(text.to_owned());
+        };
+        // The column holds objects as JSON text.
+        match descend(serde_json::Value::String(text.to_owned()), path).map(label) {
+            Some(Ok(Some(value))) => Cell::Text(value),
+            Some(Ok(None)) => Cell::Missing,
+            Some(Err(found)) => Cell::Other(found),
+            None => Cell::Other(""),
+        }
+    }
 }

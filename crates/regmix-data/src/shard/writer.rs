@@ -1,10 +1,10 @@
 //! Writing shards.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
 use super::format::{ShardHeader, Split, TOKENS_AT, TokenWidth};
 use crate::artefact::temporary_beside;
@@ -24,18 +24,31 @@ pub struct ShardLabel {
     pub tokenizer: String,
 }
 
+/// Bytes that are held in memory before they are written to the file.
+const PENDING: usize = 1 << 18;
+
 /// Writes one shard, document by document, under a temporary name. A writer
 /// that is dropped unfinished leaves nothing behind.
+///
+/// Its file is open only while it is written to, so that there can be more
+/// writers than a process may have open files.
 #[derive(Debug)]
 pub struct ShardWriter {
     path: PathBuf,
     label: ShardLabel,
-    file: BufWriter<NamedTempFile>,
-    hasher: blake3::Hasher,
+    /// The file and the hash of the tokens in it, once there are some.
+    file: Option<Box<Begun>>,
+    /// Tokens that are not in the file yet.
+    pending: Vec<u8>,
     ends: Vec<u64>,
     tokens: u64,
     bytes: u64,
-    encoded: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    temp: TempPath,
+    hasher: blake3::Hasher,
 }
 
 /// A shard that is complete on disk but still has its temporary name.
@@ -60,7 +73,7 @@ impl ShardWriter {
     /// Begins a shard that will be at `path`. Missing folders are made.
     ///
     /// # Errors
-    /// When the vocabulary is empty or the folder cannot be written.
+    /// When the vocabulary is empty.
     pub fn create(path: impl AsRef<Path>, label: ShardLabel) -> Result<Self> {
         let path = path.as_ref();
         if label.vocab_size == 0 {
@@ -68,19 +81,14 @@ impl ShardWriter {
                 Error::input("a vocabulary of 0 entries, expected at least 1").in_file(path),
             );
         }
-        let temp = temporary_beside(path)?;
-        let mut file = BufWriter::with_capacity(1 << 18, temp);
-        file.write_all(&[b' '; TOKENS_AT])
-            .map_err(|e| Error::io(path, e))?;
         Ok(Self {
             path: path.to_path_buf(),
             label,
-            file,
-            hasher: blake3::Hasher::new(),
+            file: None,
+            pending: Vec::new(),
             ends: Vec::new(),
             tokens: 0,
             bytes: 0,
-            encoded: Vec::new(),
         })
     }
 
@@ -102,24 +110,63 @@ impl ShardWriter {
             ))
             .in_file(&self.path));
         }
-        self.encoded.clear();
         match TokenWidth::for_vocab(self.label.vocab_size) {
             TokenWidth::U16 => {
                 let narrow = tokens.iter().flat_map(|&t| (t as u16).to_le_bytes());
-                self.encoded.extend(narrow);
+                self.pending.extend(narrow);
             }
             TokenWidth::U32 => self
-                .encoded
+                .pending
                 .extend(tokens.iter().flat_map(|t| t.to_le_bytes())),
         }
-        self.hasher.update(&self.encoded);
-        self.file
-            .write_all(&self.encoded)
-            .map_err(|e| Error::io(&self.path, e))?;
         self.tokens += tokens.len() as u64;
         self.bytes += bytes;
         self.ends.push(self.tokens);
+        match self.pending.len() >= PENDING {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes in memory that [`ShardWriter::flush`] would write.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Writes what is in memory to the file, and frees the memory.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (mut file, mut begun) = self.open()?;
+        file.write_all(&self.pending)
+            .map_err(|e| Error::io(&self.path, e))?;
+        begun.hasher.update(&self.pending);
+        self.file = Some(begun);
+        self.pending = Vec::new();
         Ok(())
+    }
+
+    /// Opens the file at its end. A new one gets room for the header.
+    fn open(&mut self) -> Result<(File, Box<Begun>)> {
+        let io = |e| Error::io(&self.path, e);
+        if let Some(begun) = self.file.take() {
+            let mut options = OpenOptions::new();
+            let mut file = options
+                .read(true)
+                .write(true)
+                .open(&begun.temp)
+                .map_err(io)?;
+            file.seek(SeekFrom::End(0)).map_err(io)?;
+            return Ok((file, begun));
+        }
+        let (mut file, temp) = temporary_beside(&self.path)?.into_parts();
+        file.write_all(&[b' '; TOKENS_AT]).map_err(io)?;
+        let hasher = blake3::Hasher::new();
+        Ok((file, Box::new(Begun { temp, hasher })))
     }
 
     /// Bytes of tokens written so far.
@@ -141,12 +188,12 @@ impl ShardWriter {
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn seal(mut self) -> Result<SealedShard> {
+        let (mut file, mut begun) = self.open()?;
         let io = |e| Error::io(&self.path, e);
-        for end in &self.ends {
-            let end = end.to_le_bytes();
-            self.hasher.update(&end);
-            self.file.write_all(&end).map_err(io)?;
-        }
+        let mut rest = std::mem::take(&mut self.pending);
+        rest.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
+        begun.hasher.update(&rest);
+        file.write_all(&rest).map_err(io)?;
         let header = ShardHeader {
             dtype: TokenWidth::for_vocab(self.label.vocab_size),
             domain: self.label.domain,
@@ -156,16 +203,14 @@ impl ShardWriter {
             tokens: self.tokens,
             documents: self.ends.len() as u64,
             bytes: self.bytes,
-            payload_blake3: self.hasher.finalize().to_hex().to_string(),
+            payload_blake3: begun.hasher.finalize().to_hex().to_string(),
         };
         let front = header.encode(&self.path)?;
-        let temp = self.file.into_inner().map_err(|e| io(e.into_error()))?;
-        let mut file: &File = temp.as_file();
         file.seek(SeekFrom::Start(0)).map_err(io)?;
         file.write_all(&front).map_err(io)?;
         file.sync_all().map_err(io)?;
         Ok(SealedShard {
-            temp: temp.into_temp_path(),
+            temp: begun.temp,
             summary: ShardSummary {
                 digest: blake3::hash(&front).to_hex().to_string(),
                 path: self.path,

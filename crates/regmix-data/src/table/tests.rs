@@ -30,7 +30,10 @@ fn bad_rows_are_refused_with_their_line() {
             "run,a,b\n1,1,0\n1,0,1\n",
             "m.csv:3: run `1` is already on line 2",
         ),
-        ("run,a/b,c\n1,1,0\n", "m.csv:1: `a/b` is not a domain name"),
+        (
+            "run,a\u{202e}b,c\n1,1,0\n",
+            "m.csv:1: `a\\u{202e}b` is not a domain name",
+        ),
         ("run\n1\n", "m.csv:1: expected a header"),
         ("run,a,b\n", "m.csv:1: no rows"),
         ("", "m.csv:1: expected a header"),

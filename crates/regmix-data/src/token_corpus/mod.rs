@@ -1,5 +1,6 @@
 //! Tokenized corpora: a folder of shards with its manifest.
 
+mod file_name;
 mod stream;
 mod verified;
 mod writer;

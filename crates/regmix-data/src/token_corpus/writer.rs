@@ -1,7 +1,9 @@
 //! Writing a corpus folder: all shards, then the manifest.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::file_name::{file_name, hashed};
 use super::verified;
 use crate::artefact::write_atomic;
 use crate::domain::{Domain, DomainSet};
@@ -9,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{
     DomainEntry, Manifest, ShardEntry, SplitEntry, TOKENIZER_FILE, TokenizerEntry,
 };
+use crate::monitor::{Monitor, Silent};
 use crate::shard::{SealedShard, ShardLabel, ShardWriter, Split};
 
 /// Writes a tokenized corpus. Documents of all domains may come in any order.
@@ -21,9 +24,17 @@ pub struct CorpusWriter {
     folder: PathBuf,
     tokenizer: TokenizerEntry,
     entries: Vec<DomainEntry>,
+    /// Numbers of domains. Only searched, never iterated over.
+    numbers: HashMap<Domain, usize>,
+    /// The beginning of the names of each domain's files.
+    file_names: Vec<String>,
+    /// Those names in lower case. Only searched, never iterated over.
+    taken: HashSet<String>,
     /// `[domain][split]`.
     open: Vec<[Option<ShardWriter>; 2]>,
     sealed: Vec<SealedShard>,
+    /// Bytes that the open shards hold in memory.
+    pending: usize,
     shard_bytes: u64,
     tokenizer_json: Option<String>,
     /// Whether domains are sorted by name: those that were found one by one.
@@ -34,6 +45,9 @@ impl CorpusWriter {
     /// Bytes of tokens after which the next shard begins, unless set by
     /// [`CorpusWriter::with_shard_bytes`]: 1 GiB.
     pub const SHARD_BYTES: u64 = 1 << 30;
+
+    /// All shards together hold at most about this many bytes in memory.
+    const PENDING: usize = 64 << 20;
 
     /// Begins a corpus in `folder`.
     ///
@@ -70,14 +84,25 @@ impl CorpusWriter {
             sort: true,
             tokenizer,
             entries: Vec::new(),
+            numbers: HashMap::new(),
+            file_names: Vec::new(),
+            taken: HashSet::new(),
+            pending: 0,
         })
     }
 
     /// The number of a domain, which is added if it is new.
     pub(crate) fn add_domain(&mut self, domain: &Domain) -> usize {
-        if let Some(known) = self.entries.iter().position(|e| e.name == *domain) {
+        if let Some(&known) = self.numbers.get(domain) {
             return known;
         }
+        let mut file_name = file_name(domain);
+        if !self.taken.insert(file_name.to_lowercase()) {
+            file_name = hashed(domain);
+            self.taken.insert(file_name.to_lowercase());
+        }
+        self.file_names.push(file_name);
+        self.numbers.insert(domain.clone(), self.entries.len());
         self.entries.push(DomainEntry {
             name: domain.clone(),
             train: SplitEntry::default(),
@@ -121,15 +146,17 @@ impl CorpusWriter {
             .as_ref()
             .is_some_and(|w| w.token_bytes() >= self.shard_bytes)
         {
+            let pending = slot.as_ref().map_or(0, ShardWriter::pending_bytes);
+            self.pending = self.pending.saturating_sub(pending);
             seal(slot, count, &mut self.sealed)?;
         }
         if slot.is_none() {
-            let name = &self.entries[domain].name;
+            let name = &self.file_names[domain];
             let number = self.entries[domain].split(split).shards.len();
             *slot = Some(ShardWriter::create(
                 self.folder.join(format!("{split}/{name}-{number:05}.tok")),
                 ShardLabel {
-                    domain: name.clone(),
+                    domain: self.entries[domain].name.clone(),
                     split,
                     vocab_size: self.tokenizer.vocab_size,
                     tokenizer: self.tokenizer.hash.clone(),
@@ -137,7 +164,15 @@ impl CorpusWriter {
             )?);
         }
         if let Some(writer) = slot {
+            let before = writer.pending_bytes();
             writer.push_document(tokens, bytes)?;
+            self.pending = (self.pending + writer.pending_bytes()).saturating_sub(before);
+        }
+        if self.pending > Self::PENDING {
+            for writer in self.open.iter_mut().flatten().flatten() {
+                writer.flush()?;
+            }
+            self.pending = 0;
         }
         let count = self.entries[domain].split_mut(split);
         count.tokens += tokens.len() as u64;
@@ -156,9 +191,16 @@ impl CorpusWriter {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn finish(mut self) -> Result<Manifest> {
+    pub fn finish(self) -> Result<Manifest> {
+        self.finish_monitored(&Silent)
+    }
+
+    /// As [`CorpusWriter::finish`], unless `monitor` requests a stop before the
+    /// first file has its final name.
+    pub(crate) fn finish_monitored(mut self, monitor: &dyn Monitor) -> Result<Manifest> {
         for (entry, slots) in self.entries.iter_mut().zip(&mut self.open) {
             for split in Split::ALL {
+                monitor.check()?;
                 seal(
                     &mut slots[split as usize],
                     entry.split_mut(split),

@@ -1,12 +1,18 @@
 //! From batches of documents to shards.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::read::{Batch, LeftOut};
-use super::summary::{DomainSummary, Summary};
+use super::TokenizeOptions;
+use super::read::{Account, Batch};
+use super::skipped::Skipped;
+use super::summary::{DomainSummary, RareDomain, Summary};
+use crate::corpus::{Cause, Source};
 use crate::error::{Error, Result};
+use crate::manifest::DomainEntry;
+use crate::monitor::Monitor;
 use crate::shard::Split;
 use crate::token_corpus::CorpusWriter;
 use crate::tokenizer::Tokenizer;
@@ -14,7 +20,14 @@ use crate::tokenizer::Tokenizer;
 /// Encodes batches and writes them to a corpus.
 pub(super) struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
+    source: &'a Source,
+    options: &'a TokenizeOptions,
     writer: CorpusWriter,
+    /// Numbers of the writer, by numbers of the reader.
+    places: Vec<usize>,
+    skipped: Skipped,
+    /// Documents written per file.
+    kept: BTreeMap<usize, u64>,
     bytes: u64,
     tokens: u64,
     documents: u64,
@@ -22,10 +35,20 @@ pub(super) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer, writer: CorpusWriter) -> Self {
+    pub(super) fn new(
+        tokenizer: &'a Tokenizer,
+        source: &'a Source,
+        options: &'a TokenizeOptions,
+        writer: CorpusWriter,
+    ) -> Self {
         Self {
             tokenizer,
+            source,
+            options,
             writer,
+            places: Vec::new(),
+            skipped: Skipped::default(),
+            kept: BTreeMap::new(),
             bytes: 0,
             tokens: 0,
             documents: 0,
@@ -34,71 +57,134 @@ impl<'a> Encoder<'a> {
     }
 
     /// Encodes a batch on all cores and writes its documents in order.
-    pub(super) fn write(&mut self, batch: &Batch) -> Result<()> {
-        let places: Vec<usize> = (batch.domains.iter())
-            .map(|d| self.writer.add_domain(d))
-            .collect();
+    pub(super) fn write(&mut self, batch: &Batch, monitor: &dyn Monitor) -> Result<()> {
+        for domain in &batch.new_domains {
+            self.places.push(self.writer.add_domain(domain));
+        }
         let tokenizer = self.tokenizer;
-        let tokens = (batch.documents.par_iter())
-            .map(|d| {
-                let mut tokens = tokenizer.encode(&d.text)?;
-                tokens.push(tokenizer.separator());
-                Ok(tokens)
+        let tokens: Vec<Option<Result<Vec<u32>>>> = (batch.documents.par_iter())
+            .map(|document| {
+                (!monitor.stop_requested()).then(|| tokenizer.encode_document(&document.text))
             })
-            .collect::<Result<Vec<_>>>()?;
-        for (document, tokens) in batch.documents.iter().zip(&tokens) {
-            let domain = places[document.domain];
+            .collect();
+        for (document, tokens) in batch.documents.iter().zip(tokens) {
+            let Some(tokens) = tokens else {
+                return Ok(());
+            };
+            let tokens = match tokens {
+                Ok(tokens) => tokens,
+                Err(e) => {
+                    let path = self.source.files().nth(document.file).map(|f| &f.path);
+                    let error = match path {
+                        Some(path) => e.in_file_if_none(path),
+                        None => e,
+                    };
+                    let (unreadable, most) =
+                        (Cause::NotTokenized.error(error), self.options.max_skipped);
+                    self.skipped.add(unreadable, self.documents, most)?;
+                    continue;
+                }
+            };
+            let domain = self.places[document.domain];
             let bytes = document.text.len() as u64;
-            self.writer.push(domain, document.split, tokens, bytes)?;
+            self.writer.push(domain, document.split, &tokens, bytes)?;
+            *self.kept.entry(document.file).or_default() += 1;
             self.bytes += bytes;
             self.tokens += tokens.len() as u64;
+            self.documents += 1;
         }
-        self.documents += batch.documents.len() as u64;
         Ok(())
     }
 
-    /// Checks that no split is empty, and completes the corpus.
-    pub(super) fn finish(self, left_out: LeftOut) -> Result<Summary> {
+    /// Checks that not too many documents were skipped and no split is empty,
+    /// and completes the corpus.
+    pub(super) fn finish(
+        self,
+        mut account: Account,
+        rare: Vec<RareDomain>,
+        monitor: &dyn Monitor,
+    ) -> Result<Summary> {
+        account.skipped.merge(self.skipped);
+        let total = account.files.iter().map(|f| f.documents).sum();
+        let skipped = account.skipped.check(total, self.options.max_skipped)?;
         let entries = self.writer.entries();
         if entries.is_empty() {
             return Err(Error::input("no documents in the whole corpus"));
         }
-        let mut domains = Vec::with_capacity(entries.len());
-        for entry in entries {
-            for split in Split::ALL {
-                if entry.split(split).documents == 0 {
-                    return Err(empty(entry.name.as_str(), split));
-                }
+        for split in Split::ALL {
+            let empty: Vec<&DomainEntry> = (entries.iter())
+                .filter(|entry| entry.split(split).documents == 0)
+                .collect();
+            if !empty.is_empty() {
+                return Err(without_documents(&empty, split));
             }
-            domains.push(DomainSummary {
+        }
+        let mut domains: Vec<DomainSummary> = (entries.iter())
+            .map(|entry| DomainSummary {
                 domain: entry.name.clone(),
                 bytes: entry.train.bytes + entry.valid.bytes,
                 tokens: entry.train.tokens + entry.valid.tokens,
                 documents: entry.train.documents + entry.valid.documents,
-            });
-        }
+            })
+            .collect();
         domains.sort_by(|a, b| a.domain.cmp(&b.domain));
+        for (number, kept) in self.kept {
+            account.files[number].kept = kept;
+        }
         Ok(Summary {
-            manifest: self.writer.finish()?,
+            manifest: self.writer.finish_monitored(monitor)?,
             domains,
             bytes: self.bytes,
             tokens: self.tokens,
             documents: self.documents,
-            duplicates: left_out.duplicates,
-            empty: left_out.empty,
-            not_text: left_out.not_text,
+            duplicates: account.duplicates,
+            empty: account.empty,
+            skipped,
+            rare,
+            root: self.source.root().to_path_buf(),
+            layout: self.source.layout().describe(),
+            files: account.files,
+            not_read: self.source.not_read().to_vec(),
+            tokenizer_notes: self.tokenizer.notes().to_vec(),
             seconds: self.started.elapsed().as_secs_f64(),
         })
     }
 }
 
-fn empty(domain: &str, split: Split) -> Error {
-    let err = Error::input(format!("empty domain: no {split} documents")).field(domain);
-    match split {
-        Split::Train => err.help("add text to the domain, or remove its files"),
-        Split::Valid => err.help(
-            "add a file to `valid/`, or raise the share that is cut off for validation \
-             (`valid_share`)",
-        ),
+/// The error for domains that have no documents in a split.
+fn without_documents(domains: &[&DomainEntry], split: Split) -> Error {
+    const SHOWN: usize = 5;
+    let documents = |d: &DomainEntry| d.train.documents + d.valid.documents;
+    let error = match domains {
+        [one] => {
+            Error::input(format!("empty domain: no {split} documents")).field(one.name.as_str())
+        }
+        _ => {
+            let mut names: Vec<String> = (domains.iter().take(SHOWN))
+                .map(|d| format!("`{}` ({} in all)", d.name, documents(d)))
+                .collect();
+            if domains.len() > SHOWN {
+                names.push(format!("and {} more", domains.len() - SHOWN));
+            }
+            Error::input(format!(
+                "{} domains have no {split} documents: {}",
+                domains.len(),
+                names.join(", ")
+            ))
+        }
+    };
+    if split == Split::Train {
+        return error.help("add text to the domain, or remove its files");
     }
+    let largest = domains.iter().map(|d| documents(d)).max().unwrap_or(0);
+    let raise = match largest {
+        // One document is in one split, whatever the share.
+        0 | 1 => "",
+        _ => ", or raise the share that is cut off for validation (`valid_share`)",
+    };
+    error.help(format!(
+        "add a file to `valid/`{raise}; or leave small domains out with `min_documents = {}` under \
+         [corpus] of study.toml, or put them together with `rare_domain = \"other\"`, too",
+        largest + 1
+    ))
 }

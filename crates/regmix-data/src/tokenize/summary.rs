@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::skipped::SkippedDocuments;
+use crate::corpus::NotRead;
 use crate::domain::Domain;
 use crate::manifest::Manifest;
+use crate::shard::Split;
 
 /// What was tokenized, and how fast.
 #[derive(Debug, Clone)]
@@ -23,9 +26,21 @@ pub struct Summary {
     pub duplicates: u64,
     /// Documents left out because they were empty.
     pub empty: u64,
-    /// Files of a source tree that were skipped because they were not text or
-    /// too long.
-    pub not_text: Vec<PathBuf>,
+    /// Documents left out because they could not be read, by cause.
+    pub skipped: Vec<SkippedDocuments>,
+    /// Domains with fewer documents than asked for, which were left out or put
+    /// together.
+    pub rare: Vec<RareDomain>,
+    /// The folder or file of the text.
+    pub root: PathBuf,
+    /// Where the domain of a document was written, in words.
+    pub layout: &'static str,
+    /// Every file that was read, in the order of reading.
+    pub files: Vec<FileSummary>,
+    /// Files and folders that were not read.
+    pub not_read: Vec<NotRead>,
+    /// What the tokenizer does differently from its file.
+    pub tokenizer_notes: Vec<String>,
     /// Seconds in all.
     pub seconds: f64,
 }
@@ -41,6 +56,32 @@ pub struct DomainSummary {
     pub tokens: u64,
     /// Documents.
     pub documents: u64,
+}
+
+/// A domain of too few documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RareDomain {
+    /// The label, or the name of its files.
+    pub name: String,
+    /// How many documents it has.
+    pub documents: u64,
+}
+
+/// What was read of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSummary {
+    /// The file.
+    pub path: PathBuf,
+    /// The domain of its documents; `None` where each has a label.
+    pub domain: Option<Domain>,
+    /// The split of the file. Validation may have been cut from training text.
+    pub split: Split,
+    /// Documents in the file.
+    pub documents: u64,
+    /// Those that were tokenized: not empty, not repeated, readable.
+    pub kept: u64,
+    /// What is unusual about it.
+    pub note: Option<String>,
 }
 
 impl Summary {

@@ -191,7 +191,17 @@ fn a_source_tree_is_read_by_extension() {
         (Domain::new("docs").unwrap(), vec![".md".to_owned()]),
     ]));
     let source = Source::open(dir.path(), Some(layout), ReadOptions::default()).unwrap();
-    assert_eq!(source.ignored(), [dir.path().join("a.png")]);
+    let left: Vec<_> = source
+        .not_read()
+        .iter()
+        .map(|n| (&*n.path, &*n.why))
+        .collect();
+    let png = dir.path().join("a.png");
+    let hidden = dir.path().join(".git");
+    assert_eq!(
+        left,
+        [(&*hidden, "hidden"), (&*png, "no domain has its ending")]
+    );
     let options = TokenizeOptions {
         valid_share: 0.3,
         ..TokenizeOptions::default()
@@ -199,7 +209,10 @@ fn a_source_tree_is_read_by_extension() {
     let tokenizer = Tokenizer::bytes().unwrap();
     let summary = tokenize(&source, &tokenizer, out.path(), &options, &Silent).unwrap();
     assert_eq!(summary.documents, 80);
-    assert_eq!(summary.not_text, [dir.path().join("src/latin.rs")]);
+    let noted: Vec<_> = summary.files.iter().filter(|f| f.note.is_some()).collect();
+    assert_eq!(noted.len(), 1);
+    assert_eq!(noted[0].path, dir.path().join("src/latin.rs"));
+    assert_eq!((noted[0].documents, noted[0].kept), (1, 0));
 }
 
 #[test]
@@ -291,7 +304,7 @@ fn a_real_corpus_is_tokenized_without_loss() {
     let out = tempfile::tempdir().unwrap();
     let source = Source::open(&folder, None, ReadOptions::default()).unwrap();
     assert_eq!(source.domains().unwrap().len(), 14);
-    let sample = source.sample(500_000).unwrap();
+    let sample = source.sample(500_000, &Silent).unwrap();
     let size: usize = sample.iter().map(String::len).sum();
     assert!((300_000..1_200_000).contains(&size), "{size}");
     let tokenizer =

@@ -67,7 +67,7 @@ impl Fast {
             result = cache.append(word.as_bytes(), &mut out, |out| {
                 name.clear();
                 push_byte_chars(word, &mut name);
-                let tokens = model.tokenize(&name).map_err(super::library)?;
+                let tokens = model.tokenize(&name).map_err(super::library::error)?;
                 out.extend(tokens.iter().map(|t| t.id));
                 Ok::<(), Error>(())
             });

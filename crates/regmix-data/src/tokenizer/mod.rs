@@ -2,6 +2,8 @@
 
 mod cache;
 mod fast;
+mod file;
+mod library;
 mod split;
 mod train;
 
@@ -19,6 +21,7 @@ use crate::artefact::write_atomic;
 use crate::error::{Error, Result};
 use crate::manifest::TokenizerEntry;
 use fast::Fast;
+use library::call;
 
 pub use train::BpeOptions;
 
@@ -48,6 +51,9 @@ pub struct Tokenizer {
     vocab_size: u32,
     separator: u32,
     fast: Option<Fast>,
+    /// Encodes documents where `inner` would find the separator in their text.
+    without_separator: Option<Inner>,
+    notes: Vec<String>,
 }
 
 impl Tokenizer {
@@ -61,27 +67,26 @@ impl Tokenizer {
         let model = BPE::builder()
             .vocab_and_merges(vocab, Vec::new())
             .build()
-            .map_err(library)?;
+            .map_err(library::error)?;
         let inner = byte_level(model, false)?;
         Self::wrap("bytes", inner, SEPARATOR)
     }
 
     /// Reads a `tokenizer.json`, as the Hugging Face `tokenizers` library
     /// writes it. `separator` is the token that ends documents, usually
-    /// [`SEPARATOR`].
+    /// [`SEPARATOR`]. What makes tokens depend on chance, such as `dropout`, is
+    /// switched off; see [`Tokenizer::notes`].
     ///
     /// # Errors
-    /// When the file cannot be read, is not such a tokenizer, or lacks the
-    /// separator.
+    /// When the file cannot be read, is not such a tokenizer, its vocabulary is
+    /// empty or has identifiers far beyond its size, or lacks the separator.
     pub fn from_file(path: impl AsRef<Path>, separator: &str) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let inner = Inner::from_bytes(bytes).map_err(|e| {
-            Error::input(format!("not a tokenizer: {e}"))
-                .in_file(path)
-                .help("expected a `tokenizer.json` of the Hugging Face tokenizers library")
-        })?;
-        Self::wrap("file", inner, separator).map_err(|e| e.in_file(path))
+        let checked = file::read(bytes, path)?;
+        let mut this = Self::wrap("file", checked.inner, separator).map_err(|e| e.in_file(path))?;
+        this.notes = checked.notes;
+        Ok(this)
     }
 
     /// Trains a byte-level BPE on sample texts. The same texts in the same
@@ -96,7 +101,7 @@ impl Tokenizer {
 
     fn wrap(kind: &'static str, mut inner: Inner, separator: &str) -> Result<Self> {
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(library)?;
+        call(|| inner.with_truncation(None).map(|_| ()))?;
         inner.set_encode_special_tokens(true);
         let Some(id) = inner.token_to_id(separator) else {
             return Err(Error::input(format!(
@@ -114,10 +119,18 @@ impl Tokenizer {
                 u32::MAX - 1
             ))
         })?;
-        let json = inner.to_string(false).map_err(library)?;
+        let json = call(|| inner.to_string(false))?;
+        let fast = Fast::new(&inner);
+        let without_separator = match &fast {
+            // Words are encoded by merges of bytes, which never give the separator.
+            Some(_) => None,
+            None => file::without_separator(&inner, &json, separator),
+        };
         Ok(Self {
             kind,
-            fast: Fast::new(&inner),
+            fast,
+            without_separator,
+            notes: Vec::new(),
             hash: blake3::hash(json.as_bytes()).to_hex().to_string(),
             json,
             inner,
@@ -134,10 +147,42 @@ impl Tokenizer {
         match &self.fast {
             Some(fast) => fast.encode(&self.inner, text),
             None => {
-                let encoding = self.inner.encode_fast(text, false).map_err(library)?;
+                let inner = self.without_separator.as_ref().unwrap_or(&self.inner);
+                let encoding = call(|| inner.encode_fast(text, false))?;
                 Ok(encoding.get_ids().to_vec())
             }
         }
+    }
+
+    /// The tokens of a document, with the separator at the end and nowhere
+    /// else.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text, makes a separator of a part of it,
+    /// or has no token for any of it.
+    pub fn encode_document(&self, text: &str) -> Result<Vec<u32>> {
+        let mut tokens = self.encode(text)?;
+        if tokens.contains(&self.separator) {
+            return Err(Error::input(
+                "the tokenizer makes the token that ends documents out of the document's text",
+            )
+            .field("tokenizer.separator")
+            .help("name another separator, which is no piece of the tokenizer's model"));
+        }
+        if tokens.is_empty() && !text.trim().is_empty() {
+            return Err(
+                Error::input("the tokenizer has no token for anything in this document")
+                    .field("tokenizer.path")
+                    .help("choose a tokenizer whose vocabulary covers the text"),
+            );
+        }
+        tokens.push(self.separator);
+        Ok(tokens)
+    }
+
+    /// What this tokenizer does differently from its file, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The text of tokens. Special tokens are left out, and bytes that are not
@@ -146,7 +191,7 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer refuses the tokens.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
-        self.inner.decode(tokens, true).map_err(library)
+        call(|| self.inner.decode(tokens, true))
     }
 
     /// Every token is below this.
@@ -205,11 +250,6 @@ fn byte_level(model: BPE, use_regex: bool) -> Result<Inner> {
     inner.with_decoder(Some(ByteLevelDecoder::default()));
     inner
         .add_special_tokens([AddedToken::from(SEPARATOR, true)])
-        .map_err(library)?;
+        .map_err(library::error)?;
     Ok(inner)
-}
-
-/// An error of the tokenizer library, whose errors have no common type.
-fn library(err: impl std::fmt::Display) -> Error {
-    Error::failed(format!("the tokenizer failed: {err}"))
 }

@@ -164,3 +164,115 @@ proptest! {
         })?;
     }
 }
+
+/// A small model of whole words, with `extra` among the parts of the file.
+fn words(extra: &str, vocab: &str) -> String {
+    format!(
+        r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": {{"type": "WhitespaceSplit"}},
+            "post_processor": null, "decoder": null, {extra}
+            "model": {{"type": "WordLevel", "vocab": {vocab}, "unk_token": "<unk>"}}}}"#
+    )
+}
+
+fn read(json: &str, separator: &str) -> Result<Tokenizer> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tokenizer.json");
+    std::fs::write(&path, json).unwrap();
+    Tokenizer::from_file(&path, separator)
+}
+
+#[test]
+fn a_separator_among_the_pieces_of_a_model_is_made_of_no_text() {
+    let vocab = r#"{"<unk>": 0, "</s>": 1, "a": 2, "b": 3}"#;
+    let unigram = r#"{"version": "1.0", "added_tokens": [
+        {"id": 1, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false,
+         "normalized": false, "special": true}],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "truncation": null, "padding": null,
+        "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false, "vocab":
+            [["<unk>", 0.0], ["</s>", 0.0], ["a", -1.0], ["b", -1.0], ["<", -3.0], ["/", -3.0],
+             ["s", -3.0], [">", -3.0], [" ", -1.0]]}}"#;
+    let found_in_text = unigram.replace("\"special\": true", "\"special\": false");
+    for json in [words("", vocab), unigram.to_owned(), found_in_text] {
+        let tokenizer = read(&json, "</s>").unwrap();
+        assert_eq!(tokenizer.separator(), 1);
+        let tokens = tokenizer.encode_document("a </s> b").unwrap();
+        assert_eq!(tokens.iter().filter(|&&t| t == 1).count(), 1, "{tokens:?}");
+        assert_eq!(tokens.last(), Some(&1));
+        let plain = slow(&tokenizer, "a b");
+        assert_eq!(tokenizer.encode("a b").unwrap(), plain);
+    }
+}
+
+#[test]
+fn what_depends_on_chance_is_switched_off() {
+    let json = bpe().to_json().to_owned();
+    assert!(json.contains("\"dropout\":null"));
+    let chancy = json.replacen("\"dropout\":null", "\"dropout\":0.5", 1);
+    let tokenizer = read(&chancy, SEPARATOR).unwrap();
+    assert!(tokenizer.notes()[0].contains("`dropout` = 0.5"));
+    assert_eq!(tokenizer.encode(TEXT).unwrap(), bpe().encode(TEXT).unwrap());
+    assert!(read(&json, SEPARATOR).unwrap().notes().is_empty());
+}
+
+#[test]
+fn sizes_of_a_vocabulary_are_checked_before_tables_are_made() {
+    for (vocab, expected) in [
+        ("{}", "the vocabulary is empty"),
+        (
+            r#"{"<unk>": 0, "</s>": 2147483648}"#,
+            "token identifier 2147483648",
+        ),
+        (
+            r#"{"<unk>": 0, "</s>": 1000000}"#,
+            "token identifier 1000000",
+        ),
+    ] {
+        let err = read(&words("", vocab), "</s>").unwrap_err();
+        assert!(err.problem().contains(expected), "{err}");
+        assert!(err.path().is_some() && err.help_text().is_some());
+    }
+    let err = Tokenizer::train_bpe(&samples(), &BpeOptions::new(999_999_999)).unwrap_err();
+    assert_eq!(err.field_name(), Some("vocab_size"));
+    // More than the sample can fill asks for no more memory than the sample.
+    let large = Tokenizer::train_bpe(&samples(), &BpeOptions::new(16_000_000)).unwrap();
+    assert!(large.vocab_size() < 10_000);
+}
+
+#[test]
+fn panics_of_the_library_are_errors_that_name_the_file() {
+    let vocab = r#"{"<unk>": 0, "</s>": 1, "a": 2}"#;
+    let nothing = r#"{"type": "Replace", "pattern": {"String": ""}, "content": "x"}"#;
+    let json = words("", vocab).replacen(
+        "\"normalizer\": null",
+        &format!("\"normalizer\": {nothing}"),
+        1,
+    );
+    // Whether reading or encoding fails, or the text is encoded, nothing panics.
+    match read(&json, "</s>") {
+        Ok(tokenizer) => drop(tokenizer.encode_document("a b")),
+        Err(e) => assert!(e.path().is_some(), "{e}"),
+    }
+    for decoder in [
+        r#"{"type": "Replace", "pattern": {"Regex": "("}, "content": "x"}"#,
+        r#"{"type": "Sequence"}"#,
+        r#"{"type": "Metaspace", "replacement": "", "prepend_scheme": "never", "split": true}"#,
+    ] {
+        let json =
+            words("", vocab).replacen("\"decoder\": null", &format!("\"decoder\": {decoder}"), 1);
+        if let Err(e) = read(&json, "</s>") {
+            assert!(e.path().is_some() && e.is_input(), "{e}");
+        }
+    }
+}
+
+#[test]
+fn a_text_without_any_token_is_refused() {
+    let json = words("", r#"{"<unk>": 0, "</s>": 1, "a": 2}"#);
+    let json = json.replacen("\"unk_token\": \"<unk>\"", "\"unk_token\": \"none\"", 1);
+    let tokenizer = read(&json, "</s>").unwrap();
+    assert_eq!(tokenizer.encode_document("a").unwrap(), [2, 1]);
+    assert_eq!(tokenizer.encode_document(" \n").unwrap(), [1]);
+    assert!(tokenizer.encode_document("中").is_err());
+}

@@ -4,8 +4,10 @@ use tokenizers::AddedToken;
 use tokenizers::Trainer;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
+use super::SEPARATOR;
+use super::file::MAX_VOCABULARY;
+use super::library::{call, error as library};
 use super::split::{BYTE_CHARS, Words, push_byte_chars};
-use super::{SEPARATOR, library};
 use crate::error::{Error, Result};
 
 /// How a tokenizer is trained.
@@ -37,12 +39,24 @@ pub(super) fn train(texts: &[String], options: &BpeOptions) -> Result<BPE> {
         .field("vocab_size")
         .help("256 entries are bytes and one is the separator"));
     }
+    if u64::from(options.vocab_size) > MAX_VOCABULARY {
+        return Err(Error::input(format!(
+            "a vocabulary of {} entries, expected at most {MAX_VOCABULARY}",
+            options.vocab_size
+        ))
+        .field("vocab_size")
+        .help("vocabularies of language models have 4096 to 262144 entries"));
+    }
     if texts.iter().all(String::is_empty) {
         return Err(Error::input("no text to train a tokenizer on"));
     }
+    // Every merge needs a byte of its own in the sample; the trainer makes room
+    // for the whole vocabulary at once.
+    let bytes: usize = texts.iter().map(String::len).sum();
+    let vocab_size = (options.vocab_size as usize).min(bytes.saturating_add(257));
     let mut trainer = BpeTrainer::builder()
         .show_progress(false)
-        .vocab_size(options.vocab_size as usize)
+        .vocab_size(vocab_size)
         .min_frequency(options.min_frequency)
         .initial_alphabet(BYTE_CHARS.iter().copied().collect())
         .special_tokens(vec![AddedToken::from(SEPARATOR, true)])
@@ -58,6 +72,6 @@ pub(super) fn train(texts: &[String], options: &BpeOptions) -> Result<BPE> {
         })
         .map_err(library)?;
     let mut model = BPE::default();
-    trainer.train(&mut model).map_err(library)?;
+    call(|| trainer.train(&mut model))?;
     Ok(model)
 }

@@ -1,5 +1,6 @@
 //! `study.toml`: the only thing a user writes.
 
+mod corpus;
 mod explain;
 mod objective_file;
 mod rules;
@@ -16,12 +17,13 @@ use serde::{Deserialize, Serialize};
 use explain::explain;
 pub(crate) use explain::place;
 
+pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
 pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
-    CheckSection, ConstraintSection, CorpusSection, DesignSection, EarlierSection, FitSection,
-    GroupSection, LayoutName, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection,
-    StudySection, TokenizerKind, TokenizerSection, hub_dataset,
+    CheckSection, ConstraintSection, DesignSection, EarlierSection, FitSection, GroupSection,
+    ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection, TokenizerKind,
+    TokenizerSection,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the

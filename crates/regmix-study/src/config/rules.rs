@@ -2,7 +2,7 @@
 
 use regmix_data::{Error, Result};
 
-use super::{CheckSection, StudyConfig};
+use super::{CheckSection, StudyConfig, TokenizerKind};
 use crate::files::{ARMS, BEST_OBSERVED, NATURAL, UNIFORM};
 
 /// An error about a key, with the section that the key is in.
@@ -36,6 +36,17 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     let corpus = &config.corpus;
     let proper = corpus.valid_share > 0.0 && corpus.valid_share < 1.0;
     rule("corpus")("valid_share", proper, "a share above 0 and below 1")?;
+    let skipped = (0.0..=1.0).contains(&corpus.max_skipped);
+    let longest = corpus.max_document_bytes > 0;
+    let rare = corpus.rare_domain.is_none() || corpus.min_documents > 0;
+    rule("corpus")("max_skipped", skipped, "a share between 0 and 1")?;
+    rule("corpus")("max_document_bytes", longest, "at least 1")?;
+    rule("corpus")("rare_domain", rare, "`min_documents` above 0 beside it")?;
+
+    let tokenizer = &config.tokenizer;
+    let trained = tokenizer.kind == TokenizerKind::Bpe;
+    let size = !trained || (257..=1 << 24).contains(&tokenizer.vocab_size);
+    rule("tokenizer")("vocab_size", size, "257 to 16777216 entries")?;
 
     let (design, check) = (&config.design, rule("design"));
     let floor = (0.0..1.0).contains(&design.floor);

@@ -1,10 +1,9 @@
 //! The sections of a study file, apart from its runs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use regmix_data::corpus::{Layout, ReadOptions};
-use regmix_data::{Domain, Error, Result};
+use regmix_data::{Error, Result};
 use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
@@ -27,101 +26,6 @@ impl Default for StudySection {
             name: "study".to_owned(),
             seed: 42,
         }
-    }
-}
-
-/// `[corpus]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CorpusSection {
-    /// A folder or a file, relative to the study; or a dataset on the Hugging
-    /// Face hub, `hf://owner/name` or `hf://owner/name@revision`.
-    pub path: PathBuf,
-    /// Beginnings of the names of the files to fetch from the hub; all files
-    /// if there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<String>,
-    /// Where the domain of a document is written.
-    #[serde(default)]
-    pub layout: LayoutName,
-    /// Field or column that holds the text.
-    #[serde(default = "default_text_field")]
-    pub text_field: String,
-    /// Field that names the domain, for the layout `labels`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_field: Option<String>,
-    /// Share of documents cut off for validation where there is no such split.
-    #[serde(default = "default_valid_share")]
-    pub valid_share: f64,
-    /// Whether repeated documents are dropped.
-    #[serde(default = "default_true")]
-    pub drop_duplicates: bool,
-    /// File extensions per domain, for the layout `tree`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tree: BTreeMap<Domain, Vec<String>>,
-}
-
-fn default_text_field() -> String {
-    "text".to_owned()
-}
-
-fn default_valid_share() -> f64 {
-    0.05
-}
-
-fn default_true() -> bool {
-    true
-}
-
-/// The dataset on the Hugging Face hub that a corpus path names, as
-/// `owner/name` or `owner/name@revision`; `None` for a path of files.
-pub fn hub_dataset(path: &Path) -> Option<&str> {
-    path.to_str()?.strip_prefix("hf://")
-}
-
-/// Names of the layouts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayoutName {
-    /// Told from the files.
-    #[default]
-    Auto,
-    /// `train/<domain>-<n>.jsonl…`
-    Files,
-    /// A field of every document.
-    Labels,
-    /// A folder per domain.
-    Folders,
-    /// File extensions.
-    Tree,
-}
-
-impl CorpusSection {
-    /// The layout and options of a [`regmix_data::corpus::Source`].
-    ///
-    /// # Errors
-    /// When the layout is `tree` and there is no table of extensions.
-    pub fn source_options(&self) -> Result<(Option<Layout>, ReadOptions)> {
-        let layout = match self.layout {
-            LayoutName::Auto => None,
-            LayoutName::Files => Some(Layout::Files),
-            LayoutName::Labels => Some(Layout::Labels),
-            LayoutName::Folders => Some(Layout::Folders),
-            LayoutName::Tree => {
-                if self.tree.is_empty() {
-                    return Err(Error::input("the layout `tree` needs a table of extensions")
-                        .field("corpus.tree")
-                        .help("for example: [corpus.tree] rust = [\"rs\"], prose = [\"md\", \"txt\"]"));
-                }
-                Some(Layout::Tree(self.tree.clone()))
-            }
-        };
-        let options = ReadOptions {
-            text_field: self.text_field.clone(),
-            label_field: self.label_field.clone(),
-            ..ReadOptions::default()
-        };
-        Ok((layout, options))
     }
 }
 

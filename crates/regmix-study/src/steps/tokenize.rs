@@ -1,17 +1,26 @@
 //! From text to token shards.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use regmix_data::corpus::Source;
-use regmix_data::tokenize::{self, Summary, TokenizeOptions};
+use regmix_data::table::records;
+use regmix_data::tokenize::{self, FileSummary, Summary};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Monitor, Result, TokenCorpus, artefact};
 
 use crate::config::{TokenizerKind, hub_dataset};
 use crate::files;
 use crate::source_files::SourceFiles;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study};
+
+/// What makes a damaged or stale corpus again.
+const REDO: &str = "make it again with `regmix tokenize --redo`";
+
+/// The input of the stamp that cannot be looked at without the text.
+const TEXT: &str = "files";
 
 /// Downloads a dataset, `owner/name[@revision]`, and returns its folder.
 #[cfg(feature = "hub")]
@@ -47,45 +56,137 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
         Some(dataset) => fetch(dataset, &config.corpus.files, cx)?,
         None => study.resolve(&config.corpus.path),
     };
-    let folder = study.path(files::CORPUS_FOLDER);
     if study.path(files::CORPUS).exists() && !root.exists() {
         // A study may be copied to another machine without its text.
-        return Ok(None);
+        return keep_without_text(study, &root, cx).map(|()| None);
     }
     let source = Source::open(&root, layout, options)?;
     let record = study.path(files::SOURCE_FILES);
     let sources = SourceFiles::of(&source, &root, &record, cx.monitor)?;
-    let stamp = stamp(study, &sources)?;
-    if stamp.is_fresh(cx.redo)? {
-        // Files that were only touched need not be read again next time.
-        sources.write()?;
-        return Ok(None);
+    let stamp = stamp(study, Some(&sources))?;
+    let fresh = match stamp.is_fresh(cx.redo) {
+        // A damaged stamp is no reason not to make the corpus again.
+        Err(e) if cx.redo && e.is_input() => false,
+        fresh => fresh?,
+    };
+    if fresh {
+        match damage(study, cx)? {
+            None => {
+                // Files that were only touched need not be read again next time.
+                sources.write()?;
+                return Ok(None);
+            }
+            Some(error) if !cx.redo => return Err(error),
+            Some(error) => (cx.monitor).message(&format!("the corpus is made again: {error}")),
+        }
     }
     let tokenizer = tokenizer(study, &source, cx)?;
-    let options = TokenizeOptions {
-        valid_share: config.corpus.valid_share,
-        drop_duplicates: config.corpus.drop_duplicates,
-        ..TokenizeOptions::default()
-    };
+    let options = config.corpus.tokenize_options();
+    let folder = study.path(files::CORPUS_FOLDER);
     let summary = tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor).map_err(
         |e| match e.path() {
             None if e.is_input() => e.in_file(&root),
             _ => e,
         },
     )?;
+    write_account(study, &root, &summary)?;
     sources.write()?;
     stamp.write()?;
     Ok(Some(summary))
 }
 
-/// What a corpus tokenized now would be made from.
-fn stamp(study: &Study, sources: &SourceFiles) -> Result<Stamp> {
+/// Keeps a corpus whose text is not on this machine, if it is what the
+/// configuration says.
+fn keep_without_text(study: &Study, root: &Path, cx: Context<'_>) -> Result<()> {
+    let absent = format!("the text is not at {}", root.display());
+    let bring = "bring the text back to its place";
+    let stamp = stamp(study, None)?;
+    if let Some(changes) = stamp.staleness_apart_from(TEXT)? {
+        return Err(Error::input(format!(
+            "it was made from other inputs ({changes}), and {absent}"
+        ))
+        .in_file(study.path(files::CORPUS))
+        .help(format!("put the inputs back; or {bring}, and {REDO}")));
+    }
+    match damage(study, cx)? {
+        None if cx.redo => Err(
+            Error::input(format!("{absent}, so it cannot be made again"))
+                .in_file(study.path(files::CORPUS))
+                .help(format!(
+                    "it is whole and made as study.toml says: leave out `--redo`, or {bring}"
+                )),
+        ),
+        None => Ok(()),
+        Some(error) => Err(error.help(format!("{absent}: {bring}, and {REDO}"))),
+    }
+}
+
+/// Why the corpus cannot be used, if so. With `redo` all of it is read.
+fn damage(study: &Study, cx: Context<'_>) -> Result<Option<Error>> {
+    let checked = TokenCorpus::open(study.path(files::CORPUS_FOLDER)).and_then(|corpus| {
+        cx.monitor.check()?;
+        match cx.redo {
+            true => corpus.verify(),
+            false => Ok(()),
+        }
+    });
+    match checked {
+        Ok(()) => Ok(None),
+        Err(e) if e.is_interrupted() => Err(e),
+        Err(e) => Ok(Some(e.help(REDO))),
+    }
+}
+
+/// Writes what became of every file of the text: `corpus/sources.csv`.
+fn write_account(study: &Study, root: &Path, summary: &Summary) -> Result<()> {
+    let inside = |path: &Path| match path.strip_prefix(root) {
+        Ok(inside) if !inside.as_os_str().is_empty() => inside.display().to_string(),
+        _ => path.display().to_string(),
+    };
+    let row = |file: &FileSummary| {
+        let domain = file.domain.as_ref();
+        vec![
+            inside(&file.path),
+            "read".to_owned(),
+            domain.map_or("(labels)".to_owned(), ToString::to_string),
+            file.split.to_string(),
+            file.documents.to_string(),
+            file.kept.to_string(),
+            file.note.clone().unwrap_or_default(),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = summary.files.iter().map(row).collect();
+    rows.extend(summary.not_read.iter().map(|left| {
+        let mut row = vec![inside(&left.path), "not read".to_owned()];
+        row.resize(6, String::new());
+        row.push(left.why.clone());
+        row
+    }));
+    rows.sort();
+    let header = [
+        "file",
+        "status",
+        "domain",
+        "split",
+        "documents",
+        "kept",
+        "note",
+    ];
+    let text = records::render(header, rows);
+    artefact::write_atomic(study.path(files::SOURCES), text.as_bytes())
+}
+
+/// What a corpus tokenized now would be made from; without `sources`, all but
+/// the text.
+fn stamp(study: &Study, sources: Option<&SourceFiles>) -> Result<Stamp> {
     let config = study.config();
-    let stamp = files::CORPUS
+    let mut stamp = files::CORPUS
         .stamp(study.root())
         .with("corpus", &config.corpus)?
-        .with("tokenizer", &config.tokenizer)?
-        .with("files", &sources.digest())?;
+        .with("tokenizer", &config.tokenizer)?;
+    if let Some(sources) = sources {
+        stamp = stamp.with(TEXT, &sources.digest())?;
+    }
     match &config.tokenizer.path {
         Some(path) if config.tokenizer.kind == TokenizerKind::File => {
             let path = study.resolve(path);
@@ -96,19 +197,24 @@ fn stamp(study: &Study, sources: &SourceFiles) -> Result<Stamp> {
     }
 }
 
-/// What changed since the corpus was tokenized, if anything did; `None` too
-/// where the text is not on this machine.
+/// What changed since the corpus was tokenized, if anything did. Where the
+/// text is not on this machine, the text is taken as unchanged.
 pub(crate) fn staleness(study: &Study, monitor: &dyn Monitor) -> Result<Option<String>> {
     let section = &study.config().corpus;
     let root = study.resolve(&section.path);
     if hub_dataset(&section.path).is_some() || !root.exists() {
-        return Ok(None);
+        return match stamp(study, None) {
+            Ok(stamp) => stamp.staleness_apart_from(TEXT),
+            // The tokenizer's file may be where the text is.
+            Err(e) if e.is_io() => Ok(None),
+            Err(e) => Err(e),
+        };
     }
     let (layout, options) = section.source_options()?;
     let source = Source::open(&root, layout, options)?;
     let record = study.path(files::SOURCE_FILES);
     let sources = SourceFiles::of(&source, &root, &record, monitor)?;
-    stamp(study, &sources)?.staleness()
+    stamp(study, Some(&sources))?.staleness()
 }
 
 fn tokenizer(study: &Study, source: &Source, cx: Context<'_>) -> Result<Tokenizer> {
@@ -129,8 +235,29 @@ fn tokenizer(study: &Study, source: &Source, cx: Context<'_>) -> Result<Tokenize
                 "training a BPE of {} entries on {} MB",
                 section.vocab_size, section.sample_mb
             ));
-            let sample = source.sample(section.sample_mb.max(1) * 1_000_000)?;
-            Tokenizer::train_bpe(&sample, &BpeOptions::new(section.vocab_size))
+            let bytes = section.sample_mb.max(1).saturating_mul(1_000_000);
+            let sample = source.sample(bytes, cx.monitor)?;
+            train_bpe(sample, BpeOptions::new(section.vocab_size), cx.monitor)
+        }
+    }
+}
+
+/// Trains in a thread of its own, which is left alone when a stop is
+/// requested: the library cannot be interrupted.
+fn train_bpe(sample: Vec<String>, options: BpeOptions, monitor: &dyn Monitor) -> Result<Tokenizer> {
+    let (send, trained) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody receives it where the user has stopped.
+        send.send(Tokenizer::train_bpe(&sample, &options)).ok();
+    });
+    loop {
+        monitor.check()?;
+        match trained.recv_timeout(Duration::from_millis(50)) {
+            Ok(tokenizer) => return tokenizer,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(Error::failed("training the tokenizer failed"));
+            }
         }
     }
 }

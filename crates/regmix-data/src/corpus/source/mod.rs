@@ -1,7 +1,12 @@
 //! Which files a corpus has, and which domain and split each belongs to.
 
+mod assign;
+mod guess;
+mod listing;
+mod names;
 mod sample;
-mod search;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,23 +15,39 @@ use super::document::ReadOptions;
 use crate::domain::{Domain, DomainSet};
 use crate::error::{Error, Result};
 use crate::shard::Split;
-use search::Found;
+use assign::{Found, candidates};
 
-/// Where the domain of a document is written.
+/// Where the domain of a document is written. A part of a name or a folder
+/// that stands for a split (`train`, `validation`, `dev`, `test`, ...) decides
+/// the split in all layouts but `Tree`; tests are not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
-    /// In the file's name: `train/<domain>-<n>.jsonl`, `valid/…`, also with
-    /// other types and compressions. The number may be missing.
+    /// In the file's name: `train/<domain>-<n>.jsonl`, `valid/…`,
+    /// `<domain>-00000-of-00003.parquet`, also with other types and
+    /// compressions. The number may be missing.
     Files,
-    /// In a field of every document ([`ReadOptions::label_field`]), made a
-    /// name by [`Domain::from_label`]: `train/*.jsonl.zst`, `val.jsonl.zst`.
+    /// In a field of every document ([`ReadOptions::label_field`]):
+    /// `train/*.jsonl.zst`, `val.jsonl.zst`. Labels are names as they are
+    /// written; those of the Pile, see [`Domain::from_pile_label`].
     Labels,
-    /// In the folder's name: `<domain>/…`, at any depth.
+    /// In the folder's name: `<domain>/…`, at any depth, `train/<domain>/…`.
     Folders,
     /// In the extension of files anywhere below the folder, one document per
-    /// file: extensions (without dot) per domain. Hidden files and folders,
-    /// and files that are not UTF-8, are skipped.
+    /// file: extensions (without dot) per domain. Files that are not UTF-8 are
+    /// skipped.
     Tree(BTreeMap<Domain, Vec<String>>),
+}
+
+impl Layout {
+    /// Where the domain is written, in words.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Files => "domains from the names of files",
+            Self::Labels => "domains from a field of the documents",
+            Self::Folders => "domains from the names of folders",
+            Self::Tree(_) => "domains from the endings of files",
+        }
+    }
 }
 
 /// One file of a corpus.
@@ -41,6 +62,24 @@ pub struct SourceFile {
     pub split: Split,
     /// The domain of all its documents; `None` if each document has a label.
     pub domain: Option<Domain>,
+}
+
+/// A file or folder in the corpus that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRead {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+impl NotRead {
+    pub(crate) fn new(path: &Path, why: &str) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            why: why.to_owned(),
+        }
+    }
 }
 
 /// The files of a corpus, in the order they are read.
@@ -62,10 +101,11 @@ pub struct SourceFile {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Source {
+    root: PathBuf,
     layout: Layout,
     options: ReadOptions,
     files: Vec<SourceFile>,
-    ignored: Vec<PathBuf>,
+    not_read: Vec<NotRead>,
     domains: Option<DomainSet>,
 }
 
@@ -73,30 +113,23 @@ pub struct Source {
 const PILE_LABEL: &str = "meta.pile_set_name";
 
 impl Source {
-    /// Lists the files of a corpus. Without a layout it is detected: a single
-    /// file, or a folder `train` whose files are only numbered, is
-    /// [`Layout::Labels`]; a folder `train` with other names [`Layout::Files`];
-    /// a folder of folders [`Layout::Folders`].
+    /// Lists the files of a corpus, with links followed. Without a layout it is
+    /// found out: a single file, a named label field, or files whose names are
+    /// only numbers and splits mean [`Layout::Labels`]; files with other names
+    /// [`Layout::Files`]; folders with other names [`Layout::Folders`].
     ///
     /// # Errors
     /// When the path cannot be read, no layout fits, there is no training
-    /// file, or a name is not a domain name.
+    /// file, a domain has validation files only, or a name is not a domain
+    /// name.
     pub fn open(
         path: impl AsRef<Path>,
         layout: Option<Layout>,
         mut options: ReadOptions,
     ) -> Result<Self> {
         let root = path.as_ref();
-        let layout = match layout {
-            Some(layout) => layout,
-            None => search::detect(root)?,
-        };
-        let found = Found::search(root, &layout)?;
-        if !found.files.iter().any(|f| f.split == Split::Train) {
-            return Err(Error::input("no training files").in_file(root).help(
-                "expected `train/<domain>-<n>.jsonl` (or .parquet, .txt, also .zst or .gz)",
-            ));
-        }
+        let (layout, found) = search(root, layout, options.label_field.is_some())?;
+        check_splits(root, &found)?;
         if layout == Layout::Labels {
             options
                 .label_field
@@ -115,14 +148,20 @@ impl Source {
         names.sort();
         names.dedup();
         Ok(Self {
+            root: root.to_path_buf(),
             domains: (layout != Layout::Labels)
                 .then(|| DomainSet::new(names))
                 .transpose()?,
             layout,
             options,
             files: found.files,
-            ignored: found.ignored,
+            not_read: found.not_read,
         })
+    }
+
+    /// The folder or file that was searched.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The layout.
@@ -141,10 +180,18 @@ impl Source {
         of(Split::Valid).chain(of(Split::Train))
     }
 
-    /// Files that belong to no domain or split and are not read, for example
-    /// a README or a test split.
-    pub fn ignored(&self) -> &[PathBuf] {
-        &self.ignored
+    /// Files and folders that belong to no domain or split and are not read,
+    /// for example a README or a test split, in order of names.
+    pub fn not_read(&self) -> &[NotRead] {
+        &self.not_read
+    }
+
+    /// The domain of a label.
+    pub(crate) fn domain_of_label(&self, label: &str) -> Result<Domain> {
+        match self.options.label_field.as_deref() {
+            Some(PILE_LABEL) => Domain::from_pile_label(label),
+            _ => Domain::new(label),
+        }
     }
 
     /// Whether a file that is not text is skipped: in a source tree, not all
@@ -157,4 +204,93 @@ impl Source {
     pub fn domains(&self) -> Option<&DomainSet> {
         self.domains.as_ref()
     }
+}
+
+fn search(root: &Path, layout: Option<Layout>, labelled: bool) -> Result<(Layout, Found)> {
+    let bytes = std::fs::metadata(root)
+        .map_err(|e| Error::io(root, e))?
+        .len();
+    if root.is_file() && matches!(layout, None | Some(Layout::Labels)) {
+        // The user named this file, so its name decides nothing.
+        let file = SourceFile {
+            path: root.to_path_buf(),
+            bytes,
+            split: Split::Train,
+            domain: None,
+        };
+        let found = Found {
+            files: vec![file],
+            not_read: Vec::new(),
+        };
+        return Ok((Layout::Labels, found));
+    }
+    let (entries, mut not_read) = listing::list(root)?;
+    let (layout, mut found) = match layout {
+        Some(Layout::Tree(extensions)) => {
+            let found = Found::of_tree(&entries, &extensions, not_read)?;
+            (Layout::Tree(extensions), found)
+        }
+        layout => {
+            let depth = match layout {
+                Some(Layout::Folders) => 0,
+                _ => guess::wrappers(&entries),
+            };
+            let files = candidates(&entries, depth, &mut not_read);
+            let layout = match layout {
+                Some(layout) => layout,
+                None => guess::layout(&files, labelled).ok_or_else(|| {
+                    let problem =
+                        "no corpus: no .jsonl, .parquet or .txt file, and no folder of them";
+                    no_files(root, problem, &not_read)
+                })?,
+            };
+            let found = Found::assign(&files, &layout, not_read)?;
+            (layout, found)
+        }
+    };
+    found.not_read.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok((layout, found))
+}
+
+/// Every domain needs training files.
+fn check_splits(root: &Path, found: &Found) -> Result<()> {
+    let first_of = |split: Split| found.files.iter().find(move |f| f.split == split);
+    if first_of(Split::Train).is_none() {
+        return Err(no_files(root, "no training files", &found.not_read));
+    }
+    let trained: std::collections::BTreeSet<&Domain> = found
+        .files
+        .iter()
+        .filter(|f| f.split == Split::Train)
+        .filter_map(|f| f.domain.as_ref())
+        .collect();
+    let only_valid = |f: &&SourceFile| f.domain.as_ref().is_some_and(|d| !trained.contains(d));
+    match found.files.iter().find(only_valid) {
+        None => Ok(()),
+        Some(file) => {
+            let domain = file.domain.as_ref().map_or("", |d| d.as_str());
+            Err(
+                Error::input(format!("`{domain}` has validation files only"))
+                    .in_file(&file.path)
+                    .help("add training text to the domain, or remove these files"),
+            )
+        }
+    }
+}
+
+/// The error for a corpus without files to read.
+fn no_files(root: &Path, problem: &str, not_read: &[NotRead]) -> Error {
+    let why = match not_read {
+        [] => String::new(),
+        [one] => format!("; `{}` is not read: {}", one.path.display(), one.why),
+        [one, ..] => format!(
+            "; {} files are not read, for example `{}`: {}",
+            not_read.len(),
+            one.path.display(),
+            one.why
+        ),
+    };
+    Error::input(format!("{problem}{why}"))
+        .in_file(root)
+        .help("expected `train/<domain>-<n>.jsonl` (or .parquet, .txt, also .zst or .gz)")
 }

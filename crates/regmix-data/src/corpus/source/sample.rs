@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use super::Source;
 use crate::corpus::documents::Documents;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::monitor::Monitor;
 use crate::shard::Split;
 
 impl Source {
     /// Training texts of at most about `max_bytes`, to train a tokenizer on: the
     /// same number of bytes from every domain that has as many, taken from the
-    /// beginning of its files.
+    /// beginning of its files. Documents that cannot be read are passed over.
     ///
     /// Where the domain is a label of each document, reading stops after four
     /// times `max_bytes`.
     ///
     /// # Errors
-    /// When a document cannot be read.
-    pub fn sample(&self, max_bytes: usize) -> Result<Vec<String>> {
+    /// When a file cannot be read, no document can, or `monitor` requested a
+    /// stop.
+    pub fn sample(&self, max_bytes: usize, monitor: &dyn Monitor) -> Result<Vec<String>> {
         let train: Vec<_> = self.files().filter(|f| f.split == Split::Train).collect();
         let mut by_domain: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         let mut files_left: BTreeMap<&str, usize> = BTreeMap::new();
@@ -27,17 +29,26 @@ impl Source {
         }
         let known = self.domains().map(|d| d.len());
         let mut read = 0;
+        let mut unreadable: Option<Error> = None;
         for file in train {
             let name = file.domain.as_ref().map_or("", |d| d.as_str());
             let left = files_left
                 .get_mut(name)
                 .map_or(1, |n| std::mem::replace(n, *n - 1));
             let mut of_file = 0;
-            for document in Documents::open(&file.path, self.options().clone())? {
-                let document = match document {
+            let mut documents = match Documents::open(&file.path, self.options().clone()) {
+                Ok(documents) => documents,
+                Err(e) if e.is_input() && self.skips_bad_files() => continue,
+                Err(e) => return Err(e),
+            };
+            while let Some(outcome) = documents.next_outcome()? {
+                monitor.check()?;
+                let document = match outcome {
                     Ok(document) => document,
-                    Err(e) if e.is_input() && self.skips_bad_files() => break,
-                    Err(e) => return Err(e),
+                    Err(e) => {
+                        unreadable.get_or_insert(e.error);
+                        continue;
+                    }
                 };
                 read += document.text.len();
                 let key = document.label.as_deref().unwrap_or(name);
@@ -57,12 +68,15 @@ impl Source {
                         break;
                     }
                 }
-                if known.is_none() && read >= 4 * max_bytes {
+                if known.is_none() && read >= max_bytes.saturating_mul(4) {
                     return Ok(trim(by_domain, max_bytes));
                 }
             }
         }
-        Ok(trim(by_domain, max_bytes))
+        match unreadable {
+            Some(error) if by_domain.is_empty() => Err(error),
+            _ => Ok(trim(by_domain, max_bytes)),
+        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! All files below a folder, with links followed.
+
+use std::path::{Path, PathBuf};
+
+use super::NotRead;
+use crate::error::{Error, Result};
+
+/// A file below the root of a corpus.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) path: PathBuf,
+    /// The folders between the root and the file.
+    pub(super) folders: Vec<String>,
+    pub(super) name: String,
+    pub(super) bytes: u64,
+}
+
+/// Every file below `root` in order of names, and what cannot be looked into:
+/// hidden files and folders, links to nothing, and links to a folder that the
+/// link is in.
+pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
+    let mut entries = Vec::new();
+    let mut not_read = Vec::new();
+    let mut walk = walkdir::WalkDir::new(root)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e) => {
+                not_read.push(unreachable(root, e)?);
+                continue;
+            }
+        };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.depth() > 0 && name.starts_with('.') {
+            if entry.file_type().is_dir() {
+                walk.skip_current_dir();
+            }
+            not_read.push(NotRead::new(entry.path(), "hidden"));
+            continue;
+        }
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            not_read.push(NotRead::new(entry.path(), "neither a file nor a folder"));
+            continue;
+        }
+        let path = entry.into_path();
+        let bytes = std::fs::metadata(&path)
+            .map_err(|e| Error::io(&path, e))?
+            .len();
+        // A root that is a file itself has no part below it.
+        let inside = path.strip_prefix(root).unwrap_or(&path);
+        let folders = inside.parent().into_iter().flat_map(Path::components);
+        let folders = folders
+            .map(|c| c.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        entries.push(Entry {
+            folders,
+            name,
+            bytes,
+            path,
+        });
+    }
+    Ok((entries, not_read))
+}
+
+/// What cannot be followed because of a link; other errors are errors.
+fn unreachable(root: &Path, error: walkdir::Error) -> Result<NotRead> {
+    let path = error.path().unwrap_or(root).to_path_buf();
+    if let Some(folder) = error.loop_ancestor() {
+        let folder = folder.strip_prefix(root).unwrap_or(folder);
+        let name = match folder.as_os_str().is_empty() {
+            true => "the folder of the corpus".to_owned(),
+            false => format!("`{}`", folder.display()),
+        };
+        return Ok(NotRead::new(&path, &format!("a link back to {name}")));
+    }
+    let error = std::io::Error::from(error);
+    let is_link = std::fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_symlink());
+    match error.kind() {
+        std::io::ErrorKind::NotFound if is_link => Ok(NotRead::new(&path, "a link to nothing")),
+        _ => Err(Error::io(&path, error)),
+    }
+}
