@@ -18,6 +18,10 @@ use crate::numeric::slices::{add, dot, range};
 /// it) counts as fixed: rounding to two decimals makes so much.
 const CONSTANT: f64 = 0.04;
 
+/// Shares up to this in all runs (and up to a twentieth of an even one) are
+/// rounding: a weight is known no better.
+const TINY: f64 = 5e-4;
+
 /// What is left of a share, in its own standard deviations, when others
 /// determine it.
 const DEPENDENT: f64 = 0.02;
@@ -37,6 +41,8 @@ pub(crate) struct FixedShare {
 enum Kind {
     /// A domain that no run used.
     Unused(usize),
+    /// A domain of which runs used next to nothing.
+    Tiny(usize),
     /// The share of one domain.
     Constant(usize),
     /// The ratio of two domains.
@@ -70,6 +76,8 @@ impl FixedShares {
             let share = mean(column);
             let kind = if high == 0.0 {
                 Kind::Unused(j)
+            } else if high <= TINY.min(0.05 / d as f64) {
+                Kind::Tiny(j)
             } else if high - low <= CONSTANT * share.min(1.0 - share) {
                 Kind::Constant(j)
             } else if let Some((i, k)) = ratio(&columns, &free, j) {
@@ -88,7 +96,10 @@ impl FixedShares {
             };
             let mut coefficients = vec![0.0; d];
             coefficients[j] = 1.0;
-            let value = share;
+            let value = match kind {
+                Kind::Constant(_) => share,
+                _ => 0.0,
+            };
             out.push(FixedShare {
                 coefficients,
                 value,
@@ -174,6 +185,11 @@ impl FixedShares {
                 Kind::Unused(j) => format!(
                     "domain `{}` has no weight in any run: what it does is not known, and a \
                      mixture that uses it is a guess",
+                    name(j)
+                ),
+                Kind::Tiny(j) => format!(
+                    "domain `{}` has next to no weight in any run: what it does is not known, and \
+                     searches leave it out",
                     name(j)
                 ),
                 Kind::Constant(j) => format!(
@@ -328,7 +344,14 @@ mod tests {
     fn fixed_combinations_are_found_and_made_exact() {
         let scaled = |w: &[f64], by: f64| -> Vec<f64> { w.iter().map(|w| by * w).collect() };
         type Change<'a> = Box<dyn Fn(&[f64]) -> Vec<f64> + 'a>;
-        let cases: [(Change<'_>, &str); 4] = [
+        let cases: [(Change<'_>, &str); 5] = [
+            (
+                Box::new(|w| {
+                    let tiny = if w[4] > 0.2 { 1e-4 } else { 0.0 };
+                    [scaled(w, 1.0 - tiny), vec![tiny]].concat()
+                }),
+                "`d5` has next to no weight",
+            ),
             (
                 Box::new(|w| [scaled(w, 0.9), vec![0.1]].concat()),
                 "`d5` has the same share in every run (10.0 %)",

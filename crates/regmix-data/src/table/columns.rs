@@ -52,6 +52,8 @@ pub(super) enum Content {
     Values,
     /// Columns that are given a meaning later, steps among them.
     Any,
+    /// Targets of a file that regmix wrote: every column counts.
+    OwnValues,
 }
 
 /// The columns of a table that count.
@@ -155,6 +157,7 @@ impl Seen {
             && (!whole || !COUNTERS.contains(&name) && !KEYS.concat().contains(&name))
             && self.numbers.iter().all(|x| (0.0..=1.0).contains(x));
         let known = match content {
+            Content::OwnValues => return false,
             Content::Any => name.starts_with("_wandb") || COUNTERS[..3].contains(&name),
             Content::Weights => {
                 !shares && (COUNTERS.contains(&name) || LABELS.contains(&name))

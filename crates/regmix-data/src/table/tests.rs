@@ -235,6 +235,20 @@ fn columns_of_trackers_and_data_frames_are_left_out_and_named() {
 }
 
 #[test]
+fn targets_keep_their_names_in_files_of_our_own() {
+    let targets = vec!["seed".to_owned(), "_step".to_owned()];
+    let rows = [
+        ("x".to_owned(), vec![3.5, 2.0]),
+        ("y".to_owned(), vec![3.25, 1.0]),
+    ];
+    let table = ValueTable::new(targets, rows).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("values.csv");
+    table.write_csv(&path).unwrap();
+    assert_eq!(ValueTable::read_own_csv(&path).unwrap(), table);
+}
+
+#[test]
 fn missing_values_and_other_formats_are_recognised() {
     let table = values("run,a,b\n1,-,2\n2,N/A,3\n3,4,null\n").unwrap();
     assert!(table.rows()[0][0].is_nan() && table.rows()[1][0].is_nan());

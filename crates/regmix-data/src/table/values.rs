@@ -77,7 +77,21 @@ impl ValueTable {
     /// # Errors
     /// As [`ValueTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let reader = RunReader::new(text, path, Content::Values)?.one_row_per_run();
+        Self::of(text, path, Content::Values)
+    }
+
+    /// Reads a CSV file that was written by [`ValueTable::write_csv`]: every
+    /// column is a target, whatever its name.
+    ///
+    /// # Errors
+    /// As [`ValueTable::read_csv`].
+    pub fn read_own_csv(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::of(&read_text(path)?, path, Content::OwnValues)
+    }
+
+    fn of(text: &str, path: &Path, content: Content) -> Result<Self> {
+        let reader = RunReader::new(text, path, content)?.one_row_per_run();
         let notes = reader.notes();
         let targets = strip_all(reader.columns(), "metric/", "_val_loss");
         let targets = strip_all(&targets, "the_pile_", "");

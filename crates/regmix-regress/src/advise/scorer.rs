@@ -8,6 +8,7 @@ use crate::advise::correlation::error_correlation;
 use crate::advise::divergence::{add_slopes, divergence};
 use crate::advise::penalty::check_strength;
 use crate::advise::reach::Reach;
+use crate::advise::scales::check_scales;
 use crate::fit::Fit;
 use crate::fixed_shares::FixedShares;
 use crate::metrics::{mean, quantile};
@@ -379,35 +380,6 @@ impl Scorer {
             sum += strength * fixed.squares(weights);
         }
         sum
-    }
-}
-
-/// Refuses targets that no mean can be taken of, for example losses beside
-/// times: the one with the largest values would decide.
-fn check_scales(fit: &Fit) -> Result<()> {
-    const COMPARABLE: f64 = 1000.0;
-    let values = &fit.observations().values;
-    let size = |t: usize| {
-        let column = values.rows().iter().map(|row| row[t].abs());
-        quantile(&column.filter(|v| v.is_finite()).collect::<Vec<_>>(), 0.5)
-    };
-    let mut sizes: Vec<(f64, &String)> = (values.targets().iter().enumerate())
-        .map(|(t, target)| (size(t), target))
-        .filter(|(size, _)| *size > 0.0)
-        .collect();
-    sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
-    match (sizes.first(), sizes.last()) {
-        (Some((low, small)), Some((high, large))) if *high > COMPARABLE * low => {
-            Err(Error::input(format!(
-                "values of `{large}` are typically {high:.4}, those of `{small}` {low:.4}: expected \
-                 targets of similar size, since all count alike"
-            ))
-            .help(
-                "name one target, or weigh them in a file (`[weights]`); remove columns that are \
-                 no targets and fit again",
-            ))
-        }
-        _ => Ok(()),
     }
 }
 

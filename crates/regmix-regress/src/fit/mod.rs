@@ -241,7 +241,7 @@ impl Fit {
             .in_file(&path)
             .help("run the fit again"));
         }
-        let values = ValueTable::read_csv(dir.join("values.csv"))?;
+        let values = ValueTable::read_own_csv(dir.join("values.csv"))?;
         let fitted: Vec<&String> = saved.targets.iter().map(|t| &t.target).collect();
         if values.targets().iter().ne(fitted.iter().copied()) {
             return Err(Error::input(format!(
