@@ -41,7 +41,7 @@ fn main() -> ExitCode {
                 Some(signal) if e.is_interrupted() => {
                     error::show_interrupted(&e, signal, &args.command)
                 }
-                _ => error::show(&e),
+                _ => error::show(&e, &args.study),
             }
         }
     }

@@ -58,10 +58,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A line on stderr with the command that comes next in a study.
+    /// A line on stderr with the command that comes next in a study. What is
+    /// wrong elsewhere in the study does not make the finished step fail.
     pub(crate) fn message_next(&self, study: &Study) -> Result<()> {
-        if let Some(step) = study.status(self.display)?.next {
-            self.message_step(study, &step);
+        match study.status(self.display) {
+            Ok(status) => {
+                if let Some(step) = status.next {
+                    self.message_step(study, &step);
+                }
+            }
+            Err(e) if e.is_interrupted() => return Err(e),
+            Err(e) => self.message(&format!("what comes next cannot be said: {e}")),
         }
         Ok(())
     }

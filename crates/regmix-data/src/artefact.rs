@@ -1,9 +1,13 @@
 //! Writing files so that a reader never sees half of one.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::leftovers;
+
+pub use crate::leftovers::sweep;
 
 /// Writes a file under a temporary name in the same folder, syncs it, and
 /// renames it into place. Missing folders are made.
@@ -44,7 +48,8 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     };
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".regmix-").suffix(".tmp");
+    let prefix = leftovers::prefix();
+    builder.prefix(&prefix).suffix(leftovers::END);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -54,6 +59,27 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
     builder
         .tempfile_in(folder)
         .map_err(|e| Error::io(folder, e))
+}
+
+/// Takes a lock until the returned file is dropped: the file `path`, which is
+/// made for it and stays. A missing folder is made.
+///
+/// # Errors
+/// When another process has the lock, which `busy` describes, or the file
+/// cannot be made. Without an error, too, on file systems that have no locks.
+pub fn lock(path: impl AsRef<Path>, busy: &str) -> Result<File> {
+    let path = path.as_ref();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.map_err(|e| Error::io(path, e))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Io, busy)
+            .in_file(path)
+            .help("wait for that process, or stop it")),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
 }
 
 /// Writes a value as indented JSON with a final newline, atomically.
@@ -129,6 +155,17 @@ mod tests {
         assert_eq!(err.problem(), "no");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runs/lock");
+        let held = lock(&path, "another process trains here").unwrap();
+        let error = lock(&path, "another process trains here").unwrap_err();
+        assert_eq!(error.problem(), "another process trains here");
+        drop(held);
+        lock(&path, "").unwrap();
     }
 
     #[test]

@@ -88,9 +88,11 @@ impl Error {
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         let help = match source.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                Some("choose a folder that can be written, or change its permissions")
-            }
+            std::io::ErrorKind::PermissionDenied => Some(match unreadable(path.as_ref()) {
+                true => "it may not be read: change its permissions, or those of its folder",
+                false => "choose a folder that can be written, or change its permissions",
+            }),
+            std::io::ErrorKind::ReadOnlyFilesystem => Some("choose a folder that can be written"),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Some("free some space and run the same command again; finished parts are kept")
             }
@@ -100,6 +102,9 @@ impl Error {
             ),
             std::io::ErrorKind::NotADirectory => {
                 Some("a part of the path is a file, expected a folder: choose another path")
+            }
+            std::io::ErrorKind::AlreadyExists => {
+                Some("a file is where a folder should be: move it away, or choose another path")
             }
             std::io::ErrorKind::IsADirectory => Some("it is a folder, expected a file"),
             _ => None,
@@ -225,6 +230,17 @@ impl Error {
     }
 }
 
+/// Whether the user may not read what is at a path, or not even look there.
+fn unreadable(path: &Path) -> bool {
+    let denied = |e: std::io::Error| e.kind() == std::io::ErrorKind::PermissionDenied;
+    let read = match path.metadata() {
+        Ok(about) if about.is_dir() => path.read_dir().map(drop),
+        Ok(_) => std::fs::File::open(path).map(drop),
+        Err(e) => Err(e),
+    };
+    read.is_err_and(denied)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &*self.0;
@@ -255,5 +271,30 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|s| &**s as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_may_not_be_read_gets_help_for_reading() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("losses.csv");
+        std::fs::write(&path, "x").unwrap();
+        let closed = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(&path, closed).unwrap();
+        let help = |path: &Path| {
+            let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+            Error::io(path, denied).help_text().unwrap().to_owned()
+        };
+        // The administrator may read everything.
+        if std::fs::File::open(&path).is_err() {
+            assert!(help(&path).starts_with("it may not be read"));
+        }
+        assert!(help(dir.path()).contains("can be written"));
     }
 }

@@ -25,6 +25,7 @@ mod domain;
 mod error;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod leftovers;
 #[cfg(feature = "shards")]
 pub mod loader;
 #[cfg(feature = "shards")]

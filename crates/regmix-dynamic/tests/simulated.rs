@@ -417,3 +417,28 @@ fn accuracy_is_of_held_out_runs() {
     assert_eq!(judged.len(), 4);
     assert!(judged.iter().all(|one| one.spearman > 0.8), "{judged:?}");
 }
+
+#[test]
+fn refits_that_predict_impossible_losses_do_not_count() {
+    // Few runs of many domains with much noise: some resampled runs leave a
+    // stage model that predicts astronomical losses.
+    let world = world(|o| {
+        o.domains = 16;
+        o.noise = 0.15;
+    });
+    let config = DynamicConfig {
+        bootstrap: 20,
+        static_unless: 2.0,
+        ..config(DynamicConfig::improved())
+    };
+    let rows = rows(&world, &config, 16, 0.5);
+    let planner = Planner::fit(&rows, request(&world, config)).unwrap();
+    let schedule = planner.schedule().unwrap();
+    let said = schedule.notes.join("\n");
+    assert!(said.contains("the range of the measured ones"), "{said}");
+    let spreads = (schedule.segments.iter()).flat_map(|s| s.predicted.values());
+    let all = spreads.chain(&schedule.predicted).chain(&schedule.gain);
+    for spread in all {
+        assert!(spread.sd < 10.0 && spread.mean.abs() < 20.0, "{spread:?}");
+    }
+}

@@ -124,7 +124,8 @@ impl TargetCheck {
             if values.is_empty() {
                 return Err(Error::failed(format!(
                     "no target run on the {name} mixture was finished"
-                )));
+                ))
+                .help("train those that failed again: `regmix target --redo`"));
             }
             let (mean, sd) = moments(&values);
             summaries.push(Arm {

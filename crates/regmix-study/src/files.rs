@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::{Error, Result};
 
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, is_unfinished, remade_by};
 
 /// A file that a step writes when it is complete, and what belongs to it.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +92,16 @@ pub const TARGETS: &str = "targets";
 pub const CHECK: &str = "check.json";
 /// The page about the study.
 pub const REPORT: &str = "report.html";
+/// Folders of which no step reads a file that it does not know by name: what a
+/// killed process left in them can be removed.
+pub(crate) const SWEPT: [&str; 6] = [
+    CORPUS_FOLDER,
+    "design",
+    PROXIES,
+    SECOND_SIZE,
+    FIT_FOLDER,
+    TARGETS,
+];
 /// The text of the demo's own corpus.
 pub const DEMO_TEXT: &str = "text";
 
@@ -115,6 +125,14 @@ pub(crate) fn target_run(arm: &str, k: u64) -> String {
     format!("{arm}-seed{k}")
 }
 
+/// The step that trains the run in a folder.
+pub(crate) fn trained_by(run: &Path) -> &'static str {
+    match run.parent().is_some_and(|folder| folder.ends_with(TARGETS)) {
+        true => "target",
+        false => "train",
+    }
+}
+
 impl Artefact {
     /// An empty stamp for the artefact of the study in the folder `root`.
     pub(crate) fn stamp(&self, root: &Path) -> Stamp {
@@ -130,15 +148,34 @@ impl Artefact {
     /// Its path in the folder `root`, where it must be.
     ///
     /// # Errors
-    /// When it is missing; the error names the step that makes it.
+    /// When it is missing or was not finished; the error names the step that
+    /// makes it.
     pub(crate) fn require(&self, root: &Path) -> Result<PathBuf> {
         let path = root.join(self.path);
-        if path.exists() {
-            return Ok(path);
-        }
-        Err(Error::input(self.missing)
+        let problem = match path.exists() {
+            false => self.missing,
+            true if is_unfinished(&root.join(self.stamp)) => "the step that writes it was stopped",
+            true => return Ok(path),
+        };
+        Err(Error::input(problem)
             .in_file(path)
             .help(format!("run `regmix {}` first", self.verb)))
+    }
+
+    /// What `load` reads of it in the folder `root`.
+    ///
+    /// # Errors
+    /// As [`Artefact::require`], and when it is damaged; the error names the
+    /// command that makes it again.
+    pub(crate) fn read<T>(
+        &self,
+        root: &Path,
+        load: impl FnOnce(PathBuf) -> Result<T>,
+    ) -> Result<T> {
+        load(self.require(root)?).map_err(|e| match self.is_users_own(root) {
+            true => e,
+            false => remade_by(self.verb, e),
+        })
     }
 }
 

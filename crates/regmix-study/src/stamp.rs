@@ -3,12 +3,26 @@
 //! Beside each artefact stands its stamp: a small JSON map from the name of an
 //! input to its value. When an input differs, the artefact is stale: it is
 //! kept, and an error says what changed and how to make it again.
+//!
+//! While an artefact is written, its stamp says that it is unfinished. A
+//! process that is killed meanwhile leaves that stamp behind, so that the
+//! artefact is made again whatever state it is in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use regmix_data::{Error, ErrorKind, Result, artefact};
+use regmix_data::{Error, ErrorKind, Monitor, Result, artefact};
 use serde::Serialize;
+
+/// The only entry of the stamp of an artefact that is being written.
+const UNFINISHED: &str = "unfinished";
+
+/// Whether the process that wrote an artefact ended before it was complete;
+/// `path` is that of the stamp.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let read = artefact::read_json::<BTreeMap<String, String>>(path);
+    read.is_ok_and(|inputs| inputs.contains_key(UNFINISHED))
+}
 
 /// What one artefact would be made from now.
 #[derive(Debug)]
@@ -19,6 +33,22 @@ pub(crate) struct Stamp {
     /// The command that makes the artefact.
     verb: &'static str,
     inputs: BTreeMap<String, String>,
+}
+
+/// The stamp before an artefact was begun.
+pub(crate) struct Replaced {
+    path: PathBuf,
+    before: Option<Vec<u8>>,
+}
+
+impl Replaced {
+    /// Puts the stamp back, where nothing of the artefact was changed.
+    pub(crate) fn put_back(self) -> Result<()> {
+        match self.before {
+            Some(bytes) => artefact::write_atomic(&self.path, &bytes),
+            None => std::fs::remove_file(&self.path).map_err(|e| Error::io(&self.path, e)),
+        }
+    }
 }
 
 /// A short name for a text or a file, by its contents.
@@ -58,12 +88,36 @@ impl Stamp {
         Ok(self)
     }
 
+    /// The artefact as `load` reads it, where it was made from the same inputs;
+    /// `None` where it is to be made. With `redo` it is also to be made where it
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// As [`Stamp::is_fresh`] and `load`.
+    pub(crate) fn finished<T>(
+        &self,
+        redo: bool,
+        monitor: &dyn Monitor,
+        load: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        if !self.is_fresh(redo)? {
+            return Ok(None);
+        }
+        match load() {
+            Err(e) if redo => {
+                monitor.message(&format!("it is made again, since it cannot be read: {e}"));
+                Ok(None)
+            }
+            found => found.map(Some).map_err(|e| remade_by(self.verb, e)),
+        }
+    }
+
     /// Whether the artefact exists and was made from the same inputs.
     ///
     /// # Errors
     /// `Stale` when it was made from other inputs and `redo` is not set.
     pub(crate) fn is_fresh(&self, redo: bool) -> Result<bool> {
-        if !self.artefact.exists() || !self.path.exists() {
+        if !self.artefact.exists() || !self.path.exists() || is_unfinished(&self.path) {
             return Ok(false);
         }
         let Some(changes) = self.staleness()? else {
@@ -86,11 +140,7 @@ impl Stamp {
     /// What changed since the artefact was made; `None` where it is missing or
     /// would be made from the same inputs.
     pub(crate) fn staleness(&self) -> Result<Option<String>> {
-        if !self.artefact.exists() || !self.path.exists() {
-            return Ok(None);
-        }
-        let old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
-        Ok((old != self.inputs).then(|| self.changes(&old)))
+        self.staleness_apart_from("")
     }
 
     /// As [`Stamp::staleness`], without regard to one input.
@@ -98,11 +148,30 @@ impl Stamp {
         if !self.artefact.exists() || !self.path.exists() {
             return Ok(None);
         }
-        let mut old: BTreeMap<String, String> = artefact::read_json(&self.path)?;
-        old.remove(name);
+        if is_unfinished(&self.path) {
+            return Ok(Some("it was not finished".to_owned()));
+        }
+        let mut old: BTreeMap<String, String> = match artefact::read_json(&self.path) {
+            Ok(old) => old,
+            Err(e) if e.is_io() => return Err(e),
+            Err(e) => return Ok(Some(format!("the record of them cannot be read: {e}"))),
+        };
         let mut now = self.inputs.clone();
+        old.remove(name);
         now.remove(name);
         Ok((old != now).then(|| self.changes(&old)))
+    }
+
+    /// Records that the artefact is being written; call it before anything of
+    /// the artefact changes.
+    pub(crate) fn begin(&self) -> Result<Replaced> {
+        let before = std::fs::read(&self.path).ok();
+        let words = format!("`regmix {}` was not finished", self.verb);
+        artefact::write_json(&self.path, &BTreeMap::from([(UNFINISHED, words)]))?;
+        Ok(Replaced {
+            path: self.path.clone(),
+            before,
+        })
     }
 
     /// Records the inputs; call it when the artefact is complete.
@@ -137,6 +206,14 @@ impl Stamp {
             text.push_str(&format!("; and {} more", changed.len() - SHOWN));
         }
         text
+    }
+}
+
+/// Adds to an error about a file's contents that a step makes the file again.
+pub(crate) fn remade_by(verb: &str, error: Error) -> Error {
+    match error.is_input() {
+        true => error.help(format!("make it again with `regmix {verb} --redo`")),
+        false => error,
     }
 }
 
@@ -182,6 +259,44 @@ mod tests {
         assert_eq!(err.kind(), ErrorKind::Stale);
         assert!(err.to_string().contains("design.runs was 1, is 2"), "{err}");
         assert!(!stamp(2).is_fresh(true).unwrap());
+    }
+
+    #[test]
+    fn an_artefact_that_was_not_finished_or_cannot_be_read_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let artefact = dir.path().join("thing");
+        let stamp = Stamp::new(artefact.clone(), dir.path().join("inputs.json"), "fit");
+        let read = || match std::fs::read_to_string(&artefact).as_deref() {
+            Ok("made") => Ok("made"),
+            _ => Err(Error::input("half of it").in_file(&artefact)),
+        };
+        let finished = |redo| stamp.finished(redo, &regmix_data::Silent, read);
+        // A process is killed before it writes, and another one after.
+        std::fs::write(&artefact, "old").unwrap();
+        stamp.begin().unwrap().put_back().unwrap();
+        assert!(!dir.path().join("inputs.json").exists());
+        stamp.begin().unwrap();
+        assert_eq!(finished(false).unwrap(), None);
+        std::fs::write(&artefact, "made").unwrap();
+        assert_eq!(finished(false).unwrap(), None);
+        assert_eq!(stamp.staleness().unwrap().unwrap(), "it was not finished");
+        stamp.write().unwrap();
+        assert_eq!(finished(false).unwrap(), Some("made"));
+
+        std::fs::write(&artefact, "ma").unwrap();
+        let error = finished(false).unwrap_err();
+        assert_eq!(
+            error.help_text(),
+            Some("make it again with `regmix fit --redo`")
+        );
+        assert_eq!(finished(true).unwrap(), None);
+        std::fs::write(dir.path().join("inputs.json"), "{\"a\":").unwrap();
+        let error = finished(false).unwrap_err().to_string();
+        assert!(
+            error.contains("the record of them cannot be read"),
+            "{error}"
+        );
+        assert_eq!(finished(true).unwrap(), None);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! `regmix online`: a controller that answers a trainer, over HTTP or line by
 //! line.
 
+use std::fs::File;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use regmix_data::artefact::lock;
 use regmix_data::{Error, ErrorKind, Monitor, Result};
 use regmix_dynamic::Controller;
 use regmix_dynamic::http::Server;
@@ -27,6 +29,7 @@ pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
     }
     let controller = Controller::load(&path)?;
     let state = in_study(&args.state, "online.json");
+    let _lock = StateLock::take(&state)?;
     match &args.listen {
         None => answer_lines(session, controller, &state),
         Some(address) => {
@@ -36,9 +39,38 @@ pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
     }
 }
 
+/// Keeps other processes from a state file, until it is dropped.
+struct StateLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl StateLock {
+    fn take(state: &Path) -> Result<Self> {
+        let mut path = state.to_path_buf().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let busy = "another process keeps the state of a run in this file";
+        let file = lock(&path, busy).map_err(|e| e.in_file(state))?;
+        Ok(Self { path, _file: file })
+    }
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        // A file that stays does no harm: it is not locked any more.
+        std::fs::remove_file(&self.path).ok();
+    }
+}
+
 fn read_token(path: &Path) -> Result<String> {
-    let token = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    Ok(token.trim().to_owned())
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    match text.trim() {
+        "" => Err(Error::input("the file is empty: expected a token")
+            .in_file(path)
+            .help("write a token into it, or leave `--token-file` out on this machine alone")),
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// Answers over HTTP until a signal stops it.
@@ -120,7 +152,7 @@ fn answer_lines(session: &Session<'_>, mut controller: Controller, state: &Path)
 }
 
 /// Reads lines in a thread of its own, so that signals are noticed while no
-/// line comes. A line that is too long is the last one.
+/// line comes. The end of a line that is too long is dropped.
 fn lines_of_stdin() -> Receiver<std::io::Result<String>> {
     let (sender, receiver) = sync_channel(1);
     std::thread::spawn(move || {
@@ -130,16 +162,21 @@ fn lines_of_stdin() -> Receiver<std::io::Result<String>> {
             let read = (&mut input)
                 .take(MAX_LINE as u64 + 2)
                 .read_until(b'\n', &mut line);
-            let last = match &read {
-                Ok(0) | Err(_) => true,
-                Ok(_) => line.len() > MAX_LINE && line.last() != Some(&b'\n'),
-            };
             let item = match read {
                 Ok(0) => break,
-                Ok(_) => Ok(String::from_utf8_lossy(&line).trim().to_owned()),
+                Ok(_) => {
+                    let cut = line.len() > MAX_LINE && line.last() != Some(&b'\n');
+                    let text = String::from_utf8_lossy(&line);
+                    match cut {
+                        // Longer than what is answered: it is refused.
+                        true => input.skip_until(b'\n').map(|_| text.into_owned()),
+                        false => Ok(text.trim().to_owned()),
+                    }
+                }
                 Err(e) => Err(e),
             };
-            if sender.send(item).is_err() || last {
+            let failed = item.is_err();
+            if sender.send(item).is_err() || failed {
                 break;
             }
         }

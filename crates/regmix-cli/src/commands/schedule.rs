@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use regmix_data::{Error, Result, artefact};
+use regmix_data::{Result, artefact};
 use regmix_dynamic::{ExportOptions, RunLength, Trainer};
-use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite};
+use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite, withdraw};
 
 use crate::args::ScheduleArgs;
 use crate::output::print;
@@ -42,7 +42,7 @@ fn plan_from_tables(
     session.message("planning a schedule");
     let (schedule, controller) =
         plan(trajectories, mixtures, &plan_options(args), session.display)?;
-    std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    withdraw(&path)?;
     controller.save(out.join("controller.json"))?;
     schedule.save(&path)?;
     session.print_result(&schedule, || show::schedule(&schedule))

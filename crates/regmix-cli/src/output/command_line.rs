@@ -13,6 +13,25 @@ pub(crate) fn in_study(study: &Path, command: &str) -> String {
     }
 }
 
+/// The verbs that work in a study.
+const IN_STUDY: [&str; 9] = [
+    "tokenize", "design", "train", "fit", "optimize", "schedule", "online", "target", "report",
+];
+
+/// A text with its commands as [`in_study`] gives them.
+pub(crate) fn commands_in_study(study: &Path, text: &str) -> String {
+    let mut parts = text.split("regmix ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb: String = part.chars().take_while(|c| c.is_alphabetic()).collect();
+        match IN_STUDY.contains(&verb.as_str()) {
+            true => out.push_str(&in_study(study, part)),
+            false => out.push_str(&format!("regmix {part}")),
+        }
+    }
+    out
+}
+
 /// The command that is running.
 pub(crate) fn running() -> String {
     let args = std::env::args_os().skip(1);
@@ -38,6 +57,12 @@ mod tests {
         assert_eq!(in_study(Path::new("."), "regmix fit"), "regmix fit");
         assert_eq!(in_study(Path::new("a b"), "fit"), "regmix -C 'a b' fit");
         assert_eq!(quoted("text=code:0.4,law:0.6"), "text=code:0.4,law:0.6");
+        let help = "run `regmix train` and `regmix fit --redo` first, or `regmix demo`";
+        assert_eq!(commands_in_study(Path::new("."), help), help);
+        assert_eq!(
+            commands_in_study(Path::new("s"), help),
+            "run `regmix -C s train` and `regmix -C s fit --redo` first, or `regmix demo`"
+        );
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
     }

@@ -2,6 +2,7 @@
 //! to do.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use miette::{
@@ -35,9 +36,11 @@ pub(crate) fn show_interrupted(error: &Error, signal: Signal, command: &Command)
     ExitCode::from(signal.exit_code())
 }
 
-/// Shows an error on stderr and gives the exit code.
-pub(crate) fn show(error: &Error) -> ExitCode {
-    let shown = Shown::new(error);
+/// Shows an error on stderr and gives the exit code. Commands in its help are
+/// given as they are typed for the study in `folder`.
+pub(crate) fn show(error: &Error, folder: &Path) -> ExitCode {
+    let mut shown = Shown::new(error);
+    shown.help = (error.help_text()).map(|help| command_line::commands_in_study(folder, help));
     let plain = std::env::var_os("NO_COLOR").is_some()
         || !std::io::IsTerminal::is_terminal(&std::io::stderr());
     let theme = if plain {
@@ -61,6 +64,7 @@ pub(crate) fn show(error: &Error) -> ExitCode {
 
 struct Shown<'a> {
     error: &'a Error,
+    help: Option<String>,
     source: Option<NamedSource<String>>,
     span: Option<(usize, usize)>,
 }
@@ -69,6 +73,7 @@ impl<'a> Shown<'a> {
     fn new(error: &'a Error) -> Self {
         let mut shown = Self {
             error,
+            help: None,
             source: None,
             span: None,
         };
@@ -121,9 +126,7 @@ impl std::error::Error for Shown<'_> {}
 
 impl Diagnostic for Shown<'_> {
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.error
-            .help_text()
-            .map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        (self.help.as_ref()).map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

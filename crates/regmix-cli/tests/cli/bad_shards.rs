@@ -37,7 +37,7 @@ fn another_kind_of_file_is_refused() {
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: not a token shard: expected it to start with `RGMXTOK`
-      help: token shards are made by tokenizing a corpus
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -48,7 +48,7 @@ fn a_newer_version_is_refused() {
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: made by a newer regmix: shard format 9, this one reads up to 1
-      help: update regmix, or tokenize the corpus again with this version
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -60,7 +60,7 @@ fn a_header_that_claims_gigabytes_is_refused() {
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 4294967295 bytes, expected at most 65536
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -79,21 +79,21 @@ fn a_count_of_tokens_beyond_the_file_is_refused() {
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 1000000000000 tokens and 50 documents, which
       │ is 2000000001424 bytes, but the file has 7910
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
 
     $ regmix design
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 9000000000000000000 tokens and 50 documents,
       │ which is 18000000000000001424 bytes, but the file has 7910
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
 
     $ regmix design
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 18446744073709551615 tokens and 50 documents,
       │ which is more than any file's bytes, but the file has 7910
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -106,7 +106,7 @@ fn a_count_of_documents_beyond_the_file_is_refused() {
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 3243 tokens and 2305843009213693953 documents,
       │ which is more than any file's bytes, but the file has 7910
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -123,19 +123,19 @@ fn a_shard_that_was_cut_short_is_refused() {
     ----- stderr -----
       × ./corpus/train/web-00000.tok: the header claims 3243 tokens and 50 documents, which is 7910
       │ bytes, but the file has 7905
-      help: it was cut short or damaged: tokenize the corpus again, or copy the file again
+      help: make it again with `regmix tokenize --redo`
 
     $ regmix design
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: not a token shard: expected it to start with `RGMXTOK`
-      help: token shards are made by tokenizing a corpus
+      help: make it again with `regmix tokenize --redo`
 
     $ regmix design
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: not a token shard: expected it to start with `RGMXTOK`
-      help: token shards are made by tokenizing a corpus
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 
@@ -149,7 +149,7 @@ fn a_shard_of_another_corpus_is_refused() {
     exit code: 2
     ----- stderr -----
       × ./corpus/train/web-00000.tok: not the shard that the manifest lists for train of `web`
-      help: the corpus folder mixes files of two tokenizations: tokenize the corpus again
+      help: make it again with `regmix tokenize --redo`
     "#);
 }
 

@@ -264,7 +264,6 @@ fn a_stopped_training_continues_to_the_same_losses() {
     exit code: 130
     ----- stderr -----
     nano: 12080 parameters (10240 embedding, 1840 other)
-    1 at a time, 1 MiB each, 1 MiB in all
     stopping; press Ctrl-C again to stop at once
     train proxies   0.01 M tokens, 1/6 runs in [SECONDS]
     interrupted by Ctrl-C
@@ -295,7 +294,6 @@ fn sigterm_asks_to_try_again() {
     exit code: 75
     ----- stderr -----
     nano: 12080 parameters (10240 embedding, 1840 other)
-    1 at a time, 1 MiB each, 1 MiB in all
     stopping because of SIGTERM; a second signal stops at once
     train proxies   0.01 M tokens, 1/6 runs in [SECONDS]
     stopped by SIGTERM

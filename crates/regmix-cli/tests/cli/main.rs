@@ -13,6 +13,7 @@ mod fixture;
 mod help;
 #[cfg(unix)]
 mod interrupt;
+mod killed;
 mod others;
 mod own_schedules;
 mod published;

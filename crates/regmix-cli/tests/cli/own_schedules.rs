@@ -229,30 +229,6 @@ fn stages_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn rows_of_resumed_runs_are_sorted_and_replaced() {
-    let fixture = tables();
-    let good = trajectories(24, 1.0);
-    fixture.write("good.csv", &good);
-    let expected = fixture.ok(&plan("good.csv", "good", &[]));
-    let (first, second) = (good.lines().nth(1).unwrap(), good.lines().nth(2).unwrap());
-    // The first step twice, the first time with another loss, after the second.
-    let (kept, _) = first.rsplit_once(',').unwrap();
-    let rows = format!("{second}\n{kept},9.5\n{first}");
-    fixture.write(
-        "mixed.csv",
-        good.replacen(&format!("{first}\n{second}"), &rows, 1),
-    );
-    let found = fixture.ok(&plan("mixed.csv", "mixed", &[]));
-    assert_eq!(found.stdout, expected.stdout);
-    for said in [
-        "mixed.csv: 1 rows repeat a step, first `r0` at step 20 (line 4): the later row counts",
-        "mixed.csv: the rows of 1 runs are not in the order of their steps, first `r0`: they were sorted",
-    ] {
-        assert!(found.stderr.contains(said), "{}", found.stderr);
-    }
-}
-
-#[test]
 fn trajectories_that_cannot_be_are_refused() {
     let fixture = tables();
     let good = trajectories(24, 1.0);
@@ -363,8 +339,8 @@ fn observations_that_cannot_be_change_nothing() {
     let good = r#"{"step":8333,"losses":{"code":1.5,"law":1.6,"web":1.7}}"#;
     let bad = [
         (
-            r#"{"step":8333,"losses":{"code":1.4,"law":1.6,"web":1.7}}"#,
-            "reported before",
+            r#"{"step":9000,"losses":{"code":1e308}}"#,
+            "cannot be: about",
         ),
         (
             r#"{"step":100,"losses":{"code":1.5,"law":1.6,"web":1.7}}"#,
@@ -441,4 +417,84 @@ fn the_files_of_another_run_are_refused() {
     with("plan/controller.json").says("run.json");
     fixture.write("cut.json", &fixture.read("plan/controller.json")[..200]);
     with("cut.json").says("cut.json");
+}
+
+/// With a controller for two stages in `plan`.
+pub(crate) fn controller() -> Fixture {
+    let fixture = tables();
+    fixture.ok(&plan("t.csv", "plan", &[]));
+    fixture
+}
+
+#[test]
+fn rows_of_a_resumed_run_are_sorted_and_the_later_ones_count() {
+    let fixture = tables();
+    fixture.ok(&plan("t.csv", "clean", &[]));
+    let text = fixture.text("t.csv");
+    let (header, rows) = text.split_once('\n').unwrap();
+    // The first run was continued from step 40: two rows come again, with other
+    // losses before; the rows of another run stand in the opposite order.
+    let of = |run: &'static str| {
+        rows.lines()
+            .filter(move |l| l.starts_with(&format!("{run},")))
+    };
+    let mut mixed: Vec<String> = vec![header.to_owned()];
+    mixed.extend(
+        of("r0").map(|l| match l.contains(",60,") || l.contains(",80,") {
+            true => l.rsplit_once(',').unwrap().0.to_owned() + ",2.9",
+            false => l.to_owned(),
+        }),
+    );
+    mixed.extend(
+        of("r0")
+            .filter(|l| l.contains(",60,") || l.contains(",80,"))
+            .map(str::to_owned),
+    );
+    mixed.extend(of("r1").map(str::to_owned).rev());
+    mixed.extend(
+        rows.lines()
+            .filter(|l| !l.starts_with("r0,") && !l.starts_with("r1,"))
+            .map(str::to_owned),
+    );
+    fixture.write("mixed.csv", mixed.join("\n") + "\n");
+    let shown = fixture.ok(&plan("mixed.csv", "mixed", &[])).stdout;
+    let notes: Vec<&str> = shown.lines().filter(|l| l.contains("step")).collect();
+    let said = notes.join("\n");
+    assert!(
+        said.contains("rows of 2 runs were not in the order of their steps"),
+        "{shown}"
+    );
+    assert!(
+        said.contains("2 steps come twice in a run: the later row counts"),
+        "{shown}"
+    );
+    let (clean, mixed) = (schedule(&fixture, "clean"), schedule(&fixture, "mixed"));
+    assert_eq!(clean["segments"], mixed["segments"]);
+
+    let mut wrong = text.replace("r3,60,6000,", "r3,60,3000,");
+    wrong.push('\n');
+    fixture.write("wrong.csv", wrong);
+    fixture
+        .refused(&plan("wrong.csv", "wrong", &[]))
+        .says("wrong.csv:22: `tokens`: run `r3`: step 60 (3000 tokens) follows step 40");
+}
+
+#[test]
+fn the_steps_that_a_refusal_names_give_a_schedule() {
+    let fixture = tables();
+    // Most runs are half as long as the longest ones.
+    let long = |line: &str| {
+        let run: usize = line[1..line.find(',').unwrap()].parse().unwrap();
+        let step: u64 = line.split(',').nth(1).unwrap().parse().unwrap();
+        run < 5 || step <= 60
+    };
+    let text = fixture.text("t.csv");
+    let (header, rows) = text.split_once('\n').unwrap();
+    let kept: Vec<&str> = rows.lines().filter(|line| long(line)).collect();
+    fixture.write("t.csv", format!("{header}\n{}\n", kept.join("\n")));
+    fixture
+        .refused(&plan("t.csv", "plan", &[]))
+        .says("5 of 24 runs reach step 120: expected at least half of them")
+        .says("`--proxy-steps 60`");
+    fixture.ok(&plan("t.csv", "plan", &["--proxy-steps", "60"]));
 }

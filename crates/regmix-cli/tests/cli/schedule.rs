@@ -177,6 +177,8 @@ fn a_second_size_of_proxies_is_trained_and_used() {
         ·     ╰── here
      55 │ [second_size.model]
         ╰────
+      help: ask for fewer runs of the second size; or raise `design.runs` or lower `design.switching`,
+            then: regmix design --redo
     "#);
     fixture.write("study.toml", section(4));
     assert_output!(fixture.refused(&["schedule"]), @r#"
@@ -268,7 +270,7 @@ fn a_controller_answers_lines_and_goes_on_after_a_restart() {
     exit code: 2
     ----- stderr -----
       × `token`: `0.0.0.0:0` can be reached from other machines: expected a token
-      help: set a token, or listen on 127.0.0.1
+      help: set a token, with `--token-file`, or listen on 127.0.0.1
     "#);
 }
 

@@ -33,12 +33,14 @@ fn results_that_cannot_be_placed_are_refused() {
     exit code: 2
     ----- stderr -----
       × file: File exists (os error 17)
+      help: a file is where a folder should be: move it away, or choose another path
     "#);
     assert_output!(fixture.refused(&["optimize", "--fit", "fit", "--out", "file/m.json"]), @r#"
     $ regmix optimize --fit fit --out file/m.json
     exit code: 2
     ----- stderr -----
       × file: File exists (os error 17)
+      help: a file is where a folder should be: move it away, or choose another path
     "#);
     let tables = [
         "fit",
@@ -53,7 +55,7 @@ fn results_that_cannot_be_placed_are_refused() {
     exit code: 2
     ----- stderr -----
     fitting 10 runs, 3 targets
-      × file/fit: Not a directory (os error 20)
+      × file/fit/fit.json: Not a directory (os error 20)
       help: a part of the path is a file, expected a folder: choose another path
     "#);
 }
@@ -62,15 +64,14 @@ fn results_that_cannot_be_placed_are_refused() {
 fn a_corpus_folder_that_cannot_be_made_is_refused() {
     let fixture = Fixture::study();
     fixture.write("corpus", "a file where the folder should be");
-    assert_output!(fixture.refused(&["tokenize"]), @r"
+    assert_output!(fixture.refused(&["tokenize"]), @r#"
     $ regmix tokenize
     exit code: 2
     ----- stderr -----
     read corpus     0.0 MB in [SECONDS]
-    tokenize        0.0 MB in [SECONDS]
-      × ./corpus/train: Not a directory (os error 20)
-      help: a part of the path is a file, expected a folder: choose another path
-    ");
+      × ./corpus: File exists (os error 17)
+      help: a file is where a folder should be: move it away, or choose another path
+    "#);
 }
 
 /// Runs a verb that may not write files of more than a kilobyte, as on a disk

@@ -1,5 +1,8 @@
 //! The documents of parquet files, read a few row groups at a time.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use polars::io::SerReader;

@@ -136,7 +136,7 @@ fn measured_state(setup: &Setup, losses: &BTreeMap<String, f64>) -> Result<Vec<f
 
 /// The state that the stage model expected at a stage point: its prediction
 /// at the last decision, or the start of the plan.
-fn expected_state(setup: &Setup, state: &ControllerState, stage: usize) -> Vec<f64> {
+pub(super) fn expected_state(setup: &Setup, state: &ControllerState, stage: usize) -> Vec<f64> {
     let start = match setup.config.size {
         // The scale is measured against a proxy on the same mixture.
         SizeCorrection::FirstSegment => FirstLosses::Regression,

@@ -3,6 +3,7 @@
 mod decide;
 #[cfg(feature = "http")]
 pub mod http;
+mod plausible;
 pub mod protocol;
 mod reason;
 mod setup;
@@ -47,10 +48,11 @@ pub use self::state::{ControllerState, Decision};
 /// | observation | answer |
 /// |---|---|
 /// | same step and losses as the last one | accepted again, no change |
-/// | same step, other losses | refused |
+/// | same step, other losses | a correction: the last observation and what it decided are replaced |
 /// | an earlier step | refused |
 /// | a step after the end of the run | refused |
 /// | a loss that is not finite or not positive | refused |
+/// | a loss far from what is expected: below half of it or above twice of it, a quarter or four times while the scale of the target is not known | refused, until three observations in a row agree |
 /// | a domain that it does not know | refused |
 /// | a loss that the state needs is missing, when a decision is due | refused; due again at the next |
 /// | several stage points were passed | one decision, for the current stage |
@@ -75,6 +77,15 @@ impl PartialEq for Ready {
     fn eq(&self, _: &Self) -> bool {
         true
     }
+}
+
+/// An observation beside the last one.
+enum Kind {
+    New,
+    /// The last one again.
+    Repeated,
+    /// The last one with other losses.
+    Corrected,
 }
 
 impl Controller {
@@ -133,40 +144,38 @@ impl Controller {
         step: u64,
         losses: &BTreeMap<String, f64>,
     ) -> Result<Option<Mixture>> {
-        let checked = self.check(step, losses);
-        let changed = match checked {
+        // On a copy, so that a failure leaves no trace.
+        let mut next = match self.check(step, losses) {
             Err(e) => {
                 self.state.refused += 1;
                 return Err(e);
             }
-            // The last observation again.
-            Ok(false) => return Ok(None),
-            Ok(true) => {
-                // On a copy, so that a failure leaves no trace.
-                let mut next = self.state.clone();
-                next.last_step = Some(step);
-                next.last_losses = losses.clone();
-                match stage_due(&self.setup, &self.state, step) {
-                    None => {
-                        self.state = next;
-                        return Ok(None);
-                    }
-                    Some(stage) => {
-                        let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
-                        let ready = ready.map(|(_, draws)| &**draws);
-                        decide(&self.setup, &mut next, stage, step, losses, ready)?;
-                    }
-                }
-                let changed = next.in_force != self.state.in_force;
-                self.state = next;
-                changed
-            }
+            Ok(Kind::Repeated) => return Ok(None),
+            Ok(Kind::New) => self.state.without_before(),
+            Ok(Kind::Corrected) => self.state.before_last(),
         };
+        if let Err(e) = plausible::check(&self.setup, &mut next, step, losses) {
+            self.state.refused += 1;
+            self.state.doubted = next.doubted;
+            return Err(e);
+        }
+        self.state.doubted = None;
+        let due = stage_due(&self.setup, &next, step);
+        let before = due.map(|_| Box::new(next.clone()));
+        next.last_step = Some(step);
+        next.last_losses = losses.clone();
+        if let Some(stage) = due {
+            let ready = self.ready.0.as_ref().filter(|(s, _)| *s == stage);
+            let ready = ready.map(|(_, draws)| &**draws);
+            decide(&self.setup, &mut next, stage, step, losses, ready)?;
+        }
+        next.before = before;
+        let changed = next.in_force != self.state.in_force;
+        self.state = next;
         Ok(changed.then(|| self.state.in_force.clone()))
     }
 
-    /// Whether an observation is new; `false` for the last one again.
-    fn check(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<bool> {
+    fn check(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Kind> {
         let refuse = |problem: String, field: &str| {
             Err(Error::input(problem)
                 .field(field)
@@ -201,12 +210,9 @@ impl Controller {
                 format!("step {step} comes after step {last}: expected a later one"),
                 "step",
             ),
-            Some(last) if step == last && self.state.last_losses == *losses => Ok(false),
-            Some(last) if step == last => refuse(
-                format!("step {step} was reported before, with other losses"),
-                "step",
-            ),
-            _ => Ok(true),
+            Some(last) if step == last && self.state.last_losses == *losses => Ok(Kind::Repeated),
+            Some(last) if step == last => Ok(Kind::Corrected),
+            _ => Ok(Kind::New),
         }
     }
 
@@ -224,6 +230,12 @@ impl Controller {
             self.ready = Ready(draws.map(|d| (stage, Arc::new(d))));
         }
         Ok(())
+    }
+
+    /// Takes the draws that a copy has prepared.
+    #[cfg(feature = "http")]
+    fn take_draws(&mut self, copy: Self) {
+        self.ready = copy.ready;
     }
 
     /// Continues from a state.

@@ -94,9 +94,9 @@ struct Answer<'a> {
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 pub fn answer(controller: &mut Controller, line: &str) -> (String, bool) {
-    let before = (controller.state.last_step, controller.state.refused);
+    let before = controller.state.clone();
     let outcome = parse(line).and_then(|request| carry_out(controller, request));
-    let changed = before != (controller.state.last_step, controller.state.refused);
+    let changed = before != controller.state;
     let (op, switch, error) = match outcome {
         Ok((op, switch)) => (Some(op), switch, None),
         Err(e) => (None, false, Some(e)),
@@ -120,9 +120,9 @@ pub fn answer(controller: &mut Controller, line: &str) -> (String, bool) {
 fn parse(line: &str) -> Result<Request> {
     if line.len() > MAX_LINE {
         return Err(Error::input(format!(
-            "a line of {} bytes, expected at most {MAX_LINE}",
-            line.len()
-        )));
+            "a line of more than {MAX_LINE} bytes: expected at most as many"
+        ))
+        .help("report the losses of one step per line"));
     }
     serde_json::from_str(line).map_err(|e| {
         Error::input(format!("not a request: {e}"))

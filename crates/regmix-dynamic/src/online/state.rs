@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::artefact::read_versioned;
 use regmix_data::{Error, Mixture, Result};
 
+use super::plausible::Doubted;
 use super::setup::Setup;
 use crate::dynamics::Dynamics;
 
@@ -39,6 +40,13 @@ pub struct ControllerState {
     /// Observations that were refused.
     pub(super) refused: u64,
     pub(super) decisions: Vec<Decision>,
+    /// What was last refused as implausible, until a plausible loss comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) doubted: Option<Doubted>,
+    /// The state before the last observation, where that was decided on: a
+    /// correction of the observation starts from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Box<ControllerState>>,
 }
 
 /// A decision, and its grounds.
@@ -91,6 +99,8 @@ impl ControllerState {
             last_losses: BTreeMap::new(),
             refused: 0,
             decisions: Vec::new(),
+            doubted: None,
+            before: None,
         }
     }
 
@@ -124,6 +134,28 @@ impl ControllerState {
     /// How many observations were refused.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// The same without the state before.
+    pub(super) fn without_before(&self) -> Self {
+        Self {
+            before: None,
+            ..self.clone()
+        }
+    }
+
+    /// The state without the last observation.
+    pub(super) fn before_last(&self) -> Self {
+        match &self.before {
+            Some(before) => Self {
+                refused: self.refused,
+                ..(**before).clone()
+            },
+            None => Self {
+                last_losses: BTreeMap::new(),
+                ..self.clone()
+            },
+        }
     }
 
     pub(super) fn load(path: &Path) -> Result<Self> {
@@ -168,6 +200,9 @@ impl ControllerState {
                 "go back to an older copy of it, or move it away to start the run again",
             );
         }
-        Ok(())
+        match &self.before {
+            Some(before) => before.check(setup),
+            None => Ok(()),
+        }
     }
 }

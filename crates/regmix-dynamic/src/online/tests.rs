@@ -110,7 +110,6 @@ fn wrong_observations_are_refused_and_change_nothing() {
     for (step, losses, expected) in [
         (100, report(0.1), "step 100 comes after step 260"),
         (1001, report(1.0), "after the end"),
-        (260, report(0.5), "reported before, with other losses"),
         (300, nan, "loss NaN"),
         (300, losses([f64::INFINITY, 3.0, 3.0]), "loss inf"),
         (300, losses([0.0, 3.0, 3.0]), "loss 0"),
@@ -129,6 +128,69 @@ fn wrong_observations_are_refused_and_change_nothing() {
     // What was due is due again.
     assert!(c.observe(601, &report(0.6)).unwrap().is_some());
     assert_eq!(c.state().decisions()[1].stage, 1);
+}
+
+#[test]
+fn losses_that_cannot_be_are_refused_until_they_are_confirmed() {
+    let mut c = controller(DynamicConfig::improved());
+    let far = |loss: f64| losses([loss, 3.0, 3.0]);
+    // The first observation, then one after the scale is known.
+    for (step, impossible) in [(250, [1e308, 40.0, 1e-3]), (500, [1e6, 8.0, 0.9])] {
+        let before = c.clone();
+        for loss in impossible {
+            let error = c.observe(step, &far(loss)).unwrap_err();
+            assert!(error.to_string().contains("cannot be: about"), "{error}");
+            assert_eq!(error.field_name(), Some("d0"));
+            assert_eq!(c.state.decisions, before.state.decisions);
+        }
+        assert!(c.observe(step, &report(step as f64 / 1000.0)).is_ok());
+        assert_eq!(c.state.decisions.len(), before.state.decisions.len() + 1);
+    }
+    // A run that really went wrong: three reports in a row that agree.
+    let mut wrong = c.clone();
+    assert!(wrong.observe(510, &far(9.0)).is_err());
+    assert!(
+        wrong.observe(510, &far(9.0)).is_err(),
+        "the same report again"
+    );
+    assert!(wrong.observe(520, &far(8.8)).is_err());
+    assert_eq!(wrong.observe(530, &far(9.1)).unwrap(), None);
+    // Reports that disagree, or are beyond all losses, are never believed.
+    let mut wild = c.clone();
+    for (i, loss) in [9.0, 18.0, 9.0, 18.0, 9.0].into_iter().enumerate() {
+        assert!(wild.observe(510 + i as u64, &far(loss)).is_err());
+    }
+    for step in 600..610 {
+        assert!(c.observe(step, &far(1e9)).is_err());
+    }
+}
+
+#[test]
+fn a_correction_replaces_the_last_observation() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.json");
+    for base in [DynamicConfig::paper(), DynamicConfig::improved()] {
+        let mut right = controller(base.clone());
+        let mut corrected = controller(base);
+        for step in [250, 500] {
+            let good = report(step as f64 / 1000.0);
+            let mut bad = good.clone();
+            bad.insert("d0".into(), 1.3 * good["d0"]);
+            right.observe(step, &good).unwrap();
+            corrected.observe(step, &bad).unwrap();
+            assert_ne!(corrected.state.decisions, right.state.decisions);
+            // Also after a restart.
+            corrected.save_state(&path).unwrap();
+            corrected.load_state(&path).unwrap();
+            corrected.observe(step, &good).unwrap();
+            assert_eq!(corrected, right);
+        }
+        // Between decisions, too.
+        right.observe(600, &report(0.6)).unwrap();
+        corrected.observe(600, &report(0.4)).unwrap();
+        corrected.observe(600, &report(0.6)).unwrap();
+        assert_eq!(corrected, right);
+    }
 }
 
 #[test]

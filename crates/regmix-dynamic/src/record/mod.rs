@@ -1,14 +1,12 @@
 //! What was recorded of runs: their losses along training, the mixtures that
 //! they trained on, and the rows for a stage model that both make together.
 
-mod loss_range;
 mod segments;
 mod stage_grid;
 mod stage_losses;
 mod trajectories;
 mod transitions;
 
-pub(crate) use loss_range::LossRange;
 pub use segments::{Segment, Segments};
 pub use stage_grid::StageGrid;
 pub use stage_losses::{Resample, StageLosses};

@@ -70,7 +70,7 @@ impl StageLosses {
             runs: Vec::with_capacity(table.len()),
             losses: Vec::with_capacity(table.len()),
             steps: total,
-            notes: Vec::new(),
+            notes: table.notes().to_vec(),
         };
         let gap = (grid.points().windows(2)).fold(grid.points()[0], |g, p| g.max(p[1] - p[0]));
         let reader = Reader {
@@ -101,12 +101,21 @@ impl StageLosses {
             out.losses.push(losses);
         }
         if 2 * ended < table.len() {
+            let mut lengths: Vec<u64> = (table.iter())
+                .map(|(_, p)| p.last().map_or(0, |p| p.step))
+                .collect();
+            lengths.sort_unstable();
+            // At least half of the runs reach it.
+            let middle = lengths[(lengths.len() - 1) / 2];
             return Err(Error::input(format!(
                 "{ended} of {} runs reach step {total}: expected at least half of them",
                 table.len()
             ))
             .field("steps")
-            .help("give the number of steps of a whole run, or leave out runs of another length"));
+            .help(format!(
+                "half of them reach step {middle}: give that as the steps of a whole run \
+                 (`--proxy-steps {middle}`), or leave out runs of another length"
+            )));
         }
         let usable = |run: &Vec<Vec<f64>>| {
             let any = |row: &Vec<f64>| row.iter().any(|l| l.is_finite());

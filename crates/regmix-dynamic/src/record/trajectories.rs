@@ -1,6 +1,6 @@
 //! Losses along training.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regmix_data::table::records::{number, render};
@@ -94,6 +94,12 @@ impl Trajectories {
             .map(|(_, points)| points)
     }
 
+    /// What was changed in the rows of a file: their order, and steps that came
+    /// twice.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// How many runs there are.
     pub fn len(&self) -> usize {
         self.runs.len()
@@ -164,14 +170,9 @@ impl Trajectories {
         self
     }
 
-    /// What a reader of the file should know, in sentences: rows that were
-    /// sorted or replaced, columns that were left out.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// Reads a CSV file. Rows are sorted by their steps. Where a run has two of
-    /// the same step, as after it was resumed, the later one in the file counts.
+    /// Reads a CSV file. Rows are brought into the order of their steps; where a
+    /// step comes twice, as after a run that was continued from an earlier
+    /// step, the later row counts. [`Trajectories::notes`] tells both.
     ///
     /// # Errors
     /// When the file cannot be read, the header is not
@@ -209,8 +210,7 @@ impl Trajectories {
         };
         let domains = DomainSet::from_names(names).map_err(|e| e.in_file(path).line(1))?;
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut runs: Vec<(String, BTreeMap<u64, Point>)> = Vec::new();
-        let (mut repeated, mut unordered) = (Vec::new(), BTreeSet::new());
+        let mut runs: Vec<(String, Vec<(u64, Point)>)> = Vec::new();
         for row in &table.rows {
             let whole = |i: usize| {
                 let value = row.values[i];
@@ -240,35 +240,48 @@ impl Trajectories {
             };
             let place = *places.entry(&row.run).or_insert(runs.len());
             if place == runs.len() {
-                runs.push((row.run.clone(), BTreeMap::new()));
+                runs.push((row.run.clone(), Vec::new()));
             }
-            let points = &mut runs[place].1;
-            if (points.last_key_value()).is_some_and(|(last, _)| *last > point.step) {
-                unordered.insert(&row.run);
-            }
-            let step = point.step;
-            if points.insert(step, point).is_some() {
-                repeated.push(format!("`{}` at step {step} (line {})", row.run, row.line));
-            }
+            runs[place].1.push((row.line, point));
         }
         let mut out = Self::new(domains);
-        for (run, points) in runs {
-            let points = points.into_values().collect();
-            out.push(run, points).map_err(|e| e.in_file(path))?;
-        }
         out.notes.clone_from(&table.notes);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(first) = repeated.first() {
-            out.notes.push(format!(
-                "{name}: {} rows repeat a step, first {first}: the later row counts",
-                repeated.len()
-            ));
+        let (mut unordered, mut repeated) = (Vec::new(), Vec::new());
+        for (run, mut rows) in runs {
+            if rows.windows(2).any(|pair| pair[1].1.step < pair[0].1.step) {
+                unordered.push(format!("run `{run}`"));
+                // Rows of one step keep their order.
+                rows.sort_by_key(|(_, point)| point.step);
+            }
+            let mut points: Vec<(u64, Point)> = Vec::with_capacity(rows.len());
+            for row in rows {
+                match points.last_mut() {
+                    Some(last) if last.1.step == row.1.step => {
+                        repeated.push(format!("run `{run}` at step {}", row.1.step));
+                        *last = row;
+                    }
+                    _ => points.push(row),
+                }
+            }
+            let falls = |pair: &&[(u64, Point)]| pair[1].1.tokens <= pair[0].1.tokens;
+            let line = points.windows(2).find(falls).map(|pair| pair[1].0);
+            let points = points.into_iter().map(|(_, point)| point).collect();
+            out.push(run, points).map_err(|e| match line {
+                Some(line) => e.in_file(path).line(line).field("tokens"),
+                None => e.in_file(path),
+            })?;
         }
         if let Some(first) = unordered.first() {
             out.notes.push(format!(
-                "{name}: the rows of {} runs are not in the order of their steps, first `{first}`: \
-                 they were sorted",
+                "rows of {} runs were not in the order of their steps and were sorted, the first \
+                 of them {first}",
                 unordered.len()
+            ));
+        }
+        if let Some(first) = repeated.first() {
+            out.notes.push(format!(
+                "{} steps come twice in a run: the later row counts; the first of them {first}",
+                repeated.len()
             ));
         }
         Ok(out)
@@ -297,20 +310,21 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_sorted_and_the_later_of_a_repeated_step_counts() {
-        let sorted = parse("run,step,tokens,a\nx,1,10,4\nx,2,20,3\ny,1,10,2\n").unwrap();
-        assert!(sorted.notes().is_empty());
-        let text = "run,step,tokens,a\nx,2,20,3.5\ny,1,10,2\nx,1,10,4\nx,2,20,3\n";
+    fn rows_are_sorted_and_the_later_row_of_a_step_counts() {
+        let text = "run,step,tokens,a\nx,1,10,4\nx,3,30,3\nx,2,20,3.5\nx,3,30,2.9\n";
         let table = parse(text).unwrap();
-        assert_eq!(table.get("x"), sorted.get("x"));
+        let losses: Vec<f64> = table.get("x").unwrap().iter().map(|p| p.loss[0]).collect();
+        assert_eq!(losses, [4.0, 3.5, 2.9]);
         assert_eq!(
             table.notes(),
             [
-                "t.csv: 1 rows repeat a step, first `x` at step 2 (line 5): the later row counts",
-                "t.csv: the rows of 1 runs are not in the order of their steps, first `x`: they \
-                 were sorted",
+                "rows of 1 runs were not in the order of their steps and were sorted, the first of \
+                 them run `x`",
+                "1 steps come twice in a run: the later row counts; the first of them run `x` at \
+                 step 3",
             ]
         );
+        assert!(parse(&table.to_csv()).unwrap().notes().is_empty());
     }
 
     #[test]
@@ -329,8 +343,8 @@ mod tests {
             ("run,step,tokens,a\nx,1,10,inf\n", "t.csv:2: `a`: loss inf"),
             ("run,step,tokens,a\nx,1,10,-1\n", "t.csv:2: `a`: loss -1"),
             (
-                "run,step,tokens,a\nx,2,20,1\nx,1,30,1\n",
-                "step 2 (20 tokens) follows step 1 (30 tokens)",
+                "run,step,tokens,a\nx,2,20,1\ny,1,30,1\nx,3,20,1\n",
+                "t.csv:4: `tokens`: run `x`: step 3 (20 tokens) follows step 2",
             ),
             (
                 "run,step,tokens,a\nx,1,10\n",

@@ -215,6 +215,17 @@ impl Transitions {
         &self.runs
     }
 
+    /// The lowest and the highest value that some function has at a measured
+    /// state.
+    pub(crate) fn range(&self, of: impl Fn(&[f64]) -> f64) -> (f64, f64) {
+        let states = self.rows.iter().flat_map(|r| [&r.state, &r.next]);
+        let states = states.chain(self.beginnings.iter().map(|b| &b.state));
+        states.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), state| {
+            let value = of(state);
+            (low.min(value), high.max(value))
+        })
+    }
+
     /// The rows.
     pub fn rows(&self) -> &[Transition] {
         &self.rows

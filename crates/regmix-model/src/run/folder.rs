@@ -1,6 +1,6 @@
 //! A run's folder: the lock, and the configuration in `run.toml`.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 
 use regmix_data::{Error, ErrorKind, Result, artefact};
@@ -20,19 +20,11 @@ pub(super) struct RunFile {
 /// Locks a run's folder until the file is dropped, so that no two processes
 /// train the same run.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("lock");
-    let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::Io,
-            "another process is training this run",
-        )
-        .in_file(folder)
-        .help("wait for it, or stop it")),
-        // Some network file systems have no locks: train without one.
-        Err(TryLockError::Error(_)) => Ok(file),
-    }
+    let busy = "another process is training this run";
+    artefact::lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
+        true => e.in_file(folder),
+        false => e,
+    })
 }
 
 /// Writes `run.toml`, or checks that the file that is there has the same

@@ -74,7 +74,11 @@ pub(super) fn single_mixture_arms(
             UNIFORM => Mixture::uniform(natural.domains().clone()),
             _ => match best_observed(&fit, &found.objective)? {
                 Some((_, mixture, _)) => mixture.clone(),
-                None => return Err(Error::input("no proxy has all losses of the objective")),
+                None => {
+                    return Err(Error::input("no proxy has all losses of the objective")
+                        .field("check.against")
+                        .help("take \"best_observed\" out of `against` in study.toml"));
+                }
             },
         };
         let mixture = mixture.reordered(fit.domains())?;

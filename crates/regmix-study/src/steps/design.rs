@@ -5,10 +5,12 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
 use regmix_dynamic::{Segment, Segments};
 
+use super::runs::lock_runs;
 use crate::config::SamplerName;
 use crate::files;
-use crate::stamp::{Stamp, set_aside};
+use crate::stamp::{Stamp, remade_by, set_aside};
 use crate::study::{Context, Study, natural_mixture};
+use crate::tables::withdraw;
 
 /// Draws the design, or reads the one that is there.
 pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
@@ -23,8 +25,13 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
             .map_err(|e| e.in_file(path));
     }
     let stamp = stamp(study, &corpus)?;
-    if stamp.is_fresh(cx.redo)? {
-        return MixtureTable::read_csv(path);
+    let drawn = || {
+        let table = MixtureTable::read_csv(&path)?;
+        segments(study, &table)?;
+        Ok(table)
+    };
+    if let Some(table) = stamp.finished(cx.redo, cx.monitor, drawn)? {
+        return Ok(table);
     }
     let drawn = draw(study, &corpus)?;
     cx.monitor.message(&format!(
@@ -37,10 +44,13 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     let runs = study.path(files::PROXIES);
     if path.exists() && runs.exists() {
         // The old runs belong to the old design.
+        let _lock = lock_runs(&runs)?;
+        stamp.begin()?;
         let moved = set_aside(&runs)?;
         cx.monitor
             .message(&format!("the old runs are kept in {}", moved.display()));
     }
+    stamp.begin()?;
     draw_switching_runs(study, &table)?;
     table.write_csv(&path)?;
     stamp.write()?;
@@ -56,10 +66,7 @@ fn draw_switching_runs(study: &Study, design: &MixtureTable) -> Result<()> {
         let seed = study.config().study.seed;
         return Segments::switching(design, share, &dynamic.grid()?, seed)?.write_csv(path);
     }
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
-        _ => Ok(()),
-    }
+    withdraw(&path)
 }
 
 /// Finds unknown domains in the configuration before anything is trained.
@@ -92,9 +99,16 @@ fn check_names(study: &Study, domains: &DomainSet) -> Result<()> {
 pub(crate) fn segments(study: &Study, design: &MixtureTable) -> Result<Segments> {
     let path = study.path(files::SEGMENTS);
     if !path.exists() {
+        if study.config().design.switching > 0.0 && !files::DESIGN.is_users_own(study.root()) {
+            return Err(
+                Error::input("the runs that change their mixture are missing")
+                    .in_file(path)
+                    .help("put the file back, or draw the design again: `regmix design --redo`"),
+            );
+        }
         return Ok(Segments::fixed(design));
     }
-    let drawn = Segments::read_csv(path)?;
+    let drawn = Segments::read_csv(path).map_err(|e| remade_by("design", e))?;
     let mut all = Segments::new(design.domains().clone());
     for (run, mixture) in design.iter() {
         // Runs that were added to the design later do not change theirs.
@@ -126,6 +140,16 @@ pub(crate) fn stamp(study: &Study, corpus: &TokenCorpus) -> Result<Stamp> {
 }
 
 fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
+    if let [only] = corpus.domains().names().collect::<Vec<_>>()[..] {
+        return Err(Error::input(format!(
+            "the corpus has one domain, `{only}`, which leaves nothing to mix: expected at least two"
+        ))
+        .in_file(study.path(files::CORPUS))
+        .help(
+            "set `corpus.layout` in study.toml so that domains are told apart, or add text of \
+             another domain; then: regmix tokenize --redo",
+        ));
+    }
     let section = &study.config().design;
     let natural = natural_mixture(corpus.manifest())?;
     let mut space = Space::new(natural);

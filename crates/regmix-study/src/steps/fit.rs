@@ -8,7 +8,7 @@ use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_c
 use super::{design, losses};
 use crate::config::EarlierSection;
 use crate::files;
-use crate::stamp::{Stamp, digest};
+use crate::stamp::{Stamp, digest, remade_by};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::earlier_runs;
 
@@ -36,8 +36,8 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
     let config = study.config();
     let stamp = stamp(study, &mixtures, &losses)?;
     let folder = study.path(files::FIT_FOLDER);
-    if stamp.is_fresh(cx.redo)? {
-        return Fit::load(folder);
+    if let Some(fit) = stamp.finished(cx.redo, cx.monitor, || Fit::load(&folder))? {
+        return Ok(fit);
     }
     cx.monitor
         .message(&format!("fitting {} runs", mixtures.len()));
@@ -56,6 +56,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         ..FitOptions::default()
     };
     let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
+    stamp.begin()?;
     fit.save(&folder)?;
     stamp.write()?;
     Ok(fit)
@@ -118,7 +119,10 @@ fn earlier_section(study: &Study) -> Option<EarlierSection> {
 
 /// What changed since the fit was made, if anything did.
 pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<String>> {
-    let trajectories = losses::read_trajectories(study, corpus)?;
+    let trajectories = losses::finished_proxies(study, corpus)?;
+    if trajectories.is_empty() {
+        return Ok(Some("its runs are not there any more".to_owned()));
+    }
     let (mixtures, losses) = static_runs(study, &study.mixtures()?, &trajectories)?;
     stamp(study, &mixtures, &losses)?.staleness()
 }
@@ -128,7 +132,7 @@ pub(crate) fn learning_curve(study: &Study, cx: Context<'_>) -> Result<LearningC
     let fit = study.load_fit()?;
     let path = study.path(files::LEARNING_CURVE);
     if path.exists() && !cx.redo {
-        return LearningCurve::read_csv(path);
+        return LearningCurve::read_csv(path).map_err(|e| remade_by("fit --learning-curve", e));
     }
     let options = LearningOptions {
         seed: study.config().study.seed,

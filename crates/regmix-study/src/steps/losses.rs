@@ -8,22 +8,15 @@ use regmix_model::FinishedRun;
 use regmix_model::metrics::Line;
 
 use crate::files;
+use crate::stamp::remade_by;
 use crate::study::Study;
 
 /// Reads the metrics of all finished proxies into `trajectories.csv`.
 pub(crate) fn collect_trajectories(study: &Study, corpus: &TokenCorpus) -> Result<Trajectories> {
-    let table = read_trajectories(study, corpus)?;
+    let mixtures = study.mixtures()?;
+    let table = read_runs(&study.path(files::PROXIES), mixtures.runs(), corpus)?;
     table.write_csv(study.path(files::TRAJECTORIES))?;
     Ok(table)
-}
-
-/// The metrics of all finished proxies.
-pub(super) fn read_trajectories(study: &Study, corpus: &TokenCorpus) -> Result<Trajectories> {
-    read_runs(
-        &study.path(files::PROXIES),
-        study.mixtures()?.runs(),
-        corpus,
-    )
 }
 
 /// The metrics of those runs in a folder that are finished.
@@ -32,21 +25,36 @@ pub(super) fn read_runs(
     runs: &[String],
     corpus: &TokenCorpus,
 ) -> Result<Trajectories> {
+    let table = read_finished(folder, runs, corpus)?;
+    if table.is_empty() {
+        return Err(Error::input("no proxy is finished")
+            .in_file(folder)
+            .help("run `regmix train` first"));
+    }
+    Ok(table)
+}
+
+/// The metrics of the finished proxies, if there are any.
+pub(super) fn finished_proxies(study: &Study, corpus: &TokenCorpus) -> Result<Trajectories> {
+    read_finished(
+        &study.path(files::PROXIES),
+        study.mixtures()?.runs(),
+        corpus,
+    )
+}
+
+fn read_finished(folder: &Path, runs: &[String], corpus: &TokenCorpus) -> Result<Trajectories> {
     let mut table = Trajectories::new(corpus.domains().clone());
     for run in runs {
         let folder = folder.join(run);
-        if let Some(finished) = FinishedRun::read(&folder)? {
+        let finished = FinishedRun::read(&folder);
+        if let Some(finished) = finished.map_err(|e| remade_by(files::trained_by(&folder), e))? {
             let points = points(&finished.lines, corpus);
             table.push(
                 run.clone(),
                 points.map_err(|e| e.in_file(folder.join(files::METRICS)))?,
             )?;
         }
-    }
-    if table.is_empty() {
-        return Err(Error::input("no proxy is finished")
-            .in_file(folder)
-            .help("run `regmix train` first"));
     }
     Ok(table)
 }

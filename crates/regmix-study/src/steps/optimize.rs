@@ -16,8 +16,9 @@ pub(crate) fn optimize(study: &Study, cx: Context<'_>) -> Result<Recommendation>
     files::FIT.require(study.root())?;
     let corpus = study.corpus()?;
     let stamp = stamp(study, &corpus)?;
-    if stamp.is_fresh(cx.redo)? {
-        return Recommendation::load(path);
+    let load = || Recommendation::load(&path);
+    if let Some(found) = stamp.finished(cx.redo, cx.monitor, load)? {
+        return Ok(found);
     }
     cx.monitor.message("searching the mixture");
     let options = RecommendOptions {
@@ -44,6 +45,7 @@ pub(crate) fn optimize(study: &Study, cx: Context<'_>) -> Result<Recommendation>
     let found = limited(&fit, &config.constraints, options)
         .and_then(|options| recommend_monitored(&fit, &options, cx.monitor))
         .map_err(|e| limits::place_bound(study, e))?;
+    stamp.begin()?;
     found.save(&path)?;
     stamp.write()?;
     Ok(found)

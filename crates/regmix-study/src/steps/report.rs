@@ -28,7 +28,10 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     };
     let check = study.path(files::CHECK);
     let check: Option<TargetCheck> = match check.exists() {
-        true => Some(artefact::read_json(check)?),
+        true => Some(artefact::read_json(check).map_err(|e| match e.is_input() {
+            true => e.help("write it again with `regmix target`"),
+            false => e,
+        })?),
         false => None,
     };
     let schedule = match study.path(files::SCHEDULE).exists() {

@@ -1,13 +1,19 @@
 //! Runs of a study's models: their configuration, and training many of them.
 
-use regmix_data::{Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet};
+use std::fs::File;
+use std::path::Path;
+
+use regmix_data::{
+    Error, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
+};
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
     stored_fingerprint, train_all,
 };
 
 use crate::config::RunSection;
-use crate::stamp::set_aside;
+use crate::files;
+use crate::stamp::{remade_by, set_aside};
 use crate::study::{Context, Study};
 
 /// The corpus and the device of runs, and how many are trained at a time.
@@ -47,6 +53,16 @@ pub(super) fn spec(
         later_segments: Vec::new(),
         steered_by: None,
         data_order: None,
+    })
+}
+
+/// Locks a folder of runs until the file is dropped: while a process trains
+/// there, no other trains there or moves the runs away.
+pub(super) fn lock_runs(folder: &Path) -> Result<File> {
+    let busy = "another process is training the runs of this folder";
+    artefact::lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
+        true => e.in_file(folder),
+        false => e,
     })
 }
 
@@ -92,15 +108,30 @@ pub(super) fn train_runs(
     compute: Compute<'_>,
     cx: Context<'_>,
 ) -> Result<Vec<RunStatus>> {
+    let _lock = match jobs.first().and_then(|job| job.folder.parent()) {
+        Some(folder) => Some(lock_runs(folder)?),
+        None => None,
+    };
     if cx.redo {
         set_aside_stale(jobs, cx)?;
     }
     let parameters = section.model(compute.corpus.vocab_size())?.parameters();
     cx.monitor
         .message(&format!("{models}{}: {parameters}", section.preset));
-    let statuses = run_jobs(what, jobs, compute, cx)?;
+    let statuses = run_jobs(what, jobs, compute, cx).map_err(|e| damaged_run(jobs, e))?;
     report_failures(jobs, &statuses, cx.monitor);
     Ok(statuses)
+}
+
+/// Adds to an error about a file of a run how that is trained again.
+fn damaged_run(jobs: &[Job], error: Error) -> Error {
+    let of = |job: &&Job| error.path().is_some_and(|p| p.starts_with(&job.folder));
+    match jobs.iter().find(of) {
+        Some(job) if error.help_text().is_none() => {
+            remade_by(files::trained_by(&job.folder), error)
+        }
+        _ => error,
+    }
 }
 
 /// Trains jobs under one progress bar that counts tokens.

@@ -21,8 +21,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     design::stamp(study, &corpus)?.is_fresh(false)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     let stamp = stamp(study, &corpus, &trajectories)?;
-    if stamp.is_fresh(cx.redo)? {
-        let schedule = Schedule::load(&path)?;
+    if let Some(schedule) = stamp.finished(cx.redo, cx.monitor, || Schedule::load(&path))? {
         match Controller::load(study.path(files::CONTROLLER)) {
             Ok(_) => return Ok(schedule),
             // The same inputs give the same schedule.
@@ -44,6 +43,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
         corpus.fingerprint(),
         cx.monitor,
     )?;
+    stamp.begin()?;
     controller.save(study.path(files::CONTROLLER))?;
     schedule.save(&path)?;
     stamp.write()?;
@@ -126,6 +126,9 @@ pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<St
     if !study.path(files::SCHEDULE).exists() {
         return Ok(None);
     }
-    let trajectories = losses::read_trajectories(study, corpus)?;
+    let trajectories = losses::finished_proxies(study, corpus)?;
+    if trajectories.is_empty() {
+        return Ok(Some("its runs are not there any more".to_owned()));
+    }
     stamp(study, corpus, &trajectories)?.staleness()
 }

@@ -29,7 +29,11 @@ pub(super) fn runs(study: &Study, mixtures: &MixtureTable) -> Result<Vec<String>
             section.runs,
             runs.len()
         ));
-        return Err(study.place(error.field("runs"), "second_size"));
+        let error = error.field("runs").help(
+            "ask for fewer runs of the second size; or raise `design.runs` or lower \
+             `design.switching`, then: regmix design --redo",
+        );
+        return Err(study.place(error, "second_size"));
     }
     Ok(runs)
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{design, fit, optimize, schedule, second_size, tokenize};
 use crate::files;
+use crate::stamp::remade_by;
 use crate::study::Study;
 
 /// Runs by how far they are.
@@ -62,13 +63,16 @@ pub struct Status {
 pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     let exists = |file: &dyn AsRef<Path>| study.path(file).exists();
     let manifest = match exists(&files::CORPUS) {
-        true => Some(Manifest::load(study.path(files::CORPUS_FOLDER))?),
+        true => Some(
+            Manifest::load(study.path(files::CORPUS_FOLDER))
+                .map_err(|e| remade_by("tokenize", e))?,
+        ),
         false => None,
     };
     let design = study.path(files::DESIGN);
     let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
     if design.exists() {
-        let mixtures = MixtureTable::read_csv(design)?;
+        let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
         for run in mixtures.runs() {
             proxies.count(&study.path(files::PROXIES).join(run))?;
         }
@@ -157,7 +161,8 @@ impl Status {
 impl RunCounts {
     fn count(&mut self, folder: &Path) -> Result<()> {
         self.planned += 1;
-        match RunStatus::read(folder)? {
+        let status = RunStatus::read(folder);
+        match status.map_err(|e| remade_by(files::trained_by(folder), e))? {
             RunStatus::New => {}
             RunStatus::Started => self.started += 1,
             RunStatus::Done(_) => self.done += 1,

@@ -47,7 +47,8 @@ pub(crate) fn target(
         ))
         .field("check.against")
         .help(format!(
-            "add \"{arm}\" to `against`, or set relative_to = \"none\""
+            "add \"{arm}\" to `against`; or set relative_to = \"none\" in [objective], then: \
+             regmix optimize --redo"
         )));
     }
     let mut jobs = Vec::new();

@@ -64,12 +64,7 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
     let record = study.path(files::SOURCE_FILES);
     let sources = SourceFiles::of(&source, &root, &record, cx.monitor)?;
     let stamp = stamp(study, Some(&sources))?;
-    let fresh = match stamp.is_fresh(cx.redo) {
-        // A damaged stamp is no reason not to make the corpus again.
-        Err(e) if cx.redo && e.is_input() => false,
-        fresh => fresh?,
-    };
-    if fresh {
+    if stamp.is_fresh(cx.redo)? {
         match damage(study, cx)? {
             None => {
                 // Files that were only touched need not be read again next time.
@@ -83,12 +78,18 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
     let tokenizer = tokenizer(study, &source, cx)?;
     let options = config.corpus.tokenize_options();
     let folder = study.path(files::CORPUS_FOLDER);
-    let summary = tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor).map_err(
-        |e| match e.path() {
-            None if e.is_input() => e.in_file(&root),
-            _ => e,
-        },
-    )?;
+    let before = stamp.begin()?;
+    let summary = match tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor) {
+        Ok(summary) => summary,
+        Err(e) => {
+            // The corpus that was there is whole: it is replaced at the end.
+            before.put_back()?;
+            return Err(match e.path() {
+                None if e.is_input() => e.in_file(&root),
+                _ => e,
+            });
+        }
+    };
     write_account(study, &root, &summary)?;
     sources.write()?;
     stamp.write()?;

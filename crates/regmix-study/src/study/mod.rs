@@ -39,13 +39,18 @@ impl std::fmt::Debug for Context<'_> {
 }
 
 impl Study {
-    /// Opens a study by its folder.
+    /// Opens a study by its folder, and removes the temporary files of processes
+    /// that were killed there.
     ///
     /// # Errors
     /// When its `study.toml` is missing or wrong.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref().to_path_buf();
         let config = StudyConfig::load(&root.join(STUDY_FILE))?;
+        artefact::sweep(&root, false);
+        for folder in files::SWEPT {
+            artefact::sweep(&root.join(folder), true);
+        }
         Ok(Self { root, config })
     }
 
@@ -101,8 +106,9 @@ impl Study {
     /// When it was not made yet, is damaged, or its tokenizer does not suit the
     /// models of the study.
     pub fn corpus(&self) -> Result<TokenCorpus> {
-        files::CORPUS.require(&self.root)?;
-        let corpus = TokenCorpus::open(self.path(files::CORPUS_FOLDER))?;
+        let corpus = files::CORPUS.read(&self.root, |_| {
+            TokenCorpus::open(self.path(files::CORPUS_FOLDER))
+        })?;
         for (section, run) in [
             ("proxy", &self.config.proxy),
             ("target", &self.config.target),
@@ -130,7 +136,7 @@ impl Study {
     /// # Errors
     /// When it was not drawn yet, or is damaged.
     pub fn mixtures(&self) -> Result<MixtureTable> {
-        MixtureTable::read_csv(files::DESIGN.require(&self.root)?)
+        files::DESIGN.read(&self.root, MixtureTable::read_csv)
     }
 
     /// The finished fit.
@@ -138,8 +144,7 @@ impl Study {
     /// # Errors
     /// When it was not made yet, or is damaged.
     pub fn load_fit(&self) -> Result<Fit> {
-        files::FIT.require(&self.root)?;
-        Fit::load(self.path(files::FIT_FOLDER))
+        files::FIT.read(&self.root, |_| Fit::load(self.path(files::FIT_FOLDER)))
     }
 
     /// The finished mixture.
@@ -147,7 +152,7 @@ impl Study {
     /// # Errors
     /// When it was not searched yet, or is damaged.
     pub fn recommendation(&self) -> Result<Recommendation> {
-        Recommendation::load(files::MIXTURE.require(&self.root)?)
+        files::MIXTURE.read(&self.root, Recommendation::load)
     }
 
     /// The finished schedule.
@@ -155,7 +160,7 @@ impl Study {
     /// # Errors
     /// When it was not planned yet, or is damaged.
     pub fn load_schedule(&self) -> Result<Schedule> {
-        Schedule::load(files::SCHEDULE.require(&self.root)?)
+        files::SCHEDULE.read(&self.root, Schedule::load)
     }
 
     /// A controller at the start of a run on the finished schedule.
@@ -163,7 +168,7 @@ impl Study {
     /// # Errors
     /// As [`Study::load_schedule`].
     pub fn controller(&self) -> Result<Controller> {
-        Controller::load(files::CONTROLLER.require(&self.root)?)
+        files::CONTROLLER.read(&self.root, Controller::load)
     }
 
     /// Says which section of `study.toml` an error is about, and where it is.

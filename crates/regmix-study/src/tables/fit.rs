@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{Error, ErrorKind, Monitor, Result};
+use regmix_data::{DomainSet, Error, ErrorKind, Monitor, Result};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
 
 use super::earlier::earlier_runs;
@@ -28,6 +28,7 @@ pub fn fit_tables(
     )
     .map_err(|e| e.in_file(losses))?;
     refuse_to_overwrite(&out.join("fit.json"), redo)?;
+    more_than_one(observations.mixtures.domains(), mixtures)?;
     monitor.message(&format!(
         "fitting {} runs, {} targets",
         observations.mixtures.len(),
@@ -37,6 +38,7 @@ pub fn fit_tables(
         options.earlier = Some(earlier_runs(earlier, &observations, monitor)?);
     }
     let fit = Fit::train_monitored(&observations, &options, monitor)?;
+    withdraw(&out.join("fit.json"))?;
     fit.save(out)?;
     Ok(fit)
 }
@@ -56,6 +58,30 @@ pub fn learning_curve(
     let curve = learning_curve_monitored(fit, options, monitor)?;
     curve.write_csv(out.join("learning.csv"))?;
     Ok(curve)
+}
+
+/// An error where there is one domain only; `path` is the table of mixtures.
+pub(super) fn more_than_one(domains: &DomainSet, path: &Path) -> Result<()> {
+    if let [only] = domains.names().collect::<Vec<_>>()[..] {
+        return Err(Error::input(format!(
+            "one domain, `{only}`, leaves nothing to mix: expected at least two"
+        ))
+        .in_file(path)
+        .help("add the columns of the other domains"));
+    }
+    Ok(())
+}
+
+/// Removes the file that shows that a result of several files is complete,
+/// before the others are written.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn withdraw(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+        _ => Ok(()),
+    }
 }
 
 /// An error where a file exists and `redo` is not set: results outside of a

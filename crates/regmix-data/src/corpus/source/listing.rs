@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::NotRead;
+use crate::corpus::file_type::FileType;
 use crate::error::{Error, Result};
 
 /// A file below the root of a corpus.
@@ -49,8 +50,16 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
             continue;
         }
         let path = entry.into_path();
-        let bytes = std::fs::metadata(&path)
-            .map_err(|e| Error::io(&path, e))?
+        let target = match link_in_text(&path, &name) {
+            None => path.clone(),
+            Some(target) if target.is_file() => target,
+            Some(_) => {
+                not_read.push(NotRead::new(&path, "a link to nothing, stored as text"));
+                continue;
+            }
+        };
+        let bytes = std::fs::metadata(&target)
+            .map_err(|e| Error::io(&target, e))?
             .len();
         // A root that is a file itself has no part below it.
         let inside = path.strip_prefix(root).unwrap_or(&path);
@@ -62,10 +71,28 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
             folders,
             name,
             bytes,
-            path,
+            path: target,
         });
     }
     Ok((entries, not_read))
+}
+
+/// Where a file of JSON lines or parquet leads that holds nothing but a path.
+/// So git stores links where the system has none, and so some copies and
+/// archives do.
+fn link_in_text(path: &Path, name: &str) -> Option<PathBuf> {
+    const LONGEST: u64 = 1024;
+    let (_, file_type) = FileType::split_name(name)?;
+    let is_short = std::fs::metadata(path).is_ok_and(|m| (1..=LONGEST).contains(&m.len()));
+    if file_type == FileType::Text || !is_short {
+        return None;
+    }
+    let text = String::from_utf8(std::fs::read(path).ok()?).ok()?;
+    let of_path = |c: char| !c.is_control() && !c.is_whitespace() && !"{}[]\"'<>:,;".contains(c);
+    if text.chars().any(|c| !of_path(c)) || text.starts_with('/') {
+        return None;
+    }
+    Some(path.parent()?.join(text))
 }
 
 /// What cannot be followed because of a link; other errors are errors.

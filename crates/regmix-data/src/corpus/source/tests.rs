@@ -296,6 +296,19 @@ fn links_are_followed_in_every_layout_and_loops_end() {
 }
 
 #[test]
+fn links_that_were_copied_as_text_are_followed() {
+    let dir = corpus(&["blobs/1", "text/web/a.jsonl"]);
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("text/web/b.jsonl", "../../blobs/1");
+    write("text/web/c.jsonl", "nowhere");
+    write("text/web/d.jsonl", "{\"text\":1}");
+    write("text/web/e.txt", "../../blobs/1");
+    let (counts, left) = read(&dir.path().join("text"), None);
+    assert_eq!(counts, BTreeMap::from([("web".to_owned(), [4, 0])]));
+    assert_eq!(left, ["web/c.jsonl: a link to nothing, stored as text"]);
+}
+
+#[test]
 fn a_named_label_field_decides_the_layout() {
     let dir = corpus(&["train/web-0.jsonl"]);
     let options = ReadOptions {

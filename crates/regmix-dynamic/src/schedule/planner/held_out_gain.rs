@@ -8,7 +8,7 @@ use regmix_regress::metrics::mean_and_sd;
 use regmix_regress::{Folds, Prediction};
 
 use super::Planner;
-use crate::record::LossRange;
+use super::refits::OUT_OF_RANGE;
 use crate::stage_model::{FromStart, StageModel};
 
 /// Gains by split of the runs in halves.
@@ -21,9 +21,11 @@ pub(super) struct HeldOutGains {
 }
 
 impl HeldOutGains {
-    /// Mean and standard deviation over splits, of which there must be two.
+    /// Mean and standard deviation over splits. At least two must have given one,
+    /// and more than half of them: the others may have failed where the gain is
+    /// worst.
     pub(super) fn gain(&self) -> Option<Prediction> {
-        (self.gains.len() > 1).then(|| {
+        (self.gains.len() > 1 && 2 * self.gains.len() > self.splits).then(|| {
             let (mean, sd) = mean_and_sd(&self.gains);
             Prediction { mean, sd }
         })
@@ -110,14 +112,42 @@ impl Planner {
         let Some(single) = plan.single else {
             return Err(Error::failed("no single mixture keeps to all limits"));
         };
-        let single = vec![single; problem.left()];
-        let range = LossRange::of(self.rows());
-        range.check(&problem.rollout(&single))?;
-        range.check(&problem.rollout(&plan.mixtures))?;
-        let gain = problem.plan_value(&single) - problem.plan_value(&plan.mixtures);
+        let both = [vec![single.clone(); problem.left()], plan.mixtures.clone()];
+        for mixtures in both {
+            if !(problem.rollout(&mixtures).iter()).all(|state| self.can_be(state)) {
+                return Err(Error::failed(OUT_OF_RANGE));
+            }
+        }
+        let gain =
+            problem.plan_value(&vec![single; problem.left()]) - problem.plan_value(&plan.mixtures);
         match gain.is_finite() {
             true => Ok(gain),
             false => Err(Error::failed("predicted losses are not finite")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minority_of_splits_measures_no_gain() {
+        let of = |gains: usize, splits: usize| HeldOutGains {
+            splits,
+            gains: vec![0.1; gains],
+            reason: (gains < splits).then(|| OUT_OF_RANGE.to_owned()),
+        };
+        assert!(of(2, 2).gain().is_some() && of(6, 10).gain().is_some());
+        assert!(of(6, 10).note(false).unwrap().starts_with("4 of 10 splits"));
+        assert!(of(1, 1).gain().is_none() && of(5, 10).gain().is_none());
+        assert_eq!(
+            of(5, 10).note(true).unwrap(),
+            format!(
+                "the gain could not be measured, the best single mixture is kept (`static_unless = \
+                 0` keeps the schedule): 5 of 10 splits of the runs in halves gave none: \
+                 {OUT_OF_RANGE}"
+            )
+        );
     }
 }

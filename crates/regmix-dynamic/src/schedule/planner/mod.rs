@@ -8,6 +8,7 @@ use regmix_data::{Error, Mixture, Monitor, Result, Silent, Unit};
 use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction};
 
 use self::held_out_gain::HeldOutGains;
+use self::refits::OUT_OF_RANGE;
 use super::{RunLength, Schedule};
 use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
@@ -79,6 +80,8 @@ pub struct Planner {
     pub(crate) first: Mixture,
     pub(crate) bounds: Bounds,
     rows: Transitions,
+    /// The lowest and the highest value of the objective that was measured.
+    measured_range: (f64, f64),
     /// The names of the losses that runs report, also where the state is the
     /// objective.
     measured: Vec<String>,
@@ -136,9 +139,11 @@ impl Planner {
         };
         let mut notes = rows.notes().to_vec();
         let first = first_mixture(&bounds, &request.prior, grid.points()[0], &mut notes)?;
+        let goal = state.goal(objective);
         let planner = Self {
             model: StageModel::fit_monitored(&rows, &request.config, monitor)?,
-            goal: state.goal(objective),
+            measured_range: rows.range(|state| goal.mean_or_sum(state)),
+            goal,
             request,
             first,
             bounds,
@@ -289,6 +294,12 @@ impl Planner {
             );
         }
         notes.extend(held_out.note(fell_back));
+        if !(problem.rollout(&plan.mixtures).iter()).all(|state| self.can_be(state)) {
+            notes.push(format!(
+                "{OUT_OF_RANGE}: the stage model does not describe these runs, and the schedule is \
+                 a guess"
+            ));
+        }
         let mut out = self.unannotated(&plan)?;
         out.fell_back = fell_back;
         out.gain = gain;
@@ -299,7 +310,7 @@ impl Planner {
             sd: out.predicted.map_or(0.0, |p| p.sd),
         });
         self.add_epochs(&mut out)?;
-        out.notes = notes;
+        out.notes.splice(0..0, notes);
         Ok(out)
     }
 
