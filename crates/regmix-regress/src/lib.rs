@@ -86,6 +86,7 @@ mod constraints;
 mod cross_validation;
 mod ensemble;
 mod fit;
+mod fixed_shares;
 mod folds;
 mod judge;
 mod learning;

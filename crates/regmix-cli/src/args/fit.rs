@@ -27,6 +27,9 @@ pub(crate) struct FitArgs {
     /// Folder for the fit of your own runs.
     #[arg(long, requires = "mixtures", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// The unit of the losses, such as `bits per byte`: shown beside results, never converted.
+    #[arg(long, requires = "mixtures", value_name = "TEXT")]
+    pub(crate) unit: Option<String>,
     /// Regressors to judge, separated by commas; by default all but `elastic_net`, `bimix`
     /// and `olmix`.
     #[arg(

@@ -45,6 +45,7 @@ fn fit_own_runs(
         repeats: args.repeats,
         seed: args.seed,
         regressors: args.regressors.clone().unwrap_or(defaults.regressors),
+        unit: args.unit.clone(),
         ..FitOptions::default()
     };
     let earlier = earlier_section(args);

@@ -39,9 +39,9 @@ pub(crate) fn mixture(found: &Recommendation) -> String {
 /// The predicted objective, and its distance to plain mixtures.
 fn predictions(found: &Recommendation) -> String {
     let p = &found.predicted;
-    let unit = match &found.objective {
-        Objective::Maximize(_) => "",
-        _ => " nats per token",
+    let unit = match (&found.objective, &found.unit) {
+        (Objective::Maximize(_), _) | (_, None) => String::new(),
+        (_, Some(unit)) => format!(" {unit}"),
     };
     let mut text = format!(
         "\nPredicted for a proxy: {:.4}{unit} (90% interval {:.4} to {:.4})\n",
@@ -90,7 +90,8 @@ fn limits(found: &Recommendation) -> String {
 
 /// Reasons not to trust the mixture as it is.
 fn warnings(found: &Recommendation) -> String {
-    let mut text = String::new();
+    let lines = found.unidentified.iter();
+    let mut text: String = lines.map(|line| format!("warning: {line}\n")).collect();
     for w in &found.weights {
         if let (Some(low), Some(high)) = (w.low, w.high)
             && high - low > 0.5

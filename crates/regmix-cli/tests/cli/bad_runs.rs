@@ -69,6 +69,17 @@ fn odd_targets_and_missing_losses_are_named() {
         let [x, y] = losses(&w);
         (w, [if i > 6 { "nan".to_owned() } else { x }, y])
     });
+    assert_output!(notes_of_fit(&fixture), @r#"
+    warning: `x` is left out: 7 measured runs, expected at least 8
+    "#);
+    write(&fixture, 20, |i| {
+        let value = if i > 6 {
+            "-".to_owned()
+        } else {
+            format!("2.{i}")
+        };
+        (mixture(i), [value.clone(), value])
+    });
     assert_output!(fixture.refused(&FIT), @r#"
     $ regmix fit --mixtures m.csv --losses l.csv --out fit --redo
     exit code: 2

@@ -57,13 +57,14 @@ fn rows_that_are_not_mixtures_are_refused_at_their_line() {
     $ regmix predict --mixtures m.csv --out predicted.csv
     exit code: 2
     ----- stderr -----
-      × m.csv:3: `code`: weight NaN, expected a finite number that is not negative
+      × m.csv:3: `code`: no weight: expected a number
        ╭─[m.csv:3:1]
      2 │ a,1,0,0
      3 │ b,NaN,0.5,0.5
        · ──────┬──────
        ·       ╰── here
        ╰────
+      help: write 0 for a domain that the run did not use
 
     $ regmix predict --mixtures m.csv --out predicted.csv
     exit code: 2
@@ -86,6 +87,8 @@ fn rows_that_are_not_mixtures_are_refused_at_their_line() {
        · ──────┬─────
        ·       ╰── here
        ╰────
+      help: leave the field empty where a value is missing; remove the column if it is neither a
+            domain nor a target
 
     $ regmix predict --mixtures m.csv --out predicted.csv
     exit code: 2
@@ -220,14 +223,16 @@ fn runs_of_one_table_only_are_named() {
     $ regmix fit --mixtures m.csv --losses l.csv --out f
     exit code: 2
     ----- stderr -----
-      × l.csv: runs with a mixture but no losses: run-0009; expected the same runs in both tables
-      help: remove those rows, or add the missing ones
+      × l.csv: runs with a mixture but no losses: run-0009; the other table has the runs run-0000,
+      │ run-0001, run-0002, run-0003, run-0004 and 4 more; expected the same runs in both tables
+      help: remove those rows, add the missing ones, or name the runs alike
 
     $ regmix fit --mixtures m.csv --losses l.csv --out f
     exit code: 2
     ----- stderr -----
-      × l.csv: runs with losses but no mixture: run-0009; expected the same runs in both tables
-      help: remove those rows, or add the missing ones
+      × l.csv: runs with losses but no mixture: run-0009; the other table has the runs run-0000, run-
+      │ 0001, run-0002, run-0003, run-0004 and 4 more; expected the same runs in both tables
+      help: remove those rows, add the missing ones, or name the runs alike
     "#);
 }
 

@@ -287,6 +287,8 @@ fn trajectories_that_cannot_be_are_refused() {
        ·                           ╰── here
      3 │ r0,40,4000,2.205427368852944,2.058018423787898,1.9541300465126668
        ╰────
+      help: leave the field empty where a value is missing; remove the column if it is neither a
+            domain nor a target
     "#);
 }
 

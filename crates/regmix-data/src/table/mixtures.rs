@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::columns::Content;
 use super::names::{check_unique, strip_all};
 use super::records::{read_text, render};
 use super::run_rows::RunReader;
@@ -27,18 +28,20 @@ pub struct MixtureTable {
     domains: DomainSet,
     runs: Vec<String>,
     mixtures: Vec<Mixture>,
+    notes: Vec<String>,
 }
 
-/// The domains of a table of mixtures, in the plain or the published layout,
-/// and its rows, read one at a time.
+/// A table of mixtures without rows, from the header in the plain or the
+/// published layout, and its rows, read one at a time.
 fn read_rows<'a>(
     text: &'a str,
     path: &'a Path,
 ) -> Result<(
-    DomainSet,
+    MixtureTable,
     impl Iterator<Item = Result<(String, Mixture)>> + 'a,
 )> {
-    let reader = RunReader::new(text, path)?.one_row_per_run();
+    let reader = RunReader::new(text, path, Content::Weights)?.one_row_per_run();
+    let notes = reader.notes();
     let names = strip_all(reader.columns(), "train_the_pile_", "");
     let names = strip_all(&names, "train_", "");
     let domains = (names.iter().map(Domain::new))
@@ -51,7 +54,13 @@ fn read_rows<'a>(
         let mixture = row.mixture(&of_rows, 0, path)?;
         Ok((row.run, mixture))
     });
-    Ok((domains, rows))
+    let empty = MixtureTable {
+        domains,
+        runs: Vec::new(),
+        mixtures: Vec::new(),
+        notes,
+    };
+    Ok((empty, rows))
 }
 
 impl MixtureTable {
@@ -74,6 +83,7 @@ impl MixtureTable {
             domains,
             runs,
             mixtures,
+            notes: Vec::new(),
         })
     }
 
@@ -93,17 +103,18 @@ impl MixtureTable {
     /// # Errors
     /// As [`MixtureTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let (domains, rows) = read_rows(text, path)?;
-        Ok(Self::of(&domains, rows.collect::<Result<_>>()?))
+        let (empty, rows) = read_rows(text, path)?;
+        Ok(empty.with_rows(rows.collect::<Result<_>>()?))
     }
 
-    /// A table of rows that were read, so that runs are unique.
-    fn of(domains: &DomainSet, rows: Vec<(String, Mixture)>) -> Self {
+    /// The same table with rows that were read, so that runs are unique.
+    fn with_rows(&self, rows: Vec<(String, Mixture)>) -> Self {
         let (runs, mixtures) = rows.into_iter().unzip();
         Self {
-            domains: domains.clone(),
+            domains: self.domains.clone(),
             runs,
             mixtures,
+            notes: self.notes.clone(),
         }
     }
 
@@ -121,18 +132,18 @@ impl MixtureTable {
     ) -> Result<usize> {
         let path = path.as_ref();
         let text = read_text(path)?;
-        let (domains, all) = read_rows(&text, path)?;
+        let (empty, all) = read_rows(&text, path)?;
         let mut count = 0;
         let mut part = Vec::new();
         for row in all {
             part.push(row?);
             count += 1;
             if part.len() == rows.max(1) {
-                each(Self::of(&domains, std::mem::take(&mut part)))?;
+                each(empty.with_rows(std::mem::take(&mut part)))?;
             }
         }
         if !part.is_empty() {
-            each(Self::of(&domains, part))?;
+            each(empty.with_rows(part))?;
         }
         Ok(count)
     }
@@ -157,6 +168,12 @@ impl MixtureTable {
     /// The domains.
     pub fn domains(&self) -> &DomainSet {
         &self.domains
+    }
+
+    /// What a reader of the file should know, in sentences: columns that were
+    /// left out.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The run identifiers, in order.

@@ -10,9 +10,14 @@
 //!   The published `index,metric/the_pile_<domain>_val_loss…` is read too. An
 //!   empty field or `nan` means that the run has no such value.
 //!
+//! Columns that are known to be neither, such as `_step` and `Name` of
+//! experiment trackers, `*_stderr` of lm-eval or the row numbers of data
+//! frames, are left out and named ([`ValueTable::notes`]).
+//!
 //! Rows of the two are joined by identifier, columns by name; the order of
 //! either never matters.
 
+mod columns;
 mod mixtures;
 mod names;
 mod observations;
@@ -23,6 +28,6 @@ mod tests;
 mod values;
 
 pub use mixtures::MixtureTable;
-pub use observations::Observations;
+pub use observations::{Observations, names_in};
 pub use run_rows::{RunRow, RunRows};
 pub use values::ValueTable;

@@ -1,6 +1,6 @@
 //! Mixtures and values of the same runs, joined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mixtures::MixtureTable;
 use super::values::ValueTable;
@@ -16,41 +16,107 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// Joins the two tables by run; the order of the mixtures is kept.
+    /// Joins the two tables by run; the order and the names of the mixtures
+    /// are kept. Where names differ, numbers are compared as numbers: `1`,
+    /// `1.0` and `001` are the same run.
     ///
     /// # Errors
     /// When a run is in one table only.
     pub fn join(mixtures: MixtureTable, values: ValueTable) -> Result<Self> {
-        let by_run: BTreeMap<&str, &Vec<f64>> =
-            (values.runs().iter().map(String::as_str).zip(values.rows())).collect();
-        let missing = |runs: Vec<&str>, has: &str, lacks: &str| {
-            let shown = runs.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-            let more = runs.len().saturating_sub(5);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            Error::input(format!(
-                "runs with {has} but no {lacks}: {shown}{more}; expected the same runs in both \
-                 tables"
-            ))
-            .help("remove those rows, or add the missing ones")
-        };
-        let without: Vec<&str> = (mixtures.runs().iter().map(String::as_str))
-            .filter(|run| !by_run.contains_key(run))
+        let ids = Ids::of(mixtures.runs(), values.runs());
+        let mut by_run: BTreeMap<String, &Vec<f64>> = (values.runs().iter().zip(values.rows()))
+            .map(|(run, row)| (ids.key(run), row))
             .collect();
+        let mut rows = Vec::with_capacity(mixtures.len());
+        let mut without = Vec::new();
+        for run in mixtures.runs() {
+            match by_run.remove(&ids.key(run)) {
+                Some(row) => rows.push((run.clone(), row.clone())),
+                None => without.push(run.as_str()),
+            }
+        }
+        let (without, has, lacks, other) = match without.is_empty() {
+            false => (without, "a mixture", "losses", values.runs()),
+            true => {
+                let spare = |run: &&String| by_run.contains_key(&ids.key(run));
+                let spare = values.runs().iter().filter(spare).map(String::as_str);
+                (spare.collect(), "losses", "mixture", mixtures.runs())
+            }
+        };
         if !without.is_empty() {
-            return Err(missing(without, "a mixture", "losses"));
+            let other: Vec<&str> = other.iter().map(String::as_str).collect();
+            return Err(Error::input(format!(
+                "runs with {has} but no {lacks}: {}; the other table has the runs {}; expected the \
+                 same runs in both tables",
+                listed(&without),
+                listed(&other)
+            ))
+            .help("remove those rows, add the missing ones, or name the runs alike"));
         }
-        if values.runs().len() > mixtures.len() {
-            let without = (values.runs().iter().map(String::as_str))
-                .filter(|run| mixtures.get(run).is_none())
-                .collect();
-            return Err(missing(without, "losses", "mixture"));
-        }
-        let rows = (mixtures.runs().iter()).map(|run| (run.clone(), by_run[run.as_str()].clone()));
-        let values = ValueTable::new(values.targets().to_vec(), rows)?;
+        let joined = ValueTable::new(values.targets().to_vec(), rows)?;
+        let values = joined.with_notes_of(&values);
         Ok(Self { mixtures, values })
     }
+
+    /// What a reader of both files should know, see
+    /// [`ValueTable::notes`].
+    pub fn notes(&self) -> impl Iterator<Item = &String> {
+        self.mixtures.notes().iter().chain(self.values.notes())
+    }
+}
+
+/// The first names of some.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// How runs of two tables are compared.
+struct Ids {
+    as_numbers: bool,
+}
+
+impl Ids {
+    /// As numbers where all are numbers and no two of a table are equal, but
+    /// the names differ between the tables.
+    fn of(a: &[String], b: &[String]) -> Self {
+        let distinct = |runs: &[String]| {
+            let keys: BTreeSet<Option<String>> = runs.iter().map(|run| number_key(run)).collect();
+            keys.len() == runs.len() && !keys.contains(&None)
+        };
+        let names: BTreeSet<&String> = a.iter().collect();
+        let same = b.iter().all(|run| names.contains(run));
+        Self {
+            as_numbers: !same && distinct(a) && distinct(b),
+        }
+    }
+
+    fn key(&self, run: &str) -> String {
+        match self.as_numbers {
+            true => number_key(run).unwrap_or_else(|| run.to_owned()),
+            false => run.to_owned(),
+        }
+    }
+}
+
+/// The names of runs as another table has them, by the own name: where names
+/// differ, numbers are compared as numbers, see [`Observations::join`].
+pub fn names_in(own: &[String], other: &[String]) -> BTreeMap<String, String> {
+    let ids = Ids::of(own, other);
+    let by_key: BTreeMap<String, &String> = other.iter().map(|run| (ids.key(run), run)).collect();
+    (own.iter())
+        .filter_map(|run| Some((run.clone(), (*by_key.get(&ids.key(run))?).clone())))
+        .collect()
+}
+
+/// A number in one form; `None` for other names, and for numbers that a double
+/// does not hold exactly.
+fn number_key(run: &str) -> Option<String> {
+    let plain = run.len() <= 15 && run.starts_with(|c: char| c.is_ascii_digit());
+    let number: f64 = run.parse().ok().filter(|_| plain)?;
+    Some(number.to_string())
 }

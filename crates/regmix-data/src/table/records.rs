@@ -135,8 +135,11 @@ impl<'a> Rows<'a> {
     /// Reads the header; `path` is used in errors only.
     pub(super) fn parse(text: &'a str, path: &'a Path) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        refuse_json(text).map_err(|e| e.in_file(path))?;
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
+            .delimiter(delimiter(text))
+            .flexible(true)
             .from_reader(text.as_bytes());
         let header = reader.headers().map_err(|e| malformed(&e, path))?;
         let names = header.iter().map(str::to_owned).collect();
@@ -147,18 +150,73 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The number in a column of a row; NaN for an empty field.
+    /// A field as a number; NaN where the value is missing.
     pub(super) fn number(&self, row: &csv::StringRecord, column: usize) -> Result<f64> {
         match &row[column] {
-            "" => Ok(f64::NAN),
+            field if is_missing(field) => Ok(f64::NAN),
             field => field.parse().map_err(|_| {
                 Error::input(format!("`{field}` is not a number"))
                     .in_file(self.path)
                     .line(line_of(row))
                     .field(&self.names[column])
+                    .help(
+                        "leave the field empty where a value is missing; remove the column if it \
+                         is neither a domain nor a target",
+                    )
             }),
         }
     }
+
+    /// A row as long as the header. Empty fields beyond it, from a comma at
+    /// the end of a line, do not count, nor does the lack of a field without a
+    /// name.
+    fn fitted(&self, mut row: csv::StringRecord) -> Result<csv::StringRecord> {
+        let (len, expected) = (row.len(), self.names.len());
+        let position = row.position().cloned();
+        if len > expected && row.iter().skip(expected).all(str::is_empty) {
+            row.truncate(expected);
+        } else if len < expected && self.names[len..].iter().all(String::is_empty) {
+            (len..expected).for_each(|_| row.push_field(""));
+        } else if len != expected {
+            let problem = format!("{len} fields, expected {expected} as in the header");
+            return Err(Error::input(problem).in_file(self.path).line(line_of(&row)));
+        }
+        row.set_position(position);
+        Ok(row)
+    }
+}
+
+/// Whether a field stands for a value that is missing.
+pub(super) fn is_missing(field: &str) -> bool {
+    const WORDS: [&str; 8] = ["", "-", "--", "na", "n/a", "nan", "null", "none"];
+    WORDS.iter().any(|word| field.eq_ignore_ascii_case(word))
+}
+
+/// What separates the fields: a comma, or what the header has instead.
+fn delimiter(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    let has = |c: char| header.contains(c);
+    match (has(','), has('\t'), has(';')) {
+        (false, true, _) => b'\t',
+        (false, false, true) => b';',
+        _ => b',',
+    }
+}
+
+/// Refuses JSON, which evaluation harnesses write.
+fn refuse_json(text: &str) -> Result<()> {
+    let text = text.trim_start();
+    if !text.starts_with(['{', '[']) {
+        return Ok(());
+    }
+    let harness = text.contains("\"results\"") && text.contains("\"n-shot\"")
+        || text.contains("\"lm_eval_version\"")
+        || text.contains("_stderr,");
+    Err(Error::input(match harness {
+        true => "results of lm-eval in JSON: expected a table in CSV",
+        false => "JSON: expected a table in CSV",
+    })
+    .help("write a table with a header `run,<name>…` and one row per run"))
 }
 
 impl Iterator for Rows<'_> {
@@ -167,7 +225,9 @@ impl Iterator for Rows<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut row = csv::StringRecord::new();
         match self.reader.read_record(&mut row) {
-            Ok(true) => Some(Ok(row)),
+            // A line of separators only, as spreadsheets leave them.
+            Ok(true) if row.iter().all(str::is_empty) => self.next(),
+            Ok(true) => Some(self.fitted(row)),
             Ok(false) => None,
             Err(e) => Some(Err(malformed(&e, self.path))),
         }
@@ -180,19 +240,23 @@ pub(super) fn line_of(row: &csv::StringRecord) -> u64 {
 }
 
 fn malformed(err: &csv::Error, path: &Path) -> Error {
-    let problem = match err.kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!("{len} fields, expected {expected_len} as in the header"),
-        _ => err.to_string(),
-    };
     let line = err.position().map_or(1, csv::Position::line);
-    Error::input(problem).in_file(path).line(line)
+    Error::input(err.to_string()).in_file(path).line(line)
 }
 
 /// Reads a text file. The error for a file that is not UTF-8 names the line.
 pub(super) fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            Error::io(path, e).help("allow reading it: change its permissions")
+        }
+        _ => Error::io(path, e),
+    })?;
+    if bytes.starts_with(b"PAR1") {
+        return Err(Error::input("parquet: expected a table in CSV")
+            .in_file(path)
+            .help("write it as CSV, for example with `to_csv(\"table.csv\", index=False)`"));
+    }
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         let line = 1 + e.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count();

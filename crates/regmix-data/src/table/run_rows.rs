@@ -7,6 +7,7 @@ mod parquet;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::columns::{Columns, Content};
 use super::names::check_unique;
 use super::records::{Rows, line_of, read_text};
 use crate::domain::DomainSet;
@@ -16,6 +17,12 @@ use crate::mixture::Mixture;
 /// How far from 1 a row of weights may sum: published tables are rounded to
 /// three decimals, so their rows sum to 0.996 to 1.003.
 const WEIGHT_TOLERANCE: f64 = 0.01;
+
+/// The largest tolerance for rows of weights with few decimals.
+const COARSE_TOLERANCE: f64 = 0.05;
+
+/// Negative weights down to this are rounding errors, and count as zero.
+const ROUNDING: f64 = 1e-9;
 
 /// The rows of a table with a run identifier first and numbers after it,
 /// before the columns are given a meaning. A run may have any number of rows.
@@ -38,6 +45,9 @@ pub struct RunRows {
     pub columns: Vec<String>,
     /// The rows, in order.
     pub rows: Vec<RunRow>,
+    /// What a reader of the file should know, in sentences: columns that were
+    /// left out.
+    pub notes: Vec<String>,
 }
 
 /// One row of [`RunRows`].
@@ -68,10 +78,14 @@ impl RunRows {
     /// # Errors
     /// As [`RunRows::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let mut reader = RunReader::new(text, path)?;
+        let mut reader = RunReader::new(text, path, Content::Any)?;
         let rows = reader.by_ref().collect::<Result<_>>()?;
-        let (key, columns) = (reader.key().to_owned(), reader.columns().to_vec());
-        Ok(Self { key, columns, rows })
+        Ok(Self {
+            key: reader.key().to_owned(),
+            columns: reader.columns().to_vec(),
+            rows,
+            notes: reader.notes(),
+        })
     }
 }
 
@@ -80,16 +94,28 @@ impl RunRow {
     /// rescaled to sum 1; `path` is used in errors only.
     ///
     /// # Errors
-    /// When a weight is negative or not finite, or the weights do not sum to 1
-    /// (within 0.01).
+    /// When a weight is missing, negative (by more than 1e-9) or not finite, or
+    /// the weights do not sum to 1: within 0.01, or within what rounding to
+    /// their decimals can make, up to 0.05.
     pub fn mixture(&self, domains: &DomainSet, first: usize, path: &Path) -> Result<Mixture> {
-        let weights = &self.values[first..];
-        let sum: f64 = weights.iter().sum();
         let here = |e: Error| e.in_file(path).line(self.line);
-        let mixture = Mixture::normalized(domains.clone(), weights.to_vec()).map_err(here)?;
-        if (sum - 1.0).abs() > WEIGHT_TOLERANCE {
+        let mut weights = self.values[first..].to_vec();
+        for (weight, domain) in weights.iter_mut().zip(domains.names()) {
+            if weight.is_nan() {
+                return Err(here(Error::input("no weight: expected a number"))
+                    .field(domain)
+                    .help("write 0 for a domain that the run did not use"));
+            }
+            if *weight < 0.0 && *weight >= -ROUNDING {
+                *weight = 0.0;
+            }
+        }
+        let sum: f64 = weights.iter().sum();
+        let tolerance = tolerance(&weights);
+        let mixture = Mixture::normalized(domains.clone(), weights).map_err(here)?;
+        if (sum - 1.0).abs() > tolerance + ROUNDING {
             let problem = format!(
-                "weights of run `{}` sum to {sum:.4}, expected 1 (within {WEIGHT_TOLERANCE})",
+                "weights of run `{}` sum to {sum:.4}, expected 1 (within {tolerance})",
                 self.run
             );
             return Err(here(Error::input(problem))
@@ -99,34 +125,87 @@ impl RunRow {
     }
 }
 
+/// How far from 1 weights may sum: every one may be off by half of its last
+/// decimal.
+fn tolerance(weights: &[f64]) -> f64 {
+    let has = |decimals: i32| {
+        let scale = 10f64.powi(decimals);
+        let whole = |w: &f64| (w * scale - (w * scale).round()).abs() < 1e-6;
+        weights.iter().all(whole)
+    };
+    let used = weights.iter().filter(|w| **w > 0.0).count() as f64;
+    match (1..=3).find(|decimals| has(*decimals)) {
+        Some(decimals) => {
+            let rounding = 0.5 * used * 10f64.powi(-decimals);
+            rounding.clamp(WEIGHT_TOLERANCE, COARSE_TOLERANCE)
+        }
+        None => WEIGHT_TOLERANCE,
+    }
+}
+
 /// Reads the rows of CSV text one at a time.
 pub(super) struct RunReader<'a> {
     path: &'a Path,
     rows: Rows<'a>,
+    /// Rows that were read to choose the columns, the first last.
+    first: Vec<csv::StringRecord>,
+    chosen: Columns,
+    columns: Vec<String>,
     empty: bool,
     /// The line of every run so far, where each may have one row only.
     seen: Option<BTreeMap<String, u64>>,
 }
 
 impl<'a> RunReader<'a> {
-    /// Reads the header; `path` is used in errors only.
-    pub(super) fn new(text: &'a str, path: &'a Path) -> Result<Self> {
-        let rows = Rows::parse(text, path)?;
-        if rows.names.len() < 2 {
-            return Err(Error::input(
-                "expected a header with a run column and at least one further column",
-            )
-            .in_file(path)
-            .line(1)
-            .help("the layout is `run,<domain>,<domain>…`, separated by commas"));
+    /// Reads the header and chooses columns; `path` is used in errors only.
+    pub(super) fn new(text: &'a str, path: &'a Path, content: Content) -> Result<Self> {
+        /// Rows that show what is in a column.
+        const LOOK: usize = 256;
+        let mut rows = Rows::parse(text, path)?;
+        let mut first = rows.by_ref().take(LOOK).collect::<Result<Vec<_>>>()?;
+        let in_header = |e: Error| e.in_file(path).line(1);
+        let chosen = Columns::choose(&rows.names, &first, content).map_err(in_header)?;
+        let columns: Vec<String> = (chosen.numbers.iter())
+            .map(|&place| rows.names[place].clone())
+            .collect();
+        if columns.is_empty() {
+            let problem = match chosen.left_out.is_empty() {
+                true => {
+                    "expected a header with a run column and at least one further column".into()
+                }
+                false => format!(
+                    "no column of numbers beside {}: expected at least one",
+                    chosen.left_out.join(", ")
+                ),
+            };
+            return Err(in_header(Error::input(problem))
+                .help("the layout is `run,<domain>,<domain>…`, separated by commas"));
         }
-        check_unique(&rows.names[1..]).map_err(|e| e.in_file(path).line(1))?;
+        check_unique(&columns).map_err(in_header)?;
+        first.reverse();
         Ok(Self {
             path,
             rows,
+            first,
+            chosen,
+            columns,
             empty: true,
             seen: None,
         })
+    }
+
+    /// What was left out of the table, in a sentence.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let left_out = &self.chosen.left_out;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let note = || {
+            format!(
+                "{name}: left out {}, which {} no domain and no target",
+                left_out.join(", "),
+                if left_out.len() == 1 { "is" } else { "are" }
+            )
+        };
+        (!left_out.is_empty()).then(note).into_iter().collect()
     }
 
     /// Refuses a second row of a run.
@@ -136,18 +215,18 @@ impl<'a> RunReader<'a> {
     }
 
     pub(super) fn key(&self) -> &str {
-        &self.rows.names[0]
+        &self.rows.names[self.chosen.key]
     }
 
     pub(super) fn columns(&self) -> &[String] {
-        &self.rows.names[1..]
+        &self.columns
     }
 
     fn read(&mut self, row: &csv::StringRecord) -> Result<RunRow> {
         let line = line_of(row);
-        let run = row[0].to_owned();
-        let values = (1..row.len())
-            .map(|column| self.rows.number(row, column))
+        let run = row[self.chosen.key].to_owned();
+        let values = (self.chosen.numbers.iter())
+            .map(|&column| self.rows.number(row, column))
             .collect::<Result<_>>()?;
         if let Some(seen) = &mut self.seen
             && let Some(first) = seen.insert(run.clone(), line)
@@ -167,7 +246,8 @@ impl Iterator for RunReader<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let empty = std::mem::take(&mut self.empty);
-        match self.rows.next() {
+        let next = self.first.pop().map(Ok).or_else(|| self.rows.next());
+        match next {
             Some(row) => Some(row.and_then(|row| self.read(&row))),
             None => empty.then(|| {
                 let problem = "no rows below the header: expected one per run";

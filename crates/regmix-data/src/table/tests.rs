@@ -22,7 +22,7 @@ fn bad_rows_are_refused_with_their_line() {
             "m.csv:3: weights of run `2` sum to 0.5",
         ),
         ("run,a,b\n1,1.5,-0.5\n", "m.csv:2: `b`: weight -0.5"),
-        ("run,a,b\n1,NaN,1\n", "m.csv:2: `a`: weight NaN"),
+        ("run,a,b\n1,NaN,1\n", "m.csv:2: `a`: no weight"),
         ("run,a,b\n1,x,1\n", "m.csv:2: `a`: `x` is not a number"),
         ("run,a,b\n1,1\n", "m.csv:2: 2 fields, expected 3"),
         ("run,a,a\n1,0.5,0.5\n", "m.csv:1: duplicate `a`"),
@@ -162,4 +162,147 @@ fn records_round_trip_and_errors_name_line_and_column() {
     std::fs::write(&path, "target,mae\nweb,2\n").unwrap();
     let err = records::read_csv::<Score>(&path).unwrap_err();
     assert!(err.problem().contains("missing field `rows`"), "{err}");
+}
+
+#[test]
+fn columns_of_trackers_and_data_frames_are_left_out_and_named() {
+    let plain = values("run,web,code\nx,3.5,2.25\ny,3.25,2.5\n").unwrap();
+    let left_out = |text: &str| -> String {
+        let table = values(text).unwrap_or_else(|e| panic!("{text:?} gave {e}"));
+        assert_eq!(
+            (table.targets(), table.runs(), table.rows()),
+            (plain.targets(), plain.runs(), plain.rows()),
+            "{text:?}"
+        );
+        table.notes().join(" ")
+    };
+    let said = left_out(
+        "run,_step,_runtime,_timestamp,web,code\nx,5,3.5,1e9,3.5,2.25\ny,5,2.5,1e9,3.25,2.5\n",
+    );
+    assert_eq!(
+        said,
+        "l.csv: left out `_step`, `_runtime`, `_timestamp`, which are no domain and no target"
+    );
+    for (text, named) in [
+        (
+            "run,name,index,web,code\nx,a,1,3.5,2.25\ny,b,2,3.25,2.5\n",
+            "`name`, `index`",
+        ),
+        (
+            "Name,State,web,code\nx,finished,3.5,2.25\ny,crashed,3.25,2.5\n",
+            "`State`",
+        ),
+        (
+            "run,web,web_stderr,code\nx,3.5,.1,2.25\ny,3.25,.1,2.5\n",
+            "`web_stderr`",
+        ),
+        (
+            "run,model,web,code\nx,small,3.5,2.25\ny,large,3.25,2.5\n",
+            "`model`",
+        ),
+        (
+            ",run,web,code\n0,x,3.5,2.25\n1,y,3.25,2.5\n",
+            "an unnamed column",
+        ),
+        (
+            "Unnamed: 0,web,code,run\n0,3.5,2.25,x\n1,3.25,2.5,y\n",
+            "an unnamed column",
+        ),
+    ] {
+        assert!(left_out(text).contains(named), "{text:?}");
+    }
+    // Nothing is said where nothing was left out.
+    for text in [
+        ",web,code\nx,3.5,2.25\ny,3.25,2.5\n",
+        "run,web,code,\nx,3.5,2.25,\ny,3.25,2.5\n",
+        "run,web,code\nx,3.5,2.25,\n,,\ny,3.25,2.5\n",
+        "run\tweb\tcode\nx\t3.5\t2.25\ny\t3.25\t2.5\n",
+        "run;web;code\nx;3.5;2.25\ny;3.25;2.5\n",
+    ] {
+        assert_eq!(left_out(text), "", "{text:?}");
+    }
+    let err = values("run,web,\nx,3.5,2.25\n").unwrap_err();
+    assert_eq!(
+        err.to_string(),
+        "l.csv:1: column 3 has no name: expected one for every column with numbers"
+    );
+    // A domain may have such a name.
+    let table = mixtures("run,notes,web\n1,0.25,0.75\n2,0.5,0.5\n").unwrap();
+    assert_eq!(
+        table.domains().names().collect::<Vec<_>>(),
+        ["notes", "web"]
+    );
+}
+
+#[test]
+fn targets_keep_their_names_in_files_of_our_own() {
+    let targets = vec!["seed".to_owned(), "_step".to_owned()];
+    let rows = [
+        ("x".to_owned(), vec![3.5, 2.0]),
+        ("y".to_owned(), vec![3.25, 1.0]),
+    ];
+    let table = ValueTable::new(targets, rows).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("values.csv");
+    table.write_csv(&path).unwrap();
+    assert_eq!(ValueTable::read_own_csv(&path).unwrap(), table);
+}
+
+#[test]
+fn missing_values_and_other_formats_are_recognised() {
+    let table = values("run,a,b\n1,-,2\n2,N/A,3\n3,4,null\n").unwrap();
+    assert!(table.rows()[0][0].is_nan() && table.rows()[1][0].is_nan());
+    assert!(table.rows()[2][1].is_nan() && table.rows()[2][0] == 4.0);
+    let err = values("run,a,b\n1,2,2\n2,diverged,3\n").unwrap_err();
+    assert_eq!(err.to_string(), "l.csv:3: `a`: `diverged` is not a number");
+    assert!(err.help_text().unwrap().contains("leave the field empty"));
+    let json = r#"{"results": {"arc_easy": {"acc,none": 0.3, "acc_stderr,none": 0.1}}}"#;
+    let err = values(json).unwrap_err();
+    assert_eq!(
+        err.to_string(),
+        "l.csv: results of lm-eval in JSON: expected a table in CSV"
+    );
+}
+
+#[test]
+fn weights_may_be_off_by_their_last_decimal() {
+    for row in [
+        "0.21,0.44,0.34,0",
+        "0.22,0.29,0.11,0.39",
+        "0.5,0.500000000000001,-1e-17,0",
+    ] {
+        mixtures(&format!("run,a,b,c,d\n1,{row}\n")).unwrap();
+    }
+    let many = |weight: &str| {
+        let header: Vec<String> = (0..16).map(|i| format!("d{i}")).collect();
+        let row = vec![weight; 16].join(",");
+        mixtures(&format!("run,{}\n1,{row}\n", header.join(",")))
+    };
+    // A sixteenth, in two decimals and in three.
+    assert!(many("0.06").is_ok() && many("0.063").is_ok());
+    let err = many("0.059").unwrap_err();
+    assert!(
+        err.to_string()
+            .contains("sum to 0.9440, expected 1 (within 0.01)"),
+        "{err}"
+    );
+    let err = mixtures("run,a,b\n1,1.01,-0.01\n").unwrap_err();
+    assert!(err.to_string().contains("weight -0.01"), "{err}");
+}
+
+#[test]
+fn runs_that_are_numbers_are_joined_as_numbers() {
+    let m = || mixtures("run,a,b\n1,0,1\n2,1,0\n").unwrap();
+    for text in ["run,a\n002,2\n001,1\n", "run,a\n1.0,1\n2.0,2\n"] {
+        let joined = Observations::join(m(), values(text).unwrap()).unwrap();
+        assert_eq!(joined.values.rows(), [[1.0], [2.0]]);
+        assert_eq!(joined.values.runs(), ["1", "2"]);
+    }
+    // Two runs of a table that are equal as numbers are not the same.
+    let err = Observations::join(m(), values("run,a\n1,1\n01,2\n").unwrap()).unwrap_err();
+    assert!(
+        err.problem()
+            .contains("runs with a mixture but no losses: 2; the other table has the runs 1, 01"),
+        "{err}"
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::columns::Content;
 use super::names::{check_unique, strip_all};
 use super::records::{read_text, render};
 use super::run_rows::RunReader;
@@ -25,6 +26,7 @@ pub struct ValueTable {
     targets: Vec<String>,
     runs: Vec<String>,
     rows: Vec<Vec<f64>>,
+    notes: Vec<String>,
 }
 
 impl ValueTable {
@@ -55,6 +57,7 @@ impl ValueTable {
             targets,
             runs,
             rows,
+            notes: Vec::new(),
         })
     }
 
@@ -74,13 +77,29 @@ impl ValueTable {
     /// # Errors
     /// As [`ValueTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let reader = RunReader::new(text, path)?.one_row_per_run();
+        Self::of(text, path, Content::Values)
+    }
+
+    /// Reads a CSV file that was written by [`ValueTable::write_csv`]: every
+    /// column is a target, whatever its name.
+    ///
+    /// # Errors
+    /// As [`ValueTable::read_csv`].
+    pub fn read_own_csv(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::of(&read_text(path)?, path, Content::OwnValues)
+    }
+
+    fn of(text: &str, path: &Path, content: Content) -> Result<Self> {
+        let reader = RunReader::new(text, path, content)?.one_row_per_run();
+        let notes = reader.notes();
         let targets = strip_all(reader.columns(), "metric/", "_val_loss");
         let targets = strip_all(&targets, "the_pile_", "");
         let rows = reader
             .map(|row| row.map(|row| (row.run, row.values)))
             .collect::<Result<Vec<_>>>()?;
-        Self::new(targets, rows).map_err(|e| e.in_file(path))
+        let table = Self::new(targets, rows).map_err(|e| e.in_file(path))?;
+        Ok(Self { notes, ..table })
     }
 
     /// The table as CSV text, `run,<target>…`.
@@ -109,6 +128,29 @@ impl ValueTable {
     /// The run identifiers, in order.
     pub fn runs(&self) -> &[String] {
         &self.runs
+    }
+
+    /// What a reader of the file should know, in sentences: columns that were
+    /// left out.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(super) fn with_notes_of(mut self, other: &Self) -> Self {
+        self.notes.clone_from(&other.notes);
+        self
+    }
+
+    /// The same rows with some of the targets, by place.
+    #[must_use]
+    pub fn with_targets(&self, places: &[usize]) -> Self {
+        let some = |row: &Vec<f64>| places.iter().map(|&t| row[t]).collect();
+        Self {
+            targets: places.iter().map(|&t| self.targets[t].clone()).collect(),
+            runs: self.runs.clone(),
+            rows: self.rows.iter().map(some).collect(),
+            notes: self.notes.clone(),
+        }
     }
 
     /// The values, `[runs, targets]`; NaN where a run has none.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use regmix_data::table::records::{number, render};
-use regmix_data::table::{RunRow, RunRows, ValueTable};
+use regmix_data::table::{RunRow, RunRows, ValueTable, names_in};
 use regmix_data::{DomainSet, Error, Result, artefact};
 
 /// Whole numbers below this are exact as `f64`.
@@ -156,6 +156,20 @@ impl Trajectories {
         artefact::write_atomic(path, self.to_csv().as_bytes())
     }
 
+    /// The same trajectories with the names that another table has for the
+    /// runs: `1`, `1.0` and `001` are the same run.
+    #[must_use]
+    pub fn named_as(mut self, others: &[String]) -> Self {
+        let own: Vec<String> = self.runs.iter().map(|(run, _)| run.clone()).collect();
+        let names = names_in(&own, others);
+        for (run, _) in &mut self.runs {
+            if let Some(name) = names.get(run) {
+                run.clone_from(name);
+            }
+        }
+        self
+    }
+
     /// Reads a CSV file. Rows are brought into the order of their steps; where a
     /// step comes twice, as after a run that was continued from an earlier
     /// step, the later row counts. [`Trajectories::notes`] tells both.
@@ -206,6 +220,7 @@ impl Trajectories {
             runs[place].1.push((row.line, point));
         }
         let mut out = Self::new(domains);
+        out.notes.clone_from(&table.notes);
         let (mut unordered, mut repeated) = (Vec::new(), Vec::new());
         for (run, mut rows) in runs {
             if rows.windows(2).any(|pair| pair[1].1.step < pair[0].1.step) {
@@ -332,9 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_are_numbers_take_the_names_of_another_table() {
+        let table = parse("run,step,tokens,a\n001,1,10,4\n002,1,20,3\n").unwrap();
+        let table = table.named_as(&["2".to_owned(), "1".to_owned()]);
+        assert!(table.get("1").unwrap()[0].tokens == 10 && table.get("2").is_some());
+    }
+
+    #[test]
     fn bad_tables_are_refused_with_their_line() {
         for (text, expected) in [
-            ("step,run,tokens,a\n1,2,1,1\n", "t.csv:1: header"),
+            ("step,tokens,a\n1,2,1\n", "t.csv:1: header"),
             ("run,step,tokens,a\nx,1,10,y\n", "t.csv:2: `a`: `y`"),
             ("run,step,tokens,a\nx,-1,10,1\n", "t.csv:2: `step`: `-1`"),
             ("run,step,tokens,a\nx,1,10,inf\n", "t.csv:2: `a`: loss inf"),

@@ -9,5 +9,6 @@ pub(crate) mod pareto;
 mod penalty;
 pub(crate) mod reach;
 pub(crate) mod recommend;
+mod scales;
 pub(crate) mod scorer;
 pub(crate) mod support;

@@ -207,6 +207,8 @@ pub fn pareto_monitored(
         )));
     }
     options.check()?;
+    let known = |objective: &Objective| objective.with_known_baseline(fit.natural().is_some());
+    let (a, b) = (&known(a), &known(b));
     let scorers = (penalised(fit, a, options)?, penalised(fit, b, options)?);
     let constraints = options.bounds(fit.domains())?;
     let mut places = Vec::with_capacity(points);
@@ -258,8 +260,16 @@ pub fn pareto_monitored(
         }
     }
     let points = (undominated(places).into_iter())
-        .map(|place| point(place, [(&scorers.0, a), (&scorers.1, b)]))
-        .collect();
+        .map(|place| {
+            let weights = constraints.cleared(place.mixture.weights());
+            let mixture = Mixture::normalized(fit.domains().clone(), weights)?;
+            Ok(point(
+                mixture,
+                place.weight,
+                [(&scorers.0, a), (&scorers.1, b)],
+            ))
+        })
+        .collect::<Result<_>>()?;
     Ok(Front {
         a: a.clone(),
         b: b.clone(),
@@ -267,16 +277,16 @@ pub fn pareto_monitored(
     })
 }
 
-fn point(place: Place, [a, b]: [(&Scorer, &Objective); 2]) -> ParetoPoint {
+fn point(mixture: Mixture, weight: f64, [a, b]: [(&Scorer, &Objective); 2]) -> ParetoPoint {
     let estimate = |(scorer, objective): (&Scorer, &Objective)| {
-        let p = scorer.predict(place.mixture.weights());
+        let p = scorer.predict(mixture.weights());
         Estimate::new(p.mean, p.sd).signed(objective.sign())
     };
     ParetoPoint {
         a: estimate(a),
         b: estimate(b),
-        mixture: place.mixture,
-        weight: place.weight,
+        mixture,
+        weight,
     }
 }
 

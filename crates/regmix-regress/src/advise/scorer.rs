@@ -8,7 +8,9 @@ use crate::advise::correlation::error_correlation;
 use crate::advise::divergence::{add_slopes, divergence};
 use crate::advise::penalty::check_strength;
 use crate::advise::reach::Reach;
+use crate::advise::scales::check_scales;
 use crate::fit::Fit;
+use crate::fixed_shares::FixedShares;
 use crate::metrics::{mean, quantile};
 use crate::numeric::slices::add;
 use crate::objective::evaluator::Evaluator;
@@ -23,6 +25,11 @@ use crate::search::surface::{Surface, differences};
 /// For the standard deviation, targets this near to the worst one share its
 /// weight; in units of the noise of one run.
 const LEVEL: f64 = 0.01;
+
+/// What a unit of squared share away from a fixed one costs, in spreads of the
+/// objective over the runs: slopes of a few spreads per unit move it by less
+/// than a percentage point.
+const HOLD: f64 = 300.0;
 
 /// An objective over the models of a fit: a [`Surface`] to search on, always
 /// to be made small (see [`Objective::sign`]).
@@ -53,6 +60,8 @@ pub struct Scorer {
     caution: f64,
     distance: Option<(f64, Reach)>,
     kl: Option<(f64, Vec<f64>)>,
+    /// The strength of the penalty for leaving what runs had fixed.
+    fixed: Option<(f64, FixedShares)>,
 }
 
 /// What the worst of several targets is measured against.
@@ -100,9 +109,13 @@ impl Scorer {
     /// Binds an objective to the models of a fit.
     ///
     /// # Errors
-    /// When the objective names an unknown target.
+    /// When the objective names an unknown target, or counts targets alike whose
+    /// values are not comparable: one is typically a thousand times another.
     pub fn new(fit: &Fit, objective: &Objective) -> Result<Self> {
         let all: Vec<String> = fit.targets().iter().map(|t| t.target.clone()).collect();
+        if objective.is_over_all() {
+            check_scales(fit)?;
+        }
         let of_all = objective.evaluator(&all)?;
         let places: Vec<usize> = of_all.terms().iter().map(|&(t, _)| t).collect();
         let targets: Vec<String> = places.iter().map(|&t| all[t].clone()).collect();
@@ -130,7 +143,26 @@ impl Scorer {
             caution: 0.0,
             distance: None,
             kl: None,
-        })
+            fixed: None,
+        }
+        .holding(fit))
+    }
+
+    /// Adds a penalty that keeps shares which are fixed in all runs near the
+    /// values they have there: what a change of them does is not known.
+    fn holding(mut self, fit: &Fit) -> Self {
+        let fixed = FixedShares::of(fit.observations().mixtures.mixtures());
+        if !fixed.is_empty() {
+            let costs: Vec<f64> = (fit.observations().values.rows().iter())
+                .map(|row| self.places.iter().map(|&t| row[t]).collect::<Vec<_>>())
+                .map(|values| self.of_values(&values))
+                .filter(|cost| cost.is_finite())
+                .collect();
+            let spread = quantile(&costs, 0.95) - quantile(&costs, 0.05);
+            let strength = HOLD * if spread > 0.0 { spread } else { 1.0 };
+            self.fixed = Some((strength, fixed));
+        }
+        self
     }
 
     /// Adds `caution` standard deviations to the value that is searched on,
@@ -228,6 +260,7 @@ impl Scorer {
             caution: self.caution,
             distance: self.distance.clone(),
             kl: self.kl.clone(),
+            fixed: self.fixed.clone(),
         }
     }
 
@@ -343,6 +376,9 @@ impl Scorer {
         if let Some((strength, reference)) = &self.kl {
             sum += strength * divergence(weights, reference);
         }
+        if let Some((strength, fixed)) = &self.fixed {
+            sum += strength * fixed.squares(weights);
+        }
         sum
     }
 }
@@ -412,6 +448,9 @@ impl Smooth for Scorer {
         }
         if let Some((strength, reference)) = &self.kl {
             add_slopes(*strength, weights, reference, &mut sum);
+        }
+        if let Some((strength, fixed)) = &self.fixed {
+            fixed.add_slopes(*strength, weights, &mut sum);
         }
         (value, Some(sum))
     }

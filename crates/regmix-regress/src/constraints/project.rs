@@ -82,6 +82,30 @@ impl Constraints {
         out
     }
 
+    /// The least weight of a result: what is below it is a remainder of the
+    /// search, and zero is meant.
+    pub const LEAST_WEIGHT: f64 = 1e-6;
+
+    /// Weights of a result: those below [`Constraints::LEAST_WEIGHT`] that no
+    /// floor asks for become zero, and the others take their sum. Weights
+    /// without such remainders come back unchanged.
+    pub fn cleared(&self, weights: &[f64]) -> Vec<f64> {
+        let is_remainder = |i: usize| weights[i] < Self::LEAST_WEIGHT && self.floors[i] == 0.0;
+        let kept: Vec<f64> = (0..weights.len())
+            .map(|i| if is_remainder(i) { 0.0 } else { weights[i] })
+            .collect();
+        if kept == weights {
+            return kept;
+        }
+        let mut out = self.projected(&kept);
+        for (o, kept) in out.iter_mut().zip(kept) {
+            if kept == 0.0 && *o < Self::LEAST_WEIGHT {
+                *o = 0.0;
+            }
+        }
+        out
+    }
+
     /// Sum of scaled weights cut to their bounds, and its slope.
     fn cut(&self, v: &[f64], places: &[usize], scale: f64) -> (f64, f64) {
         let (mut sum, mut slope) = (0.0, 0.0);

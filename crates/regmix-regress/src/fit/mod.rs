@@ -1,6 +1,7 @@
 //! The fit of a study: one chosen model per target, and why.
 
 pub(crate) mod options;
+mod prepare;
 mod train;
 mod warnings;
 
@@ -14,6 +15,7 @@ use regmix_data::table::{MixtureTable, Observations, ValueTable, records};
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent, sealed};
 
 use crate::fit::options::FitOptions;
+use crate::fixed_shares::FixedShares;
 use crate::judge::league::League;
 use crate::objective::evaluator::target_place;
 use crate::prediction::Prediction;
@@ -124,6 +126,8 @@ pub(crate) struct Saved {
     pub(crate) folds: usize,
     pub(crate) repeats: usize,
     pub(crate) natural: Option<BTreeMap<String, f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) targets: Vec<TargetFit>,
@@ -161,6 +165,7 @@ impl Saved {
             folds: options.folds,
             repeats: options.repeats,
             natural,
+            unit: options.unit.clone(),
             warnings: Vec::new(),
             dropped: Vec::new(),
             targets: Vec::new(),
@@ -261,7 +266,7 @@ impl Fit {
             .in_file(&path)
             .help(AGAIN));
         }
-        let values = ValueTable::read_csv(dir.join("values.csv"))?;
+        let values = ValueTable::read_own_csv(dir.join("values.csv"))?;
         let fitted: Vec<&String> = saved.targets.iter().map(|t| &t.target).collect();
         if values.targets().iter().ne(fitted.iter().copied()) {
             return Err(Error::input(format!(
@@ -332,6 +337,17 @@ impl Fit {
     /// What to know before trusting the fit.
     pub fn warnings(&self) -> &[String] {
         &self.saved.warnings
+    }
+
+    /// The unit of the values, where it was given.
+    pub fn unit(&self) -> Option<&str> {
+        self.saved.unit.as_deref()
+    }
+
+    /// What the runs do not tell, in sentences: shares of domains, or
+    /// combinations of them, that are the same in all runs.
+    pub fn unidentified(&self) -> Vec<String> {
+        FixedShares::of(self.observations.mixtures.mixtures()).warnings(self.domains())
     }
 
     /// The seed of folds and fits.

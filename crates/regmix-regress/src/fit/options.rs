@@ -16,6 +16,7 @@ use crate::registry::DEFAULT;
 /// | `seed` | 0 | any |
 /// | `natural` | none | a mixture over the same domains |
 /// | `earlier` | none | runs over the same domains and targets, see [`Earlier`](crate::Earlier) |
+/// | `unit` | none | the unit of the values |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Names of the regressors to judge.
@@ -34,6 +35,9 @@ pub struct FitOptions {
     /// Runs from before the domains changed. They are fitted together with the
     /// others, but nothing is judged, chosen or calibrated on them.
     pub earlier: Option<Observations>,
+    /// The unit of the values, such as `nats per token`; shown beside results,
+    /// never converted.
+    pub unit: Option<String>,
 }
 
 impl Default for FitOptions {
@@ -46,6 +50,7 @@ impl Default for FitOptions {
             seed: 0,
             natural: None,
             earlier: None,
+            unit: None,
         }
     }
 }

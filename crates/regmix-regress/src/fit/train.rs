@@ -10,7 +10,8 @@ use regmix_data::{Error, Monitor, Muted, Result};
 use super::warnings;
 use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::options::{Choice, FitOptions};
-use crate::fit::{Dropped, Fit, OutOfFold, Saved, TargetFit};
+use crate::fit::prepare::Prepared;
+use crate::fit::{Fit, OutOfFold, Saved, TargetFit};
 use crate::judge::calibration::calibration;
 use crate::judge::contestants::{Contestants, Judged};
 use crate::judge::league::{AUTO, Entry, League};
@@ -20,7 +21,6 @@ use crate::progress::Part;
 use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
-use crate::reuse::earlier::with_earlier;
 use crate::samples::{Samples, measured};
 
 /// One target.
@@ -55,14 +55,18 @@ pub(super) fn train(
         Choice::Named(name) => Some(name),
     });
     let contestants = Contestants::new(wanted.map(String::as_str))?;
-    let all = match &options.earlier {
-        Some(earlier) => with_earlier(observations, earlier).map_err(|e| e.field("earlier"))?,
-        None => observations.clone(),
-    };
+    let prepared = Prepared::of(observations, options.earlier.as_ref())?;
+    let all = prepared.all;
     let domains = observations.mixtures.domains().clone();
     let mut saved = Saved::new(domains, all.mixtures.len(), options)?;
-    check(observations, options)?;
-    let columns = columns(observations, options, &mut saved.dropped)?;
+    if options.folds < 2 || !(1..=1000).contains(&options.repeats) {
+        return Err(Error::input(format!(
+            "{} folds, {} repeats: expected at least 2 folds, and 1 to 1000 repeats",
+            options.folds, options.repeats
+        )));
+    }
+    saved.dropped = prepared.dropped;
+    let columns = columns(&prepared.new, prepared.earlier.as_ref())?;
     let cv = CvOptions {
         folds: options.folds,
         repeats: options.repeats,
@@ -79,10 +83,10 @@ pub(super) fn train(
     let mut selection = Selection {
         contestants: &contestants,
         options,
-        runs: observations.mixtures.runs(),
+        runs: prepared.new.mixtures.runs(),
         entries: Vec::new(),
         predictions: Vec::new(),
-        warnings: warnings::of_mixtures(&all),
+        warnings: [prepared.warnings, warnings::of_runs(&all)].concat(),
         unfit: BTreeMap::new(),
     };
     let winners: Vec<Winner> = (columns.iter().zip(&judged))
@@ -113,63 +117,22 @@ pub(super) fn train(
     })
 }
 
-fn check(observations: &Observations, options: &FitOptions) -> Result<()> {
-    if observations.values.targets().is_empty() {
-        return Err(Error::input(
-            "no targets: expected at least one column of values",
-        ));
-    }
-    if options.folds < 2 || !(1..=1000).contains(&options.repeats) {
-        return Err(Error::input(format!(
-            "{} folds, {} repeats: expected at least 2 folds, and 1 to 1000 repeats",
-            options.folds, options.repeats
-        )));
-    }
-    Ok(())
-}
-
-/// All targets; notes the measurements that are left out.
+/// All targets.
 fn columns<'a>(
-    observations: &'a Observations,
-    options: &'a FitOptions,
-    dropped: &mut Vec<Dropped>,
+    new: &'a Observations,
+    earlier: Option<&'a Observations>,
 ) -> Result<Vec<Column<'a>>> {
-    let rows = observations.values.rows();
-    let mut out = Vec::new();
-    for (t, target) in observations.values.targets().iter().enumerate() {
-        let values = rows.iter().map(|row| row[t]);
-        for (run, value) in observations.values.runs().iter().zip(values.clone()) {
-            if !value.is_finite() {
-                let reason = match value.is_nan() {
-                    true => "no measurement".to_owned(),
-                    false => format!("the value is {value}, expected a finite number"),
-                };
-                dropped.push(Dropped {
-                    run: run.clone(),
-                    target: target.clone(),
-                    reason,
-                });
-            }
-        }
-        let finite = values.filter(|v| v.is_finite()).count();
-        if finite < Fit::MIN_ROWS {
-            return Err(Error::input(format!(
-                "{finite} measured runs, expected at least {}",
-                Fit::MIN_ROWS
-            ))
-            .field(target)
-            .help("train more proxies, or leave the target out"));
-        }
-        let (places, samples) = measured(observations, t)?;
-        let earlier = options.earlier.as_ref();
-        out.push(Column {
-            target,
-            places,
-            samples,
-            earlier: earlier.and_then(|e| measured(e, t).ok()).map(|(_, s)| s),
-        });
-    }
-    Ok(out)
+    (new.values.targets().iter().enumerate())
+        .map(|(t, target)| {
+            let (places, samples) = measured(new, t)?;
+            Ok(Column {
+                target,
+                places,
+                samples,
+                earlier: earlier.and_then(|e| measured(e, t).ok()).map(|(_, s)| s),
+            })
+        })
+        .collect()
 }
 
 /// Chooses a regressor for one target after the other, and collects the
@@ -315,10 +278,17 @@ fn fit_target(
     };
     let without = (column.earlier.as_ref())
         .and_then(|_| mae_without_earlier(&regressor, samples, cv, monitor));
+    let model = model.map_err(|e| e.field(*target))?;
+    // A file could not hold numbers that are not finite.
+    (model.check(samples.domains())).map_err(|_| {
+        Error::input("values out of range: a model of them is not finite")
+            .field(*target)
+            .help("leave out the runs with the largest values")
+    })?;
     Ok(TargetFit {
         target: (*target).to_owned(),
         regressor,
-        model: model.map_err(|e| e.field(*target))?,
+        model,
         rows: all.len(),
         earlier: all.len() - samples.len(),
         mae_without_earlier: without,

@@ -2,37 +2,16 @@
 
 use regmix_data::table::Observations;
 
+use crate::fixed_shares::FixedShares;
+use crate::metrics::quantile;
 use crate::samples::measured;
-
-/// Weights that differ by less, relative to their size, count as equal.
-const SAME: f64 = 1e-6;
 
 /// Warnings about the mixtures: domains without weight, domains in a fixed
 /// ratio, too few runs, and the noise between runs of one mixture.
-pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
+pub(super) fn of_runs(observations: &Observations) -> Vec<String> {
     let mixtures = observations.mixtures.mixtures();
     let names: Vec<&str> = observations.mixtures.domains().names().collect();
-    let column = |j: usize| mixtures.iter().map(move |m| m.weights()[j]);
-    let mut out = Vec::new();
-    let unused = |j: usize| column(j).all(|w| w == 0.0);
-    for (_, name) in names.iter().enumerate().filter(|(j, _)| unused(*j)) {
-        out.push(format!(
-            "domain `{name}` has no weight in any run: what it does is not known, and a mixture \
-             that uses it is a guess"
-        ));
-    }
-    // If all runs have one mixture, every target has a warning of its own.
-    let first = mixtures[0].weights();
-    let varies = mixtures.iter().any(|m| m.weights() != first);
-    for j in (0..names.len()).filter(|j| varies && !unused(*j)) {
-        if let Some(i) = (0..j).find(|&i| proportional(column(i), column(j))) {
-            out.push(format!(
-                "domains `{}` and `{}` keep the same ratio in every run: their effects cannot be \
-                 separated",
-                names[i], names[j]
-            ));
-        }
-    }
+    let mut out = FixedShares::of(mixtures).warnings(observations.mixtures.domains());
     if mixtures.len() < names.len() + 1 {
         out.push(format!(
             "{} runs for {} domains: fewer runs than a linear model has parameters; what is fitted \
@@ -42,9 +21,13 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
         ));
     }
     for (t, target) in observations.values.targets().iter().enumerate() {
-        let Ok((_, samples)) = measured(observations, t) else {
+        let Ok((places, samples)) = measured(observations, t) else {
             continue;
         };
+        let runs: Vec<&str> = (places.iter())
+            .map(|&i| observations.mixtures.runs()[i].as_str())
+            .collect();
+        out.extend(far_outside(target, &runs, samples.values()));
         if let Some(noise) = samples.repeat_noise() {
             out.push(format!(
                 "`{target}`: runs of the same mixture differ by {noise:.4} (standard deviation); no \
@@ -55,15 +38,26 @@ pub(super) fn of_mixtures(observations: &Observations) -> Vec<String> {
     out
 }
 
-/// Whether two columns that are used have the same ratio in every run.
-fn proportional(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> bool {
-    let pairs: Vec<(f64, f64)> = a.zip(b).collect();
-    let Some(&(x, y)) = pairs.iter().find(|(x, y)| *x > 0.0 || *y > 0.0) else {
-        return false;
-    };
-    x > 0.0
-        && y > 0.0
-        && (pairs.iter()).all(|(a, b)| (a * y - b * x).abs() <= SAME * (a * y).abs().max(b * x))
+/// The runs whose value is far outside of the others, in a sentence. The
+/// distance is in standard deviations that the middle half of the values would
+/// have under a normal distribution.
+fn far_outside(target: &str, runs: &[&str], values: &[f64]) -> Option<String> {
+    const FAR: f64 = 50.0;
+    const SHOWN: usize = 5;
+    let middle = quantile(values, 0.5);
+    let sd = (quantile(values, 0.75) - quantile(values, 0.25)) / 1.349;
+    let far: Vec<String> = (runs.iter().zip(values))
+        .filter(|(_, value)| sd > 0.0 && (*value - middle).abs() > FAR * sd)
+        .map(|(run, value)| format!("`{run}` ({value})"))
+        .collect();
+    (!far.is_empty()).then(|| {
+        format!(
+            "`{target}`: far outside of the other runs (middle {middle:.4}): {}{}; if they failed, \
+             leave them out",
+            far[..far.len().min(SHOWN)].join(", "),
+            if far.len() > SHOWN { " and others" } else { "" }
+        )
+    })
 }
 
 #[cfg(test)]
@@ -75,7 +69,7 @@ mod tests {
     fn unused_proportional_and_repeated_mixtures_are_reported() {
         let mixtures = "run,a,b,c,d\nr0,0.5,0.2,0.3,0\nr1,0.5,0.2,0.3,0\nr2,0.1,0.36,0.54,0\n";
         let losses = "run,a\nr0,2.0\nr1,2.2\nr2,3.0\n";
-        let warnings = of_mixtures(
+        let warnings = of_runs(
             &Observations::join(
                 MixtureTable::parse(mixtures, "m.csv".as_ref()).unwrap(),
                 ValueTable::parse(losses, "l.csv".as_ref()).unwrap(),
@@ -93,7 +87,7 @@ mod tests {
     fn a_single_mixture_gives_no_warning_about_ratios() {
         let mixtures = "run,a,b\nr0,0.5,0.5\nr1,0.5,0.5\nr2,0.5,0.5\n";
         let losses = "run,a\nr0,2.0\nr1,2.2\nr2,3.0\n";
-        let warnings = of_mixtures(
+        let warnings = of_runs(
             &Observations::join(
                 MixtureTable::parse(mixtures, "m.csv".as_ref()).unwrap(),
                 ValueTable::parse(losses, "l.csv".as_ref()).unwrap(),

@@ -124,6 +124,28 @@ impl Objective {
         }
     }
 
+    /// The objective as it is where the natural mixture may be unknown: a worst
+    /// case against it is then one against the uniform mixture.
+    #[must_use]
+    pub fn with_known_baseline(&self, natural_is_known: bool) -> Self {
+        match self {
+            Self::Worst(Baseline::Natural) if !natural_is_known => Self::Worst(Baseline::Uniform),
+            Self::Maximize(inner) => {
+                Self::Maximize(Box::new(inner.with_known_baseline(natural_is_known)))
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Whether all targets count alike: a mean or a worst case.
+    pub(crate) fn is_over_all(&self) -> bool {
+        match self {
+            Self::Mean | Self::Worst(_) => true,
+            Self::Maximize(inner) => inner.is_over_all(),
+            Self::Target(_) | Self::Weighted(_) => false,
+        }
+    }
+
     /// What a worst case is compared with; `None` for objectives that are
     /// sums.
     pub fn baseline(&self) -> Option<Baseline> {

@@ -19,6 +19,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     let path = study.path(files::DESIGN);
     if files::DESIGN.is_users_own(study.root()) && !cx.redo {
         let table = MixtureTable::read_csv(&path)?;
+        (table.notes().iter()).for_each(|note| cx.monitor.message(note));
         return table
             .reordered(corpus.domains())
             .map_err(|e| e.in_file(path));

@@ -52,6 +52,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         repeats: config.fit.repeats,
         seed: config.study.seed,
         natural: Some(natural_mixture(corpus.manifest())?),
+        unit: Some("nats per token".to_owned()),
         ..FitOptions::default()
     };
     let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;

@@ -22,6 +22,7 @@ pub(crate) fn earlier_runs(
         ValueTable::read_csv(&section.losses)?,
     )
     .map_err(|e| e.in_file(&section.losses))?;
+    old.notes().for_each(|note| monitor.message(note));
     let splits = (section.split.iter())
         .map(|(domain, parts)| (domain.clone(), parts.clone().into_iter().collect()))
         .collect();

@@ -29,8 +29,13 @@ pub fn predict_file(
     monitor: &dyn Monitor,
 ) -> Result<usize> {
     let named = |e: Error| e.in_file_if_none(mixtures);
-    let check = |part: MixtureTable| part.reordered(fit.domains()).map(drop).map_err(named);
+    let mut notes = Vec::new();
+    let check = |part: MixtureTable| {
+        notes = part.notes().to_vec();
+        part.reordered(fit.domains()).map(drop).map_err(named)
+    };
     let rows = MixtureTable::read_parts(mixtures, PART, check)?;
+    notes.iter().for_each(|note| monitor.message(note));
     monitor.begin("predicting", rows as u64, Unit::Items);
     let written = write_atomic_with(out, |writer| {
         let mut first = true;

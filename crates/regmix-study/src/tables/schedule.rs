@@ -79,8 +79,8 @@ pub fn plan(
         None => DynamicConfig::default(),
     };
     config.seed = config.seed.wrapping_add(plan.seed);
-    let table = read_trajectories(trajectories)?;
     let runs = read_segments(mixtures)?;
+    let table = read_trajectories(trajectories)?.named_as(runs.runs());
     more_than_one(runs.domains(), mixtures)?;
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;

@@ -66,6 +66,7 @@ impl RunRows {
             key: key.name().to_string(),
             columns: columns.iter().map(|c| c.name().to_string()).collect(),
             rows,
+            notes: Vec::new(),
         })
     }
 }

@@ -115,7 +115,14 @@ pub fn next_runs_monitored(
     let known = Known::new(fit, options, monitor)?;
     let candidates = candidates(fit, &known.best_runs(), options, monitor)?;
     let picked = known.pick(&candidates, options, monitor)?;
-    Ok(picked.into_iter().map(|(_, run)| run).collect())
+    let constraints = Constraints::or_none(options.constraints.as_ref(), fit.domains())?;
+    (picked.into_iter())
+        .map(|(_, run)| {
+            let weights = constraints.cleared(run.mixture.weights());
+            let mixture = Mixture::normalized(fit.domains().clone(), weights)?;
+            Ok(NextRun { mixture, ..run })
+        })
+        .collect()
 }
 
 /// As [`next_runs`], from a given pool: the candidates are those mixtures of

@@ -64,6 +64,9 @@ pub struct Recommendation {
     pub objective: Objective,
     /// The mixture, shares of tokens.
     pub mixture: Mixture,
+    /// The unit of the objective, where the fit knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// The predicted objective there.
     pub predicted: Estimate,
     /// The gap to the natural mixture, the uniform one, UniMax where a
@@ -91,6 +94,10 @@ pub struct Recommendation {
     /// true value to be that much worse than the prediction. Absent without
     /// bootstrap.
     pub optimism: Option<f64>,
+    /// What the runs do not tell about the mixture, in sentences: shares that
+    /// were the same in all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unidentified: Vec<String>,
     /// How the mixture was searched for.
     pub method: Method,
     /// Why the search stopped; absent for a simulation, which always ends.
@@ -147,12 +154,19 @@ pub fn recommend_monitored(
     monitor: &dyn Monitor,
 ) -> Result<Recommendation> {
     options.check()?;
+    let options = &RecommendOptions {
+        objective: options
+            .objective
+            .with_known_baseline(fit.natural().is_some()),
+        ..options.clone()
+    };
     let scorer = penalised(fit, &options.objective, options)?;
     let constraints = options.bounds(fit.domains())?;
     let references = reference_mixtures(fit, &options.objective, options)?;
     let sign = options.objective.sign();
     let found = search(fit, &scorer, &constraints, &references, options, monitor)?;
-    let mixture = Mixture::normalized(fit.domains().clone(), found.weights)?;
+    let weights = constraints.cleared(&found.weights);
+    let mixture = Mixture::normalized(fit.domains().clone(), weights)?;
     let fixed: Vec<&[f64]> = std::iter::once(mixture.weights())
         .chain(references.iter().map(|r| r.1.weights()))
         .collect();
@@ -184,6 +198,7 @@ pub fn recommend_monitored(
     Ok(Recommendation {
         version: VERSION,
         objective: options.objective.clone(),
+        unit: fit.unit().map(str::to_owned),
         predicted: predicted.signed(sign),
         references,
         targets,
@@ -208,6 +223,7 @@ pub fn recommend_monitored(
         }),
         support: Support::of_scorer(fit, &mixture, &scorer)?,
         optimism: spread.optimism(),
+        unidentified: fit.unidentified(),
         method: options.method,
         termination: found.termination,
         evaluations: found.evaluations,

@@ -135,7 +135,7 @@ pub(super) fn search_again(
             let domains = Smooth::domains(scorer).clone();
             let start = Mixture::normalized(domains, optimum.to_vec())?;
             let found = anneal(scorer, &[start], constraints, &options.descend, monitor)?;
-            Ok(found.mixture.weights().to_vec())
+            Ok(constraints.cleared(found.mixture.weights()))
         }
     }
 }

@@ -9,9 +9,9 @@ use regmix_data::{Error, Result};
 
 use crate::folds::Folds;
 use crate::metrics::mean;
-use crate::numeric::slices::dot;
+use crate::numeric::slices::{add, dot};
 use crate::regressor::interface::{FitContext, Regressor};
-use crate::regressor::linear::model::LinearModel;
+use crate::regressor::linear::model::{LinearModel, inner_products, is_wide};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
@@ -141,6 +141,9 @@ pub(crate) fn choose<P: Copy>(
 fn least_squares(samples: &Samples<'_>, penalty: f64) -> Result<Vec<f64>> {
     let (n, d) = (samples.len(), samples.domains());
     let centre = mean(samples.values());
+    if is_wide(samples) {
+        return wide(samples, penalty);
+    }
     let root = penalty.sqrt();
     let x = Array2::from_shape_fn((n + d, d), |(i, j)| match samples.rows().get(i) {
         Some(row) => row[j],
@@ -155,4 +158,39 @@ fn least_squares(samples: &Samples<'_>, penalty: f64) -> Result<Vec<f64>> {
         .fit(&DatasetBase::new(x, y))
         .map_err(|e| Error::failed(format!("least squares failed: {e}")))?;
     Ok(fitted.params().iter().map(|b| b + centre).collect())
+}
+
+/// The same in n unknowns: b = Rᵀ (R Rᵀ + λI)⁻¹ (y - ȳ).
+fn wide(samples: &Samples<'_>, penalty: f64) -> Result<Vec<f64>> {
+    let centre = mean(samples.values());
+    let values: Vec<f64> = samples.values().iter().map(|v| v - centre).collect();
+    let mut b = vec![centre; samples.domains()];
+    let solved = inner_products(samples, penalty)?.solve(&values);
+    for (row, solved) in samples.rows().iter().zip(solved) {
+        add(&mut b, solved, row);
+    }
+    Ok(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regmix_data::design::Dirichlet;
+    use regmix_data::random::stream;
+
+    #[test]
+    fn both_systems_have_the_same_solution() {
+        let mut rng = stream(1, "wide", "test");
+        let draw = Dirichlet::new(&[0.5; 40]).unwrap();
+        let rows: Vec<Vec<f64>> = (0..12).map(|_| draw.sample(&mut rng)).collect();
+        let values = rows.iter().map(|r| 3.0 + r[0] - 2.0 * r[7]).collect();
+        let samples = Samples::new(rows.iter().map(Vec::as_slice), values).unwrap();
+        for penalty in [1e-6, 0.1] {
+            let tall = least_squares(&samples, penalty).unwrap();
+            let wide = wide(&samples, penalty).unwrap();
+            for (a, b) in tall.iter().zip(&wide) {
+                assert!((a - b).abs() < 1e-6, "{penalty}: {a} {b}");
+            }
+        }
+    }
 }

@@ -1,0 +1,176 @@
+//! Which columns of a table count: the identifiers of runs, and the numbers.
+//!
+//! Exports of experiment trackers, evaluation harnesses and data frames hold
+//! more than was asked for. What is known to be no domain and no target, or is
+//! plainly text, is left out and named.
+
+use super::records::is_missing;
+use crate::error::{Error, Result};
+
+/// Names of a column of run identifiers, the first choice first. A column of
+/// the first group is preferred wherever it stands; those of the second where
+/// the first column has no name.
+const KEYS: [&[&str]; 2] = [
+    &["run", "run_id", "run_name", "run name", "run id"],
+    &["name", "id", "index"],
+];
+
+/// Steps and times, as trackers write them beside metrics.
+const COUNTERS: [&str; 17] = [
+    "_step",
+    "_runtime",
+    "_timestamp",
+    "runtime",
+    "timestamp",
+    "step",
+    "steps",
+    "global_step",
+    "trainer/global_step",
+    "epoch",
+    "seed",
+    "duration",
+    "wall time",
+    "wall_time",
+    "relative time (process)",
+    "relative time (wall)",
+    "created_at",
+];
+
+/// Names and states of runs.
+const LABELS: [&str; 22] = [
+    "run", "run_id", "run_name", "run name", "run id", "name", "id", "index", "state", "status",
+    "user", "notes", "tags", "created", "updated", "end time", "sweep", "group", "job type",
+    "hostname", "commit", "agent",
+];
+
+/// What the numbers of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Weights of domains.
+    Weights,
+    /// Losses and other scores.
+    Values,
+    /// Columns that are given a meaning later, steps among them.
+    Any,
+    /// Targets of a file that regmix wrote: every column counts.
+    OwnValues,
+}
+
+/// The columns of a table that count.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// The place of the run identifiers.
+    pub(super) key: usize,
+    /// The places of the numbers.
+    pub(super) numbers: Vec<usize>,
+    /// The names of columns that were left out.
+    pub(super) left_out: Vec<String>,
+}
+
+/// What the first rows show of a column.
+#[derive(Default)]
+struct Seen {
+    numbers: Vec<f64>,
+    texts: usize,
+}
+
+impl Columns {
+    /// Chooses by the names and by some of the rows.
+    ///
+    /// # Errors
+    /// When a column with something in it has no name.
+    pub(super) fn choose(
+        names: &[String],
+        rows: &[csv::StringRecord],
+        content: Content,
+    ) -> Result<Self> {
+        let key = key_of(names);
+        let (mut numbers, mut left_out) = (Vec::new(), Vec::new());
+        for (place, name) in names.iter().enumerate().filter(|(place, _)| *place != key) {
+            let seen = Seen::of(rows.iter().filter_map(|row| row.get(place)));
+            if is_unnamed(name) {
+                let empty = seen.numbers.is_empty() && seen.texts == 0;
+                if place > 0 && !empty && name.is_empty() {
+                    return Err(Error::input(format!(
+                        "column {} has no name: expected one for every column with numbers",
+                        place + 1
+                    ))
+                    .help("name the column, or remove it"));
+                }
+                if !empty {
+                    left_out.push("an unnamed column".to_owned());
+                }
+            } else if seen.is_bookkeeping(&name.to_lowercase(), content) {
+                left_out.push(format!("`{name}`"));
+            } else {
+                numbers.push(place);
+            }
+        }
+        Ok(Self {
+            key,
+            numbers,
+            left_out,
+        })
+    }
+}
+
+/// The place of the run identifiers.
+fn key_of(names: &[String]) -> usize {
+    let find = |keys: &[&str]| {
+        let mut places = keys.iter().map(|key| {
+            let is_key = |name: &String| name.eq_ignore_ascii_case(key);
+            names.iter().position(is_key)
+        });
+        places.find_map(|place| place)
+    };
+    match names.first() {
+        Some(first) if is_unnamed(first) => find(KEYS[0]).or_else(|| find(KEYS[1])).unwrap_or(0),
+        _ => find(KEYS[0]).unwrap_or(0),
+    }
+}
+
+/// Whether a column has no name; pandas calls such columns `Unnamed: 0` when it
+/// reads them again.
+fn is_unnamed(name: &str) -> bool {
+    name.is_empty() || name.starts_with("Unnamed: ")
+}
+
+impl Seen {
+    fn of<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+        let mut out = Self::default();
+        for field in fields.filter(|field| !is_missing(field)) {
+            match field.parse() {
+                Ok(number) => out.numbers.push(number),
+                Err(_) => out.texts += 1,
+            }
+        }
+        out
+    }
+
+    /// Whether a column with this lower-case name is no domain and no target.
+    fn is_bookkeeping(&self, name: &str, content: Content) -> bool {
+        let standard_error = name.ends_with("_stderr") || name.contains("_stderr,");
+        let extremes = name.ends_with("__min") || name.ends_with("__max");
+        let whole = self.numbers.iter().all(|x| x.fract() == 0.0);
+        // Shares of a domain that happens to have such a name.
+        let shares = self.texts == 0
+            && (!whole || !COUNTERS.contains(&name) && !KEYS.concat().contains(&name))
+            && self.numbers.iter().all(|x| (0.0..=1.0).contains(x));
+        let known = match content {
+            Content::OwnValues => return false,
+            Content::Any => name.starts_with("_wandb") || COUNTERS[..3].contains(&name),
+            Content::Weights => {
+                !shares && (COUNTERS.contains(&name) || LABELS.contains(&name))
+                    || name.starts_with("_wandb")
+            }
+            Content::Values => {
+                COUNTERS.contains(&name)
+                    || name.starts_with("_wandb")
+                    || whole && LABELS.contains(&name)
+            }
+        };
+        // One text alone may be a mistake in a number.
+        let text = self.texts > 1 && self.numbers.is_empty();
+        known || text || standard_error || extremes
+    }
+}
