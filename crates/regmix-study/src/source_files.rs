@@ -54,7 +54,7 @@ impl SourceFiles {
                 _ => &file.path,
             };
             let name = name.display().to_string();
-            let modified = modified(&file.path)?;
+            let modified = modified(&file.content)?;
             match known.get(&name) {
                 Some(seen) if seen.bytes == file.bytes && seen.modified == modified => {
                     files.insert(name, seen.clone());
@@ -66,7 +66,7 @@ impl SourceFiles {
             let total = unread.iter().map(|(_, file, _)| file.bytes).sum();
             monitor.begin("read corpus", total, Unit::Bytes);
             let hashed = unread.into_iter().try_for_each(|(name, file, modified)| {
-                let blake3 = hash(&file.path, monitor)?;
+                let blake3 = hash(&file.content, monitor)?;
                 let bytes = file.bytes;
                 let seen = Seen {
                     bytes,

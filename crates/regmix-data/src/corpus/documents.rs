@@ -50,12 +50,18 @@ impl Documents {
     /// When the file cannot be opened, its compression is unknown, or a
     /// parquet file lacks a column.
     pub fn open(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
-        Self::open_counted(path.as_ref(), options, Meters::default())
+        let path = path.as_ref();
+        Self::open_named(path, path, options, Meters::default())
     }
 
-    /// As [`Documents::open`], counting with `meters`.
-    pub(crate) fn open_counted(path: &Path, options: ReadOptions, meters: Meters) -> Result<Self> {
-        let kind = match FileType::of(path) {
+    /// Opens `path`, whose type is that of `name`, counting with `meters`.
+    pub(crate) fn open_named(
+        name: &Path,
+        path: &Path,
+        options: ReadOptions,
+        meters: Meters,
+    ) -> Result<Self> {
+        let kind = match FileType::of(name) {
             Some(FileType::Lines) => {
                 let (compression, input) = Compression::open(path, &meters)?;
                 Kind::Lines(Lines::new(compression, input))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::summary::RareDomain;
-use crate::corpus::{Documents, Source};
+use crate::corpus::{Documents, Meters, Source};
 use crate::error::Result;
 use crate::monitor::Monitor;
 
@@ -19,7 +19,12 @@ pub(super) fn rare_domains(
     }
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for file in source.files() {
-        let mut documents = match Documents::open(&file.path, source.options().clone()) {
+        let mut documents = match Documents::open_named(
+            &file.path,
+            &file.content,
+            source.options().clone(),
+            Meters::default(),
+        ) {
             Ok(documents) => documents,
             Err(e) if e.is_input() && source.skips_bad_files() => continue,
             Err(e) => return Err(e),

@@ -144,7 +144,8 @@ impl<'a> Reader<'a> {
         };
         let padding = Arc::clone(&meters.padding);
         let of_tree = self.source.skips_bad_files();
-        let mut documents = match Documents::open_counted(&file.path, options, meters) {
+        let mut documents = match Documents::open_named(&file.path, &file.content, options, meters)
+        {
             Ok(documents) => documents,
             Err(e) if e.is_input() && of_tree => {
                 self.account.files[number].note = Some(e.problem().to_owned());

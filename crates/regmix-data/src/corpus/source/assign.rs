@@ -242,6 +242,7 @@ impl Found {
     fn push(&mut self, entry: &Entry, split: Split, domain: Option<Domain>) {
         self.files.push(SourceFile {
             path: entry.path.clone(),
+            content: entry.content.clone(),
             bytes: entry.bytes,
             split,
             domain,

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) path: PathBuf,
+    /// As [`super::SourceFile::content`].
+    pub(super) content: PathBuf,
     /// The folders between the root and the file.
     pub(super) folders: Vec<String>,
     pub(super) name: String,
@@ -50,7 +52,7 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
             continue;
         }
         let path = entry.into_path();
-        let target = match link_in_text(&path, &name) {
+        let content = match link_in_text(&path, &name) {
             None => path.clone(),
             Some(target) if target.is_file() => target,
             Some(_) => {
@@ -58,8 +60,8 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
                 continue;
             }
         };
-        let bytes = std::fs::metadata(&target)
-            .map_err(|e| Error::io(&target, e))?
+        let bytes = std::fs::metadata(&content)
+            .map_err(|e| Error::io(&content, e))?
             .len();
         // A root that is a file itself has no part below it.
         let inside = path.strip_prefix(root).unwrap_or(&path);
@@ -71,7 +73,8 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
             folders,
             name,
             bytes,
-            path: target,
+            path,
+            content,
         });
     }
     Ok((entries, not_read))

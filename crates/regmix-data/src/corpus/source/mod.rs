@@ -53,8 +53,11 @@ impl Layout {
 /// One file of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// The file.
+    /// The file. Its name says how it holds documents.
     pub path: PathBuf,
+    /// The file with the content: `path`, unless that is a link which was
+    /// copied as text.
+    pub content: PathBuf,
     /// Its size on disk, in bytes.
     pub bytes: u64,
     /// The split it belongs to. Domains without validation files get a
@@ -214,6 +217,7 @@ fn search(root: &Path, layout: Option<Layout>, labelled: bool) -> Result<(Layout
         // The user named this file, so its name decides nothing.
         let file = SourceFile {
             path: root.to_path_buf(),
+            content: root.to_path_buf(),
             bytes,
             split: Split::Train,
             domain: None,

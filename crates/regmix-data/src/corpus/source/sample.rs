@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Source;
+use crate::corpus::compression::Meters;
 use crate::corpus::documents::Documents;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -36,7 +37,12 @@ impl Source {
                 .get_mut(name)
                 .map_or(1, |n| std::mem::replace(n, *n - 1));
             let mut of_file = 0;
-            let mut documents = match Documents::open(&file.path, self.options().clone()) {
+            let mut documents = match Documents::open_named(
+                &file.path,
+                &file.content,
+                self.options().clone(),
+                Meters::default(),
+            ) {
                 Ok(documents) => documents,
                 Err(e) if e.is_input() && self.skips_bad_files() => continue,
                 Err(e) => return Err(e),

@@ -306,6 +306,14 @@ fn links_that_were_copied_as_text_are_followed() {
     let (counts, left) = read(&dir.path().join("text"), None);
     assert_eq!(counts, BTreeMap::from([("web".to_owned(), [4, 0])]));
     assert_eq!(left, ["web/c.jsonl: a link to nothing, stored as text"]);
+    // The type is that of the link's name.
+    let lines: String = (0..5).map(|i| format!("{{\"text\":\"{i}\"}}\n")).collect();
+    write("blobs/1", &lines);
+    write("text/web/d.jsonl", "{\"text\":\"d\"}");
+    std::fs::remove_file(dir.path().join("text/web/e.txt")).unwrap();
+    let source = Source::open(dir.path().join("text"), None, ReadOptions::default()).unwrap();
+    let sample = source.sample(1000, &crate::monitor::Silent).unwrap();
+    assert_eq!(sample.concat(), "01234d");
 }
 
 #[test]
