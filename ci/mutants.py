@@ -113,10 +113,10 @@ def tables(folder, rng):
     line = lambda name, values: ",".join([name, *(f"{v:.6f}" for v in values)]) + "\n"
     (folder / "mixtures.csv").write_text(header + "".join(line(n, w) for n, w in rows))
     (folder / "losses.csv").write_text(header + "".join(line(n, [loss(x, 1) for x in w]) for n, w in rows))
-    steps = [100, 200, 300, 400]
-    (folder / "trajectories.csv").write_text("run,step,tokens,web,code,law\n" + "".join(
-        line(f"{n},{s},{s * 1000}", [loss(x, s / 400) for x in w]) for n, w in rows for s in steps))
-    (folder / "objective.toml").write_text('objective = "mean"\n[constraints.cap]\nweb = 0.7\n')
+    steps = [100, 200, 300, 400, 500, 600]
+    (folder / "own-trajectories.csv").write_text("run,step,tokens,web,code,law\n" + "".join(
+        line(f"{n},{s},{s * 1000}", [loss(x, s / 600) for x in w]) for n, w in rows for s in steps))
+    (folder / "objective.toml").write_text('loss = "mean"\n[constraints.cap]\nweb = 0.7\n')
 
 
 def fixture(regmix, folder, rng, tokenizer):
@@ -153,7 +153,7 @@ def stopped(regmix, folder):
     if not previous.exists():
         sys.exit("the fixture fails: the first run was not stopped between two checkpoints")
     for run_folder in (folder / "runs").iterdir():
-        if run_folder.name != "run-0000":
+        if run_folder.is_dir() and run_folder.name != "run-0000":
             shutil.rmtree(run_folder)
     # One run is enough to compare.
     return folder
@@ -221,8 +221,8 @@ OWN = "of the user"
 PREDICT = ["predict", "--fit", "own", "--mixtures", "mixtures.csv", "--out", "predicted.csv"]
 FIT = ["fit", "--mixtures", "mixtures.csv", "--losses", "losses.csv", "--out", "again",
        "--regressors", "linear,ridge"]
-SCHEDULE = ["schedule", "--trajectories", "trajectories.csv", "--mixtures", "mixtures.csv", "--steps", "1000",
-            "--tokens", "1e6", "--out", "plan.json"]
+SCHEDULE = ["schedule", "--trajectories", "own-trajectories.csv", "--mixtures", "mixtures.csv", "--steps", "1000",
+            "--tokens", "1e6", "--out", "plan"]
 ONLINE = b'{"step":3,"losses":{"web":5.5,"code":5.5,"law":5.5}}\n'
 
 # name, fixture, damaged files, folders removed before, command, stdin, results, whose file it is
@@ -232,7 +232,7 @@ CASES = [
     ("study", "bytes", ["study.toml"], [], ["--format", "json", "status"], None, [], OWN),
     ("mixtures", "bytes", ["mixtures.csv"], [], FIT, None, ["again/*"], OWN),
     ("losses", "bytes", ["losses.csv"], [], FIT, None, ["again/*"], OWN),
-    ("trajectories", "bytes", ["trajectories.csv"], [], SCHEDULE, None, ["plan.json"], OWN),
+    ("trajectories", "bytes", ["own-trajectories.csv"], [], SCHEDULE, None, ["plan/*"], OWN),
     ("objective", "bytes", ["objective.toml"], [], ["optimize", "--fit", "own", "--objective", "objective.toml",
      "--out", "found.json"], None, ["found.json"], OWN),
     ("observation", "bytes", [], [], ["online"], ONLINE, ["online.json"], OWN),

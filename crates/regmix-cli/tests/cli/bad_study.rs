@@ -33,7 +33,7 @@ fn a_value_out_of_range_is_refused_at_its_line() {
     $ regmix design
     exit code: 2
     ----- stderr -----
-      × ./study.toml:13: `design.runs`: out of range, expected at least 1
+      × ./study.toml:13: `design.runs`: out of range, expected 1 to 100000
         ╭─[./study.toml:13:1]
      12 │ [design]
      13 │ runs = 0

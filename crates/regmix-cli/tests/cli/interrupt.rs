@@ -9,7 +9,7 @@ use crate::fixture::{Fixture, Output, assert_output};
 
 /// How long a command may take to stop: a second, and some more for machines
 /// that run other tests at the same time.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 fn start(command: &mut Command) -> Child {
     (command.stdin(Stdio::piped()))

@@ -182,7 +182,11 @@ impl ControllerState {
         }
     }
 
-    pub(super) fn load(path: &Path) -> Result<Self> {
+    /// Reads what [`Controller::save_state`](super::Controller::save_state) wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged or of another version.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let remedy =
             "go back to an older copy of the state, or move it away to start the run again";
         read_sealed(path, VERSION, remedy)

@@ -225,13 +225,20 @@ fn a_restart_gives_the_same_bits() {
     }
 }
 
+/// The text of a file without its checksum, as earlier versions wrote it.
+fn unsealed(path: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let at = text.rfind(",\n  \"checksum\"").unwrap();
+    format!("{}\n}}\n", &text[..at])
+}
+
 #[test]
 fn files_of_another_study_or_damaged_ones_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.json");
     let mut c = controller(DynamicConfig::improved());
     c.save_state(&path).unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = unsealed(&path);
     for (from, to, expected) in [
         ("study-1", "study-2", "another study"),
         ("\"version\": 1", "\"version\": 7", "version 7"),
@@ -245,7 +252,7 @@ fn files_of_another_study_or_damaged_ones_are_refused() {
         assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
     c.save(&path).unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = unsealed(&path);
     let steps = "steps that are not those of the stage points";
     for (from, to, expected) in [
         ("\"version\": 2", "\"version\": 7", "version 7, expected 2"),

@@ -200,13 +200,7 @@ pub fn pareto_monitored(
     options: &RecommendOptions,
     monitor: &dyn Monitor,
 ) -> Result<Front> {
-    if !(2..=10_000).contains(&points) || options.method != Method::Descend {
-        return Err(Error::input(format!(
-            "{points} points by {:?}: expected 2 to 10000, by descent",
-            options.method
-        )));
-    }
-    options.check()?;
+    check(points, options)?;
     let known = |objective: &Objective| objective.with_known_baseline(fit.natural().is_some());
     let (a, b) = (&known(a), &known(b));
     let scorers = (penalised(fit, a, options)?, penalised(fit, b, options)?);
@@ -234,10 +228,8 @@ pub fn pareto_monitored(
         places.push(place(&blend(weight), &starts)?);
     }
     while places.len() < points {
-        let range = (
-            places[places.len() - 1].a - places[0].a,
-            places[0].b - places[places.len() - 1].b,
-        );
+        let (first, last) = (&places[0], &places[places.len() - 1]);
+        let range = (last.a - first.a, first.b - last.b);
         if !(range.0 > 0.0 && range.1 > 0.0) {
             break;
         }
@@ -275,6 +267,16 @@ pub fn pareto_monitored(
         b: b.clone(),
         points,
     })
+}
+
+fn check(points: usize, options: &RecommendOptions) -> Result<()> {
+    if !(2..=10_000).contains(&points) || options.method != Method::Descend {
+        return Err(Error::input(format!(
+            "{points} points by {:?}: expected 2 to 10000, by descent",
+            options.method
+        )));
+    }
+    options.check()
 }
 
 fn point(mixture: Mixture, weight: f64, [a, b]: [(&Scorer, &Objective); 2]) -> ParetoPoint {

@@ -45,7 +45,7 @@ fn values_out_of_range_are_placed() {
     let err = parse("[corpus]\npath = 'x'\n[design]\nruns = 0\n").unwrap_err();
     assert_eq!(
         err.to_string(),
-        "study.toml:4: `design.runs`: out of range, expected at least 1"
+        "study.toml:4: `design.runs`: out of range, expected 1 to 100000"
     );
     let err = parse("[corpus]\npath = 'x'\n[check]\nagainst = ['doremi']\n").unwrap_err();
     assert!(

@@ -93,7 +93,7 @@ fn decisions(study: &Study, check: Option<&TargetCheck>) -> Result<Vec<(String, 
             .join(&run.run)
             .join(files::DECISIONS);
         if path.exists() {
-            out.push((run.run.clone(), artefact::read_json(path)?));
+            out.push((run.run.clone(), ControllerState::load(path)?));
         }
     }
     Ok(out)

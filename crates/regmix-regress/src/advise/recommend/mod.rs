@@ -204,14 +204,7 @@ pub fn recommend_monitored(
         targets,
         weights: weight_spreads(fit, &mixture, &spread, options.budget.as_ref())?,
         binding: constraints.binding(mixture.weights()),
-        divergence_penalty: (options.kl > 0.0).then(|| DivergencePenalty {
-            towards: match fit.natural() {
-                Some(_) => "natural".to_owned(),
-                None => "uniform".to_owned(),
-            },
-            strength: options.kl,
-            divergence: divergence(mixture.weights(), fit.prior().weights()),
-        }),
+        divergence_penalty: divergence_penalty(fit, &mixture, options),
         penalties: (options.caution > 0.0 || options.distance > 0.0).then(|| {
             let (beyond, cost) = scorer.beyond(mixture.weights());
             Penalties {
@@ -229,6 +222,21 @@ pub fn recommend_monitored(
         evaluations: found.evaluations,
         provenance: provenance(fit, options, spread.len()),
         mixture,
+    })
+}
+
+fn divergence_penalty(
+    fit: &Fit,
+    mixture: &Mixture,
+    options: &RecommendOptions,
+) -> Option<DivergencePenalty> {
+    (options.kl > 0.0).then(|| DivergencePenalty {
+        towards: match fit.natural() {
+            Some(_) => "natural".to_owned(),
+            None => "uniform".to_owned(),
+        },
+        strength: options.kl,
+        divergence: divergence(mixture.weights(), fit.prior().weights()),
     })
 }
 
