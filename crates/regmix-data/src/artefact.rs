@@ -61,6 +61,19 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
         .map_err(|e| Error::io(folder, e))
 }
 
+/// Takes the lock of a folder, its file `lock`, as [`lock`]; an error names the
+/// folder.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_folder(folder: impl AsRef<Path>, busy: &str) -> Result<File> {
+    let folder = folder.as_ref();
+    lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
+        true => e.in_file(folder),
+        false => e,
+    })
+}
+
 /// Takes a lock until the returned file is dropped: the file `path`, which is
 /// made for it and stays. A missing folder is made.
 ///

@@ -51,6 +51,26 @@ pub struct CrossValidation {
     pub score_seconds: f64,
 }
 
+impl CrossValidation {
+    /// Predictions with their measurements, of the rows that `used` picks by
+    /// repeat and row.
+    pub(crate) fn used<'a>(
+        &'a self,
+        measured: &'a [f64],
+        used: impl Fn(usize, usize) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a Prediction, f64)> {
+        let rows = self.predictions.iter().enumerate();
+        rows.flat_map(move |(repeat, rows)| {
+            rows.iter()
+                .zip(measured)
+                .enumerate()
+                .map(move |(row, pair)| (repeat, row, pair))
+        })
+        .filter(move |(repeat, row, _)| used(*repeat, *row))
+        .map(|(_, _, (p, y))| (p, *y))
+    }
+}
+
 /// Predicts every row by models fitted without it.
 ///
 /// The regressor sees the other folds only, including for what it chooses by

@@ -285,8 +285,8 @@ fn one_domain_leaves_nothing_to_mix() {
     ----- stderr -----
       × ./corpus/manifest.json: the corpus has one domain, `web`, which leaves nothing to mix:
       │ expected at least two
-      help: set `corpus.layout` in study.toml so that domains are told apart, or add text of another
-            domain; then: regmix tokenize --redo
+      help: set `corpus.layout` in study.toml so that regmix finds several domains, or add text of
+            another domain; then: regmix tokenize --redo
 
     $ regmix fit --mixtures m.csv --losses l.csv --out f
     exit code: 2

@@ -20,11 +20,7 @@ pub(super) struct RunFile {
 /// Locks a run's folder until the file is dropped, so that no two processes
 /// train the same run.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    let busy = "another process is training this run";
-    artefact::lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
-        true => e.in_file(folder),
-        false => e,
-    })
+    artefact::lock_folder(folder, "another process is training this run")
 }
 
 /// Writes `run.toml`, or checks that the file that is there has the same

@@ -97,9 +97,8 @@ pub(crate) fn train_job(
     if let Some(run) = FinishedRun::read(path)? {
         return Ok(RunStatus::Done(run.summary));
     }
-    match RunStatus::read(path)? {
-        ended @ (RunStatus::Done(_) | RunStatus::Failed(_)) => return Ok(ended),
-        RunStatus::New | RunStatus::Started => {}
+    if let failed @ RunStatus::Failed(_) = RunStatus::read(path)? {
+        return Ok(failed);
     }
     loop {
         match Session::open(job, corpus, device, validation, monitor)?.run(monitor)? {

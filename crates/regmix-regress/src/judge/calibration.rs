@@ -16,14 +16,10 @@ pub(crate) fn calibration(
     cv: &CrossValidation,
     used: impl Fn(usize, usize) -> bool,
 ) -> f64 {
-    let mut ratios = Vec::new();
-    for (repeat, predictions) in cv.predictions.iter().enumerate() {
-        for (row, (p, y)) in predictions.iter().zip(measured).enumerate() {
-            if used(repeat, row) && p.sd > 0.0 {
-                ratios.push((y - p.mean).abs() / p.sd);
-            }
-        }
-    }
+    let ratios: Vec<f64> = (cv.used(measured, used))
+        .filter(|(p, _)| p.sd > 0.0)
+        .map(|(p, y)| (y - p.mean).abs() / p.sd)
+        .collect();
     let rows = ratios.len() as f64 / cv.predictions.len().max(1) as f64;
     let factor = quantile(&ratios, 0.9) / Z90;
     if !(factor > 0.0 && factor.is_finite()) {

@@ -24,13 +24,9 @@ pub(crate) fn lowest_error(
     let errors: Vec<f64> = (judged.iter())
         .map(|cv| {
             let (mut sum, mut n) = (0.0, 0.0);
-            for (repeat, predictions) in cv.predictions.iter().enumerate() {
-                for (row, (p, y)) in predictions.iter().zip(measured).enumerate() {
-                    if used(repeat, row) {
-                        sum += (y - p.mean).abs();
-                        n += 1.0;
-                    }
-                }
+            for (p, y) in cv.used(measured, &used) {
+                sum += (y - p.mean).abs();
+                n += 1.0;
             }
             sum / n
         })

@@ -146,7 +146,7 @@ fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
         ))
         .in_file(study.path(files::CORPUS))
         .help(
-            "set `corpus.layout` in study.toml so that domains are told apart, or add text of \
+            "set `corpus.layout` in study.toml so that regmix finds several domains, or add text of \
              another domain; then: regmix tokenize --redo",
         ));
     }

@@ -60,10 +60,7 @@ pub(super) fn spec(
 /// there, no other trains there or moves the runs away.
 pub(super) fn lock_runs(folder: &Path) -> Result<File> {
     let busy = "another process is training the runs of this folder";
-    artefact::lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
-        true => e.in_file(folder),
-        false => e,
-    })
+    artefact::lock_folder(folder, busy)
 }
 
 /// Renames the folders of runs that failed, are damaged, or were made with
