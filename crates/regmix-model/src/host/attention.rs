@@ -9,7 +9,8 @@
 //!
 //! O(tokens² d) time; O(heads tokens) memory kept per sequence.
 
-use super::matmul::{Place, Write, matrix, matrix_mut, product};
+use super::matrix::{Place, Write, matrix, matrix_mut};
+use super::product::Products;
 use super::vector::{Op, dot, exponentials, greatest, widest};
 
 /// Query rows per block: enough for the products to be efficient, and few
@@ -82,6 +83,7 @@ pub(super) fn forward(
     out: &mut [f32],
     lse: &mut [f32],
     scratch: &mut Scratch,
+    products: &mut Products,
 ) {
     let Heads {
         heads, dim, tokens, ..
@@ -94,7 +96,7 @@ pub(super) fn forward(
             let (a, b) = (first + from, first + to);
             let (queries, keys) = (shape.queries(h, a, b), shape.keys(h, first, b));
             let scores = sized(&mut scratch.scores, (to - from) * to);
-            product(
+            products.product(
                 matrix_mut(scores, to),
                 Write::Replace,
                 queries.of(q),
@@ -108,7 +110,7 @@ pub(super) fn forward(
                 scale: shape.scale(),
                 lse: &mut lse[kept + from..kept + to],
             });
-            product(
+            products.product(
                 queries.of_mut(out),
                 Write::Replace,
                 matrix(scores, to),
@@ -164,6 +166,7 @@ pub(super) fn backward(
     dout: &[f32],
     [dq, dk, dv]: [&mut [f32]; 3],
     scratch: &mut Scratch,
+    products: &mut Products,
 ) {
     let Heads {
         heads, dim, tokens, ..
@@ -186,14 +189,14 @@ pub(super) fn backward(
             let key = keys.of(forward.k);
             let dblock = queries.of(dout);
             let scores = sized(&mut scratch.scores, (to - from) * to);
-            product(
+            products.product(
                 matrix_mut(scores, to),
                 Write::Replace,
                 query,
                 key.transpose(),
             );
             let gradient = sized(&mut scratch.gradient, (to - from) * to);
-            product(
+            products.product(
                 matrix_mut(gradient, to),
                 Write::Replace,
                 dblock,
@@ -213,9 +216,9 @@ pub(super) fn backward(
                 stride: width,
             });
             let (scores, gradient) = (matrix(scores, to), matrix(gradient, to));
-            product(keys.of_mut(dv), into, scores.transpose(), dblock);
-            product(queries.of_mut(dq), Write::Replace, gradient, key);
-            product(keys.of_mut(dk), into, gradient.transpose(), query);
+            products.product(keys.of_mut(dv), into, scores.transpose(), dblock);
+            products.product(queries.of_mut(dq), Write::Replace, gradient, key);
+            products.product(keys.of_mut(dk), into, gradient.transpose(), query);
         }
     }
 }

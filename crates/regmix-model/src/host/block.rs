@@ -2,7 +2,8 @@
 //! values that it kept.
 
 use super::attention::{self, Forward, Heads, Scratch, sized};
-use super::matmul::{Write, matrix, matrix_mut, product};
+use super::matrix::{Write, matrix, matrix_mut};
+use super::product::Products;
 use super::rope::{Rotary, Turn};
 use super::{norm, swiglu};
 
@@ -85,34 +86,60 @@ impl Work {
     }
 }
 
-/// Computes `x w` into a buffer, which is resized.
-fn project<'a>(x: &[f32], w: &[f32], inputs: usize, out: &'a mut Vec<f32>) -> &'a mut [f32] {
-    let outputs = w.len() / inputs;
-    let out = sized(out, x.len() / inputs * outputs);
-    let (x, w) = (matrix(x, inputs), matrix(w, outputs));
-    product(matrix_mut(out, outputs), Write::Replace, x, w);
-    out
+/// Computes `x w` for several weights into buffers, which are resized.
+fn project<const N: usize>(
+    products: &mut Products,
+    x: &[f32],
+    inputs: usize,
+    each: [(&[f32], &mut Vec<f32>); N],
+) {
+    let rows = x.len() / inputs;
+    products.shared(
+        matrix(x, inputs),
+        each.map(|(w, out)| {
+            let outputs = w.len() / inputs;
+            let out = matrix_mut(sized(out, rows * outputs), outputs);
+            (out, Write::Replace, matrix(w, outputs))
+        }),
+    );
 }
 
 /// Adds `x w` to `out`.
-fn project_and_add(x: &[f32], w: &[f32], inputs: usize, out: &mut [f32]) {
+fn project_and_add(products: &mut Products, x: &[f32], w: &[f32], inputs: usize, out: &mut [f32]) {
     let outputs = w.len() / inputs;
     let (x, w) = (matrix(x, inputs), matrix(w, outputs));
-    product(matrix_mut(out, outputs), Write::Add, x, w);
+    products.product(matrix_mut(out, outputs), Write::Add, x, w);
 }
 
-/// The backward pass of `y = x w`: computes the gradient of `w` into `dw` and
-/// that of `x` into `dx`.
-fn project_back(
-    [x, w, dy]: [&[f32]; 3],
+/// Computes the gradient of the weights of `y = x w`, given `x` and the gradients
+/// of each `y`.
+fn weight_gradients<const N: usize>(
+    products: &mut Products,
+    x: &[f32],
     inputs: usize,
-    dw: (&mut [f32], Write),
-    dx: (&mut [f32], Write),
+    write: Write,
+    each: [(&[f32], &mut [f32]); N],
+) {
+    products.shared(
+        matrix(x, inputs).transpose(),
+        each.map(|(dy, dw)| {
+            let outputs = dw.len() / inputs;
+            (matrix_mut(dw, outputs), write, matrix(dy, outputs))
+        }),
+    );
+}
+
+/// Computes the gradient of `x` in `y = x w`.
+fn input_gradient(
+    products: &mut Products,
+    dy: &[f32],
+    w: &[f32],
+    inputs: usize,
+    (dx, write): (&mut [f32], Write),
 ) {
     let outputs = w.len() / inputs;
-    let (x, w, dy) = (matrix(x, inputs), matrix(w, outputs), matrix(dy, outputs));
-    product(matrix_mut(dw.0, outputs), dw.1, x.transpose(), dy);
-    product(matrix_mut(dx.0, inputs), dx.1, dy, w.transpose());
+    let (dy, w) = (matrix(dy, outputs), matrix(w, outputs));
+    products.product(matrix_mut(dx, inputs), write, dy, w.transpose());
 }
 
 /// Adds the block's attention part to `x`, given its input.
@@ -123,6 +150,7 @@ pub(super) fn attend(
     x: &mut [f32],
     activations: &mut Activations,
     work: &mut Work,
+    products: &mut Products,
 ) {
     let Shape {
         d, heads, rotary, ..
@@ -133,15 +161,32 @@ pub(super) fn attend(
         sized(&mut activations.root[0], rows),
     );
     norm::forward(input, &weights[ATTENTION_NORM], shape.eps, h, root);
-    let q = project(h, &weights[QUERY], *d, &mut activations.q);
-    let k = project(h, &weights[KEY], *d, &mut activations.k);
-    let v = project(h, &weights[VALUE], *d, &mut activations.v);
+    let Activations { q, k, v, .. } = activations;
+    project(
+        products,
+        h,
+        *d,
+        [
+            (&weights[QUERY], q),
+            (&weights[KEY], k),
+            (&weights[VALUE], v),
+        ],
+    );
+    let (q, k) = (&mut q[..input.len()], &mut k[..rows * shape.kv()]);
+    let v = &v[..rows * shape.kv()];
     rotary.rotate(q, heads.tokens, *d, Turn::Forward);
     rotary.rotate(k, heads.tokens, shape.kv(), Turn::Forward);
     let attended = sized(&mut activations.attended, input.len());
     let lse = sized(&mut activations.lse, rows * heads.heads);
-    attention::forward(*heads, [q, k, v], attended, lse, &mut work.attention);
-    project_and_add(attended, &weights[OUTPUT], *d, x);
+    attention::forward(
+        *heads,
+        [q, k, v],
+        attended,
+        lse,
+        &mut work.attention,
+        products,
+    );
+    project_and_add(products, attended, &weights[OUTPUT], *d, x);
 }
 
 /// Adds the block's feed-forward part to `x`, given its input.
@@ -151,6 +196,7 @@ pub(super) fn feed_forward(
     input: &[f32],
     x: &mut [f32],
     activations: &mut Activations,
+    products: &mut Products,
 ) {
     let Shape { d, d_ff, .. } = shape;
     let rows = input.len() / d;
@@ -159,11 +205,17 @@ pub(super) fn feed_forward(
         sized(&mut activations.root[1], rows),
     );
     norm::forward(input, &weights[FEED_NORM], shape.eps, h, root);
-    let gate = project(h, &weights[GATE], *d, &mut activations.gate);
-    let up = project(h, &weights[UP], *d, &mut activations.up);
+    let Activations { gate, up, .. } = activations;
+    project(
+        products,
+        h,
+        *d,
+        [(&weights[GATE], gate), (&weights[UP], up)],
+    );
+    let (gate, up) = (&gate[..rows * d_ff], &up[..rows * d_ff]);
     let inner = sized(&mut activations.inner, rows * d_ff);
     swiglu::forward(gate, up, inner);
-    project_and_add(inner, &weights[DOWN], *d_ff, x);
+    project_and_add(products, inner, &weights[DOWN], *d_ff, x);
 }
 
 /// The backward pass through one block.
@@ -177,6 +229,7 @@ pub(super) struct Backward<'a> {
     pub(super) write: Write,
     pub(super) activations: &'a mut Activations,
     pub(super) work: &'a mut Work,
+    pub(super) products: &'a mut Products,
 }
 
 impl Backward<'_> {
@@ -190,28 +243,26 @@ impl Backward<'_> {
             write,
             activations,
             work,
+            products,
         } = self;
         let (d, d_ff, write) = (shape.d, shape.d_ff, *write);
         let rows = input.len() / d;
         let wide = rows * d_ff;
         let dinner = sized(&mut work.wide, wide);
-        project_back(
-            [&activations.inner[..wide], &weights[DOWN], dx],
-            d_ff,
-            (&mut gradients[DOWN], write),
-            (dinner, Write::Replace),
-        );
+        let inner = &activations.inner[..wide];
+        weight_gradients(products, inner, d_ff, write, [(dx, &mut gradients[DOWN])]);
+        let to = (&mut *dinner, Write::Replace);
+        input_gradient(products, dx, &weights[DOWN], d_ff, to);
         let (gate, up) = (&mut activations.gate[..wide], &mut activations.up[..wide]);
         swiglu::backward(gate, up, dinner);
         let h = &activations.normed[1][..input.len()];
         let dh = sized(&mut work.narrow, input.len());
-        for (place, dy, dh_write) in [(GATE, gate, Write::Replace), (UP, up, Write::Add)] {
-            project_back(
-                [h, &weights[place], dy],
-                d,
-                (&mut gradients[place], write),
-                (dh, dh_write),
-            );
+        let [dgate, dup] = gradients
+            .get_disjoint_mut([GATE, UP])
+            .expect("two parameters");
+        weight_gradients(products, h, d, write, [(gate, dgate), (up, dup)]);
+        for (place, dy, write) in [(GATE, gate, Write::Replace), (UP, up, Write::Add)] {
+            input_gradient(products, dy, &weights[place], d, (&mut *dh, write));
         }
         let root = &activations.root[1][..rows];
         let dweight = &mut gradients[FEED_NORM];
@@ -227,16 +278,15 @@ impl Backward<'_> {
             write,
             activations,
             work,
+            products,
         } = self;
         let (d, heads, write) = (shape.d, shape.heads, *write);
         let (n, rows, kv) = (input.len(), input.len() / d, shape.kv());
         let dout = sized(&mut work.narrow, n);
-        project_back(
-            [&activations.attended[..n], &weights[OUTPUT], dx],
-            d,
-            (&mut gradients[OUTPUT], write),
-            (dout, Write::Replace),
-        );
+        let attended = &activations.attended[..n];
+        weight_gradients(products, attended, d, write, [(dx, &mut gradients[OUTPUT])]);
+        let to = (&mut *dout, Write::Replace);
+        input_gradient(products, dx, &weights[OUTPUT], d, to);
         let dq = sized(&mut work.dq, n);
         let dk = sized(&mut work.dk, rows * kv);
         let dv = sized(&mut work.dv, rows * kv);
@@ -247,23 +297,24 @@ impl Backward<'_> {
             out: &activations.attended[..n],
             lse: &activations.lse[..rows * heads.heads],
         };
-        attention::backward(heads, forward, dout, [dq, dk, dv], &mut work.attention);
+        let scratch = &mut work.attention;
+        attention::backward(heads, forward, dout, [dq, dk, dv], scratch, products);
         let rotary = &shape.rotary;
         rotary.rotate(dq, heads.tokens, d, Turn::Backward);
         rotary.rotate(dk, heads.tokens, kv, Turn::Backward);
         let h = &activations.normed[0][..n];
         let dh = dout;
-        for (place, dy, dh_write) in [
+        let [query, key, value] = gradients
+            .get_disjoint_mut([QUERY, KEY, VALUE])
+            .expect("three parameters");
+        let each = [(&*dq, &mut **query), (dk, key), (dv, value)];
+        weight_gradients(products, h, d, write, each);
+        for (place, dy, write) in [
             (QUERY, dq, Write::Replace),
             (KEY, dk, Write::Add),
             (VALUE, dv, Write::Add),
         ] {
-            project_back(
-                [h, &weights[place], dy],
-                d,
-                (&mut gradients[place], write),
-                (dh, dh_write),
-            );
+            input_gradient(products, dy, &weights[place], d, (&mut *dh, write));
         }
         let root = &activations.root[0][..rows];
         let dweight = &mut gradients[ATTENTION_NORM];

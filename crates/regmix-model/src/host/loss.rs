@@ -9,7 +9,8 @@
 //! `[tokens, vocab]` is never held, and no product is computed twice.
 
 use super::attention::sized;
-use super::matmul::{Matrix, MatrixMut, Write, matrix, matrix_mut, product};
+use super::matrix::{Matrix, MatrixMut, Write, matrix, matrix_mut};
+use super::product::Products;
 use super::vector::{Op, exp, exponentials, greatest, widest};
 
 /// Rows of a chunk. With more rows there are fewer passes over the gradient of
@@ -47,6 +48,7 @@ pub(super) fn losses(
     targets: &[u32],
     losses: &mut [f32],
     scratch: &mut Scratch,
+    products: &mut Products,
 ) {
     let (d, vocab) = head.shape();
     let chunks = (h.chunks(ROWS * d).zip(targets.chunks(ROWS))).zip(losses.chunks_mut(ROWS));
@@ -57,7 +59,7 @@ pub(super) fn losses(
             let panel = sized(&mut scratch.logits, n * (to - from));
             let shifts = sized(&mut scratch.shifts, n);
             let out = matrix_mut(panel, to - from);
-            product(out, Write::Replace, matrix(h, d), head.columns(from, to));
+            products.product(out, Write::Replace, matrix(h, d), head.columns(from, to));
             softmax.take(panel, from, targets, shifts);
         }
         softmax.finish();
@@ -84,6 +86,7 @@ pub(super) fn backward(
     losses: &mut [f32],
     mut gradient: Gradient<'_>,
     scratch: &mut Scratch,
+    products: &mut Products,
 ) {
     let (d, vocab) = head.shape();
     let chunks = h.chunks(ROWS * d).zip(gradient.dh.chunks_mut(ROWS * d));
@@ -97,7 +100,7 @@ pub(super) fn backward(
         for ((from, to), shifts) in panels(vocab).zip(shifts.chunks_exact_mut(n)) {
             let panel = &mut logits[from * n..to * n];
             let out = matrix_mut(panel, to - from);
-            product(out, Write::Replace, h, head.columns(from, to));
+            products.product(out, Write::Replace, h, head.columns(from, to));
             softmax.take(panel, from, targets, shifts);
         }
         let sums = softmax.finish();
@@ -118,9 +121,9 @@ pub(super) fn backward(
                 Write::Add
             };
             let weights = head.columns(from, to).transpose();
-            product(matrix_mut(dh, d), first, dlogits, weights);
+            products.product(matrix_mut(dh, d), first, dlogits, weights);
             let dweights = gradient.dhead.columns(from, to);
-            product(dweights, gradient.write, h.transpose(), dlogits);
+            products.product(dweights, gradient.write, h.transpose(), dlogits);
         }
         gradient.write = Write::Add;
     }

@@ -22,8 +22,9 @@ mod attention;
 mod block;
 mod embedding;
 mod loss;
-mod matmul;
+mod matrix;
 mod norm;
+mod product;
 mod rope;
 mod swiglu;
 mod vector;
@@ -33,12 +34,14 @@ use std::borrow::Cow;
 use attention::{Heads, sized};
 use block::{Activations, Shape, Work};
 use embedding::RowGradient;
-use matmul::{Matrix, Write, matrix, matrix_mut, product};
+use matrix::{Matrix, Write, matrix, matrix_mut};
+use product::Products;
 
 use crate::config::ModelConfig;
 use crate::engine::{Engine, State, split};
 use crate::optimizer::AdamWConfig;
 use crate::parameters::PER_BLOCK;
+use crate::precision::Precision;
 
 const EMBEDDING: usize = 0;
 
@@ -64,7 +67,7 @@ struct Gradient {
 }
 
 /// The values between the layers; grows to the largest batch seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Buffers {
     ids: Vec<u32>,
     targets: Vec<u32>,
@@ -79,12 +82,32 @@ struct Buffers {
     dx: Vec<f32>,
     output: loss::Scratch,
     losses: Vec<f32>,
+    products: Products,
+}
+
+impl Buffers {
+    fn new(precision: Precision) -> Self {
+        Self {
+            ids: Vec::new(),
+            targets: Vec::new(),
+            stream: Vec::new(),
+            blocks: Vec::new(),
+            work: Work::default(),
+            root: Vec::new(),
+            normed: Vec::new(),
+            dnormed: Vec::new(),
+            dx: Vec::new(),
+            output: loss::Scratch::default(),
+            losses: Vec::new(),
+            products: Products::new(precision),
+        }
+    }
 }
 
 impl Host {
     /// A model with the weights of `values`, in the order of
     /// [`crate::parameters::list`].
-    pub(crate) fn new(config: &ModelConfig, values: Vec<Vec<f32>>) -> Self {
+    pub(crate) fn new(config: &ModelConfig, values: Vec<Vec<f32>>, precision: Precision) -> Self {
         Self {
             shape: Shape {
                 d: config.d_model,
@@ -104,7 +127,7 @@ impl Host {
                 ..State::default()
             },
             gradient: Gradient::default(),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(precision),
         }
     }
 
@@ -144,14 +167,23 @@ impl Host {
             let activations = &mut buffers.blocks[if keep { layer } else { 0 }];
             let at = if keep { 2 * layer } else { 0 };
             let (x, y) = input_and_output(&mut buffers.stream, at, at + 1, n);
-            block::attend(shape, weights, x, y, activations, &mut buffers.work);
+            let products = &mut buffers.products;
+            block::attend(
+                shape,
+                weights,
+                x,
+                y,
+                activations,
+                &mut buffers.work,
+                products,
+            );
             let (x, y) = input_and_output(
                 &mut buffers.stream,
                 at + 1,
                 if keep { at + 2 } else { 0 },
                 n,
             );
-            block::feed_forward(shape, weights, x, y, activations);
+            block::feed_forward(shape, weights, x, y, activations, &mut buffers.products);
         }
         let last = &buffers.stream[if keep { 2 * config.layers } else { 0 }][..n];
         let norm = &weights[1 + config.layers * PER_BLOCK];
@@ -336,6 +368,7 @@ impl Engine for Host {
             losses,
             output,
             &mut buffers.output,
+            &mut buffers.products,
         );
         let dx = sized(&mut buffers.dx, n);
         dx.fill(0.0);
@@ -354,6 +387,7 @@ impl Engine for Host {
                 write,
                 activations,
                 work,
+                products: &mut buffers.products,
             };
             back.feed_forward(&buffers.stream[2 * layer + 1][..n], dx);
             back.attend(&buffers.stream[2 * layer][..n], dx);
@@ -420,6 +454,7 @@ impl Engine for Host {
             &buffers.targets,
             losses,
             &mut buffers.output,
+            &mut buffers.products,
         );
         let mean = |l: &[f32]| l.iter().map(|&l| f64::from(l)).sum::<f64>() / l.len() as f64;
         losses.chunks(config.context).map(mean).collect()
@@ -438,7 +473,7 @@ impl Engine for Host {
             ..
         } = self;
         let mut logits = vec![0.0; tokens.len() * config.vocab_size];
-        product(
+        buffers.products.product(
             matrix_mut(&mut logits, config.vocab_size),
             Write::Replace,
             matrix(

@@ -1,0 +1,223 @@
+//! Products in f32.
+//!
+//! The right matrix is packed in panels of a few registers' width, the left one is
+//! read where it lies if its rows are contiguous, and packed otherwise. A block of
+//! the result is kept in registers while `k` is walked (Goto and van de Geijn 2008,
+//! "Anatomy of high-performance matrix multiplication"). The inner loop is plain
+//! code over arrays of constant length, which the compiler turns into vector
+//! instructions; `cargo bench` shows whether it still does.
+//!
+//! Every number of the result is a sum in the order of `k`, in blocks of [`KC`], so
+//! that it is the same for vectors of every width.
+
+use super::kernel::{Instructions, Kernel, Left, Tile};
+use super::steps;
+use crate::host::matrix::Strided;
+
+/// Terms that are added up in registers; with the widest panel, 32 KiB of the
+/// right matrix.
+const KC: usize = 256;
+/// Columns of the right matrix that are packed at a time: half a megabyte.
+const NC: usize = 512;
+/// Rows of the left matrix that are used with one packed block: a quarter of a
+/// megabyte.
+const MC: usize = 240;
+
+/// Packed panels, reused between products.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    left: Vec<f32>,
+    right: Vec<f32>,
+}
+
+/// Computes `a b`, `[m, k] [k, n]`, into the rows of `out`, `stride` apart, or adds
+/// it to them.
+pub(super) struct Product<'a> {
+    pub(super) a: Strided<'a>,
+    pub(super) b: Strided<'a>,
+    pub(super) out: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) add: bool,
+    /// Whether operands are rounded to bf16.
+    pub(super) round: bool,
+    pub(super) packed: &'a mut Packed,
+}
+
+impl Product<'_> {
+    pub(super) fn run(self, instructions: Instructions) {
+        match instructions {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512(kernel) => drive(&kernel, self),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(kernel) => drive(&kernel, self),
+            Instructions::Plain(kernel) => drive(&kernel, self),
+        }
+    }
+}
+
+fn drive<const M: usize, const N: usize>(kernel: &impl Kernel<M, N>, product: Product<'_>) {
+    let Product {
+        a,
+        b,
+        out,
+        stride,
+        add,
+        round,
+        packed,
+    } = product;
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    for (first, width) in steps(n, NC) {
+        for (depth, terms) in steps(k, KC) {
+            let b = b.block((depth, terms), (first, width));
+            let right = room(&mut packed.right, width.next_multiple_of(N) * terms);
+            pack_right(kernel, b, right);
+            if round {
+                round_all(right);
+            }
+            let add = add || depth > 0;
+            for (top, rows) in steps(m, MC) {
+                let a = a.block((top, rows), (depth, terms));
+                let whole = if a.by_column || round {
+                    0
+                } else {
+                    rows / M * M
+                };
+                let rest = a.block((whole, rows - whole), (0, terms));
+                let left = room(&mut packed.left, rest.rows.next_multiple_of(M) * terms);
+                pack_left::<M>(rest, left);
+                if round {
+                    round_all(left);
+                }
+                for (panel, (at, columns)) in right.chunks_exact(N * terms).zip(steps(width, N)) {
+                    let (panel, _) = panel.as_chunks::<N>();
+                    let out = &mut out[top * stride + first + at..];
+                    for row in (0..whole).step_by(M) {
+                        let left = Left {
+                            data: a.line(row),
+                            between_rows: a.stride,
+                            between_terms: 1,
+                        };
+                        let compute = |tile: Tile<'_>| kernel.block(left, panel, tile);
+                        let to = &mut out[row * stride..];
+                        block::<M, N>(to, stride, (M, columns), add, compute);
+                    }
+                    let lefts = left.chunks_exact(M * terms).zip(steps(rows - whole, M));
+                    for (data, (row, rows)) in lefts {
+                        let left = Left {
+                            data,
+                            between_rows: 1,
+                            between_terms: M,
+                        };
+                        let compute = |tile: Tile<'_>| kernel.block(left, panel, tile);
+                        let to = &mut out[(whole + row) * stride..];
+                        block::<M, N>(to, stride, (rows, columns), add, compute);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Computes a block into its place, or, where less than a whole block remains, the
+/// first `(rows, columns)` of it.
+fn block<const M: usize, const N: usize>(
+    out: &mut [f32],
+    stride: usize,
+    (rows, columns): (usize, usize),
+    add: bool,
+    compute: impl FnOnce(Tile<'_>),
+) {
+    if (rows, columns) == (M, N) {
+        return compute(Tile { out, stride, add });
+    }
+    let mut whole = [[0.0; N]; M];
+    compute(Tile {
+        out: whole.as_flattened_mut(),
+        stride: N,
+        add: false,
+    });
+    for (i, sums) in whole.iter().enumerate().take(rows) {
+        for (out, sum) in out[i * stride..][..columns].iter_mut().zip(sums) {
+            *out = if add { *out + sum } else { *sum };
+        }
+    }
+}
+
+fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
+    if buffer.len() < n {
+        buffer.resize(n, 0.0);
+    }
+    &mut buffer[..n]
+}
+
+/// Packs `[k, n]` in panels `[k, N]`, the last filled with zeros.
+fn pack_right<const M: usize, const N: usize>(
+    kernel: &impl Kernel<M, N>,
+    b: Strided<'_>,
+    out: &mut [f32],
+) {
+    for (panel, (at, columns)) in out.chunks_exact_mut(N * b.rows).zip(steps(b.cols, N)) {
+        let (panel, _) = panel.as_chunks_mut::<N>();
+        if b.by_column {
+            if columns < N {
+                panel.as_flattened_mut().fill(0.0);
+            }
+            kernel.turn(b.block((0, b.rows), (at, columns)), panel);
+            continue;
+        }
+        for (p, packed) in panel.iter_mut().enumerate() {
+            let row = &b.line(p)[at..at + columns];
+            match row.first_chunk::<N>() {
+                Some(row) => *packed = *row,
+                None => {
+                    packed[..columns].copy_from_slice(row);
+                    packed[columns..].fill(0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Packs `[m, k]` in panels `[k, M]`, the last filled with zeros.
+fn pack_left<const M: usize>(a: Strided<'_>, out: &mut [f32]) {
+    for (panel, (at, rows)) in out.chunks_exact_mut(M * a.cols).zip(steps(a.rows, M)) {
+        let (panel, _) = panel.as_chunks_mut::<M>();
+        if !a.by_column {
+            for (p, packed) in panel.iter_mut().enumerate() {
+                for (i, packed) in packed.iter_mut().enumerate() {
+                    *packed = if i < rows { a.line(at + i)[p] } else { 0.0 };
+                }
+            }
+            continue;
+        }
+        for (p, packed) in panel.iter_mut().enumerate() {
+            let column = &a.line(p)[at..at + rows];
+            match column.first_chunk::<M>() {
+                Some(column) => *packed = *column,
+                None => {
+                    packed[..rows].copy_from_slice(column);
+                    packed[rows..].fill(0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Rounds to bfloat16: the nearest, the even one if two are as near, zero below the
+/// normal range, as instructions for bf16 do.
+fn round_all(numbers: &mut [f32]) {
+    for number in numbers {
+        let bits = number.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+        let flushed = if number.abs() < f32::MIN_POSITIVE {
+            bits & 0x8000_0000
+        } else {
+            rounded
+        };
+        *number = if number.is_nan() {
+            f32::NAN
+        } else {
+            f32::from_bits(flushed)
+        };
+    }
+}
