@@ -3,7 +3,13 @@
 #![allow(missing_docs)] // criterion's macros make a public function without docs.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use regmix_model::{AdamWConfig, Device, DeviceSpec, ModelConfig, Trainer, keep_freed_buffers};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
+use ndarray::Array2;
+use ndarray::linalg::general_mat_mul;
+use regmix_model::{
+    AdamWConfig, Device, DeviceSpec, ModelConfig, Precision, Products, Trainer, keep_freed_buffers,
+};
 
 /// Preset, vocabulary, sequences per step, context.
 type Case = (&'static str, usize, usize, usize);
@@ -57,5 +63,75 @@ fn train_step(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, train_step);
+/// The products of a layer at the shapes of a proxy, by regmix and by two libraries:
+/// rows, inputs, outputs.
+const LAYERS: [(usize, usize, usize); 4] = [
+    (2048, 256, 256),
+    (2048, 256, 512),
+    (2048, 512, 256),
+    (1024, 256, 8192),
+];
+
+fn products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("products");
+    group.sample_size(10);
+    for (rows, inputs, outputs) in LAYERS {
+        let x = vec![0.5_f32; rows * inputs];
+        let w = vec![0.25_f32; inputs * outputs];
+        let dy = vec![0.125_f32; rows * outputs];
+        let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), w.clone());
+        group.throughput(Throughput::Elements(2 * (rows * inputs * outputs) as u64));
+        let shape = format!("{rows}x{inputs}x{outputs}");
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut products = Products::new(precision);
+            let name = |which| format!("regmix-{precision}/{which}/{shape}");
+            group.bench_function(name("xW"), |b| {
+                b.iter(|| products.forward(&x, &w, inputs, &mut y));
+            });
+            group.bench_function(name("gWt"), |b| {
+                b.iter(|| products.input_gradient(&dy, &w, inputs, &mut dx));
+            });
+            group.bench_function(name("xtg"), |b| {
+                b.iter(|| products.weight_gradient(&x, &dy, inputs, &mut dw));
+            });
+        }
+        let of =
+            |data: &[f32], rows, cols| MatRef::from_row_major_slice(data, rows, cols).to_owned();
+        let (x, w, dy) = (
+            of(&x, rows, inputs),
+            of(&w, inputs, outputs),
+            of(&dy, rows, outputs),
+        );
+        let cases = [
+            ("xW", x.as_ref(), w.as_ref()),
+            ("gWt", dy.as_ref(), w.transpose()),
+            ("xtg", x.transpose(), dy.as_ref()),
+        ];
+        for (which, a, b) in cases {
+            // faer's own matrices lie by column: the transposed product is the one
+            // of matrices in rows.
+            let (a, b) = (b.transpose(), a.transpose());
+            let mut out = Mat::zeros(a.nrows(), b.ncols());
+            group.bench_function(format!("faer/{which}/{shape}"), |bench| {
+                bench.iter(|| matmul(&mut out, Accum::Replace, a, b, 1.0_f32, Par::Seq));
+            });
+        }
+        let of = |m: &Mat<f32>| Array2::from_shape_fn((m.nrows(), m.ncols()), |(i, j)| m[(i, j)]);
+        let (x, w, dy) = (of(&x), of(&w), of(&dy));
+        let cases = [
+            ("xW", x.view(), w.view()),
+            ("gWt", dy.view(), w.t()),
+            ("xtg", x.t(), dy.view()),
+        ];
+        for (which, a, b) in cases {
+            let mut out = Array2::<f32>::zeros((a.nrows(), b.ncols()));
+            group.bench_function(format!("matrixmultiply/{which}/{shape}"), |bench| {
+                bench.iter(|| general_mat_mul(1.0, &a, &b, 0.0, &mut out));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, train_step, products);
 criterion_main!(benches);

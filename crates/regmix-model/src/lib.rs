@@ -29,6 +29,7 @@ mod optimizer;
 mod parallel;
 mod parameters;
 mod precision;
+mod products;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ pub use memory::{keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
 pub use parallel::{ParallelTrial, default_parallel, memory_per_run};
 pub use precision::Precision;
+#[doc(hidden)]
+pub use products::Products;
 pub use run::{
     Fallback, FinishedRun, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
     stored_fingerprint, train,

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 /// of mantissa) and the products are added up in f32. Weights, gradients, norms,
 /// softmax, loss and AdamW stay in f32: each use rounds a copy of the weights,
 /// so that small updates are not lost. GPUs multiply bf16 several times faster
-/// than f32; processors do not, and bf16 is an error there.
+/// than f32, and so do processors with AMX. Other processors round operands in the
+/// same way and gain little or nothing
+/// ([`Device::bf16_on_processor`](crate::Device::bf16_on_processor)).
 ///
 /// A run in bf16 returns to its last checkpoint and continues from there in f32
 /// when a loss or a gradient is not finite, or a batch's loss is at least 1 nat

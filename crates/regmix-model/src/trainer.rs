@@ -88,7 +88,7 @@ impl Trainer {
         device.check_precision(precision)?;
         let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
         let engine: Box<dyn Engine> = match device.burn() {
-            None => Box::new(Host::new(model, values)),
+            None => Box::new(Host::new(model, values, precision)),
             Some(burn) => Box::new(
                 catch_panics(|| Graph::new(model, values, precision, burn))
                     .map_err(|failure| failure.error(device.spec()))?,

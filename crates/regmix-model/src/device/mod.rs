@@ -98,8 +98,7 @@ impl Device {
     /// Whether models can be trained in a precision here.
     ///
     /// # Errors
-    /// On a CPU for anything but `f32`, and on a device whose kernels do not
-    /// know the type.
+    /// On a device whose kernels do not know the type, and with libtorch on a CPU.
     pub fn check_precision(&self, precision: Precision) -> Result<()> {
         let refused = |why: &str, help: &str| {
             Err(Error::new(
@@ -109,13 +108,13 @@ impl Device {
             .field("precision")
             .help(help))
         };
-        if precision == Precision::F32 {
+        if precision == Precision::F32 || self.is_host() {
             return Ok(());
         }
         if self.is_cpu() {
             return refused(
-                "a processor converts bf16 to f32 and back, which only takes longer",
-                "set precision = \"f32\", or train on a GPU with `--device`",
+                "models in bf16 are trained on processors without libtorch",
+                "use `--device cpu`, or set precision = \"f32\"",
             );
         }
         let supports = |burn: &BurnDevice| burn.supports_dtype(FloatDType::BF16);
@@ -127,6 +126,19 @@ impl Device {
             );
         }
         Ok(())
+    }
+
+    /// How a CPU multiplies numbers of bf16: `AMX`, `AVX512-BF16`, or an error that
+    /// says what their lack costs. `None` for other devices.
+    pub fn bf16_on_processor(&self) -> Option<std::result::Result<&'static str, &'static str>> {
+        self.is_host()
+            .then(|| match crate::host::product::bf16_by() {
+                crate::host::product::EMULATION => Err(
+                    "this processor has no instructions for bf16: operands are rounded, and a step \
+                 takes at least as long as with precision = \"f32\"",
+                ),
+                by => Ok(by),
+            })
     }
 
     /// burn's back-end for CPUs, which only the tests use, under the name of

@@ -13,12 +13,25 @@ use super::matrix::{Matrix, MatrixMut, Write, matrix, matrix_mut};
 use super::product::Products;
 use super::vector::{Op, exp, exponentials, greatest, widest};
 
-/// Rows of a chunk. With more rows there are fewer passes over the gradient of
-/// the weights; fewer rows take less memory.
-const ROWS: usize = 256;
+/// Most rows of a chunk. With more rows there are fewer passes over the weights and
+/// their gradient; fewer rows take less memory.
+const ROWS: usize = 1024;
 
-/// Columns of a panel: with [`ROWS`], 1 MiB.
-const COLUMNS: usize = 1024;
+/// Fewest rows of a chunk.
+const FEWEST_ROWS: usize = 256;
+
+/// Logits of a chunk, unless it has the fewest rows: 50 MB.
+const LOGITS: usize = FEWEST_ROWS * 50_432;
+
+/// Columns of a panel.
+const COLUMNS: usize = 512;
+
+/// Rows of a chunk. The sums over rows are made chunk by chunk, so that this
+/// depends on nothing but the vocabulary.
+fn rows_of_chunk(vocab: usize) -> usize {
+    let rows = LOGITS / vocab / FEWEST_ROWS * FEWEST_ROWS;
+    rows.clamp(FEWEST_ROWS, ROWS)
+}
 
 /// Buffers, reused between calls.
 #[derive(Debug, Default)]
@@ -31,7 +44,8 @@ pub(super) struct Scratch {
 
 /// Size of [`Scratch`] for that many rows.
 pub(super) fn numbers_held(vocab: u128, rows: u128) -> u128 {
-    rows.min(ROWS as u128) * (vocab + vocab.div_ceil(COLUMNS as u128))
+    let chunk = rows_of_chunk(usize::try_from(vocab).unwrap_or(usize::MAX)) as u128;
+    rows.min(chunk) * (vocab + vocab.div_ceil(COLUMNS as u128))
 }
 
 fn panels(vocab: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -51,7 +65,8 @@ pub(super) fn losses(
     products: &mut Products,
 ) {
     let (d, vocab) = head.shape();
-    let chunks = (h.chunks(ROWS * d).zip(targets.chunks(ROWS))).zip(losses.chunks_mut(ROWS));
+    let rows = rows_of_chunk(vocab);
+    let chunks = (h.chunks(rows * d).zip(targets.chunks(rows))).zip(losses.chunks_mut(rows));
     for ((h, targets), losses) in chunks {
         let n = targets.len();
         let mut softmax = Softmax::new(losses);
@@ -89,8 +104,9 @@ pub(super) fn backward(
     products: &mut Products,
 ) {
     let (d, vocab) = head.shape();
-    let chunks = h.chunks(ROWS * d).zip(gradient.dh.chunks_mut(ROWS * d));
-    let chunks = (chunks.zip(targets.chunks(ROWS))).zip(losses.chunks_mut(ROWS));
+    let rows = rows_of_chunk(vocab);
+    let chunks = h.chunks(rows * d).zip(gradient.dh.chunks_mut(rows * d));
+    let chunks = (chunks.zip(targets.chunks(rows))).zip(losses.chunks_mut(rows));
     for (((h, dh), targets), losses) in chunks {
         let n = targets.len();
         let h = matrix(h, d);

@@ -2,7 +2,7 @@
 
 /// Whether a product replaces the numbers at its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Write {
+pub(crate) enum Write {
     /// It overwrites them.
     Replace,
     /// It adds to them.
@@ -12,7 +12,7 @@ pub(super) enum Write {
 /// A matrix within a slice. Rows are contiguous and `stride` apart; if it is
 /// `transposed`, columns are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(crate) struct Matrix<'a> {
     data: &'a [f32],
     /// Before transposing.
     rows: usize,
@@ -23,36 +23,36 @@ pub(super) struct Matrix<'a> {
 
 /// As [`Matrix`], to be written.
 #[derive(Debug)]
-pub(super) struct MatrixMut<'a> {
-    pub(super) data: &'a mut [f32],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) stride: usize,
-    pub(super) transposed: bool,
+pub(crate) struct MatrixMut<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) stride: usize,
+    pub(crate) transposed: bool,
 }
 
 /// As [`Matrix`], with the shape after transposing: rows are contiguous and
 /// `stride` apart, or, if it lies `by_column`, columns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Strided<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) stride: usize,
-    pub(super) by_column: bool,
+pub(crate) struct Strided<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) stride: usize,
+    pub(crate) by_column: bool,
 }
 
 impl<'a> Strided<'a> {
     /// The row `i`, or the column if it lies by column, and what follows it in
     /// memory.
     #[inline(always)]
-    pub(super) fn line(&self, i: usize) -> &'a [f32] {
+    pub(crate) fn line(&self, i: usize) -> &'a [f32] {
         &self.data[i * self.stride..]
     }
 
     /// Some rows and columns, each as first and number.
     #[inline(always)]
-    pub(super) fn block(self, rows: (usize, usize), cols: (usize, usize)) -> Self {
+    pub(crate) fn block(self, rows: (usize, usize), cols: (usize, usize)) -> Self {
         let from = if self.by_column {
             cols.0 * self.stride + rows.0
         } else {
@@ -69,7 +69,7 @@ impl<'a> Strided<'a> {
 }
 
 /// A row-major matrix that fills the slice.
-pub(super) fn matrix(data: &[f32], cols: usize) -> Matrix<'_> {
+pub(crate) fn matrix(data: &[f32], cols: usize) -> Matrix<'_> {
     let rows = data.len() / cols;
     Matrix {
         data,
@@ -81,7 +81,7 @@ pub(super) fn matrix(data: &[f32], cols: usize) -> Matrix<'_> {
 }
 
 /// As [`matrix`], to be written.
-pub(super) fn matrix_mut(data: &mut [f32], cols: usize) -> MatrixMut<'_> {
+pub(crate) fn matrix_mut(data: &mut [f32], cols: usize) -> MatrixMut<'_> {
     let rows = data.len() / cols;
     MatrixMut {
         data,
@@ -94,12 +94,12 @@ pub(super) fn matrix_mut(data: &mut [f32], cols: usize) -> MatrixMut<'_> {
 
 /// Where a block lies within a row-major matrix of `width` columns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) width: usize,
+pub(crate) struct Place {
+    pub(crate) width: usize,
     /// First row and end.
-    pub(super) rows: (usize, usize),
+    pub(crate) rows: (usize, usize),
     /// First column and end.
-    pub(super) cols: (usize, usize),
+    pub(crate) cols: (usize, usize),
 }
 
 impl Place {
@@ -108,7 +108,7 @@ impl Place {
     }
 
     /// The block to read.
-    pub(super) fn of(self, data: &[f32]) -> Matrix<'_> {
+    pub(crate) fn of(self, data: &[f32]) -> Matrix<'_> {
         Matrix {
             data: &data[self.range()],
             rows: self.rows.1 - self.rows.0,
@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// The block to write.
-    pub(super) fn of_mut(self, data: &mut [f32]) -> MatrixMut<'_> {
+    pub(crate) fn of_mut(self, data: &mut [f32]) -> MatrixMut<'_> {
         MatrixMut {
             data: &mut data[self.range()],
             rows: self.rows.1 - self.rows.0,
@@ -132,7 +132,7 @@ impl Place {
 
 impl<'a> Matrix<'a> {
     /// Rows and columns.
-    pub(super) fn shape(&self) -> (usize, usize) {
+    pub(crate) fn shape(&self) -> (usize, usize) {
         if self.transposed {
             (self.cols, self.rows)
         } else {
@@ -140,13 +140,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    pub(super) fn transpose(mut self) -> Self {
+    pub(crate) fn transpose(mut self) -> Self {
         self.transposed = !self.transposed;
         self
     }
 
     /// Columns `from..to`.
-    pub(super) fn columns(self, from: usize, to: usize) -> Self {
+    pub(crate) fn columns(self, from: usize, to: usize) -> Self {
         let (range, rows, cols) = columns(&self, from, to);
         Self {
             data: &self.data[range],
@@ -157,7 +157,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Its numbers, and how they lie.
-    pub(super) fn strided(&self) -> Strided<'a> {
+    pub(crate) fn strided(&self) -> Strided<'a> {
         let (rows, cols) = self.shape();
         Strided {
             data: self.data,
@@ -170,13 +170,13 @@ impl<'a> Matrix<'a> {
 }
 
 impl MatrixMut<'_> {
-    pub(super) fn transpose(mut self) -> Self {
+    pub(crate) fn transpose(mut self) -> Self {
         self.transposed = !self.transposed;
         self
     }
 
     /// Columns `from..to`.
-    pub(super) fn columns(&mut self, from: usize, to: usize) -> MatrixMut<'_> {
+    pub(crate) fn columns(&mut self, from: usize, to: usize) -> MatrixMut<'_> {
         let all = Matrix {
             data: self.data,
             rows: self.rows,

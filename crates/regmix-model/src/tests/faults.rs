@@ -288,21 +288,28 @@ fn a_run_in_bf16_falls_back_to_f32_when_its_loss_is_not_a_number() {
     assert_eq!(finished(99, f64::NAN), None);
 }
 
+/// By whatever this processor has; stopped and continued, to the bit.
 #[test]
-fn bf16_is_refused_on_processors() {
+fn a_processor_trains_in_bf16() {
     let dir = tempfile::tempdir().unwrap();
     let corpus = corpus(&dir.path().join("corpus"));
-    let mut spec = spec(&corpus, "run", 0.5);
-    spec.train.precision = Precision::Bf16;
-    let folder = dir.path().join("run");
-    let err = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap_err();
-    assert_eq!(
-        (err.kind(), err.field_name()),
-        (ErrorKind::Device, Some("precision"))
-    );
-    assert!(
-        err.help_text().unwrap().contains("precision = \"f32\""),
-        "{err:?}"
-    );
-    assert!(!folder.exists());
+    let finished = |name: &str, precision: Precision| {
+        let mut spec = spec(&corpus, "run", 0.5);
+        spec.train.precision = precision;
+        let folder = dir.path().join(name);
+        let status = train(&spec, &corpus, &folder, &cpu(), &Silent).unwrap();
+        let RunStatus::Done(summary) = status else {
+            panic!("{status:?}")
+        };
+        assert_eq!(summary.fallback, None);
+        (losses(&folder), summary.loss)
+    };
+    let (exact, f32_loss) = finished("f32", Precision::F32);
+    let (rounded, bf16_loss) = finished("bf16", Precision::Bf16);
+    assert_ne!(exact, rounded, "nothing was rounded");
+    assert_eq!(rounded, finished("again", Precision::Bf16).0);
+    for (domain, loss) in &f32_loss {
+        let gap = (loss - bf16_loss[domain]).abs();
+        assert!(gap < 0.02, "{domain}: {gap}");
+    }
 }

@@ -71,7 +71,7 @@ pub struct RunSection {
     /// Whether the weights of finished runs are kept.
     #[serde(default)]
     pub keep_weights: bool,
-    /// `f32` or `bf16`: what matrix products are computed in, on GPUs.
+    /// `f32` or `bf16`: what matrix products are computed in.
     #[serde(default, skip_serializing_if = "is_f32")]
     pub precision: Precision,
 }

@@ -7,8 +7,8 @@ use regmix_data::{
     Error, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
 };
 use regmix_model::{
-    Device, FinishedRun, Job, ParallelTrial, RunSpec, RunStatus, default_parallel, memory_per_run,
-    stored_fingerprint, train_all,
+    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, default_parallel,
+    memory_per_run, stored_fingerprint, train_all,
 };
 
 use crate::config::RunSection;
@@ -172,6 +172,15 @@ fn run_jobs(
             "{at_once} at a time, {each} MiB each, {} MiB in all",
             at_once as u64 * each
         ));
+    }
+    let bf16 = |job: &Job| job.spec.train.precision == Precision::Bf16;
+    if jobs.iter().any(bf16)
+        && let Some(by) = device.bf16_on_processor()
+    {
+        cx.monitor.message(&match by {
+            Ok(by) => format!("bf16 by {by}"),
+            Err(cost) => cost.to_owned(),
+        });
     }
     let total = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.monitor.begin(what, total, Unit::Tokens);

@@ -59,6 +59,7 @@ pub(super) fn shared(tiles: Tiles, packed: &mut Packed, a: Strided<'_>, each: &m
                         for (right, (at, columns)) in right.clone().zip(super::steps(width, BLOCK))
                         {
                             let to = &mut to[row * out.stride + at..];
+                            tiles.prefetch(to.get(BLOCK..).unwrap_or_default(), out.stride);
                             block(tiles, left, right, to, out.stride, (rows, columns), add);
                         }
                     }

@@ -8,9 +8,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps,
+    _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use super::turn;
@@ -132,6 +132,12 @@ macro_rules! kernel {
                 fn compiled(left: Left<'_>, panel: &[[f32; 2 * $lanes]], tile: Tile<'_>) {
                     assert!(!panel.is_empty() && left.holds($m, panel.len()));
                     assert!(tile.holds($m, 2 * $lanes));
+                    // Results are larger than the caches near the processor.
+                    for row in tile.out.chunks(tile.stride).take($m) {
+                        for line in row[..2 * $lanes].chunks(16) {
+                            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+                        }
+                    }
                     let mut sums = [[$zero(); 2]; $m];
                     let mut from = left.data.as_ptr();
                     for right in panel {

@@ -1,8 +1,21 @@
 //! Matrix products on slices, on the calling thread alone.
 //!
-//! Libraries fell short at the shapes of a proxy: the gradients of weights, a
-//! third of a step, have a left matrix whose columns are contiguous, and no
-//! library in pure Rust multiplies these with AVX-512.
+//! Libraries in pure Rust fall short at the shapes of a proxy. The gradients of
+//! weights, a third of a step, have a left matrix whose columns are contiguous,
+//! which none of them multiplies with AVX-512; and none has bf16 on processors.
+//!
+//! | file | content |
+//! |---|---|
+//! | `single` | products in f32: packing and blocks |
+//! | `kernel` | their inner loops, for AVX-512, AVX2 and any processor |
+//! | `half` | products of operands rounded to bf16: packing and blocks |
+//! | `tiles` | their inner loops, for AMX and AVX512-BF16 |
+//! | `turn` | transposing squares in registers |
+//!
+//! In f32 the result has the same bits on every processor that multiplies and adds
+//! in one instruction. In bf16 operands are rounded by the same rule everywhere;
+//! the order of additions differs between AMX, AVX512-BF16 and processors without
+//! either, where operands are rounded and multiplied in f32.
 
 #[cfg(target_arch = "x86_64")]
 mod half;
@@ -19,11 +32,11 @@ use crate::precision::Precision;
 
 /// One of several products of a left matrix: where it goes, how, and the right
 /// matrix.
-pub(super) type Right<'a> = (MatrixMut<'a>, Write, Matrix<'a>);
+pub(crate) type Right<'a> = (MatrixMut<'a>, Write, Matrix<'a>);
 
 /// Computes products, and keeps the memory that they need.
 #[derive(Debug)]
-pub(super) struct Products {
+pub(crate) struct Products {
     instructions: Instructions,
     half: Half,
     single: single::Packed,
@@ -43,7 +56,7 @@ enum Half {
 
 impl Products {
     /// Products in f32, or of operands rounded to bf16.
-    pub(super) fn new(precision: Precision) -> Self {
+    pub(crate) fn new(precision: Precision) -> Self {
         Self {
             instructions: Instructions::default(),
             half: match precision {
@@ -55,7 +68,7 @@ impl Products {
     }
 
     /// Computes `a b` into `out`.
-    pub(super) fn product(
+    pub(crate) fn product(
         &mut self,
         out: MatrixMut<'_>,
         write: Write,
@@ -66,7 +79,7 @@ impl Products {
     }
 
     /// Computes `a b` for several right matrices.
-    pub(super) fn shared<const N: usize>(&mut self, a: Matrix<'_>, mut each: [Right<'_>; N]) {
+    pub(crate) fn shared<const N: usize>(&mut self, a: Matrix<'_>, mut each: [Right<'_>; N]) {
         #[cfg(target_arch = "x86_64")]
         if let Half::Tiles(tiles, packed) = &mut self.half
             && each.iter().all(|(out, _, _)| !out.transposed)
@@ -110,6 +123,20 @@ impl Products {
     }
 }
 
+/// What multiplies bf16 on this processor.
+pub(crate) fn bf16_by() -> &'static str {
+    match Half::new() {
+        #[cfg(target_arch = "x86_64")]
+        Half::Tiles(tiles::Tiles::Amx(_), _) => "AMX",
+        #[cfg(target_arch = "x86_64")]
+        Half::Tiles(tiles::Tiles::Vector(_), _) => "AVX512-BF16",
+        Half::No | Half::Emulated => EMULATION,
+    }
+}
+
+/// Where [`bf16_by`] finds no instructions.
+pub(crate) const EMULATION: &str = "f32 instructions";
+
 impl Half {
     fn new() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -126,59 +153,4 @@ fn steps(n: usize, step: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::matrix::Place;
-
-    /// Every layout of the three matrices, in blocks of larger ones whose rest
-    /// must not change.
-    #[test]
-    fn products_of_blocks_stay_in_their_blocks() {
-        let fill = |n: usize, step: usize| -> Vec<f32> {
-            (0..n).map(|i| ((i * step) % 11) as f32 - 5.0).collect()
-        };
-        let mut products = Products::new(Precision::F32);
-        for (m, k, n) in [(1, 1, 1), (3, 4, 5), (17, 9, 33), (40, 64, 70)] {
-            for layout in 0..8 {
-                let turned = |bit: usize| layout >> bit & 1 == 1;
-                let place = |(rows, cols), bit| Place {
-                    width: 100,
-                    rows: if turned(bit) {
-                        (2, 2 + cols)
-                    } else {
-                        (2, 2 + rows)
-                    },
-                    cols: if turned(bit) {
-                        (3, 3 + rows)
-                    } else {
-                        (3, 3 + cols)
-                    },
-                };
-                let [pa, pb, pc] = [place((m, k), 0), place((k, n), 1), place((m, n), 2)];
-                let (a, b) = (fill(8000, 7), fill(8000, 5));
-                let mut c = fill(8000, 3);
-                let before = c.clone();
-                let (ma, mb) = (pa.of(&a), pb.of(&b));
-                let ma = if turned(0) { ma.transpose() } else { ma };
-                let mb = if turned(1) { mb.transpose() } else { mb };
-                for write in [Write::Replace, Write::Add] {
-                    let mc = pc.of_mut(&mut c);
-                    let mc = if turned(2) { mc.transpose() } else { mc };
-                    products.product(mc, write, ma, mb);
-                }
-                let at = |p: Place, bit, i: usize, j: usize| {
-                    let (i, j) = if turned(bit) { (j, i) } else { (i, j) };
-                    (p.rows.0 + i) * p.width + p.cols.0 + j
-                };
-                let mut want = before;
-                for i in 0..m {
-                    for j in 0..n {
-                        let products = (0..k).map(|l| a[at(pa, 0, i, l)] * b[at(pb, 1, l, j)]);
-                        want[at(pc, 2, i, j)] = 2.0 * products.sum::<f32>();
-                    }
-                }
-                assert_eq!(c, want, "{m} {k} {n}, layout {layout}");
-            }
-        }
-    }
-}
+mod tests;

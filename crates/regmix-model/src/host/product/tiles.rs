@@ -7,10 +7,10 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __cpuid_count, __m512, __m512i, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
-    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps,
-    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_store_si512, _mm512_storeu_ps,
+    __cpuid_count, __m512, __m512bh, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
+    _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_store_si512, _mm512_storeu_ps,
 };
 use std::sync::OnceLock;
 
@@ -72,6 +72,17 @@ impl Tiles {
             };
         }
         Working(self)
+    }
+
+    /// Asks for the block of 32 by 32 numbers that is written next: results are
+    /// larger than the caches near the processor.
+    pub(super) fn prefetch(self, out: &[f32], stride: usize) {
+        for row in out.chunks(stride).take(2 * TILE) {
+            for line in row.chunks(16).take(2) {
+                // SAFETY: a prefetch changes nothing, and the address is a reference.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            }
+        }
     }
 
     /// Computes a block of 32 by 32 numbers, or adds to it, from two columns of
@@ -281,7 +292,9 @@ fn bits(line: &Line) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn dot(sum: __m512, left: __m512i, right: __m512i) -> __m512 {
     // SAFETY: the types are the same 64 bytes under another name.
-    unsafe { _mm512_dpbf16_ps(sum, std::mem::transmute(left), std::mem::transmute(right)) }
+    let [left, right] =
+        [left, right].map(|x| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) });
+    _mm512_dpbf16_ps(sum, left, right)
 }
 
 /// The first 16 numbers, zeros where there are fewer.
@@ -300,7 +313,7 @@ fn load(numbers: &[f32]) -> __m512 {
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn round(low: __m512, high: __m512) -> __m512i {
     // SAFETY: the types are the same 64 bytes under another name.
-    unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) }
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
 }
 
 /// Packs a matrix in columns of tiles, filled with zeros: `out` is

@@ -159,11 +159,8 @@ mod tests {
             std::array::from_fn(|i| std::array::from_fn(|j| (i * N + j) as f32))
         }
         fn check<const N: usize>(turned: [[f32; N]; N]) {
-            for i in 0..N {
-                for j in 0..N {
-                    assert_eq!(turned[i][j], (j * N + i) as f32, "{N}: {i} {j}");
-                }
-            }
+            let want = std::array::from_fn(|i| std::array::from_fn(|j| (j * N + i) as f32));
+            assert_eq!(turned, want);
         }
         check(four(&square().each_ref()));
         #[cfg(target_arch = "x86_64")]
