@@ -1,6 +1,6 @@
 #!/bin/sh
 # Two proxies on two cores against PyTorch's arrangements, in alternating
-# rounds: benches/peers/train-step.sh VOCAB STEPS ROUNDS
+# rounds, in f32 and in bf16: benches/peers/train-step.sh VOCAB STEPS ROUNDS
 #
 # First: cargo build --release -p regmix-model --example throughput
 # PYTHON has torch; THROUGHPUT is the example, if it is elsewhere. PyTorch
@@ -15,8 +15,11 @@ torch() {
 }
 for _ in $(seq "$rounds"); do
     "$throughput" --vocab "$vocab" --steps "$steps" --parallel 2
+    "$throughput" --vocab "$vocab" --steps "$steps" --parallel 2 --precision bf16
     torch --mode compile --procs 2 --threads 1
     torch --mode compile --procs 1 --threads 2
+    torch --mode compile --procs 2 --threads 1 --precision bf16
+    torch --mode compile --procs 1 --threads 2 --precision bf16
     torch --mode eager --procs 2 --threads 1
     torch --mode eager --procs 1 --threads 2
 done
