@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use regmix_data::artefact::lock;
+use regmix_data::artefact::{lock, sweep};
 use regmix_data::{Error, ErrorKind, Monitor, Result};
 use regmix_dynamic::Controller;
 use regmix_dynamic::http::Server;
@@ -52,6 +52,9 @@ impl StateLock {
         let path = PathBuf::from(path);
         let busy = "another process keeps the state of a run in this file";
         let file = lock(&path, busy).map_err(|e| e.in_file(state))?;
+        // What a killed process left while it wrote the state.
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        sweep(folder.unwrap_or(Path::new(".")), false);
         Ok(Self { path, _file: file })
     }
 }
