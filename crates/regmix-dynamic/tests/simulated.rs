@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use regmix_data::design::{Maximin, Sampler, Space};
+use regmix_data::table::MixtureTable;
 use regmix_data::{Mixture, Monitor, Silent, random::stream};
 use regmix_dynamic::simulator::{World, WorldOptions};
 use regmix_dynamic::{
     Controller, DynamicConfig, Dynamics, Planner, Request, RunLength, Schedule, Segments,
     StageAccuracy, StageLosses, Transitions,
 };
-use regmix_regress::{Budget, Objective};
+use regmix_regress::{Budget, Constraints, Objective};
 
 fn world(change: impl Fn(&mut WorldOptions)) -> World {
     let mut options = WorldOptions {
@@ -84,6 +85,61 @@ fn early(schedule: &Schedule, segment: usize) -> f64 {
         .iter()
         .step_by(2)
         .sum()
+}
+
+/// Of a domain that all runs used alike, nobody knows what another share does.
+#[test]
+fn a_domain_of_constant_share_keeps_it_and_no_remainder_stays() {
+    let world = world(|o| o.drift = 1.0);
+    let config = config(DynamicConfig::improved());
+    let draws = Maximin::default()
+        .draw(
+            &Space::new(prior(&world)),
+            64,
+            &mut stream(3, "test", "design"),
+        )
+        .unwrap()
+        .into_table()
+        .unwrap();
+    let fixed = draws.iter().map(|(run, mixture)| {
+        let rest: f64 = mixture.weights()[1..].iter().sum();
+        let mut weights: Vec<f64> = mixture.weights().iter().map(|w| 0.8 * w / rest).collect();
+        weights[0] = 0.2;
+        let mixture = Mixture::normalized(mixture.domains().clone(), weights).unwrap();
+        (run.to_owned(), mixture)
+    });
+    let design = MixtureTable::new(draws.domains().clone(), fixed).unwrap();
+    let grid = config.grid().unwrap();
+    let runs = Segments::switching(&design, 0.5, &grid, 3).unwrap();
+    let table = world.proxies(&runs, 500, 25).unwrap();
+    let losses = StageLosses::new(&table, &grid, config.resample, None).unwrap();
+    let rows = Transitions::new(&losses, &runs).unwrap();
+    let schedule = |request| Planner::fit(&rows, request).unwrap().schedule().unwrap();
+    let asked = request(&world, config);
+    let planned = schedule(asked.clone());
+    let mut zeros = 0;
+    for segment in &planned.segments[1..] {
+        let weights = segment.mixture.weights();
+        assert!((weights[0] - 0.2).abs() < 1e-9, "{weights:?}");
+        assert!(
+            weights.iter().all(|w| *w == 0.0 || *w >= 1e-6),
+            "{weights:?}"
+        );
+        zeros += weights.iter().filter(|w| **w == 0.0).count();
+    }
+    assert!(zeros > 0, "some weights are remainders of the search");
+    let said = |schedule: &Schedule, words: &str| schedule.notes.iter().any(|n| n.contains(words));
+    assert!(said(&planned, "has the same share in every run (20.0 %)"));
+    // A limit of the user's comes first, and is said to lead into the unknown.
+    let caps = [0.1, 1.0, 1.0, 1.0, 1.0];
+    let domains = world.domains().clone();
+    let limits = Constraints::from_parts(domains, &[0.0; 5], &caps, &[]).unwrap();
+    let limited = schedule(Request {
+        constraints: Some(limits),
+        ..asked
+    });
+    assert!(limited.segments[1].mixture.weights()[0] <= 0.1 + 1e-9);
+    assert!(said(&limited, "which the limits do not allow"));
 }
 
 /// The paper's f does worse: under drift, the losses of static proxies show it

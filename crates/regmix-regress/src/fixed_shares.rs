@@ -55,6 +55,42 @@ enum Kind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct FixedShares(Vec<FixedShare>);
 
+/// A domain that has (nearly) the same share in every run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConstantShare {
+    /// The place of the domain.
+    pub domain: usize,
+    /// Its share; 0 for a domain that no run used, or next to nothing of.
+    pub share: f64,
+    /// What a user should know about it, in a sentence.
+    pub words: String,
+}
+
+/// The domains of (nearly) constant share in some mixtures: what a change of
+/// such a share does cannot be learnt from them, and searches hold it. None
+/// where all mixtures are the same.
+pub fn constant_shares(mixtures: &[Mixture]) -> Vec<ConstantShare> {
+    let Some(first) = mixtures.first() else {
+        return Vec::new();
+    };
+    let fixed = FixedShares::of(mixtures);
+    let words = fixed.warnings(first.domains());
+    (fixed.0.iter().zip(words))
+        .filter_map(|(fixed, words)| {
+            let (Kind::Unused(domain) | Kind::Tiny(domain) | Kind::Constant(domain)) = fixed.kind
+            else {
+                return None;
+            };
+            let share = fixed.value;
+            Some(ConstantShare {
+                domain,
+                share,
+                words,
+            })
+        })
+        .collect()
+}
+
 impl FixedShares {
     /// Finds them. None where all mixtures are the same: there is nothing to
     /// learn then. Cost O(D² n), and O(D³) for many runs.

@@ -122,6 +122,7 @@ pub use constraints::{Binding, Bound, Constraints, Group};
 pub use cross_validation::{CrossValidation, CvOptions, cross_validate};
 pub use fit::options::{Choice, FitOptions};
 pub use fit::{Dropped, Fit, OutOfFold, TargetFit};
+pub use fixed_shares::{ConstantShare, constant_shares};
 pub use folds::Folds;
 pub use judge::auto::Auto;
 pub use judge::league::{AUTO, Entry, League};

@@ -39,7 +39,7 @@ fn mixtures(runs: usize) -> String {
 }
 
 /// With tables of 24 runs and settings for two stages.
-fn tables() -> Fixture {
+pub(crate) fn tables() -> Fixture {
     let fixture = Fixture::empty();
     fixture.write("t.csv", trajectories(24, 1.0));
     fixture.write("m.csv", mixtures(24));
@@ -48,7 +48,7 @@ fn tables() -> Fixture {
 }
 
 /// The arguments of a plan of `t` into `out`, and some more.
-fn plan<'a>(t: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn plan<'a>(t: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut args = vec!["schedule", "--trajectories", t, "--mixtures", "m.csv"];
     args.extend(["--steps", "25000", "--tokens", "26e9", "--out", out]);
     if !more.contains(&"--settings") {

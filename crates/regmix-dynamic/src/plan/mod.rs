@@ -319,7 +319,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             let before = out.last().unwrap_or(&self.position.previous);
             let bounds = self.next_bounds(place, &used, before)?;
             let weights: Vec<f64> = mixture.iter().map(|w| w.max(0.0)).collect();
-            let near = bounds.project(&weights)?.weights().to_vec();
+            let near = bounds.cleared(bounds.project(&weights)?.weights());
             self.take(&mut used, place, &near);
             out.push(near);
         }
@@ -397,7 +397,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
                 None => simulate(surface, self.prior, bounds, &options)?.mixture,
             }
         };
-        Ok(found.weights().to_vec())
+        Ok(bounds.cleared(found.weights()))
     }
 }
 

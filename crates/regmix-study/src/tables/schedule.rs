@@ -20,8 +20,9 @@ pub struct Plan<'a> {
     /// An objective file, with its limits; the mean of all domains without
     /// limits if there is none.
     pub objective: Option<&'a Path>,
-    /// The natural mixture: a table of mixtures whose first row it is. The
-    /// mean of the runs' mixtures if it is left out.
+    /// The natural mixture: a table of mixtures whose first row it is. If it is
+    /// left out, the first segment is on the mean of the runs' mixtures, and a
+    /// worst case is one against the uniform mixture.
     pub prior: Option<&'a Path>,
     /// A TOML file with the keys of `[dynamic]`.
     pub settings: Option<&'a Path>,
@@ -106,6 +107,7 @@ pub fn plan(
             (objective, constraints, budget)
         }
     };
+    let objective = objective.with_known_baseline(plan.prior.is_some());
     let calibration = match &plan.second {
         None => None,
         Some(second) => {

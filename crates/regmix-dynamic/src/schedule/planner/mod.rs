@@ -5,7 +5,7 @@ mod held_out_gain;
 mod refits;
 
 use regmix_data::{Error, Mixture, Monitor, Result, Silent, Unit};
-use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction};
+use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction, constant_shares};
 
 use self::held_out_gain::HeldOutGains;
 use self::refits::OUT_OF_RANGE;
@@ -139,6 +139,7 @@ impl Planner {
         };
         let mut notes = rows.notes().to_vec();
         let first = first_mixture(&bounds, &request.prior, grid.points()[0], &mut notes)?;
+        let bounds = holding_constant_shares(bounds, &rows, &mut notes)?;
         let goal = state.goal(objective);
         let planner = Self {
             model: StageModel::fit_monitored(&rows, &request.config, monitor)?,
@@ -365,6 +366,41 @@ impl Planner {
             sd: self.goal.sd(&spread, &here, None),
         })
     }
+}
+
+/// The bounds with every domain that had the same share in all runs held at it:
+/// the stage model cannot know what a change does. A limit of the user's comes
+/// first.
+fn holding_constant_shares(
+    mut bounds: Bounds,
+    rows: &Transitions,
+    notes: &mut Vec<String>,
+) -> Result<Bounds> {
+    let domains = rows.domains();
+    let mixtures = (rows.rows().iter())
+        .map(|row| Mixture::normalized(domains.clone(), row.mixture.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    for fixed in constant_shares(&mixtures) {
+        let (mut floors, mut caps) = (vec![0.0; domains.len()], vec![1.0; domains.len()]);
+        (floors[fixed.domain], caps[fixed.domain]) = (fixed.share, fixed.share);
+        let exists = (bounds.budget.as_ref()).is_none_or(|b| fixed.share <= b[fixed.domain]);
+        let own = &bounds.constraints;
+        let allowed =
+            own.floors()[fixed.domain] <= fixed.share && fixed.share <= own.caps()[fixed.domain];
+        match bounds.tightened(&floors, &caps) {
+            Ok(held) if exists && allowed => {
+                bounds.constraints = held;
+                notes.push(fixed.words);
+            }
+            _ => notes.push(format!(
+                "domain `{}` had the same share in every run ({:.1} %), which the limits do not \
+                 allow: what another share does is a guess",
+                domains[fixed.domain],
+                100.0 * fixed.share
+            )),
+        }
+    }
+    Ok(bounds)
 }
 
 /// The mixture of the first segment: the prior, or the nearest mixture that
