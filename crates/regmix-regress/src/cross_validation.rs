@@ -52,6 +52,17 @@ pub struct CrossValidation {
 }
 
 impl CrossValidation {
+    /// Predictions of `n` rows in one repeat of five folds.
+    #[cfg(test)]
+    pub(crate) fn judged(n: usize, of: impl Fn(usize) -> Prediction) -> Self {
+        Self {
+            predictions: vec![(0..n).map(of).collect()],
+            folds: vec![Folds::new(n, 5, 0, "t").unwrap()],
+            fit_seconds: 1.0,
+            score_seconds: 1.0,
+        }
+    }
+
     /// Predictions with their measurements, of the rows that `used` picks by
     /// repeat and row.
     pub(crate) fn used<'a>(

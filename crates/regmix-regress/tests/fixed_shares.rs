@@ -225,14 +225,41 @@ fn values_out_of_range_and_far_outside_are_named() {
             values: ValueTable::new(runs.values.targets().to_vec(), rows).unwrap(),
         }
     };
-    let far = fit(&with(1e6), &["linear", "law1"]);
+    // One loss of a run that failed does not move the models.
+    let regressors = ["linear", "law1", "gp"];
+    let (sound, far) = (
+        fit(&with(f64::NAN), &regressors),
+        fit(&with(1e6), &regressors),
+    );
+    assert_eq!(sound.targets(), far.targets());
+    let [dropped] = far.dropped() else {
+        panic!("{:?}", far.dropped());
+    };
+    assert_eq!(
+        (dropped.run.as_str(), dropped.target.as_str()),
+        ("5", "code")
+    );
     assert!(
-        far.warnings()
+        dropped
+            .reason
+            .starts_with("the value is 1000000, more than 50 standard deviations"),
+        "{}",
+        dropped.reason
+    );
+    let options = FitOptions {
+        regressors: vec!["linear".to_owned()],
+        keep_outliers: true,
+        ..FitOptions::default()
+    };
+    let kept = Fit::train(&with(1e6), &options).unwrap();
+    assert!(kept.dropped().is_empty());
+    assert!(
+        kept.warnings()
             .iter()
             .any(|w| w.contains("`code`: far outside of the other runs")
                 && w.contains("`5` (1000000)")),
         "{:?}",
-        far.warnings()
+        kept.warnings()
     );
     let huge = fit(&with(1e200), &["linear", "law1"]);
     assert_eq!(huge.dropped().len(), 1);

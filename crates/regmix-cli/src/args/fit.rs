@@ -55,6 +55,9 @@ pub(crate) struct FitArgs {
     /// its tokens, such as `code=rust:0.3,c:0.7`; may be repeated.
     #[arg(long, requires = "earlier_mixtures", value_name = "DOMAIN=PARTS", value_parser = parse_split)]
     pub(crate) split: Vec<(String, BTreeMap<String, f64>)>,
+    /// Fit losses that are far outside of all others, too; otherwise they are left out and named.
+    #[arg(long, requires = "mixtures")]
+    pub(crate) keep_outliers: bool,
     /// Also measure how accuracy grows with the number of runs, and what twice as many would
     /// bring: `learning.csv`. For `ensemble` and `law1`, or the regressors given; takes
     /// about as long as the fit itself.

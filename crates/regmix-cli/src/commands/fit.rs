@@ -46,6 +46,7 @@ fn fit_own_runs(
         seed: args.seed,
         regressors: args.regressors.clone().unwrap_or(defaults.regressors),
         unit: args.unit.clone(),
+        keep_outliers: args.keep_outliers,
         ..FitOptions::default()
     };
     let earlier = earlier_section(args);

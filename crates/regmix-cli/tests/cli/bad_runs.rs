@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::fixture::{Fixture, assert_output, transcript};
+use crate::fixture::{FIT, Fixture, assert_output, transcript};
 
 /// Twenty mixtures of `a`, `b`, `c`, `d`, none of them odd.
 fn mixture(i: usize) -> [f64; 4] {
@@ -27,22 +27,16 @@ fn losses(w: &[f64; 4]) -> [String; 2] {
     [w[0], w[1]].map(|w| format!("{:.6}", 3.0 - w))
 }
 
-const FIT: [&str; 8] = [
-    "fit",
-    "--mixtures",
-    "m.csv",
-    "--losses",
-    "l.csv",
-    "--out",
-    "fit",
-    "--redo",
-];
+/// Fits again, with more arguments.
+fn refit<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&FIT[..], &["--redo"], more].concat()
+}
 
 /// Fits, and gives the lines below the league, whose figures differ a little
 /// between processors.
 #[track_caller]
 fn notes_of_fit(fixture: &Fixture) -> String {
-    let output = fixture.ok(&[&FIT[..], &["--regressors", "linear,law1"]].concat());
+    let output = fixture.ok(&refit(&["--regressors", "linear,law1"]));
     let notes = |line: &&str| line.starts_with("left out:") || line.starts_with("warning:");
     let notes: Vec<&str> = output.stdout.lines().filter(notes).collect();
     notes.join("\n")
@@ -80,7 +74,7 @@ fn odd_targets_and_missing_losses_are_named() {
         };
         (mixture(i), [value.clone(), value])
     });
-    assert_output!(fixture.refused(&FIT), @r#"
+    assert_output!(fixture.refused(&refit(&[])), @r#"
     $ regmix fit --mixtures m.csv --losses l.csv --out fit --redo
     exit code: 2
     ----- stderr -----
@@ -166,7 +160,7 @@ fn fewer_runs_than_parameters_are_named() {
 fn limits_that_clash_and_penalties_out_of_range_are_named() {
     let fixture = Fixture::empty();
     write(&fixture, 20, |i| (mixture(i), losses(&mixture(i))));
-    fixture.ok(&[&FIT[..], &["--regressors", "linear,law1"]].concat());
+    fixture.ok(&refit(&["--regressors", "linear,law1"]));
     let args = [
         "optimize",
         "--fit",

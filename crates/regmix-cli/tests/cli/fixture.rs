@@ -61,6 +61,17 @@ seeds = 2
 /// The domains of the corpus, in order.
 pub(crate) const DOMAINS: [&str; 3] = ["code", "law", "web"];
 
+/// A fit of the tables `m.csv` and `l.csv` into the folder `fit`.
+pub(crate) const FIT: [&str; 7] = [
+    "fit",
+    "--mixtures",
+    "m.csv",
+    "--losses",
+    "l.csv",
+    "--out",
+    "fit",
+];
+
 /// A temporary folder that commands run in, so that messages name files by
 /// short relative paths.
 pub(crate) struct Fixture {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{Fixture, Output, assert_output};
+use crate::fixture::{FIT, Fixture, Output, assert_output};
 
 /// How long a command may take to stop: a second, and some more for machines
 /// that run other tests at the same time.
@@ -76,16 +76,6 @@ fn long_tables() -> Fixture {
     fixture.write("t.csv", trajectories);
     fixture
 }
-
-const FIT: [&str; 7] = [
-    "fit",
-    "--mixtures",
-    "m.csv",
-    "--losses",
-    "l.csv",
-    "--out",
-    "fit",
-];
 
 #[test]
 fn a_stopped_fit_writes_nothing() {

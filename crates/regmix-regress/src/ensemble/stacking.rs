@@ -132,21 +132,12 @@ pub(crate) fn final_weights(measured: &[f64], members: &[&CrossValidation]) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folds::Folds;
 
     fn judged(errors: impl Fn(usize) -> f64) -> CrossValidation {
-        let predictions = (0..40)
-            .map(|i| Prediction {
-                mean: errors(i),
-                sd: 1.0,
-            })
-            .collect();
-        CrossValidation {
-            predictions: vec![predictions],
-            folds: vec![Folds::new(40, 5, 0, "t").unwrap()],
-            fit_seconds: 1.0,
-            score_seconds: 1.0,
-        }
+        CrossValidation::judged(40, |i| Prediction {
+            mean: errors(i),
+            sd: 1.0,
+        })
     }
 
     #[test]

@@ -136,9 +136,11 @@ pub(crate) struct Saved {
     pub(crate) tables: BTreeMap<String, String>,
 }
 
-/// The tables that a fit is read from. `league.csv` has durations, which differ
-/// between equal fits, and decides nothing.
+/// The tables that a fit is read from.
 const TABLES: [&str; 3] = ["mixtures.csv", "values.csv", "predictions.csv"];
+/// The table of judgements. Its checksum leaves out durations, which differ
+/// between equal fits.
+const LEAGUE: &str = "league.csv";
 /// How a damaged fit is made again.
 const AGAIN: &str = "run the fit again (`regmix fit`, with `--redo` over a finished one)";
 
@@ -181,8 +183,9 @@ impl Fit {
     /// Judges the regressors by cross-validation on every target, chooses
     /// one per target, and fits it on all rows.
     ///
-    /// Measurements that are missing or not finite are left out, target by
-    /// target, and listed in [`Fit::dropped`]. A target that never varies
+    /// Measurements that are missing, not finite or far outside of all others
+    /// ([`FitOptions::keep_outliers`]) are left out, target by target, and listed
+    /// in [`Fit::dropped`]. A target that never varies
     /// gets a constant model and a warning. A regressor that cannot describe
     /// a target (a power law and negative scores) is left out of its league
     /// with a warning. The result does not depend on the number of threads.
@@ -225,8 +228,10 @@ impl Fit {
         runs.mixtures.write_csv(dir.join("mixtures.csv"))?;
         runs.values.write_csv(dir.join("values.csv"))?;
         records::write_csv(dir.join("predictions.csv"), &self.predictions)?;
-        self.league.write_csv(dir.join("league.csv"))?;
+        self.league.write_csv(dir.join(LEAGUE))?;
         let mut saved = self.saved.clone();
+        let league = self.league.checksum()?;
+        saved.tables.insert(LEAGUE.to_owned(), league);
         for name in TABLES {
             saved
                 .tables
@@ -243,8 +248,14 @@ impl Fit {
         let dir = dir.as_ref();
         let path = dir.join("fit.json");
         let mut saved: Saved = sealed::read_sealed(&path, VERSION, AGAIN)?;
+        let league = League::read_csv(dir.join(LEAGUE))?;
         for (name, checksum) in std::mem::take(&mut saved.tables) {
-            if TABLES.contains(&name.as_str()) && table_checksum(dir, &name)? != checksum {
+            let found = match name.as_str() {
+                LEAGUE => league.checksum()?,
+                name if TABLES.contains(&name) => table_checksum(dir, name)?,
+                _ => continue,
+            };
+            if found != checksum {
                 return Err(Error::input(
                     "not the table that the fit was saved with: it was changed since",
                 )
@@ -277,7 +288,7 @@ impl Fit {
             .help(AGAIN));
         }
         Ok(Self {
-            league: League::read_csv(dir.join("league.csv"))?,
+            league,
             predictions: records::read_csv(dir.join("predictions.csv"))?,
             observations: Observations::join(mixtures.reordered(&saved.domains)?, values)?,
             saved,

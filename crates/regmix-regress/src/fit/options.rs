@@ -16,6 +16,7 @@ use crate::registry::DEFAULT;
 /// | `seed` | 0 | any |
 /// | `natural` | none | a mixture over the same domains |
 /// | `earlier` | none | runs over the same domains and targets, see [`Earlier`](crate::Earlier) |
+/// | `keep_outliers` | no | |
 /// | `unit` | none | the unit of the values |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
@@ -35,6 +36,10 @@ pub struct FitOptions {
     /// Runs from before the domains changed. They are fitted together with the
     /// others, but nothing is judged, chosen or calibrated on them.
     pub earlier: Option<Observations>,
+    /// Whether values are fitted that are more than 50 standard deviations from
+    /// the middle of their target (by the middle half of its values). Otherwise
+    /// they are left out, where they are at most 5 % of a target's values.
+    pub keep_outliers: bool,
     /// The unit of the values, such as `nats per token`; shown beside results,
     /// never converted.
     pub unit: Option<String>,
@@ -50,6 +55,7 @@ impl Default for FitOptions {
             seed: 0,
             natural: None,
             earlier: None,
+            keep_outliers: false,
             unit: None,
         }
     }

@@ -6,11 +6,41 @@ use regmix_data::{Error, Result};
 
 use crate::fit::{Dropped, Fit};
 use crate::fixed_shares::FixedShares;
+use crate::metrics::quantile;
 use crate::reuse::earlier::with_earlier;
 
 /// Measurements from here on are no losses: sums of their squares are no
 /// numbers.
 const TOO_LARGE: f64 = 1e30;
+
+/// The greatest share of a target's values that are left out as far outside of
+/// the others: more are no exceptions.
+const EXCEPTIONS: f64 = 0.05;
+
+/// Where most values of a target are.
+pub(super) struct Range {
+    pub(super) middle: f64,
+    /// The standard deviation that the middle half of the values would have under
+    /// a normal distribution.
+    sd: f64,
+}
+
+impl Range {
+    /// How many standard deviations from the middle are far outside. Losses of
+    /// sound runs rise steeply where a weight is near zero, by less than this.
+    pub(super) const FAR: f64 = 50.0;
+
+    /// `None` where half of the values are equal.
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let middle = quantile(values, 0.5);
+        let sd = (quantile(values, 0.75) - quantile(values, 0.25)) / 1.349;
+        (sd > 0.0).then_some(Self { middle, sd })
+    }
+
+    pub(super) fn holds(&self, value: f64) -> bool {
+        (value - self.middle).abs() <= Self::FAR * self.sd
+    }
+}
 
 /// Runs that are ready for a fit.
 pub(super) struct Prepared {
@@ -28,7 +58,11 @@ impl Prepared {
     /// # Errors
     /// When there is no target, none has enough values, or the earlier runs
     /// have other targets.
-    pub(super) fn of(new: &Observations, earlier: Option<&Observations>) -> Result<Self> {
+    pub(super) fn of(
+        new: &Observations,
+        earlier: Option<&Observations>,
+        keep_outliers: bool,
+    ) -> Result<Self> {
         if new.values.targets().is_empty() {
             return Err(Error::input(
                 "no targets: expected at least one column of values",
@@ -69,9 +103,9 @@ impl Prepared {
                 earlier.values = earlier.values.with_targets(&kept);
             }
         }
-        let dropped = dropped(&new.values);
-        if dropped.iter().any(|d| d.reason.contains(" below ")) {
-            new.values = in_range(&new.values)?;
+        let mut dropped = out_of_range(&mut new.values)?;
+        if !keep_outliers {
+            dropped.extend(outliers(&mut new.values)?);
         }
         let mut all = match &earlier {
             Some(earlier) => with_earlier(&new, earlier).map_err(|e| e.field("earlier"))?,
@@ -93,33 +127,73 @@ impl Prepared {
     }
 }
 
-/// The same values, missing where they are too large.
-fn in_range(values: &ValueTable) -> Result<ValueTable> {
-    let usable = |v: &f64| if v.abs() < TOO_LARGE { *v } else { f64::NAN };
-    let rows = (values.runs().iter().zip(values.rows()))
-        .map(|(run, row)| (run.clone(), row.iter().map(usable).collect()));
-    ValueTable::new(values.targets().to_vec(), rows)
+/// Takes away the measurements that are not numbers of a usable size, and says
+/// which.
+fn out_of_range(values: &mut ValueTable) -> Result<Vec<Dropped>> {
+    without(values, |_, v| {
+        if v.is_nan() {
+            Some("no measurement".to_owned())
+        } else if v.is_infinite() {
+            Some(format!("the value is {v}, expected a finite number"))
+        } else if v.abs() >= TOO_LARGE {
+            Some(format!(
+                "the value is {v:e}, expected one below {TOO_LARGE:e}"
+            ))
+        } else {
+            None
+        }
+    })
 }
 
-/// The measurements that are not fitted.
-fn dropped(values: &ValueTable) -> Vec<Dropped> {
+/// Takes away the few measurements of a target that are far outside of the
+/// others, and says which. A diverged run would decide what is fitted of all
+/// others.
+fn outliers(values: &mut ValueTable) -> Result<Vec<Dropped>> {
+    let ranges: Vec<Option<Range>> = (0..values.targets().len())
+        .map(|t| {
+            let column = values.rows().iter().map(|row| row[t]);
+            let measured: Vec<f64> = column.filter(|v| !v.is_nan()).collect();
+            let range = Range::of(&measured)?;
+            let far = measured.iter().filter(|v| !range.holds(**v)).count();
+            let few = far as f64 <= EXCEPTIONS * measured.len() as f64;
+            (few && measured.len() - far >= Fit::MIN_ROWS).then_some(range)
+        })
+        .collect();
+    without(values, |t, v| {
+        let range = ranges[t].as_ref()?;
+        (!v.is_nan() && !range.holds(v)).then(|| {
+            format!(
+                "the value is {v}, more than {} standard deviations from the middle of the other \
+                 runs, {:.4} (`--keep-outliers` keeps it)",
+                Range::FAR,
+                range.middle
+            )
+        })
+    })
+}
+
+/// Takes away the values for which there is a reason, by target and value.
+fn without(
+    values: &mut ValueTable,
+    reason: impl Fn(usize, f64) -> Option<String>,
+) -> Result<Vec<Dropped>> {
+    let mut rows = values.rows().to_vec();
     let mut out = Vec::new();
     for (t, target) in values.targets().iter().enumerate() {
-        for (run, row) in values.runs().iter().zip(values.rows()) {
-            let reason = match row[t] {
-                v if v.is_nan() => "no measurement".to_owned(),
-                v if v.is_infinite() => format!("the value is {v}, expected a finite number"),
-                v if v.abs() >= TOO_LARGE => {
-                    format!("the value is {v:e}, expected one below {TOO_LARGE:e}")
-                }
-                _ => continue,
-            };
-            out.push(Dropped {
-                run: run.clone(),
-                target: target.clone(),
-                reason,
-            });
+        for (run, row) in values.runs().iter().zip(&mut rows) {
+            if let Some(reason) = reason(t, row[t]) {
+                row[t] = f64::NAN;
+                out.push(Dropped {
+                    run: run.clone(),
+                    target: target.clone(),
+                    reason,
+                });
+            }
         }
     }
-    out
+    if !out.is_empty() {
+        let rows = values.runs().iter().cloned().zip(rows);
+        *values = ValueTable::new(values.targets().to_vec(), rows)?;
+    }
+    Ok(out)
 }

@@ -55,7 +55,11 @@ pub(super) fn train(
         Choice::Named(name) => Some(name),
     });
     let contestants = Contestants::new(wanted.map(String::as_str))?;
-    let prepared = Prepared::of(observations, options.earlier.as_ref())?;
+    let prepared = Prepared::of(
+        observations,
+        options.earlier.as_ref(),
+        options.keep_outliers,
+    )?;
     let all = prepared.all;
     let domains = observations.mixtures.domains().clone();
     let mut saved = Saved::new(domains, all.mixtures.len(), options)?;

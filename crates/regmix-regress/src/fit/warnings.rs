@@ -2,8 +2,8 @@
 
 use regmix_data::table::Observations;
 
+use crate::fit::prepare::Range;
 use crate::fixed_shares::FixedShares;
-use crate::metrics::quantile;
 use crate::samples::measured;
 
 /// Warnings about the mixtures: domains without weight, domains in a fixed
@@ -38,22 +38,20 @@ pub(super) fn of_runs(observations: &Observations) -> Vec<String> {
     out
 }
 
-/// The runs whose value is far outside of the others, in a sentence. The
-/// distance is in standard deviations that the middle half of the values would
-/// have under a normal distribution.
+/// The runs whose value is far outside of the others, in a sentence: those that
+/// were fitted nevertheless.
 fn far_outside(target: &str, runs: &[&str], values: &[f64]) -> Option<String> {
-    const FAR: f64 = 50.0;
     const SHOWN: usize = 5;
-    let middle = quantile(values, 0.5);
-    let sd = (quantile(values, 0.75) - quantile(values, 0.25)) / 1.349;
+    let range = Range::of(values)?;
     let far: Vec<String> = (runs.iter().zip(values))
-        .filter(|(_, value)| sd > 0.0 && (*value - middle).abs() > FAR * sd)
+        .filter(|(_, value)| !range.holds(**value))
         .map(|(run, value)| format!("`{run}` ({value})"))
         .collect();
     (!far.is_empty()).then(|| {
         format!(
-            "`{target}`: far outside of the other runs (middle {middle:.4}): {}{}; if they failed, \
+            "`{target}`: far outside of the other runs (middle {:.4}): {}{}; if they failed, \
              leave them out",
+            range.middle,
             far[..far.len().min(SHOWN)].join(", "),
             if far.len() > SHOWN { " and others" } else { "" }
         )

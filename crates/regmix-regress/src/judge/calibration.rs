@@ -33,23 +33,13 @@ pub(crate) fn calibration(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folds::Folds;
     use crate::metrics::coverage90;
     use crate::prediction::Prediction;
-
-    fn judged(n: usize, of: impl Fn(usize) -> Prediction) -> CrossValidation {
-        CrossValidation {
-            predictions: vec![(0..n).map(of).collect()],
-            folds: vec![Folds::new(n, 5, 0, "t").unwrap()],
-            fit_seconds: 1.0,
-            score_seconds: 1.0,
-        }
-    }
 
     #[test]
     fn calibration_makes_intervals_cover() {
         let measured: Vec<f64> = (0..400).map(|i| f64::from(i % 101) / 50.0 - 1.0).collect();
-        let narrow = judged(400, |_| Prediction { mean: 0.0, sd: 0.3 });
+        let narrow = CrossValidation::judged(400, |_| Prediction { mean: 0.0, sd: 0.3 });
         let factor = calibration(&measured, &narrow, |_, _| true);
         let wide: Vec<Prediction> = (0..400)
             .map(|_| Prediction {
@@ -59,7 +49,7 @@ mod tests {
             .collect();
         let covered = coverage90(&measured, &wide);
         assert!((0.8..0.95).contains(&covered), "{covered}");
-        let few = judged(8, |_| Prediction { mean: 0.0, sd: 0.3 });
+        let few = CrossValidation::judged(8, |_| Prediction { mean: 0.0, sd: 0.3 });
         assert!(calibration(&measured[..8], &few, |_, _| true) < factor);
     }
 }

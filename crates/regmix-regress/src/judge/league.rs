@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use regmix_data::Result;
+use regmix_data::sealed::checksum;
 use regmix_data::table::records::{self, number_or_empty};
 
 use crate::cross_validation::CrossValidation;
@@ -140,6 +141,16 @@ impl League {
     /// The table as CSV text.
     pub fn to_csv(&self) -> Result<String> {
         records::to_csv(&self.entries)
+    }
+
+    /// The checksum of the table without its durations.
+    pub(crate) fn checksum(&self) -> Result<String> {
+        let timeless = self.entries.iter().cloned().map(|mut entry| {
+            (entry.fit_seconds, entry.score_seconds) = (0.0, 0.0);
+            entry
+        });
+        let text = records::to_csv(&timeless.collect::<Vec<_>>())?;
+        Ok(checksum(text.as_bytes()))
     }
 
     /// Writes [`League::to_csv`] to a file, atomically.

@@ -75,25 +75,16 @@ mod tests {
     use super::*;
     use crate::folds::Folds;
 
-    fn judged(n: usize, of: impl Fn(usize) -> Prediction) -> CrossValidation {
-        CrossValidation {
-            predictions: vec![(0..n).map(of).collect()],
-            folds: vec![Folds::new(n, 5, 0, "t").unwrap()],
-            fit_seconds: 1.0,
-            score_seconds: 1.0,
-        }
-    }
-
     #[test]
     fn the_choice_for_a_fold_does_not_look_at_it() {
         let measured = vec![0.0; 50];
         let folds = Folds::new(50, 5, 0, "t").unwrap();
         // Perfect in fold 0 only; a choice that saw fold 0 might prefer it.
-        let lucky = judged(50, |i| Prediction {
+        let lucky = CrossValidation::judged(50, |i| Prediction {
             mean: if folds.fold_of(i) == 0 { 0.0 } else { 1.0 },
             sd: 1.0,
         });
-        let steady = judged(50, |_| Prediction { mean: 0.9, sd: 1.0 });
+        let steady = CrossValidation::judged(50, |_| Prediction { mean: 0.9, sd: 1.0 });
         let auto = automatic(&measured, &[&lucky, &steady]).unwrap();
         for i in (0..50).filter(|&i| folds.fold_of(i) == 0) {
             assert_eq!(auto.predictions[0][i].mean, 0.9, "{i}");

@@ -157,6 +157,9 @@ pub struct FitSection {
     pub folds: usize,
     /// Repeats of the cross-validation.
     pub repeats: usize,
+    /// Whether losses far outside of all others are fitted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_outliers: bool,
     /// Runs from before a domain was added, split or removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earlier: Option<EarlierSection>,
@@ -189,6 +192,7 @@ impl Default for FitSection {
                 .collect(),
             folds: options.folds,
             repeats: options.repeats,
+            keep_outliers: options.keep_outliers,
             earlier: None,
         }
     }
