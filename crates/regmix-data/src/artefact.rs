@@ -1,8 +1,9 @@
 //! Writing files so that a reader never sees half of one.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::leftovers;
@@ -37,6 +38,29 @@ pub fn write_atomic_with<T>(
     temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
     temp.persist(path).map_err(|e| Error::io(path, e.error))?;
     Ok(out)
+}
+
+/// Removes the file that shows that a result of several files is complete,
+/// before the others are written.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn withdraw(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// When a file was changed: nanoseconds since 1970, in text, since JSON numbers
+/// are not that long. A time before 1970 is as good a mark as any other.
+///
+/// # Errors
+/// When the file system does not say.
+pub fn time_of_change(metadata: &Metadata, path: &Path) -> Result<String> {
+    let time = metadata.modified().map_err(|e| Error::io(path, e))?;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(since.as_nanos().to_string())
 }
 
 /// A temporary file in the folder of `path`, to be renamed to it. A missing

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use regmix_data::corpus::Source;
 use regmix_data::{Error, Monitor, Result, Unit, artefact};
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct Seen {
     bytes: u64,
-    /// Nanoseconds since 1970, in text: JSON numbers are not that long.
+    /// As [`artefact::time_of_change`].
     modified: String,
     blake3: String,
 }
@@ -54,7 +53,9 @@ impl SourceFiles {
                 _ => &file.path,
             };
             let name = name.display().to_string();
-            let modified = modified(&file.content)?;
+            let metadata = std::fs::metadata(&file.content);
+            let metadata = metadata.map_err(|e| Error::io(&file.content, e))?;
+            let modified = artefact::time_of_change(&metadata, &file.content)?;
             match known.get(&name) {
                 Some(seen) if seen.bytes == file.bytes && seen.modified == modified => {
                     files.insert(name, seen.clone());
@@ -102,15 +103,6 @@ impl SourceFiles {
         }
         artefact::write_json(&self.record, &self.files)
     }
-}
-
-fn modified(path: &Path) -> Result<String> {
-    let time = std::fs::metadata(path)
-        .and_then(|m| m.modified())
-        .map_err(|e| Error::io(path, e))?;
-    // A time before 1970 is as good a mark as any other.
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(since.as_nanos().to_string())
 }
 
 fn hash(path: &Path, monitor: &dyn Monitor) -> Result<String> {

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::TokenCorpus;
-use crate::artefact::{read_json, write_json};
+use crate::artefact::{read_json, time_of_change, write_json};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::monitor::{Monitor, Unit};
@@ -22,7 +21,7 @@ const RECORD: &str = "verified.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Checked {
     bytes: u64,
-    /// Nanoseconds since 1970, in text: JSON numbers are not that long.
+    /// As [`time_of_change`].
     modified: String,
     /// The file's number in its file system; 0 where there is none.
     inode: u64,
@@ -118,11 +117,9 @@ impl Checked {
     /// The state of a file whose shard has this digest.
     fn now(path: &Path, digest: String) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-        let modified = metadata.modified().map_err(|e| Error::io(path, e))?;
-        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             bytes: metadata.len(),
-            modified: since.as_nanos().to_string(),
+            modified: time_of_change(&metadata, path)?,
             inode: inode(&metadata),
             digest,
         })
