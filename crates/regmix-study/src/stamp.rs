@@ -120,13 +120,17 @@ impl Stamp {
         if !self.artefact.exists() || !self.path.exists() || is_unfinished(&self.path) {
             return Ok(false);
         }
-        let Some(changes) = self.staleness()? else {
-            return Ok(true);
-        };
-        if redo {
-            return Ok(false);
+        match self.staleness()? {
+            None => Ok(true),
+            Some(_) if redo => Ok(false),
+            Some(changes) => Err(self.stale(&changes)),
         }
-        Err(Error::new(
+    }
+
+    /// The error of a step that would use the artefact although its inputs
+    /// changed.
+    pub(crate) fn stale(&self, changes: &str) -> Error {
+        Error::new(
             ErrorKind::Stale,
             format!("it was made from other inputs ({changes})"),
         )
@@ -134,17 +138,17 @@ impl Stamp {
         .help(format!(
             "put the inputs back, or make it again with `regmix {} --redo`",
             self.verb
-        )))
+        ))
     }
 
     /// What changed since the artefact was made; `None` where it is missing or
     /// would be made from the same inputs.
     pub(crate) fn staleness(&self) -> Result<Option<String>> {
-        self.staleness_apart_from("")
+        self.staleness_apart_from(&[])
     }
 
-    /// As [`Stamp::staleness`], without regard to one input.
-    pub(crate) fn staleness_apart_from(&self, name: &str) -> Result<Option<String>> {
+    /// As [`Stamp::staleness`], without regard to some inputs.
+    pub(crate) fn staleness_apart_from(&self, names: &[&str]) -> Result<Option<String>> {
         if !self.artefact.exists() || !self.path.exists() {
             return Ok(None);
         }
@@ -157,9 +161,11 @@ impl Stamp {
             Err(e) => return Ok(Some(format!("the record of them cannot be read: {e}"))),
         };
         let mut now = self.inputs.clone();
-        old.remove(name);
-        now.remove(name);
-        Ok((old != now).then(|| self.changes(&old)))
+        for name in names {
+            old.remove(*name);
+            now.remove(*name);
+        }
+        Ok((old != now).then(|| changes(&old, &now)))
     }
 
     /// Records that the artefact is being written; call it before anything of
@@ -178,35 +184,36 @@ impl Stamp {
     pub(crate) fn write(&self) -> Result<()> {
         artefact::write_json(&self.path, &self.inputs)
     }
+}
 
-    fn changes(&self, old: &BTreeMap<String, String>) -> String {
-        const SHOWN: usize = 3;
-        let none = "absent".to_owned();
-        let short = |text: &String| -> String {
-            if text.chars().count() > 40 {
-                format!("{}...", text.chars().take(16).collect::<String>())
-            } else {
-                text.clone()
-            }
-        };
-        let mut names: Vec<&String> = old.keys().chain(self.inputs.keys()).collect();
-        names.sort();
-        names.dedup();
-        let changed: Vec<String> = names
-            .into_iter()
-            .filter(|name| old.get(*name) != self.inputs.get(*name))
-            .map(|name| {
-                let was = short(old.get(name).unwrap_or(&none));
-                let is = short(self.inputs.get(name).unwrap_or(&none));
-                format!("{name} was {was}, is {is}")
-            })
-            .collect();
-        let mut text = changed[..changed.len().min(SHOWN)].join("; ");
-        if changed.len() > SHOWN {
-            text.push_str(&format!("; and {} more", changed.len() - SHOWN));
+/// Names the inputs that differ.
+fn changes(old: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
+    const SHOWN: usize = 3;
+    let none = "absent".to_owned();
+    let short = |text: &String| -> String {
+        if text.chars().count() > 40 {
+            format!("{}...", text.chars().take(16).collect::<String>())
+        } else {
+            text.clone()
         }
-        text
+    };
+    let mut names: Vec<&String> = old.keys().chain(now.keys()).collect();
+    names.sort();
+    names.dedup();
+    let changed: Vec<String> = names
+        .into_iter()
+        .filter(|name| old.get(*name) != now.get(*name))
+        .map(|name| {
+            let was = short(old.get(name).unwrap_or(&none));
+            let is = short(now.get(name).unwrap_or(&none));
+            format!("{name} was {was}, is {is}")
+        })
+        .collect();
+    let mut text = changed[..changed.len().min(SHOWN)].join("; ");
+    if changed.len() > SHOWN {
+        text.push_str(&format!("; and {} more", changed.len() - SHOWN));
     }
+    text
 }
 
 /// Adds to an error about a file's contents that a step makes the file again.

@@ -16,7 +16,7 @@ pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<()> {
     }
     let fit = match &args.fit {
         Some(folder) => Fit::load(folder)?,
-        None => session.open_study()?.load_fit()?,
+        None => session.open_study()?.current_fit(session.display)?,
     };
     match &args.out {
         Some(out) => {

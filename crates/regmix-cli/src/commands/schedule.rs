@@ -5,7 +5,7 @@ use std::path::Path;
 
 use regmix_data::{Result, artefact};
 use regmix_dynamic::{ExportOptions, RunLength, Trainer};
-use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite, withdraw};
+use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite};
 
 use crate::args::ScheduleArgs;
 use crate::output::print;
@@ -42,7 +42,7 @@ fn plan_from_tables(
     session.message("planning a schedule");
     let (schedule, controller) =
         plan(trajectories, mixtures, &plan_options(args), session.display)?;
-    withdraw(&path)?;
+    artefact::withdraw(&path)?;
     controller.save(out.join("controller.json"))?;
     schedule.save(&path)?;
     session.print_result(&schedule, || show::schedule(&schedule))
@@ -72,7 +72,7 @@ fn plan_options(args: &ScheduleArgs) -> Plan<'_> {
 
 /// Writes a finished schedule as a trainer reads it.
 fn export(session: &Session<'_>, args: &ScheduleArgs, trainer: Trainer) -> Result<()> {
-    let schedule = session.open_study()?.load_schedule()?;
+    let schedule = session.open_study()?.current_schedule(session.display)?;
     let text = schedule.export(trainer, &ExportOptions::default())?;
     match &args.out {
         None => print(&text),

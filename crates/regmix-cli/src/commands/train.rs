@@ -11,7 +11,7 @@ pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<()> {
     let study = session.open_study()?;
     let device = Device::open(args.compute.device)?;
     let trajectories = study.train(&device, args.compute.parallel, session.context(args.redo))?;
-    let counts = study.status(session.display)?.proxies;
+    let counts = study.proxy_counts()?;
     session.print_result(&counts, || {
         format!(
             "{} finished proxies; their losses are in {}\n",

@@ -1,6 +1,7 @@
 //! Schedules: planned, exported, followed by targets, changed online.
 
 use crate::fixture::{Fixture, answered, assert_output};
+use crate::own_schedules::{plan, tables};
 
 /// Proxies that are measured often enough for stages, some of which switch.
 fn study() -> Fixture {
@@ -126,6 +127,16 @@ fn a_study_plans_a_schedule_and_its_targets_follow_it() {
     ] {
         assert!(page.contains(said), "{said}");
     }
+
+    let file = "targets/online-seed1/decisions.json";
+    let whole = fixture.read(file);
+    fixture.write(file, &whole[..whole.len() / 2]);
+    fixture.refused(&["report"]).says("`regmix target --redo`");
+    let targets = ["target", "--schedule", "offline", "--schedule", "online"];
+    fixture.ok(&[&targets[..], &["--redo"]].concat());
+    assert_eq!(fixture.read(file), whole);
+    fixture.ok(&["report"]);
+    assert_eq!(fixture.text("report.html"), page);
 
     fixture.edit("study.toml", "stages = 2", "stages = 3");
     // Stage points are where runs switch, too.
@@ -348,4 +359,19 @@ fn tables_of_ones_own_give_a_schedule() {
     planning a schedule
       × paper.toml: `stages`: 0 stages, expected 1 to 1000
     "#);
+}
+
+#[test]
+fn a_worst_case_without_a_natural_mixture_is_called_what_it_is() {
+    let fixture = tables();
+    fixture.write("worst.toml", "loss = \"worst\"\n");
+    let shown = fixture.ok(&plan("t.csv", "p", &["--objective", "worst.toml"]));
+    assert!(shown.stdout.contains("uniform"), "{shown}");
+    assert!(!shown.stdout.contains("natural"), "{shown}");
+    let mixtures = fixture.text("m.csv");
+    let first: Vec<&str> = mixtures.lines().take(2).collect();
+    fixture.write("prior.csv", first.join("\n"));
+    let more = ["--objective", "worst.toml", "--prior", "prior.csv"];
+    let shown = fixture.ok(&plan("t.csv", "q", &more));
+    assert!(shown.stdout.contains("natural"), "{shown}");
 }

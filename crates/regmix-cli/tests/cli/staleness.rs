@@ -210,3 +210,109 @@ fn a_fit_apart_from_a_study_is_overwritten_only_on_request() {
       help: choose another place with `--out`, or overwrite it with `--redo`
     "#);
 }
+
+#[test]
+fn no_step_uses_what_an_edited_setting_made_stale() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.write("mine.csv", "run,code,law,web\na,0.2,0.3,0.5\n");
+    let predict = ["predict", "--mixtures", "mine.csv"];
+    let stale = |from: &str, to: &str, steps: &[&[&str]], problem: &str, help: &str| {
+        fixture.edit("study.toml", from, to);
+        for step in steps {
+            fixture.refused(step).says(problem).says(help);
+        }
+        fixture.edit("study.toml", to, from);
+    };
+    stale(
+        "valid_share = 0.2",
+        "valid_share = 0.3",
+        &[
+            &["design"],
+            &["design", "--redo"],
+            &["train"],
+            &["fit"],
+            &["optimize"],
+            &["schedule"],
+            &["schedule", "--export", "nanotron"],
+            &["target"],
+            &predict,
+        ],
+        "corpus/manifest.json: it was made from other inputs (corpus.valid_share was 0.2, is 0.3)",
+        "`regmix tokenize --redo`",
+    );
+    stale(
+        "runs = 10",
+        "runs = 12",
+        &[
+            &["train"],
+            &["fit"],
+            &["optimize"],
+            &["schedule"],
+            &["target"],
+            &predict,
+        ],
+        "design/mixtures.csv: it was made from other inputs (design.runs was 10, is 12)",
+        "`regmix design --redo`",
+    );
+    stale(
+        "folds = 3",
+        "folds = 4",
+        &[
+            &["optimize"],
+            &["optimize", "--redo"],
+            &["target"],
+            &predict,
+        ],
+        "fit/fit.json: it was made from other inputs (fit.folds was 3, is 4)",
+        "`regmix fit --redo`",
+    );
+    stale(
+        "[check]",
+        "[objective]\nloss = \"web\"\n[check]",
+        &[&["target"]],
+        "mixture.json: it was made from other inputs (objective.loss was \"mean\", is \"web\")",
+        "`regmix optimize --redo`",
+    );
+    fixture.ok(&predict);
+    fixture.ok(&["target"]);
+}
+
+#[test]
+fn text_that_changed_is_said_and_the_corpus_is_used_as_it_is() {
+    let fixture = Fixture::study_after("optimize");
+    grow(&fixture);
+    for step in ["design", "train", "fit", "optimize", "target"] {
+        (fixture.ok(&[step]))
+            .says("the text is not what it was when it was tokenized")
+            .says("`regmix tokenize --redo` makes it again");
+    }
+}
+
+#[test]
+fn a_study_without_its_runs_keeps_its_fit() {
+    let fixture = Fixture::study_after("optimize");
+    std::fs::rename(fixture.path("runs"), fixture.path("elsewhere")).unwrap();
+    fixture.ok(&["optimize"]);
+    let report = fixture.ok(&["report"]);
+    report.says("the runs are not here");
+    assert!(
+        fixture
+            .text("report.html")
+            .contains("Loss curves of the proxies")
+    );
+    fixture.edit("study.toml", "folds = 3", "folds = 4");
+    fixture.refused(&["optimize"]).says("fit.folds was 3, is 4");
+}
+
+#[test]
+fn a_report_is_made_of_the_runs_and_says_what_is_out_of_date() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.ok(&["report"]);
+    let page = fixture.text("report.html");
+    let table = fixture.text("trajectories.csv");
+    fixture.write("trajectories.csv", &table[..table.len() / 2]);
+    fixture.ok(&["report"]);
+    assert_eq!(fixture.text("report.html"), page);
+    fixture.edit("study.toml", "folds = 3", "folds = 4");
+    (fixture.ok(&["report"])).says("the fit is out of date (fit.folds was 3, is 4)");
+}

@@ -1,5 +1,6 @@
 //! Drawing the proxies' mixtures.
 
+use regmix_data::artefact::withdraw;
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
@@ -10,7 +11,6 @@ use crate::config::SamplerName;
 use crate::files;
 use crate::stamp::{Stamp, remade_by, set_aside};
 use crate::study::{Context, Study, natural_mixture};
-use crate::tables::withdraw;
 
 /// Draws the design, or reads the one that is there.
 pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {

@@ -1,7 +1,7 @@
 //! Fitting losses to mixtures.
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{Error, Result, TokenCorpus};
+use regmix_data::{Error, Mixture, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
 
@@ -15,9 +15,7 @@ use crate::tables::earlier_runs;
 /// Fits the final losses of all finished proxies, or reads the fit.
 pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
     let all = study.mixtures()?;
-    // Losses on an older corpus are not comparable.
     let corpus = study.corpus()?;
-    design::stamp(study, &corpus)?.is_fresh(false)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     if trajectories.len() < all.len() {
         cx.monitor.message(&format!(
@@ -53,6 +51,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         seed: config.study.seed,
         natural: Some(natural_mixture(corpus.manifest())?),
         unit: Some("nats per token".to_owned()),
+        keep_outliers: config.fit.keep_outliers,
         ..FitOptions::default()
     };
     let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
@@ -87,12 +86,21 @@ fn static_runs(
     Ok((mixtures, own.final_losses()?))
 }
 
+/// The inputs of a stamp that are made from the runs.
+const MIXTURES: &str = "mixtures";
+const LOSSES: &str = "losses";
+
 /// What a fit of these runs would be made from.
 fn stamp(study: &Study, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
+    settings_stamp(study)?
+        .with(MIXTURES, &digest(mixtures.to_csv()))?
+        .with(LOSSES, &digest(losses.to_csv()))
+}
+
+/// What a fit would be made from, apart from the runs.
+fn settings_stamp(study: &Study) -> Result<Stamp> {
     let stamp = files::FIT
         .stamp(study.root())
-        .with("mixtures", &digest(mixtures.to_csv()))?
-        .with("losses", &digest(losses.to_csv()))?
         .with("seed", &study.config().study.seed)?
         .with("fit", &study.config().fit)?;
     let Some(earlier) = earlier_section(study) else {
@@ -119,12 +127,32 @@ fn earlier_section(study: &Study) -> Option<EarlierSection> {
 
 /// What changed since the fit was made, if anything did.
 pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<String>> {
+    let design = study.mixtures()?;
     let trajectories = losses::finished_proxies(study, corpus)?;
     if trajectories.is_empty() {
-        return Ok(Some("its runs are not there any more".to_owned()));
+        return staleness_without_runs(study, &design);
     }
-    let (mixtures, losses) = static_runs(study, &study.mixtures()?, &trajectories)?;
+    let (mixtures, losses) = static_runs(study, &design, &trajectories)?;
     stamp(study, &mixtures, &losses)?.staleness()
+}
+
+/// A study may be copied to another machine without its runs. They are then
+/// taken as unchanged, if the fit has the mixtures of the design.
+fn staleness_without_runs(study: &Study, design: &MixtureTable) -> Result<Option<String>> {
+    /// How far a fit moves mixtures at most that it takes as having a fixed share.
+    const MOVED: f64 = 0.05;
+    let fit = study.load_fit()?;
+    let fitted = &fit.observations().mixtures;
+    let segments = design::segments(study, design)?;
+    let is_fitted = |(run, mixture): (&str, &Mixture)| {
+        let own = fitted.get(run).map(|own| own.reordered(mixture.domains()));
+        segments.get(run).is_none_or(|s| s.len() > 1)
+            || own.is_some_and(|own| own.is_ok_and(|own| own.tv_distance(mixture) < MOVED))
+    };
+    match design.iter().all(is_fitted) {
+        true => settings_stamp(study)?.staleness_apart_from(&[MIXTURES, LOSSES]),
+        false => Ok(Some("its runs are not there any more".to_owned())),
+    }
 }
 
 /// Measures how accuracy grows with the number of proxies, or reads it.

@@ -2,6 +2,7 @@
 
 mod arms;
 mod arms_from_files;
+pub(crate) mod current;
 pub(crate) mod design;
 pub(crate) mod fit;
 mod limits;

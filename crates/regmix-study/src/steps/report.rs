@@ -6,11 +6,13 @@ use regmix_data::{Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
 use regmix_regress::Interactions;
 
+use super::status::stale_parts;
 use super::{design, losses};
 use crate::check::TargetCheck;
 use crate::config::{RunSection, ScheduleMode};
 use crate::files;
 use crate::report::{Report, count};
+use crate::stamp::remade_by;
 use crate::study::{Study, natural_mixture};
 
 /// Writes the page about everything that is finished, and returns its path.
@@ -18,14 +20,11 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let recommendation = study.recommendation()?;
     let fit = study.load_fit()?;
     let corpus = study.corpus()?;
+    report_stale(study, monitor)?;
     let natural = natural_mixture(corpus.manifest())?;
     let interactions = Interactions::around(&fit, &natural.reordered(fit.domains())?)?;
     monitor.check()?;
-    let trajectories = study.path(files::TRAJECTORIES);
-    let trajectories = match trajectories.exists() {
-        true => Some(Trajectories::read_csv(trajectories)?),
-        false => None,
-    };
+    let trajectories = trajectories(study, &corpus, monitor)?;
     let check = study.path(files::CHECK);
     let check: Option<TargetCheck> = match check.exists() {
         true => Some(artefact::read_json(check).map_err(|e| match e.is_input() {
@@ -64,6 +63,43 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Losses along training, from the runs themselves. A study may be copied to
+/// another machine without them; the table is then all there is.
+fn trajectories(
+    study: &Study,
+    corpus: &TokenCorpus,
+    monitor: &dyn Monitor,
+) -> Result<Option<Trajectories>> {
+    let measured = losses::finished_proxies(study, corpus)?;
+    if !measured.is_empty() {
+        return Ok(Some(measured));
+    }
+    let table = study.path(files::TRAJECTORIES);
+    if !table.exists() {
+        return Ok(None);
+    }
+    monitor.message(&format!(
+        "the runs are not here: losses along training are taken from {} and cannot be checked",
+        table.display()
+    ));
+    Trajectories::read_csv(table).map(Some)
+}
+
+/// Says which parts of the page were made from other inputs.
+fn report_stale(study: &Study, monitor: &dyn Monitor) -> Result<()> {
+    let stale = match stale_parts(study, monitor) {
+        // What is damaged on the page is an error below.
+        Err(e) if !e.is_interrupted() => return Ok(()),
+        stale => stale?,
+    };
+    for (part, changes) in stale {
+        monitor.message(&format!(
+            "the {part} is out of date ({changes}); the page shows what was made before"
+        ));
+    }
+    Ok(())
+}
+
 /// Losses along training of the targets of the check that had a schedule.
 fn trajectories_on_schedules(
     study: &Study,
@@ -93,7 +129,8 @@ fn decisions(study: &Study, check: Option<&TargetCheck>) -> Result<Vec<(String, 
             .join(&run.run)
             .join(files::DECISIONS);
         if path.exists() {
-            out.push((run.run.clone(), ControllerState::load(path)?));
+            let state = ControllerState::load(path).map_err(|e| remade_by("target", e))?;
+            out.push((run.run.clone(), state));
         }
     }
     Ok(out)

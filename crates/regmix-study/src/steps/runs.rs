@@ -6,6 +6,7 @@ use std::path::Path;
 use regmix_data::{
     Error, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
 };
+use regmix_dynamic::ControllerState;
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, default_parallel,
     memory_per_run, stored_fingerprint, train_all,
@@ -85,10 +86,17 @@ fn set_aside_stale(jobs: &[Job], cx: Context<'_>) -> Result<()> {
 /// Whether a run's folder is empty, or holds this run and it did not fail.
 fn is_sound(job: &Job) -> Result<bool> {
     let state = || -> Result<bool> {
-        FinishedRun::read(&job.folder)?;
-        let failed = matches!(RunStatus::read(&job.folder)?, RunStatus::Failed(_));
+        let finished = FinishedRun::read(&job.folder)?.is_some();
+        if !finished && matches!(RunStatus::read(&job.folder)?, RunStatus::Failed(_)) {
+            return Ok(false);
+        }
+        // What steered a finished run is read by the report.
+        let decisions = job.folder.join(files::DECISIONS);
+        if finished && job.steer.is_some() && decisions.exists() {
+            ControllerState::load(decisions)?;
+        }
         let old = stored_fingerprint(&job.folder)?;
-        Ok(!failed && old.is_none_or(|old| old == job.spec.fingerprint()))
+        Ok(old.is_none_or(|old| old == job.spec.fingerprint()))
     };
     match state() {
         Err(e) if e.is_input() => Ok(false),

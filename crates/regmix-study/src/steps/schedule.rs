@@ -18,9 +18,8 @@ use crate::tables::{bounded, plan_request};
 pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     let path = study.path(files::SCHEDULE);
     let corpus = study.corpus()?;
-    design::stamp(study, &corpus)?.is_fresh(false)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
-    let stamp = stamp(study, &corpus, &trajectories)?;
+    let stamp = stamp(study, &corpus, Some(&trajectories))?;
     if let Some(schedule) = stamp.finished(cx.redo, cx.monitor, || Schedule::load(&path))? {
         match Controller::load(study.path(files::CONTROLLER)) {
             Ok(_) => return Ok(schedule),
@@ -101,7 +100,13 @@ fn run_length(study: &Study) -> Result<RunLength> {
     })
 }
 
-fn stamp(study: &Study, corpus: &TokenCorpus, losses: &Trajectories) -> Result<Stamp> {
+/// The inputs of a stamp that are made from the runs.
+const TRAJECTORIES: &str = "trajectories";
+const SECOND: &str = "second_trajectories";
+
+/// What a schedule planned now would be made from; without `losses`, all but
+/// the runs.
+fn stamp(study: &Study, corpus: &TokenCorpus, losses: Option<&Trajectories>) -> Result<Stamp> {
     let config = study.config();
     let target = run_length(study)?;
     let mut stamp = files::SCHEDULE.stamp(study.root());
@@ -109,16 +114,33 @@ fn stamp(study: &Study, corpus: &TokenCorpus, losses: &Trajectories) -> Result<S
         // Missing runs are an error only where they are needed.
         let second = second_size::trajectories(study, corpus).ok().flatten();
         let second = second.map(|t| digest(t.to_csv()));
-        stamp = (stamp.with("second_size", section)?).with("second_trajectories", &second)?;
+        stamp = (stamp.with("second_size", section)?).with(SECOND, &second)?;
+    }
+    if let Some(losses) = losses {
+        stamp = stamp.with(TRAJECTORIES, &digest(losses.to_csv()))?;
     }
     stamp
         .with("corpus", &corpus.fingerprint())?
-        .with("trajectories", &digest(losses.to_csv()))?
         .with("mixtures", &digest(all_segments(study)?.to_csv()))?
         .with("dynamic", &config.stage_config())?
         .with("objective", &config.objective)?
         .with("constraints", &config.constraints)?
         .with("target", &target)
+}
+
+/// Whether a finished schedule is what would be planned now.
+///
+/// # Errors
+/// `Stale` where it is not.
+pub(crate) fn require_current(study: &Study) -> Result<()> {
+    let root = study.root();
+    if files::SCHEDULE.require(root).is_err() || files::CORPUS.require(root).is_err() {
+        return Ok(());
+    }
+    match staleness(study, &study.corpus()?)? {
+        None => Ok(()),
+        Some(changes) => Err(files::SCHEDULE.stamp(root).stale(&changes)),
+    }
 }
 
 /// What changed since the schedule was planned, if anything did.
@@ -128,7 +150,8 @@ pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<St
     }
     let trajectories = losses::finished_proxies(study, corpus)?;
     if trajectories.is_empty() {
-        return Ok(Some("its runs are not there any more".to_owned()));
+        // A study may be copied to another machine without its runs.
+        return stamp(study, corpus, None)?.staleness_apart_from(&[TRAJECTORIES, SECOND]);
     }
-    stamp(study, corpus, &trajectories)?.staleness()
+    stamp(study, corpus, Some(&trajectories))?.staleness()
 }

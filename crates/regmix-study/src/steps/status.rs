@@ -73,9 +73,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
     if design.exists() {
         let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
-        for run in mixtures.runs() {
-            proxies.count(&study.path(files::PROXIES).join(run))?;
-        }
+        proxies = proxy_counts(study, &mixtures)?;
         for run in second_size::runs(study, &mixtures)? {
             second.count(&study.path(files::SECOND_SIZE).join(run))?;
         }
@@ -107,9 +105,21 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     Ok(status)
 }
 
+/// How far the proxies of a design are.
+pub(crate) fn proxy_counts(study: &Study, mixtures: &MixtureTable) -> Result<RunCounts> {
+    let mut counts = RunCounts::default();
+    for run in mixtures.runs() {
+        counts.count(&study.path(files::PROXIES).join(run))?;
+    }
+    Ok(counts)
+}
+
 /// What changed since each finished part was made. The parts after a stale one
 /// are not examined: they are made again after it.
-fn stale_parts(study: &Study, monitor: &dyn Monitor) -> Result<BTreeMap<&'static str, String>> {
+pub(super) fn stale_parts(
+    study: &Study,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<&'static str, String>> {
     let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
     let none = Ok(BTreeMap::new());
     if !study.path(files::CORPUS).exists() {

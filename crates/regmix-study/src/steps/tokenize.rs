@@ -78,12 +78,16 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
     let tokenizer = tokenizer(study, &source, cx)?;
     let options = config.corpus.tokenize_options();
     let folder = study.path(files::CORPUS_FOLDER);
+    let manifest = study.path(files::CORPUS);
+    let was_there = manifest.exists();
     let before = stamp.begin()?;
     let summary = match tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor) {
         Ok(summary) => summary,
         Err(e) => {
-            // The corpus that was there is whole: it is replaced at the end.
-            before.put_back()?;
+            // The corpus that was there is whole until its manifest is removed.
+            if manifest.exists() || !was_there {
+                before.put_back()?;
+            }
             return Err(match e.path() {
                 None if e.is_input() => e.in_file(&root),
                 _ => e,
@@ -102,7 +106,7 @@ fn keep_without_text(study: &Study, root: &Path, cx: Context<'_>) -> Result<()> 
     let absent = format!("the text is not at {}", root.display());
     let bring = "bring the text back to its place";
     let stamp = stamp(study, None)?;
-    if let Some(changes) = stamp.staleness_apart_from(TEXT)? {
+    if let Some(changes) = stamp.staleness_apart_from(&[TEXT])? {
         return Err(Error::input(format!(
             "it was made from other inputs ({changes}), and {absent}"
         ))
@@ -204,18 +208,45 @@ pub(crate) fn staleness(study: &Study, monitor: &dyn Monitor) -> Result<Option<S
     let section = &study.config().corpus;
     let root = study.resolve(&section.path);
     if hub_dataset(&section.path).is_some() || !root.exists() {
-        return match stamp(study, None) {
-            Ok(stamp) => stamp.staleness_apart_from(TEXT),
-            // The tokenizer's file may be where the text is.
-            Err(e) if e.is_io() => Ok(None),
-            Err(e) => Err(e),
-        };
+        return settings_staleness(study);
     }
     let (layout, options) = section.source_options()?;
     let source = Source::open(&root, layout, options)?;
     let record = study.path(files::SOURCE_FILES);
     let sources = SourceFiles::of(&source, &root, &record, monitor)?;
     stamp(study, Some(&sources))?.staleness()
+}
+
+/// What changed in the settings since the corpus was tokenized.
+fn settings_staleness(study: &Study) -> Result<Option<String>> {
+    match stamp(study, None) {
+        Ok(stamp) => stamp.staleness_apart_from(&[TEXT]),
+        // The tokenizer's file may be where the text is.
+        Err(e) if e.is_io() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the corpus that is there was tokenized as study.toml says. Of text
+/// that changed since there is a message only: the corpus is whole without it.
+///
+/// # Errors
+/// `Stale` where a setting changed, and when `monitor` requests a stop.
+pub(super) fn require_current(study: &Study, monitor: &dyn Monitor) -> Result<()> {
+    if let Some(changes) = settings_staleness(study)? {
+        return Err(stamp(study, None)?.stale(&changes));
+    }
+    match staleness(study, monitor) {
+        Ok(None) => {}
+        Ok(Some(_)) => monitor.message(
+            "the text is not what it was when it was tokenized; the corpus is used as it is \
+             (`regmix tokenize --redo` makes it again)",
+        ),
+        Err(e) if e.is_interrupted() => return Err(e),
+        // What is wrong with the text is for `tokenize` to say.
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 fn tokenizer(study: &Study, source: &Source, cx: Context<'_>) -> Result<Tokenizer> {

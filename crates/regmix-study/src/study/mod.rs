@@ -3,6 +3,8 @@
 mod verbs;
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
@@ -47,10 +49,7 @@ impl Study {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref().to_path_buf();
         let config = StudyConfig::load(&root.join(STUDY_FILE))?;
-        artefact::sweep(&root, false);
-        for folder in files::SWEPT {
-            artefact::sweep(&root.join(folder), true);
-        }
+        sweep(root.clone());
         Ok(Self { root, config })
     }
 
@@ -177,6 +176,22 @@ impl Study {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         place(error, section, &text, &path)
     }
+}
+
+/// Removes what killed processes left in a study. A hundred thousand files take
+/// long: the rest is removed while the step works.
+fn sweep(root: PathBuf) {
+    const WAIT: Duration = Duration::from_millis(300);
+    let (send, swept) = mpsc::channel();
+    std::thread::spawn(move || {
+        artefact::sweep(&root, false);
+        for folder in files::SWEPT {
+            artefact::sweep(&root.join(folder), true);
+        }
+        // Nobody waits for it any more if it took long.
+        send.send(()).ok();
+    });
+    swept.recv_timeout(WAIT).ok();
 }
 
 /// Token shares of the training split: the natural mixture.

@@ -13,7 +13,8 @@ use super::{Context, Study};
 use crate::check::TargetCheck;
 use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
-use crate::steps::status::Status;
+use crate::steps::current::{Reads, require_current};
+use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
     design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
@@ -48,6 +49,7 @@ impl Study {
     /// unknown domain, the space of mixtures is empty, or the inputs of a
     /// finished design changed.
     pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
+        require_current(self, Reads::Corpus, cx.monitor)?;
         design::design(self, cx)
     }
 
@@ -69,7 +71,16 @@ impl Study {
     /// or corpus, a file cannot be written, or the user stops it: finished
     /// steps are kept and the same call continues.
     pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
+        require_current(self, Reads::Design, cx.monitor)?;
         proxies::train(self, device, parallel, cx)
+    }
+
+    /// How far the proxies are, whatever the rest of the study is like.
+    ///
+    /// # Errors
+    /// When the design is missing or damaged, or a proxy is damaged.
+    pub fn proxy_counts(&self) -> Result<RunCounts> {
+        status::proxy_counts(self, &self.mixtures()?)
     }
 
     /// Fits the final losses of all finished proxies, into `fit/`; reads the
@@ -79,7 +90,18 @@ impl Study {
     /// When no proxy is finished, there are too few, or the inputs of a
     /// finished fit changed.
     pub fn fit(&self, cx: Context<'_>) -> Result<Fit> {
+        require_current(self, Reads::Design, cx.monitor)?;
         fit::fit(self, cx)
+    }
+
+    /// The finished fit, if it is what the runs and study.toml give.
+    ///
+    /// # Errors
+    /// When it was not made yet, is damaged or out of date, or `monitor` requests
+    /// a stop.
+    pub fn current_fit(&self, monitor: &dyn Monitor) -> Result<Fit> {
+        require_current(self, Reads::Fit, monitor)?;
+        self.load_fit()
     }
 
     /// Measures how accuracy grows with the number of proxies, into
@@ -89,6 +111,7 @@ impl Study {
     /// # Errors
     /// When nothing is fitted, or there are too few proxies for any subset.
     pub fn learning_curve(&self, cx: Context<'_>) -> Result<LearningCurve> {
+        require_current(self, Reads::Fit, cx.monitor)?;
         fit::learning_curve(self, cx)
     }
 
@@ -102,6 +125,7 @@ impl Study {
     /// design is not trained yet (the same mixtures would be proposed again),
     /// or as [`regmix_regress::next_runs`].
     pub fn next_design(&self, runs: usize, cx: Context<'_>) -> Result<Vec<(String, NextRun)>> {
+        require_current(self, Reads::Design, cx.monitor)?;
         next_design::next_design(self, runs, cx)
     }
 
@@ -112,6 +136,7 @@ impl Study {
     /// When nothing is fitted, the constraints contradict each other, the objective is
     /// unknown, or the inputs of a finished mixture changed.
     pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
+        require_current(self, Reads::Fit, cx.monitor)?;
         optimize::optimize(self, cx)
     }
 
@@ -123,7 +148,19 @@ impl Study {
     /// When no proxy is finished, their evaluations do not fit the stages,
     /// bounds contradict each other, or the inputs of a finished schedule changed.
     pub fn schedule(&self, cx: Context<'_>) -> Result<Schedule> {
+        require_current(self, Reads::Design, cx.monitor)?;
         schedule::schedule(self, cx)
+    }
+
+    /// The finished schedule, if it is what the runs and study.toml give.
+    ///
+    /// # Errors
+    /// When it was not planned yet, is damaged or out of date, or `monitor`
+    /// requests a stop.
+    pub fn current_schedule(&self, monitor: &dyn Monitor) -> Result<Schedule> {
+        require_current(self, Reads::Design, monitor)?;
+        schedule::require_current(self)?;
+        self.load_schedule()
     }
 
     /// Trains targets on the found mixture and those it is compared with, and
@@ -141,6 +178,7 @@ impl Study {
         schedules: &[ScheduleMode],
         cx: Context<'_>,
     ) -> Result<TargetCheck> {
+        require_current(self, Reads::Mixture, cx.monitor)?;
         target::target(self, device, parallel, schedules, cx)
     }
 
