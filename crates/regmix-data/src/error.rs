@@ -85,7 +85,14 @@ impl Error {
     }
 
     /// An operation of the operating system on `path` failed.
+    ///
+    /// A file that is not UTF-8, where text is read, is an error of its contents.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        if is_not_utf8(&source) {
+            return Self::input("not UTF-8, expected UTF-8 text")
+                .in_file(path)
+                .help("convert the file to UTF-8, for example with `iconv`");
+        }
         let help = match source.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
             std::io::ErrorKind::PermissionDenied => Some(match unreadable(path.as_ref()) {
@@ -230,6 +237,14 @@ impl Error {
     }
 }
 
+/// Whether text was read of a file that is not UTF-8. Errors of decoders have a
+/// cause, that of the standard library for text has none.
+fn is_not_utf8(source: &std::io::Error) -> bool {
+    source.kind() == std::io::ErrorKind::InvalidData
+        && source.get_ref().is_none()
+        && source.raw_os_error().is_none()
+}
+
 /// Whether the user may not read what is at a path, or not even look there.
 fn unreadable(path: &Path) -> bool {
     let denied = |e: std::io::Error| e.kind() == std::io::ErrorKind::PermissionDenied;
@@ -277,6 +292,20 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_that_is_not_utf8_is_an_error_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("study.toml");
+        std::fs::write(&path, b"name = \"\xff\"").unwrap();
+        let error = Error::io(&path, std::fs::read_to_string(&path).unwrap_err());
+        assert!(error.is_input());
+        assert_eq!(error.problem(), "not UTF-8, expected UTF-8 text");
+        assert!(error.help_text().unwrap().contains("convert the file"));
+        // A damaged archive is something else.
+        let damaged = std::io::Error::new(std::io::ErrorKind::InvalidData, "bad stream");
+        assert!(Error::io(&path, damaged).is_io());
+    }
 
     #[cfg(unix)]
     #[test]

@@ -50,6 +50,12 @@ pub(crate) fn left_out(summary: &Summary) -> Vec<String> {
             some_of(names)
         ));
     }
+    lines.extend(summary.lost.iter().map(|text| {
+        format!(
+            "{} of the {} bytes of text of {} are lost: the tokenizer has no token for them",
+            text.lost, text.bytes, text.domain
+        )
+    }));
     lines.extend(summary.tokenizer_notes.iter().cloned());
     lines
 }

@@ -191,3 +191,37 @@ fn a_second_init_leaves_the_study_as_it_is() {
       help: choose another folder, or edit that file
     "#);
 }
+
+#[test]
+fn text_that_a_tokenizer_has_no_token_for_is_counted_and_bounded() {
+    let fixture = Fixture::study();
+    let characters = ('a'..='z').chain('0'..='9').filter(|c| *c != 'w');
+    let vocab: Vec<String> = (characters.map(String::from).enumerate())
+        .map(|(id, c)| format!("\"{c}\":{}", id + 1))
+        .collect();
+    let tokenizer = format!(
+        "{{\"version\":\"1.0\",\"pre_tokenizer\":{{\"type\":\"Whitespace\"}},\"model\":{{\"type\":\"BPE\",\
+         \"vocab\":{{\"<|endoftext|>\":0,{}}},\"merges\":[]}}}}",
+        vocab.join(",")
+    );
+    fixture.write("tokenizer.json", tokenizer);
+    fixture.edit(
+        "study.toml",
+        "kind = \"bytes\"",
+        "kind = \"file\"\npath = \"tokenizer.json\"",
+    );
+    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    $ regmix tokenize
+    exit code: 2
+    ----- stderr -----
+    read corpus     0.0 MB in [SECONDS]
+    tokenize        0.0 MB in [SECONDS]
+      × ./text: `tokenizer.path`: the tokenizer has no token for 120 of the 3830 bytes of text of
+      │ `web` (3.1 %), expected at most 1 % (`max_lost`)
+      help: choose a tokenizer of bytes or with byte fallback; or allow it with `max_lost = 0.032`
+            under [corpus] of study.toml
+    "#);
+    fixture.edit("study.toml", "valid_share", "max_lost = 0.032\nvalid_share");
+    (fixture.ok(&["tokenize"]))
+        .says("120 of the 3830 bytes of text of web are lost: the tokenizer has no token for them");
+}

@@ -45,6 +45,21 @@ fn a_value_out_of_range_is_refused_at_its_line() {
 }
 
 #[test]
+fn a_study_that_is_not_utf8_is_explained() {
+    let fixture = Fixture::study();
+    let mut study = fixture.read("study.toml");
+    study.extend(b"# caf\xe9\n");
+    fixture.write("study.toml", study);
+    assert_output!(fixture.refused(&["status"]), @r#"
+    $ regmix status
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml: not UTF-8, expected UTF-8 text
+      help: convert the file to UTF-8, for example with `iconv`
+    "#);
+}
+
+#[test]
 fn a_folder_without_a_study_is_explained() {
     assert_output!(Fixture::empty().refused(&["status"]), @r#"
     $ regmix status

@@ -261,6 +261,71 @@ fn temporary_files_of_killed_processes_are_removed() {
 }
 
 #[test]
+fn tokenize_withdraws_its_stamp_before_it_writes() {
+    let fixture = Fixture::study_after("tokenize");
+    // Enough text that it takes a while.
+    let more: String = (0..60_000)
+        .map(|i| crate::fixture::document(2, i))
+        .collect();
+    fixture.write("text/train/web-1.jsonl", more);
+    let mut command = fixture.regmix(&["tokenize", "--redo"]);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let withdrawn = || fixture.text("corpus/inputs.json").contains("unfinished");
+    while !withdrawn() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fixture
+        .refused(&["design"])
+        .says("the step that writes it was stopped")
+        .says("run `regmix tokenize` first");
+    fixture.ok(&["tokenize"]);
+    fixture.ok(&["design"]);
+}
+
+#[test]
+fn a_changed_league_is_noticed() {
+    let fixture = Fixture::study_after("fit");
+    let league = fixture.text("fit/league.csv");
+    let line = league.lines().nth(1).unwrap();
+    let error = line.split(',').nth(4).unwrap();
+    assert!(error.parse::<f64>().unwrap() > 0.0, "{line}");
+    fixture.edit("fit/league.csv", error, "0.0001");
+    assert_output!(fixture.refused(&["optimize"]), @r#"
+    $ regmix optimize
+    exit code: 2
+    ----- stderr -----
+    searching the mixture
+      × ./fit/league.csv: not the table that the fit was saved with: it was changed since
+      help: make it again with `regmix fit --redo`
+    "#);
+    fixture.ok(&["fit", "--redo"]);
+    fixture.ok(&["optimize"]);
+}
+
+#[test]
+fn what_a_killed_controller_left_is_removed() {
+    let fixture = crate::own_schedules::controller();
+    fixture.write("state/.regmix-a1.tmp", "half");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(fixture.path("state/.regmix-a1.tmp"));
+    let old = SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
+    file.unwrap().set_modified(old).unwrap();
+    let args = [
+        "online",
+        "--controller",
+        "plan/controller.json",
+        "--state",
+        "state/s.json",
+    ];
+    answered(fixture.regmix(&args), "{\"op\":\"health\"}\n");
+    assert!(!fixture.path("state/.regmix-a1.tmp").exists());
+}
+
+#[test]
 fn one_domain_leaves_nothing_to_mix() {
     let fixture = Fixture::study();
     for domain in ["code", "law"] {
@@ -355,6 +420,7 @@ fn a_damaged_run_is_named_with_the_step_that_trains_it_again() {
     // A finished step does not fail for what is wrong elsewhere.
     fixture.write("targets/found-seed1/run.toml", "x");
     fixture.write("targets/found-seed1/DONE", "{");
+    (fixture.ok(&["train"])).says("what comes next cannot be said");
     fixture.ok(&["fit"]).says("what comes next cannot be said");
     fixture.run(&["status"]).says("`regmix target --redo`");
 }

@@ -174,6 +174,14 @@ impl ShardWriter {
         self.tokens * TokenWidth::for_vocab(self.label.vocab_size).bytes() as u64
     }
 
+    /// Leaves the temporary file to [`sweep`](crate::artefact::sweep).
+    pub(crate) fn leave(self) {
+        if let Some(begun) = self.file {
+            // One that cannot be kept is removed.
+            begun.temp.keep().ok();
+        }
+    }
+
     /// Completes the file and renames it to its final name.
     ///
     /// # Errors
@@ -224,6 +232,12 @@ impl SealedShard {
     /// Its path, header and digest.
     pub(crate) fn summary(&self) -> &ShardSummary {
         &self.summary
+    }
+
+    /// Leaves the temporary file to [`sweep`](crate::artefact::sweep).
+    pub(crate) fn leave(self) {
+        // One that cannot be kept is removed.
+        self.temp.keep().ok();
     }
 
     /// Renames the shard to its final name.

@@ -75,7 +75,8 @@ struct Seen {
 }
 
 impl Columns {
-    /// Chooses by the names and by some of the rows.
+    /// Chooses by the names and by some of the rows. Fractions under the name of
+    /// one of `domains` are its values, whatever the name.
     ///
     /// # Errors
     /// When a column with something in it has no name.
@@ -83,6 +84,7 @@ impl Columns {
         names: &[String],
         rows: &[csv::StringRecord],
         content: Content,
+        domains: &[&str],
     ) -> Result<Self> {
         let key = key_of(names);
         let (mut numbers, mut left_out) = (Vec::new(), Vec::new());
@@ -100,6 +102,8 @@ impl Columns {
                 if !empty {
                     left_out.push("an unnamed column".to_owned());
                 }
+            } else if domains.contains(&name.as_str()) && seen.are_fractions() {
+                numbers.push(place);
             } else if seen.is_bookkeeping(&name.to_lowercase(), content) {
                 left_out.push(format!("`{name}`"));
             } else {
@@ -145,6 +149,10 @@ impl Seen {
             }
         }
         out
+    }
+
+    fn are_fractions(&self) -> bool {
+        self.texts == 0 && self.numbers.iter().any(|x| x.fract() != 0.0)
     }
 
     /// Whether a column with this lower-case name is no domain and no target.

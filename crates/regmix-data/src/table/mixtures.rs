@@ -40,7 +40,7 @@ fn read_rows<'a>(
     MixtureTable,
     impl Iterator<Item = Result<(String, Mixture)>> + 'a,
 )> {
-    let reader = RunReader::new(text, path, Content::Weights)?.one_row_per_run();
+    let reader = RunReader::new(text, path, Content::Weights, &[])?.one_row_per_run();
     let notes = reader.notes();
     let names = strip_all(reader.columns(), "train_the_pile_", "");
     let names = strip_all(&names, "train_", "");

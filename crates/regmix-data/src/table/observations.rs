@@ -1,6 +1,7 @@
 //! Mixtures and values of the same runs, joined.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::mixtures::MixtureTable;
 use super::values::ValueTable;
@@ -16,6 +17,19 @@ pub struct Observations {
 }
 
 impl Observations {
+    /// Reads both tables from CSV files. A column of losses that has the name of a
+    /// domain counts, even where trackers give that name to something else, such
+    /// as `seed`.
+    ///
+    /// # Errors
+    /// As [`MixtureTable::read_csv`], [`ValueTable::read_csv`] and
+    /// [`Observations::join`].
+    pub fn read_csv(mixtures: &Path, values: &Path) -> Result<Self> {
+        let mixtures = MixtureTable::read_csv(mixtures)?;
+        let table = ValueTable::read_csv_of(values, mixtures.domains())?;
+        Self::join(mixtures, table).map_err(|e| e.in_file(values))
+    }
+
     /// Joins the two tables by run; the order and the names of the mixtures
     /// are kept. Where names differ, numbers are compared as numbers: `1`,
     /// `1.0` and `001` are the same run.

@@ -78,7 +78,7 @@ impl RunRows {
     /// # Errors
     /// As [`RunRows::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let mut reader = RunReader::new(text, path, Content::Any)?;
+        let mut reader = RunReader::new(text, path, Content::Any, &[])?;
         let rows = reader.by_ref().collect::<Result<_>>()?;
         Ok(Self {
             key: reader.key().to_owned(),
@@ -157,14 +157,20 @@ pub(super) struct RunReader<'a> {
 }
 
 impl<'a> RunReader<'a> {
-    /// Reads the header and chooses columns; `path` is used in errors only.
-    pub(super) fn new(text: &'a str, path: &'a Path, content: Content) -> Result<Self> {
+    /// Reads the header and chooses columns, see [`Columns::choose`]; `path` is
+    /// used in errors only.
+    pub(super) fn new(
+        text: &'a str,
+        path: &'a Path,
+        content: Content,
+        domains: &[&str],
+    ) -> Result<Self> {
         /// Rows that show what is in a column.
         const LOOK: usize = 256;
         let mut rows = Rows::parse(text, path)?;
         let mut first = rows.by_ref().take(LOOK).collect::<Result<Vec<_>>>()?;
         let in_header = |e: Error| e.in_file(path).line(1);
-        let chosen = Columns::choose(&rows.names, &first, content).map_err(in_header)?;
+        let chosen = Columns::choose(&rows.names, &first, content, domains).map_err(in_header)?;
         let columns: Vec<String> = (chosen.numbers.iter())
             .map(|&place| rows.names[place].clone())
             .collect();

@@ -306,3 +306,21 @@ fn runs_that_are_numbers_are_joined_as_numbers() {
         "{err}"
     );
 }
+
+#[test]
+fn a_domain_may_have_the_name_of_a_counter() {
+    let dir = tempfile::tempdir().unwrap();
+    let [mixtures, losses] = ["m.csv", "l.csv"].map(|name| dir.path().join(name));
+    std::fs::write(&mixtures, "run,seed,step\na,0.25,0.75\nb,0.5,0.5\n").unwrap();
+    std::fs::write(&losses, "run,seed,step,epoch\na,3.5,100,1\nb,3.25,100,1\n").unwrap();
+    let found = Observations::read_csv(&mixtures, &losses).unwrap();
+    // Whole numbers under such a name are what trackers write.
+    assert_eq!(found.values.targets(), ["seed"]);
+    let notes: Vec<&String> = found.notes().collect();
+    assert_eq!(
+        notes,
+        ["l.csv: left out `step`, `epoch`, which are no domain and no target"]
+    );
+    let alone = ValueTable::read_csv(&losses).unwrap_err();
+    assert!(alone.problem().contains("`seed`"), "{alone}");
+}

@@ -7,6 +7,7 @@ use super::names::{check_unique, strip_all};
 use super::records::{read_text, render};
 use super::run_rows::RunReader;
 use crate::artefact::write_atomic;
+use crate::domain::DomainSet;
 use crate::error::{Error, Result};
 
 /// Named rows of values, one column per target: losses, or other scores.
@@ -77,7 +78,15 @@ impl ValueTable {
     /// # Errors
     /// As [`ValueTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        Self::of(text, path, Content::Values)
+        Self::of(text, path, Content::Values, &[])
+    }
+
+    /// Reads a CSV file of losses on some domains: a column that has the name of
+    /// one counts, even where trackers give that name to something else, such as
+    /// `seed`.
+    pub(super) fn read_csv_of(path: &Path, domains: &DomainSet) -> Result<Self> {
+        let names: Vec<&str> = domains.names().collect();
+        Self::of(&read_text(path)?, path, Content::Values, &names)
     }
 
     /// Reads a CSV file that was written by [`ValueTable::write_csv`]: every
@@ -87,11 +96,11 @@ impl ValueTable {
     /// As [`ValueTable::read_csv`].
     pub fn read_own_csv(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::of(&read_text(path)?, path, Content::OwnValues)
+        Self::of(&read_text(path)?, path, Content::OwnValues, &[])
     }
 
-    fn of(text: &str, path: &Path, content: Content) -> Result<Self> {
-        let reader = RunReader::new(text, path, content)?.one_row_per_run();
+    fn of(text: &str, path: &Path, content: Content, domains: &[&str]) -> Result<Self> {
+        let reader = RunReader::new(text, path, content, domains)?.one_row_per_run();
         let notes = reader.notes();
         let targets = strip_all(reader.columns(), "metric/", "_val_loss");
         let targets = strip_all(&targets, "the_pile_", "");

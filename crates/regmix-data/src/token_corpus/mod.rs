@@ -183,11 +183,11 @@ fn open_stream(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
     use crate::manifest::{MANIFEST_FILE, TokenizerEntry};
-    use crate::monitor::Silent;
+    use crate::monitor::{Monitor, Silent};
 
     fn tokenizer() -> TokenizerEntry {
         TokenizerEntry {
@@ -314,6 +314,44 @@ mod tests {
         corpus.verify().unwrap();
         let left = std::fs::read_dir(dir.path().join("train")).unwrap().count();
         assert_eq!(left, 5, "3 shards of web and 2 of code, no temporary files");
+    }
+
+    /// Requests a stop at a call.
+    struct StopAt(AtomicUsize);
+
+    impl Monitor for StopAt {
+        fn stop_requested(&self) -> bool {
+            self.0.fetch_sub(1, Ordering::Relaxed) <= 1
+        }
+    }
+
+    #[test]
+    fn a_corpus_of_old_and_new_shards_has_no_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut seen = [false; 2];
+        // Two splits of two domains are completed, then three shards renamed.
+        for call in 1..=7 {
+            write(dir.path(), 1 << 20, 1);
+            let domains = DomainSet::from_names(["web", "code"]).unwrap();
+            let mut w = CorpusWriter::create(dir.path(), domains, tokenizer()).unwrap();
+            for domain in 0..2 {
+                w.push(domain, Split::Train, &[9, 256], 1).unwrap();
+            }
+            w.push(1, Split::Valid, &[9, 256], 1).unwrap();
+            let stop = StopAt(AtomicUsize::new(call));
+            assert!(w.finish_monitored(&stop).unwrap_err().is_interrupted());
+            let renaming = !dir.path().join(MANIFEST_FILE).exists();
+            assert_eq!(renaming, call > 4, "{call}");
+            seen[usize::from(renaming)] = true;
+            if !renaming {
+                TokenCorpus::open(dir.path()).unwrap().verify().unwrap();
+            }
+            let files = std::fs::read_dir(dir.path().join("train")).unwrap();
+            let names = files.map(|f| f.unwrap().file_name().into_string().unwrap());
+            let temporary = names.filter(|name| name.ends_with(".tmp")).count();
+            assert_eq!(temporary, 0, "{call}");
+        }
+        assert_eq!(seen, [true; 2]);
     }
 
     #[test]

@@ -2,23 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::file_name::{file_name, hashed};
 use super::verified;
-use crate::artefact::write_atomic;
+use crate::artefact::{withdraw, write_atomic};
 use crate::domain::{Domain, DomainSet};
 use crate::error::{Error, Result};
 use crate::manifest::{
-    DomainEntry, Manifest, ShardEntry, SplitEntry, TOKENIZER_FILE, TokenizerEntry,
+    DomainEntry, MANIFEST_FILE, Manifest, ShardEntry, SplitEntry, TOKENIZER_FILE, TokenizerEntry,
 };
 use crate::monitor::{Monitor, Silent};
 use crate::shard::{SealedShard, ShardLabel, ShardWriter, Split};
 
 /// Writes a tokenized corpus. Documents of all domains may come in any order.
 ///
-/// Nothing appears under its final name before [`CorpusWriter::finish`], and
-/// the manifest appears last: a corpus that is interrupted leaves the folder
-/// as it was.
+/// Nothing appears under its final name before [`CorpusWriter::finish`]. That
+/// first removes the manifest of an earlier corpus, renames all files, and writes
+/// the new manifest last: an interruption leaves the folder as it was or, while
+/// files are renamed, without a manifest, but never with one of other shards.
 #[derive(Debug)]
 pub struct CorpusWriter {
     folder: PathBuf,
@@ -48,6 +50,9 @@ impl CorpusWriter {
 
     /// All shards together hold at most about this many bytes in memory.
     const PENDING: usize = 64 << 20;
+
+    /// How long a writer that is dropped unfinished removes its temporary files.
+    const REMOVAL: Duration = Duration::from_millis(300);
 
     /// Begins a corpus in `folder`.
     ///
@@ -195,8 +200,7 @@ impl CorpusWriter {
         self.finish_monitored(&Silent)
     }
 
-    /// As [`CorpusWriter::finish`], unless `monitor` requests a stop before the
-    /// first file has its final name.
+    /// As [`CorpusWriter::finish`], unless `monitor` requests a stop.
     pub(crate) fn finish_monitored(mut self, monitor: &dyn Monitor) -> Result<Manifest> {
         for (entry, slots) in self.entries.iter_mut().zip(&mut self.open) {
             for split in Split::ALL {
@@ -208,8 +212,10 @@ impl CorpusWriter {
                 )?;
             }
         }
-        for shard in self.sealed {
+        withdraw(&self.folder.join(MANIFEST_FILE))?;
+        while let Some(shard) = self.sealed.pop() {
             shard.publish()?;
+            monitor.check()?;
         }
         if let Some(json) = &self.tokenizer_json {
             write_atomic(self.folder.join(TOKENIZER_FILE), json.as_bytes())?;
@@ -217,10 +223,32 @@ impl CorpusWriter {
         if self.sort {
             self.entries.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        let manifest = Manifest::new(self.tokenizer, self.entries);
+        let manifest = Manifest::new(self.tokenizer.clone(), std::mem::take(&mut self.entries));
         manifest.save(&self.folder)?;
         verified::record_written(&self.folder, &manifest);
         Ok(manifest)
+    }
+}
+
+impl Drop for CorpusWriter {
+    /// Removes the temporary files of a corpus that is not finished. A hundred
+    /// thousand of them take seconds, for which a user who stops does not wait:
+    /// the rest is removed at the next start, by
+    /// [`sweep`](crate::artefact::sweep).
+    fn drop(&mut self) {
+        let until = Instant::now() + Self::REMOVAL;
+        for shard in self.sealed.drain(..) {
+            match Instant::now() < until {
+                true => drop(shard),
+                false => shard.leave(),
+            }
+        }
+        for writer in self.open.drain(..).flatten().flatten() {
+            match Instant::now() < until {
+                true => drop(writer),
+                false => writer.leave(),
+            }
+        }
     }
 }
 

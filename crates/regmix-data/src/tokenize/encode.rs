@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::TokenizeOptions;
 use super::read::{Account, Batch};
 use super::skipped::Skipped;
-use super::summary::{DomainSummary, RareDomain, Summary};
+use super::summary::{DomainSummary, LostText, RareDomain, Summary};
 use crate::corpus::{Cause, Source};
 use crate::error::{Error, Result};
 use crate::manifest::DomainEntry;
@@ -16,6 +16,9 @@ use crate::monitor::Monitor;
 use crate::shard::Split;
 use crate::token_corpus::CorpusWriter;
 use crate::tokenizer::Tokenizer;
+
+/// The tokens of a document, and how many of its bytes have none.
+type Encoded = Result<(Vec<u32>, u64)>;
 
 /// Encodes batches and writes them to a corpus.
 pub(super) struct Encoder<'a> {
@@ -28,6 +31,8 @@ pub(super) struct Encoder<'a> {
     skipped: Skipped,
     /// Documents written per file.
     kept: BTreeMap<usize, u64>,
+    /// Bytes without a token, per domain of the writer.
+    lost: BTreeMap<usize, u64>,
     bytes: u64,
     tokens: u64,
     documents: u64,
@@ -49,6 +54,7 @@ impl<'a> Encoder<'a> {
             places: Vec::new(),
             skipped: Skipped::default(),
             kept: BTreeMap::new(),
+            lost: BTreeMap::new(),
             bytes: 0,
             tokens: 0,
             documents: 0,
@@ -62,17 +68,19 @@ impl<'a> Encoder<'a> {
             self.places.push(self.writer.add_domain(domain));
         }
         let tokenizer = self.tokenizer;
-        let tokens: Vec<Option<Result<Vec<u32>>>> = (batch.documents.par_iter())
+        let tokens: Vec<Option<Encoded>> = (batch.documents.par_iter())
             .map(|document| {
-                (!monitor.stop_requested()).then(|| tokenizer.encode_document(&document.text))
+                (!monitor.stop_requested())
+                    .then(|| tokenizer.encode_document_counted(&document.text, monitor))
             })
             .collect();
         for (document, tokens) in batch.documents.iter().zip(tokens) {
             let Some(tokens) = tokens else {
                 return Ok(());
             };
-            let tokens = match tokens {
-                Ok(tokens) => tokens,
+            let (tokens, lost) = match tokens {
+                Ok(encoded) => encoded,
+                Err(e) if e.is_interrupted() => return Ok(()),
                 Err(e) => {
                     let path = self.source.files().nth(document.file).map(|f| &f.path);
                     let error = match path {
@@ -89,6 +97,9 @@ impl<'a> Encoder<'a> {
             let bytes = document.text.len() as u64;
             self.writer.push(domain, document.split, &tokens, bytes)?;
             *self.kept.entry(document.file).or_default() += 1;
+            if lost > 0 {
+                *self.lost.entry(domain).or_default() += lost;
+            }
             self.bytes += bytes;
             self.tokens += tokens.len() as u64;
             self.documents += 1;
@@ -119,6 +130,7 @@ impl<'a> Encoder<'a> {
                 return Err(without_documents(&empty, split));
             }
         }
+        let lost = lost_text(&self.lost, entries, self.options.max_lost)?;
         let mut domains: Vec<DomainSummary> = (entries.iter())
             .map(|entry| DomainSummary {
                 domain: entry.name.clone(),
@@ -140,6 +152,7 @@ impl<'a> Encoder<'a> {
             duplicates: account.duplicates,
             empty: account.empty,
             skipped,
+            lost,
             rare,
             root: self.source.root().to_path_buf(),
             layout: self.source.layout().describe(),
@@ -149,6 +162,45 @@ impl<'a> Encoder<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// The text without tokens of every domain that has such.
+///
+/// # Errors
+/// When it is more than a share of the domain's text.
+fn lost_text(
+    lost: &BTreeMap<usize, u64>,
+    entries: &[DomainEntry],
+    most: f64,
+) -> Result<Vec<LostText>> {
+    let mut out: Vec<LostText> = (lost.iter())
+        .map(|(&domain, &lost)| LostText {
+            domain: entries[domain].name.clone(),
+            lost,
+            bytes: entries[domain].train.bytes + entries[domain].valid.bytes,
+        })
+        .collect();
+    out.sort_by(|a, b| a.domain.cmp(&b.domain));
+    let share = |text: &LostText| text.lost as f64 / text.bytes.max(1) as f64;
+    let worst = out.iter().max_by(|a, b| share(a).total_cmp(&share(b)));
+    if let Some(worst) = worst.filter(|text| share(text) > most) {
+        return Err(Error::input(format!(
+            "the tokenizer has no token for {} of the {} bytes of text of `{}` ({:.1} %), expected \
+             at most {} % (`max_lost`)",
+            worst.lost,
+            worst.bytes,
+            worst.domain,
+            100.0 * share(worst),
+            100.0 * most
+        ))
+        .field("tokenizer.path")
+        .help(format!(
+            "choose a tokenizer of bytes or with byte fallback; or allow it with `max_lost = \
+             {:.3}` under [corpus] of study.toml",
+            (1000.0 * share(worst)).ceil() / 1000.0
+        )));
+    }
+    Ok(out)
 }
 
 /// The error for domains that have no documents in a split.

@@ -25,7 +25,7 @@ use encode::Encoder;
 use read::{Batch, Reader};
 
 pub use skipped::SkippedDocuments;
-pub use summary::{DomainSummary, FileSummary, RareDomain, Summary};
+pub use summary::{DomainSummary, FileSummary, LostText, RareDomain, Summary};
 
 /// How a corpus is tokenized.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,9 @@ pub struct TokenizeOptions {
     /// The greatest share of documents that may be skipped because they cannot
     /// be read. 0: the first one ends the work. Default 0.001.
     pub max_skipped: f64,
+    /// The greatest share of a domain's text that the tokenizer may have no token
+    /// for. Default 0.01.
+    pub max_lost: f64,
     /// Domains with fewer documents are left out, or put into `rare_domain`.
     /// More than 0 reads the corpus twice. Default 0.
     pub min_documents: u64,
@@ -57,6 +60,7 @@ impl Default for TokenizeOptions {
             drop_duplicates: true,
             shard_bytes: CorpusWriter::SHARD_BYTES,
             max_skipped: 0.001,
+            max_lost: 0.01,
             min_documents: 0,
             rare_domain: None,
         }
@@ -79,8 +83,9 @@ impl Default for TokenizeOptions {
 /// any time.
 ///
 /// # Errors
-/// When a file or too many documents cannot be read, a domain has no training
-/// or no validation document, a file cannot be written, or `monitor` requested
+/// When a file or too many documents cannot be read, the tokenizer has no token
+/// for too much of a domain's text, a domain has no training or no validation
+/// document, a file cannot be written, or `monitor` requested
 /// a stop.
 pub fn tokenize(
     source: &Source,

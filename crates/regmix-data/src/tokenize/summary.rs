@@ -28,6 +28,8 @@ pub struct Summary {
     pub empty: u64,
     /// Documents left out because they could not be read, by cause.
     pub skipped: Vec<SkippedDocuments>,
+    /// Text that the tokenizer has no token for, by domain.
+    pub lost: Vec<LostText>,
     /// Domains with fewer documents than asked for, which were left out or put
     /// together.
     pub rare: Vec<RareDomain>,
@@ -56,6 +58,17 @@ pub struct DomainSummary {
     pub tokens: u64,
     /// Documents.
     pub documents: u64,
+}
+
+/// Text of a domain that the tokenizer has no token for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostText {
+    /// The domain.
+    pub domain: Domain,
+    /// Bytes without a token, white space apart.
+    pub lost: u64,
+    /// Bytes of the domain's text.
+    pub bytes: u64,
 }
 
 /// A domain of too few documents.

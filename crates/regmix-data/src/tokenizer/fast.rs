@@ -8,6 +8,10 @@ use tokenizers::{Model, ModelWrapper, PreTokenizerWrapper, Tokenizer as Inner};
 use super::cache::WordCache;
 use super::split::{Words, push_byte_chars};
 use crate::error::{Error, Result};
+use crate::monitor::Monitor;
+
+/// Words between two looks at whether to stop: some milliseconds of work.
+const WORDS_PER_CHECK: usize = 1 << 14;
 
 /// A faster encoder.
 pub(super) enum Fast {
@@ -51,7 +55,12 @@ impl Fast {
         no_merges.then_some(Self::Bytes)
     }
 
-    pub(super) fn encode(&self, inner: &Inner, text: &str) -> Result<Vec<u32>> {
+    pub(super) fn encode(
+        &self,
+        inner: &Inner,
+        text: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<u32>> {
         let pool = match self {
             Self::Bytes => return Ok(text.bytes().map(u32::from).collect()),
             Self::Words(pool) => pool,
@@ -63,7 +72,13 @@ impl Fast {
         let mut name = String::new();
         let model = inner.get_model();
         let mut result = Ok(());
-        for word in Words::new(text) {
+        for (at, word) in Words::new(text).enumerate() {
+            if at % WORDS_PER_CHECK == 0 {
+                result = monitor.check();
+                if result.is_err() {
+                    break;
+                }
+            }
             result = cache.append(word.as_bytes(), &mut out, |out| {
                 name.clear();
                 push_byte_chars(word, &mut name);

@@ -4,6 +4,7 @@ mod cache;
 mod fast;
 mod file;
 mod library;
+mod lost;
 mod split;
 mod train;
 
@@ -20,8 +21,10 @@ use tokenizers::{AddedToken, Tokenizer as Inner};
 use crate::artefact::write_atomic;
 use crate::error::{Error, Result};
 use crate::manifest::TokenizerEntry;
+use crate::monitor::{Monitor, Silent};
 use fast::Fast;
 use library::call;
+use lost::Lost;
 
 pub use train::BpeOptions;
 
@@ -53,6 +56,8 @@ pub struct Tokenizer {
     fast: Option<Fast>,
     /// Encodes documents where `inner` would find the separator in their text.
     without_separator: Option<Inner>,
+    /// Finds text without tokens, where there can be such.
+    lost: Option<Lost>,
     notes: Vec<String>,
 }
 
@@ -126,10 +131,15 @@ impl Tokenizer {
             Some(_) => None,
             None => file::without_separator(&inner, &json, separator),
         };
+        let lost = match &fast {
+            Some(_) => None,
+            None => Lost::new(&inner, &json),
+        };
         Ok(Self {
             kind,
             fast,
             without_separator,
+            lost,
             notes: Vec::new(),
             hash: blake3::hash(json.as_bytes()).to_hex().to_string(),
             json,
@@ -144,14 +154,22 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer refuses the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        match &self.fast {
-            Some(fast) => fast.encode(&self.inner, text),
-            None => {
-                let inner = self.without_separator.as_ref().unwrap_or(&self.inner);
-                let encoding = call(|| inner.encode_fast(text, false))?;
-                Ok(encoding.get_ids().to_vec())
-            }
+        self.encode_counted(text, &Silent).map(|(tokens, _)| tokens)
+    }
+
+    /// The tokens of a text, and how many of its bytes no token stands for.
+    fn encode_counted(&self, text: &str, monitor: &dyn Monitor) -> Result<(Vec<u32>, u64)> {
+        if let Some(fast) = &self.fast {
+            return Ok((fast.encode(&self.inner, text, monitor)?, 0));
         }
+        let inner = self.without_separator.as_ref().unwrap_or(&self.inner);
+        let Some(lost) = &self.lost else {
+            let encoding = call(|| inner.encode_fast(text, false))?;
+            return Ok((encoding.get_ids().to_vec(), 0));
+        };
+        let encoding = call(|| inner.encode(text, false))?;
+        let tokens = encoding.get_ids().to_vec();
+        Ok((tokens, lost.bytes(text, &encoding)))
     }
 
     /// The tokens of a document, with the separator at the end and nowhere
@@ -161,7 +179,20 @@ impl Tokenizer {
     /// When the tokenizer refuses the text, makes a separator of a part of it,
     /// or has no token for any of it.
     pub fn encode_document(&self, text: &str) -> Result<Vec<u32>> {
-        let mut tokens = self.encode(text)?;
+        (self.encode_document_counted(text, &Silent)).map(|(tokens, _)| tokens)
+    }
+
+    /// As [`Tokenizer::encode_document`], with the number of bytes that no token
+    /// stands for. `monitor` can stop it between words where words are encoded
+    /// one by one: with `bytes`, `bpe`, and files of byte-level BPE as in GPT-2.
+    /// Other tokenizers encode a document in one piece, since a cut could change
+    /// its tokens; they take about a second for each megabyte of it.
+    pub(crate) fn encode_document_counted(
+        &self,
+        text: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<u32>, u64)> {
+        let (mut tokens, lost) = self.encode_counted(text, monitor)?;
         if tokens.contains(&self.separator) {
             return Err(Error::input(
                 "the tokenizer makes the token that ends documents out of the document's text",
@@ -177,7 +208,7 @@ impl Tokenizer {
             );
         }
         tokens.push(self.separator);
-        Ok(tokens)
+        Ok((tokens, lost))
     }
 
     /// What this tokenizer does differently from its file, a sentence each.

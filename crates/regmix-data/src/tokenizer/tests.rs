@@ -276,3 +276,55 @@ fn a_text_without_any_token_is_refused() {
     assert_eq!(tokenizer.encode_document(" \n").unwrap(), [1]);
     assert!(tokenizer.encode_document("中").is_err());
 }
+
+#[test]
+fn a_long_document_can_be_stopped() {
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let error = bpe().encode_document_counted(TEXT, &stop).unwrap_err();
+    assert!(error.is_interrupted());
+    stop.store(false, std::sync::atomic::Ordering::Relaxed);
+    let (tokens, lost) = bpe().encode_document_counted(TEXT, &stop).unwrap();
+    assert_eq!((tokens, lost), (bpe().encode_document(TEXT).unwrap(), 0));
+}
+
+/// A tokenizer of the characters `a` to `d` and the bytes from `fallback`.
+fn of_characters(more: &str, fallback: &[u8]) -> Tokenizer {
+    let mut vocab: Vec<String> = ["<|endoftext|>", "[UNK]", "a", "b", "c", "d", "ab"]
+        .map(str::to_owned)
+        .to_vec();
+    vocab.extend(fallback.iter().map(|byte| format!("<0x{byte:02X}>")));
+    let vocab: serde_json::Map<String, serde_json::Value> = (vocab.into_iter().enumerate())
+        .map(|(id, name)| (name, id.into()))
+        .collect();
+    let json = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],
+        "normalizer":null,"pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,
+        "decoder":null,"model":{{"type":"BPE","dropout":null,
+        "continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,
+        "ignore_merges":false,{more},"vocab":{},"merges":[["a","b"]]}}}}"#,
+        serde_json::Value::Object(vocab)
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tokenizer.json");
+    std::fs::write(&path, json).unwrap();
+    Tokenizer::from_file(path, SEPARATOR).unwrap()
+}
+
+#[test]
+fn bytes_without_a_token_are_counted() {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let dropping = r#""unk_token":null,"byte_fallback":false"#;
+    let unknown = r#""unk_token":"[UNK]","byte_fallback":false"#;
+    let falling_back = r#""unk_token":null,"byte_fallback":true"#;
+    for (tokenizer, text, lost) in [
+        (of_characters(dropping, &[]), "abc  d\n ab", 0),
+        (of_characters(dropping, &[]), "abx xd 東 cd", 1 + 1 + 3),
+        (of_characters(unknown, &[]), "abx xd 東 cd", 1 + 1 + 3),
+        (of_characters(falling_back, &[]), "abx", 1),
+        (of_characters(falling_back, &every_byte), "abx xd 東 cd", 0),
+    ] {
+        let (_, found) = tokenizer.encode_document_counted(text, &Silent).unwrap();
+        assert_eq!(found, lost, "{text} {}", tokenizer.to_json());
+    }
+    assert!(bpe().lost.is_none() && Tokenizer::bytes().unwrap().lost.is_none());
+}

@@ -49,6 +49,13 @@ pub struct CorpusSection {
         skip_serializing_if = "is_default_max_skipped"
     )]
     pub max_skipped: f64,
+    /// The greatest share of a domain's text that the tokenizer may have no token
+    /// for.
+    #[serde(
+        default = "default_max_lost",
+        skip_serializing_if = "is_default_max_lost"
+    )]
+    pub max_lost: f64,
     /// Domains with fewer documents are left out, or put into `rare_domain`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_documents: u64,
@@ -86,6 +93,14 @@ fn default_max_skipped() -> f64 {
 
 fn is_default_max_skipped(share: &f64) -> bool {
     *share == default_max_skipped()
+}
+
+fn default_max_lost() -> f64 {
+    TokenizeOptions::default().max_lost
+}
+
+fn is_default_max_lost(share: &f64) -> bool {
+    *share == default_max_lost()
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -169,6 +184,7 @@ impl CorpusSection {
                 OnError::Skip => self.max_skipped,
                 OnError::Stop => 0.0,
             },
+            max_lost: self.max_lost,
             min_documents: self.min_documents,
             rare_domain: self.rare_domain.clone(),
             ..TokenizeOptions::default()

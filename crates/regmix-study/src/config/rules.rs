@@ -40,6 +40,8 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     let longest = corpus.max_document_bytes > 0;
     let rare = corpus.rare_domain.is_none() || corpus.min_documents > 0;
     rule("corpus")("max_skipped", skipped, "a share between 0 and 1")?;
+    let lost = (0.0..=1.0).contains(&corpus.max_lost);
+    rule("corpus")("max_lost", lost, "a share between 0 and 1")?;
     rule("corpus")("max_document_bytes", longest, "at least 1")?;
     rule("corpus")("rare_domain", rare, "`min_documents` above 0 beside it")?;
 

@@ -1,6 +1,6 @@
 //! Runs from before the domains changed.
 
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
+use regmix_data::table::Observations;
 use regmix_data::{Monitor, Result};
 use regmix_regress::Earlier;
 
@@ -17,11 +17,7 @@ pub(crate) fn earlier_runs(
     new: &Observations,
     monitor: &dyn Monitor,
 ) -> Result<Observations> {
-    let old = Observations::join(
-        MixtureTable::read_csv(&section.mixtures)?,
-        ValueTable::read_csv(&section.losses)?,
-    )
-    .map_err(|e| e.in_file(&section.losses))?;
+    let old = Observations::read_csv(&section.mixtures, &section.losses)?;
     old.notes().for_each(|note| monitor.message(note));
     let splits = (section.split.iter())
         .map(|(domain, parts)| (domain.clone(), parts.clone().into_iter().collect()))

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use regmix_data::table::{MixtureTable, Observations, ValueTable};
-use regmix_data::{DomainSet, Error, ErrorKind, Monitor, Result};
+use regmix_data::table::Observations;
+use regmix_data::{DomainSet, Error, ErrorKind, Monitor, Result, artefact};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
 
 use super::earlier::earlier_runs;
@@ -22,11 +22,7 @@ pub fn fit_tables(
     (out, redo): (&Path, bool),
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
-    let observations = Observations::join(
-        MixtureTable::read_csv(mixtures)?,
-        ValueTable::read_csv(losses)?,
-    )
-    .map_err(|e| e.in_file(losses))?;
+    let observations = Observations::read_csv(mixtures, losses)?;
     refuse_to_overwrite(&out.join("fit.json"), redo)?;
     more_than_one(observations.mixtures.domains(), mixtures)?;
     monitor.message(&format!(
@@ -38,7 +34,7 @@ pub fn fit_tables(
         options.earlier = Some(earlier_runs(earlier, &observations, monitor)?);
     }
     let fit = Fit::train_monitored(&observations, &options, monitor)?;
-    withdraw(&out.join("fit.json"))?;
+    artefact::withdraw(&out.join("fit.json"))?;
     fit.save(out)?;
     Ok(fit)
 }
@@ -70,18 +66,6 @@ pub(super) fn more_than_one(domains: &DomainSet, path: &Path) -> Result<()> {
         .help("add the columns of the other domains"));
     }
     Ok(())
-}
-
-/// Removes the file that shows that a result of several files is complete,
-/// before the others are written.
-///
-/// # Errors
-/// When it is there and cannot be removed.
-pub fn withdraw(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
-        _ => Ok(()),
-    }
 }
 
 /// An error where a file exists and `redo` is not set: results outside of a

@@ -10,7 +10,7 @@ mod predict;
 mod schedule;
 
 pub(crate) use earlier::earlier_runs;
-pub use fit::{fit_tables, learning_curve, refuse_to_overwrite, withdraw};
+pub use fit::{fit_tables, learning_curve, refuse_to_overwrite};
 pub(crate) use limits::{bounded, limited};
 pub use next_runs::next_runs;
 pub(crate) use next_runs::number_runs;
