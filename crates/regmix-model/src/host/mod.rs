@@ -360,10 +360,9 @@ impl Engine for Host {
             write,
             weight: (share / rows as f64) as f32,
         };
-        let head = output_layer(config, weights);
         loss::backward(
             normed,
-            head,
+            output_layer(config, weights),
             &buffers.targets,
             losses,
             output,
@@ -379,14 +378,13 @@ impl Engine for Host {
         for layer in (0..config.layers).rev() {
             let range = 1 + layer * PER_BLOCK..1 + (layer + 1) * PER_BLOCK;
             let (weights, gradients) = (&weights[range.clone()], &mut dense[range]);
-            let (activations, work) = (&mut buffers.blocks[layer], &mut buffers.work);
             let mut back = block::Backward {
                 shape,
                 weights,
                 gradients,
                 write,
-                activations,
-                work,
+                activations: &mut buffers.blocks[layer],
+                work: &mut buffers.work,
                 products: &mut buffers.products,
             };
             back.feed_forward(&buffers.stream[2 * layer + 1][..n], dx);
