@@ -27,6 +27,7 @@ use std::path::Path;
 use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
+use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
 pub use folder::stored_fingerprint;
@@ -95,6 +96,8 @@ pub(crate) fn train_job(
     let _lock = folder::lock(path)?;
     folder::claim(spec, path)?;
     if let Some(run) = FinishedRun::read(path)? {
+        // Those of a process that was killed between `DONE` and their removal.
+        Checkpoints::of(path).remove()?;
         return Ok(RunStatus::Done(run.summary));
     }
     if let failed @ RunStatus::Failed(_) = RunStatus::read(path)? {

@@ -369,6 +369,12 @@ fn a_finished_run_with_files_lost_or_of_another_run_is_refused() {
     });
     let finished = FinishedRun::read(&one).unwrap().unwrap();
     assert_eq!(finished.lines.len(), 3);
+    // A process may be killed after `DONE`, before it removes its checkpoints.
+    let checkpoint = one.join("checkpoint");
+    std::fs::create_dir(&checkpoint).unwrap();
+    std::fs::write(checkpoint.join("state.safetensors"), "left").unwrap();
+    train(&spec(&corpus, "one", 0.5), &corpus, &one, &cpu(), &Silent).unwrap();
+    assert!(!checkpoint.exists());
     let metrics = one.join("metrics.jsonl");
     let text = std::fs::read_to_string(&metrics).unwrap();
     let lines: Vec<&str> = text.lines().collect();
