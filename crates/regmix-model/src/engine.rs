@@ -20,8 +20,8 @@ pub(crate) struct State {
 /// A model with its gradient and its optimizer.
 ///
 /// There are two: [`crate::host`] is written for processors, and
-/// [`crate::graph`] runs on any device of burn through its autodiff. Both
-/// compute the same functions; they differ in rounding.
+/// [`crate::graph`] runs on any device of burn. Both compute the same functions;
+/// they differ in rounding.
 ///
 /// `tokens` are whole sequences of `context + 1` known ids, laid end to end.
 pub(crate) trait Engine: Debug {
@@ -32,6 +32,16 @@ pub(crate) trait Engine: Debug {
     /// Updates the weights by the gradient and clears it. Returns its norm
     /// before clipping. If the norm is not finite, nothing is updated.
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
+
+    /// One step on the parts of a batch, each with its share of the batch. Returns
+    /// the batch's mean loss and the norm of its gradient, as above.
+    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
+        let losses = parts
+            .iter()
+            .map(|(tokens, share)| share * self.accumulate(tokens, *share));
+        let loss = losses.fold(0.0, |sum, loss| sum + loss);
+        (loss, self.update(config, lr))
+    }
 
     /// Mean loss of every sequence, nats per token.
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64>;

@@ -116,15 +116,15 @@ impl Trainer {
         let row = self.context + 1;
         self.check(tokens)?;
         let optimizer = self.optimizer.clone();
+        let chunks = tokens.chunks(micro_batch.max(1) * row);
+        let parts: Vec<(&[u32], f64)> = chunks
+            .map(|chunk| (chunk, chunk.len() as f64 / tokens.len() as f64))
+            .collect();
         self.compute(|engine| {
-            let mut loss = 0.0;
-            for chunk in tokens.chunks(micro_batch.max(1) * row) {
-                let share = chunk.len() as f64 / tokens.len() as f64;
-                loss += share * engine.accumulate(chunk, share);
-            }
+            let (loss, gradient_norm) = engine.step(&parts, &optimizer, lr);
             StepOutcome {
                 loss,
-                gradient_norm: engine.update(&optimizer, lr),
+                gradient_norm,
             }
         })
     }

@@ -1,130 +1,65 @@
-//! AdamW with clipping by the global gradient norm, on burn's tensors.
-//!
-//! burn's own optimizer clips every tensor separately, and its defaults differ
-//! from the papers'. One factor for all gradients needs a pass over all of them.
+//! AdamW (Loshchilov and Hutter 2019) with clipping by the norm of all gradients
+//! together.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Device as BurnDevice, Tensor};
+use burn::tensor::Tensor;
 
-use super::llama::Llama;
 use crate::optimizer::AdamWConfig;
 
-/// Both moments of every parameter, flat, in the order in which burn visits
-/// the parameters.
-#[derive(Debug, Clone, Default)]
-pub(super) struct AdamW {
-    pub(super) moments: Vec<(Tensor<1>, Tensor<1>)>,
-    /// Updates made.
-    pub(super) updates: i32,
+/// The sum of all squares, `[1]`.
+pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = &'a Tensor<2>>) -> Tensor<1> {
+    let sums: Vec<Tensor<1>> = gradients.map(|g| g.clone().square().sum()).collect();
+    Tensor::cat(sums, 0).sum()
 }
 
-impl AdamW {
-    /// Updates the parameters and returns the global gradient norm before
-    /// clipping. If the norm is not finite, nothing is updated.
-    pub(super) fn step(
-        &mut self,
-        config: &AdamWConfig,
-        lr: f64,
-        model: Llama,
-        gradients: GradientsParams,
-    ) -> (Llama, f64) {
-        let mut squares = SumOfSquares {
-            gradients: &gradients,
-            total: None,
-        };
-        model.visit(&mut squares);
-        let norm = squares
-            .total
-            .map_or(0.0, |t| f64::from(t.into_scalar::<f32>()).sqrt());
-        if !norm.is_finite() {
-            return (model, norm);
-        }
-        self.updates += 1;
-        let mut update = Update {
-            factor: if norm > config.clip {
+/// The numbers of one update, the same for all weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Update {
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    decay: f64,
+    rate: f64,
+    inverse_root2: f64,
+    clip: f64,
+}
+
+impl Update {
+    /// The numbers of update `t`, counted from 1, given the norm of all gradients.
+    pub(super) fn new(config: &AdamWConfig, lr: f64, t: u64, norm: f64) -> Self {
+        let t = t as f64;
+        Self {
+            beta1: config.beta1,
+            beta2: config.beta2,
+            eps: config.eps,
+            decay: 1.0 - lr * config.weight_decay,
+            rate: lr / (1.0 - config.beta1.powf(t)),
+            inverse_root2: 1.0 / (1.0 - config.beta2.powf(t)).sqrt(),
+            clip: if norm > config.clip {
                 config.clip / norm
             } else {
                 1.0
             },
-            config,
-            lr,
-            gradients,
-            adam: self,
-            index: 0,
-        };
-        (model.map(&mut update), norm)
-    }
-}
-
-struct SumOfSquares<'a> {
-    gradients: &'a GradientsParams,
-    total: Option<Tensor<1>>,
-}
-
-impl ModuleVisitor for SumOfSquares<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let sum = gradient.square().sum();
-            self.total = Some(match self.total.take() {
-                Some(total) => total + sum,
-                None => sum,
-            });
         }
     }
-}
 
-struct Update<'a> {
-    config: &'a AdamWConfig,
-    lr: f64,
-    factor: f64,
-    gradients: GradientsParams,
-    adam: &'a mut AdamW,
-    index: usize,
-}
-
-impl ModuleMapper for Update<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let index = self.index;
-        self.index += 1;
-        let shape = tensor.shape();
-        let count = shape.num_elements();
-        let p = tensor.inner().reshape([count]);
-        let g = match self.gradients.remove::<D>(id) {
-            Some(g) => g.reshape([count]),
-            // Never the case: every parameter affects the loss.
-            None => Tensor::zeros([count], &p.device()),
-        };
-        let c = self.config;
-        let g = if self.factor < 1.0 {
-            g.mul_scalar(self.factor)
+    /// `m = β₁ m + (1 - β₁) g`, `v = β₂ v + (1 - β₂) g²`,
+    /// `w = (1 - lr decay) w - lr m̂ / (√v̂ + eps)`, with the gradient clipped.
+    pub(super) fn apply(
+        self,
+        w: Tensor<2>,
+        g: Tensor<2>,
+        (m, v): (Tensor<2>, Tensor<2>),
+    ) -> (Tensor<2>, (Tensor<2>, Tensor<2>)) {
+        let g = if self.clip < 1.0 {
+            g.mul_scalar(self.clip)
         } else {
             g
         };
-        let (m, v) = if index < self.adam.moments.len() {
-            let device: BurnDevice = p.device();
-            let empty = || Tensor::zeros([0], &device);
-            std::mem::replace(&mut self.adam.moments[index], (empty(), empty()))
-        } else {
-            let zeros = Tensor::zeros([count], &p.device());
-            self.adam.moments.push((zeros.clone(), zeros.clone()));
-            (zeros.clone(), zeros)
-        };
-        let m = m.mul_scalar(c.beta1) + g.clone().mul_scalar(1.0 - c.beta1);
-        let v = v.mul_scalar(c.beta2) + g.square().mul_scalar(1.0 - c.beta2);
-        let t = self.adam.updates;
-        let correct1 = 1.0 - c.beta1.powi(t);
-        let correct2 = 1.0 - c.beta2.powi(t);
-        let scale = v
-            .clone()
-            .sqrt()
-            .mul_scalar(1.0 / correct2.sqrt())
-            .add_scalar(c.eps);
-        let p = p.mul_scalar(1.0 - self.lr * c.weight_decay)
-            - (m.clone() / scale).mul_scalar(self.lr / correct1);
-        self.adam.moments[index] = (m, v);
-        let p = Tensor::from_inner(p.reshape(shape)).require_grad();
-        Param::from_mapped_value(id, p, mapper)
+        let m = m.mul_scalar(self.beta1) + g.clone().mul_scalar(1.0 - self.beta1);
+        let v = v.mul_scalar(self.beta2) + g.square().mul_scalar(1.0 - self.beta2);
+        let scale = v.clone().sqrt().mul_scalar(self.inverse_root2);
+        let step = m.clone() / scale.add_scalar(self.eps);
+        let w = w.mul_scalar(self.decay) - step.mul_scalar(self.rate);
+        (w, (m, v))
     }
 }

@@ -1,47 +1,150 @@
-//! Cross-entropy.
+//! The output layer together with its cross-entropy, in chunks of rows.
+//!
+//! As in [`crate::host`]: the loss is the end of the forward pass, so the gradient
+//! of a chunk's logits, `softmax - onehot`, is known as soon as the chunk is
+//! computed, and both products with it follow at once. `[rows, vocab]` is never
+//! held.
+
+use std::ops::Range;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-/// Mean cross-entropy in nats per token, with a graph for its gradient.
-///
-/// `logits` is `[rows, vocab]`, `targets` `[rows]`. The gradient of
-/// cross-entropy is known in closed form, `(softmax - onehot) / rows`. It is
-/// computed here once, without a graph, and passed to autodiff as a constant
-/// factor of the logits: `sum(logits * gradient)` has exactly that gradient.
-/// This saves the passes of differentiating a log-softmax.
-pub(super) struct CrossEntropy {
-    /// The loss itself, `[1]`, without a graph.
-    pub(super) value: Tensor<1>,
-    /// A tensor to call `backward` on; its value has no meaning.
-    pub(super) surrogate: Tensor<1>,
+use super::products::{Products, wide};
+
+/// The fewest rows of a chunk.
+const LEAST_ROWS: usize = 64;
+
+/// The output layer.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    /// `[d, vocab]`, of the type of operands.
+    pub(super) weights: Tensor<2>,
+    pub(super) products: Products,
+    /// How many logits are held at once.
+    pub(super) logits: usize,
 }
 
-pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> CrossEntropy {
-    let [rows, _] = logits.dims();
-    let (shifted, total) = shifted(logits.clone().inner());
-    let targets = targets.reshape([rows, 1]);
-    let value = (total.clone().log() - shifted.clone().gather(1, targets.clone())).mean();
-    let ones = Tensor::ones([rows, 1], &value.device());
-    let gradient = (shifted.exp() / total)
-        .scatter(1, targets, -ones, IndexingUpdateOp::Add)
-        .div_scalar(rows as f32);
-    CrossEntropy {
-        value,
-        surrogate: (logits * Tensor::from_inner(gradient)).sum(),
+/// The gradients of a weighted sum of losses, in f32.
+pub(super) struct Gradients {
+    /// With respect to the rows.
+    pub(super) rows: Tensor<2>,
+    /// With respect to the weights, `[d, vocab]`.
+    pub(super) weights: Tensor<2>,
+}
+
+/// Rows per chunk.
+pub(super) fn chunk_rows(rows: usize, vocab: usize, logits: usize) -> usize {
+    let most = logits / vocab;
+    if most >= rows {
+        return rows;
+    }
+    (most / LEAST_ROWS * LEAST_ROWS).max(LEAST_ROWS).min(rows)
+}
+
+/// The softmax of a chunk before its division.
+struct Softmax {
+    /// Exponentials of logits less their row's greatest, `[rows, vocab]`.
+    exponentials: Tensor<2>,
+    /// Their sums, `[rows, 1]`.
+    sums: Tensor<2>,
+    /// Cross-entropy of every row, `[rows, 1]`.
+    losses: Tensor<2>,
+}
+
+impl Output {
+    /// Logits of rows, `[rows, vocab]`.
+    pub(super) fn logits(&self, h: Tensor<2>) -> Tensor<2> {
+        wide(h.matmul(self.weights.clone()))
+    }
+
+    fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let [_, vocab] = self.weights.dims();
+        let chunk = chunk_rows(rows, vocab, self.logits);
+        (0..rows)
+            .step_by(chunk)
+            .map(move |from| from..(from + chunk).min(rows))
+    }
+
+    fn softmax(&self, h: Tensor<2>, targets: Tensor<2, Int>) -> Softmax {
+        let logits = self.logits(h);
+        let top = logits.clone().max_dim(1);
+        let target = logits.clone().gather(1, targets) - top.clone();
+        let exponentials = (logits - top).exp();
+        let sums = exponentials.clone().sum_dim(1);
+        Softmax {
+            losses: sums.clone().log() - target,
+            exponentials,
+            sums,
+        }
+    }
+
+    /// Cross-entropy of every row of `h`, `[rows, d]`, of the type of operands.
+    pub(super) fn losses(&self, h: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+        let [rows, _] = h.dims();
+        let losses = self.chunks(rows).map(|chunk| {
+            let targets = targets.clone().slice_dim(0, chunk.clone());
+            let count = chunk.len();
+            let h = h.clone().slice_dim(0, chunk);
+            self.softmax(h, targets.reshape([count, 1])).losses
+        });
+        Tensor::cat(losses.collect(), 0).reshape([rows])
+    }
+
+    /// The sum of the losses, `[1]`, and the gradients of `weight` times that sum.
+    pub(super) fn backward(
+        &self,
+        h: Tensor<2>,
+        targets: Tensor<1, Int>,
+        weight: f32,
+    ) -> (Tensor<1>, Gradients) {
+        let [rows, _] = h.dims();
+        let mut losses: Option<Tensor<1>> = None;
+        let mut dweights: Option<Tensor<2>> = None;
+        let mut dhs = Vec::new();
+        for chunk in self.chunks(rows) {
+            let count = chunk.len();
+            let targets = targets
+                .clone()
+                .slice_dim(0, chunk.clone())
+                .reshape([count, 1]);
+            let h = h.clone().slice_dim(0, chunk);
+            let softmax = self.softmax(h.clone(), targets.clone());
+            losses = Some(plus(losses, softmax.losses.sum()));
+            let ones = Tensor::full([count, 1], -weight, &h.device());
+            let factor = softmax.sums.recip().mul_scalar(weight);
+            let gradient =
+                (softmax.exponentials * factor).scatter(1, targets, ones, IndexingUpdateOp::Add);
+            let gradient = self.products.operand(gradient);
+            dhs.push(wide(
+                gradient.clone().matmul(self.weights.clone().transpose()),
+            ));
+            dweights = Some(plus(dweights, wide(h.transpose().matmul(gradient))));
+        }
+        let gradients = Gradients {
+            rows: Tensor::cat(dhs, 0),
+            weights: dweights.expect("there is at least one row"),
+        };
+        (losses.expect("there is at least one row"), gradients)
     }
 }
 
-/// Cross-entropy of every row, `[rows]`, without a graph.
-pub(super) fn cross_entropy_rows(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    let [rows, _] = logits.dims();
-    let (shifted, total) = shifted(logits);
-    let target = shifted.gather(1, targets.reshape([rows, 1]));
-    (total.log() - target).reshape([rows])
+/// Adds to a sum that may not have begun.
+pub(super) fn plus<const D: usize>(sum: Option<Tensor<D>>, t: Tensor<D>) -> Tensor<D> {
+    match sum {
+        None => t,
+        Some(sum) => sum + t,
+    }
 }
 
-/// Logits less their row's greatest, and the sum of their exponentials.
-fn shifted(logits: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let shifted = logits.clone() - logits.max_dim(1);
-    let total = shifted.clone().exp().sum_dim(1);
-    (shifted, total)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_as_large_as_the_logits_allow() {
+        assert_eq!(chunk_rows(65_536, 50_432, 1 << 27), 2624);
+        assert_eq!(chunk_rows(2048, 1024, 1 << 27), 2048);
+        assert_eq!(chunk_rows(500, 50_432, 1), 64);
+        assert_eq!(chunk_rows(5, 50_432, 1), 5);
+    }
 }

@@ -1,42 +1,94 @@
-//! The engine on burn: any device, through autodiff.
+//! The engine on burn's tensors, for any device: the whole step written by hand,
+//! forward and backward.
+//!
+//! The structure is that of [`crate::host`]. burn's autodiff would keep the result
+//! of every operation until the backward pass: the scores of all heads and the
+//! logits of all rows, several times over, which is most of the memory. Here the
+//! forward pass keeps what the backward pass needs and nothing else
+//! ([`bytes_held`] counts it).
 
 mod adamw;
-mod llama;
+mod attention;
+mod block;
+mod embedding;
+mod layout;
 mod loss;
+mod memory;
+mod norm;
+mod products;
+mod rotary;
+mod swiglu;
 
 use std::borrow::Cow;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
 use crate::config::ModelConfig;
 use crate::engine::{Engine, State, split};
 use crate::optimizer::AdamWConfig;
 use crate::precision::Precision;
-use adamw::AdamW;
-use llama::{Llama, Tables};
-use loss::{cross_entropy, cross_entropy_rows};
+use block::{Attended, Fed, Shape};
+use layout::Joined;
+use loss::{Output, plus};
+pub(crate) use memory::bytes_held;
+use products::Products;
+
+/// How many numbers of intermediate results that are not kept are held at once.
+/// With more, products are larger and there are fewer kernels to launch; from some
+/// size on a device gains nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Attention scores of a block of query rows.
+    pub(crate) scores: usize,
+    /// Logits of a chunk of rows.
+    pub(crate) logits: usize,
+}
+
+impl Default for Limits {
+    /// 256 and 512 MiB of f32.
+    fn default() -> Self {
+        Self {
+            scores: 1 << 26,
+            logits: 1 << 27,
+        }
+    }
+}
 
 /// A model on a burn device.
 pub(crate) struct Graph {
     config: ModelConfig,
-    precision: Precision,
-    model: Llama,
-    adam: AdamW,
-    gradients: GradientsAccumulator<Llama>,
-    tables: Tables,
-    autodiff: BurnDevice,
-    plain: BurnDevice,
+    layout: Vec<Joined>,
+    shape: Shape,
+    products: Products,
+    limits: Limits,
+    /// In the order of the layout, in f32.
+    weights: Vec<Tensor<2>>,
+    /// The weights as operands of products, made anew after every update; norms
+    /// and the embedding as they are.
+    operands: Vec<Tensor<2>>,
+    /// As the weights; `None` before the first part of a batch.
+    gradients: Vec<Option<Tensor<2>>>,
+    /// Mean and mean square of every gradient; empty before the first update.
+    moments: Vec<(Tensor<2>, Tensor<2>)>,
+    updates: u64,
+    device: BurnDevice,
 }
 
 impl std::fmt::Debug for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Graph")
-            .field("model", &self.model)
-            .field("device", &self.plain)
+            .field("config", &self.config)
+            .field("device", &self.device)
             .finish_non_exhaustive()
     }
+}
+
+/// What the forward pass keeps.
+struct Kept {
+    blocks: Vec<(Attended, Fed)>,
+    /// Input and root of the last norm.
+    last: Tensor<2>,
+    root: Tensor<2>,
 }
 
 impl Graph {
@@ -48,131 +100,271 @@ impl Graph {
         precision: Precision,
         device: &BurnDevice,
     ) -> Self {
-        let plain = device.clone().inner();
-        let autodiff = plain.clone().autodiff();
-        Self {
-            model: Llama::new(config, values, precision, &autodiff),
-            adam: AdamW::default(),
-            gradients: GradientsAccumulator::new(),
-            tables: Tables::new(config, config.context, &plain),
+        Self::with_limits(config, values, precision, device, Limits::default())
+    }
+
+    pub(crate) fn with_limits(
+        config: &ModelConfig,
+        values: Vec<Vec<f32>>,
+        precision: Precision,
+        device: &BurnDevice,
+        limits: Limits,
+    ) -> Self {
+        let products = Products::new(precision);
+        let mut graph = Self {
+            shape: Shape::new(config, products, limits.scores, device),
+            layout: layout::list(config),
             config: config.clone(),
-            precision,
-            autodiff,
-            plain,
+            products,
+            limits,
+            weights: Vec::new(),
+            operands: Vec::new(),
+            gradients: Vec::new(),
+            moments: Vec::new(),
+            updates: 0,
+            device: device.clone(),
+        };
+        graph.weights = graph.upload(values);
+        graph.prepare_operands();
+        graph
+    }
+
+    /// Values of parameters as tensors of the layout.
+    fn upload(&self, values: Vec<Vec<f32>>) -> Vec<Tensor<2>> {
+        let joined = layout::join(&self.layout, values);
+        (self.layout.iter().zip(joined))
+            .map(|(tensor, values)| {
+                Tensor::from_data(TensorData::new(values, tensor.shape()), &self.device)
+            })
+            .collect()
+    }
+
+    /// The inverse of [`Graph::upload`].
+    fn download<'a>(&self, tensors: impl Iterator<Item = &'a Tensor<2>>) -> Vec<Vec<f32>> {
+        let values = tensors.map(|t| numbers(t.clone())).collect();
+        layout::split(&self.layout, values)
+    }
+
+    fn prepare_operands(&mut self) {
+        let is_operand = |place: usize| {
+            let matrix = self.layout[place].rows > 1;
+            matrix && (place != layout::EMBEDDING || self.config.tied)
+        };
+        self.operands = (self.weights.iter().enumerate())
+            .map(|(place, w)| match is_operand(place) {
+                true => self.products.operand(w.clone()),
+                false => w.clone(),
+            })
+            .collect();
+    }
+
+    /// Embeds tokens and passes them through all blocks. `keep` receives what a
+    /// block keeps.
+    fn forward(
+        &self,
+        ids: Tensor<1, Int>,
+        batch: usize,
+        mut keep: impl FnMut(Attended, Fed),
+    ) -> Tensor<2> {
+        let mut x = self.weights[layout::EMBEDDING].clone().select(0, ids);
+        for layer in 0..self.config.layers {
+            let weights = &self.operands[layout::block(layer)..];
+            let (y, attended) = self.shape.attend(weights, x, batch);
+            let (y, fed) = self.shape.feed_forward(weights, y);
+            keep(attended, fed);
+            x = y;
+        }
+        x
+    }
+
+    /// The last norm's output, as operand, and its root.
+    fn last_norm(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let weight = self.operands[layout::last_norm(&self.config)].clone();
+        let (h, root) = norm::forward(x, weight, self.config.norm_eps);
+        (self.products.operand(h), root)
+    }
+
+    fn output(&self) -> Output {
+        Output {
+            weights: match layout::head(&self.config) {
+                Some(place) => self.operands[place].clone(),
+                None => self.operands[layout::EMBEDDING].clone().transpose(),
+            },
+            products: self.products,
+            logits: self.limits.logits,
         }
     }
 
-    fn split(&self, tokens: &[u32], device: &BurnDevice) -> (Tensor<2, Int>, Tensor<1, Int>) {
-        let context = self.config.context;
-        let rows = tokens.len() / (context + 1);
-        let (inputs, targets) = split(tokens, context);
-        let inputs: Vec<i32> = inputs.map(|t| t as i32).collect();
-        let targets: Vec<i32> = targets.map(|t| t as i32).collect();
-        let inputs = TensorData::new(inputs, [rows, context]);
-        let targets = TensorData::new(targets, [rows * context]);
-        (
-            Tensor::from_data(inputs, device),
-            Tensor::from_data(targets, device),
-        )
+    /// Adds `share` times the gradient of the sequences' mean loss to the
+    /// gradient. Returns that loss, which the device may not have computed yet.
+    fn backward(&mut self, tokens: &[u32], share: f64) -> Tensor<1> {
+        let (ids, targets) = split(tokens, self.config.context);
+        let ids: Vec<u32> = ids.collect();
+        let rows = ids.len();
+        let batch = rows / self.config.context;
+        let inputs = embedding::indices(ids.iter().map(|&t| t as i32).collect(), &self.device);
+        let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
+        let mut blocks = Vec::new();
+        let last = self.forward(inputs, batch, |attended, fed| blocks.push((attended, fed)));
+        let (h, root) = self.last_norm(last.clone());
+        let weight = (share / rows as f64) as f32;
+        let (loss, gradients) = self.output().backward(h, targets, weight);
+        match layout::head(&self.config) {
+            Some(place) => self.add(place, gradients.weights),
+            None => self.add(layout::EMBEDDING, gradients.weights.transpose()),
+        }
+        let kept = Kept { blocks, last, root };
+        self.backward_from(kept, gradients.rows, &ids);
+        loss.div_scalar(rows as f64)
+    }
+
+    /// The backward pass from the last norm to the embedding.
+    fn backward_from(&mut self, kept: Kept, dh: Tensor<2>, ids: &[u32]) {
+        let place = layout::last_norm(&self.config);
+        let weight = self.operands[place].clone();
+        let (mut dx, dweight) = norm::backward(kept.last, weight, kept.root, dh);
+        self.add(place, dweight);
+        // What a block kept is freed when its backward pass is done.
+        for (layer, (attended, fed)) in kept.blocks.into_iter().enumerate().rev() {
+            let first = layout::block(layer);
+            let Self {
+                shape,
+                operands,
+                gradients,
+                ..
+            } = self;
+            let weights = &operands[first..];
+            let mut add = |place: usize, t: Tensor<2>| {
+                let sum = &mut gradients[first + place];
+                *sum = Some(plus(sum.take(), t));
+            };
+            dx = shape.feed_forward_back(weights, fed, dx, &mut add);
+            dx = shape.attend_back(weights, attended, dx, &mut add);
+        }
+        let embedding = embedding::backward(ids, dx, self.config.vocab_size);
+        self.add(layout::EMBEDDING, embedding);
+    }
+
+    fn add(&mut self, place: usize, t: Tensor<2>) {
+        self.gradients.resize(self.weights.len(), None);
+        let sum = &mut self.gradients[place];
+        *sum = Some(plus(sum.take(), t));
+    }
+
+    /// Updates the weights by the gradient, whose norm is `norm`, and clears it.
+    fn apply(&mut self, config: &AdamWConfig, lr: f64, norm: f64) {
+        let gradients = std::mem::take(&mut self.gradients);
+        if !norm.is_finite() {
+            return;
+        }
+        self.updates += 1;
+        let update = adamw::Update::new(config, lr, self.updates, norm);
+        // Tensors that are held once are overwritten.
+        self.operands.clear();
+        if self.moments.is_empty() {
+            let zeros = |w: &Tensor<2>| (w.zeros_like(), w.zeros_like());
+            self.moments = self.weights.iter().map(zeros).collect();
+        }
+        let weights = std::mem::take(&mut self.weights);
+        let moments = std::mem::take(&mut self.moments);
+        for ((w, moments), g) in weights.into_iter().zip(moments).zip(gradients) {
+            let g = g.expect("every parameter has a gradient");
+            let (w, moments) = update.apply(w, g, moments);
+            self.weights.push(w);
+            self.moments.push(moments);
+        }
+        self.prepare_operands();
+    }
+
+    /// The sum of squares of the whole gradient.
+    fn squares(&self) -> Tensor<1> {
+        adamw::sum_of_squares(self.gradients.iter().flatten())
     }
 }
 
 #[cfg(test)]
 impl Graph {
     /// The gradient so far, in the order of the parameters.
-    pub(crate) fn gradients(&mut self) -> Vec<Vec<f32>> {
-        struct Collect<'a>(&'a GradientsParams, Vec<Vec<f32>>);
-        impl ModuleVisitor for Collect<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let gradient = self.0.get::<D>(param.id);
-                self.1
-                    .push(flat(gradient.expect("every parameter has a gradient")));
-            }
-        }
-        let gradients = self.gradients.grads();
-        let mut collect = Collect(&gradients, Vec::new());
-        self.model.visit(&mut collect);
-        collect.1
+    pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
+        self.download(self.gradients.iter().flatten())
     }
 }
 
 impl Engine for Graph {
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
-        let (inputs, targets) = self.split(tokens, &self.autodiff);
-        let logits = self.model.forward(inputs, &self.tables.on(&self.autodiff));
-        let ce = cross_entropy(logits, targets.inner());
-        let surrogate = if share < 1.0 {
-            ce.surrogate.mul_scalar(share)
-        } else {
-            ce.surrogate
-        };
-        let gradients = GradientsParams::from_grads(surrogate.backward(), &self.model);
-        self.gradients.accumulate(&self.model, gradients);
-        f64::from(ce.value.into_scalar::<f32>())
+        let loss = self.backward(tokens, share);
+        f64::from(loss.into_scalar::<f32>())
     }
 
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
-        let gradients = self.gradients.grads();
-        // The update takes the model by value and returns it.
-        let model = self.model.clone();
-        let (model, norm) = self.adam.step(config, lr, model, gradients);
-        self.model = model;
+        let norm = f64::from(self.squares().into_scalar::<f32>()).sqrt();
+        self.apply(config, lr, norm);
         norm
     }
 
+    /// Reads from the device once: with every number that is read the program
+    /// waits for the device, and the device then for the program.
+    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
+        let losses = parts.iter().map(|(tokens, share)| {
+            let loss = self.backward(tokens, *share);
+            loss.mul_scalar(*share)
+        });
+        let mut read: Vec<Tensor<1>> = losses.collect();
+        read.push(self.squares());
+        let read = numbers(Tensor::cat(read, 0));
+        let (squares, losses) = read.split_last().expect("at least the norm is read");
+        let norm = f64::from(*squares).sqrt();
+        self.apply(config, lr, norm);
+        (losses.iter().map(|&l| f64::from(l)).sum(), norm)
+    }
+
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        let (inputs, targets) = self.split(tokens, &self.plain);
-        let logits = self.model.valid().forward(inputs, &self.tables);
-        let rows: Vec<f64> = cross_entropy_rows(logits, targets)
-            .into_data()
-            .iter::<f64>()
-            .collect();
-        (rows.chunks(self.config.context))
-            .map(|sequence| sequence.iter().sum::<f64>() / sequence.len() as f64)
+        let context = self.config.context;
+        let (ids, targets) = split(tokens, context);
+        let ids = embedding::indices(ids.map(|t| t as i32).collect(), &self.device);
+        let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
+        let batch = ids.dims()[0] / context;
+        let x = self.forward(ids, batch, |_, _| {});
+        let rows = numbers(self.output().losses(self.last_norm(x).0, targets));
+        (rows.chunks(context))
+            .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
             .collect()
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
-        let ids: Vec<i32> = tokens.iter().map(|&t| t as i32).collect();
-        let ids = Tensor::from_data(TensorData::new(ids, [1, tokens.len()]), &self.plain);
-        let tables = Tables::new(&self.config, tokens.len(), &self.plain);
-        let logits = self.model.valid().forward(ids, &tables);
-        logits.into_data().iter::<f32>().collect()
+        let ids = embedding::indices(tokens.iter().map(|&t| t as i32).collect(), &self.device);
+        let x = self.forward(ids, 1, |_, _| {});
+        numbers(self.output().logits(self.last_norm(x).0))
     }
 
     fn state(&self) -> Cow<'_, State> {
-        struct Collect(Vec<Vec<f32>>);
-        impl ModuleVisitor for Collect {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                self.0.push(flat(param.val().inner()));
-            }
-        }
-        let mut collect = Collect(Vec::new());
-        self.model.visit(&mut collect);
+        let means = self.download(self.moments.iter().map(|(m, _)| m));
+        let squares = self.download(self.moments.iter().map(|(_, v)| v));
         Cow::Owned(State {
-            weights: collect.0,
-            moments: (self.adam.moments.iter())
-                .map(|(m, v)| (flat(m.clone()), flat(v.clone())))
-                .collect(),
-            updates: self.adam.updates as u64,
+            weights: self.download(self.weights.iter()),
+            moments: means.into_iter().zip(squares).collect(),
+            updates: self.updates,
         })
     }
 
     fn restore(&mut self, state: State) {
-        self.model = Llama::new(&self.config, state.weights, self.precision, &self.autodiff);
-        let tensor = |values: Vec<f32>| {
-            let count = values.len();
-            Tensor::from_data(TensorData::new(values, [count]), &self.plain)
-        };
-        self.adam = AdamW {
-            moments: (state.moments.into_iter())
-                .map(|(m, v)| (tensor(m), tensor(v)))
+        let (means, squares): (Vec<_>, Vec<_>) = state.moments.into_iter().unzip();
+        self.operands.clear();
+        self.gradients.clear();
+        self.weights = self.upload(state.weights);
+        self.moments = match means.is_empty() {
+            true => Vec::new(),
+            false => self
+                .upload(means)
+                .into_iter()
+                .zip(self.upload(squares))
                 .collect(),
-            updates: i32::try_from(state.updates).unwrap_or(i32::MAX),
         };
+        self.updates = state.updates;
+        self.prepare_operands();
     }
 }
 
-fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }

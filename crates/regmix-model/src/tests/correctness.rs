@@ -174,7 +174,7 @@ fn forward_pass_matches_the_equations() {
 }
 
 /// Both engines from the same weights.
-fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
+pub(super) fn engines(config: &ModelConfig, seed: u64) -> (Host, Graph) {
     engines_in(Precision::F32, config, seed)
 }
 
@@ -188,7 +188,7 @@ fn engines_in(precision: Precision, config: &ModelConfig, seed: u64) -> (Host, G
 
 /// Shapes with edge cases for each part: incomplete blocks of attention, rows
 /// shorter than a vector, one group and many.
-fn shapes() -> Vec<ModelConfig> {
+pub(super) fn shapes() -> Vec<ModelConfig> {
     let odd = ModelConfig {
         vocab_size: 77,
         layers: 1,
@@ -209,10 +209,18 @@ fn shapes() -> Vec<ModelConfig> {
         context: 40,
         ..tiny()
     };
-    vec![tiny(), tied, odd, many_chunks]
+    let one_head = ModelConfig {
+        vocab_size: 257,
+        d_model: 18,
+        heads: 1,
+        kv_heads: 1,
+        context: 130,
+        ..tiny()
+    };
+    vec![tiny(), tied, odd, many_chunks, one_head]
 }
 
-fn tokens(config: &ModelConfig, sequences: usize) -> Vec<u32> {
+pub(super) fn tokens(config: &ModelConfig, sequences: usize) -> Vec<u32> {
     let mut rng = random::stream(3, "test", "tokens");
     let ids = rand_distr::Uniform::new(0, config.vocab_size as u32).unwrap();
     (0..sequences * (config.context + 1))
@@ -221,7 +229,7 @@ fn tokens(config: &ModelConfig, sequences: usize) -> Vec<u32> {
 }
 
 /// Greatest difference, relative to the greatest number.
-fn difference(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     let size = b.iter().fold(1e-6, |m: f32, x| m.max(x.abs()));
     let gap = a

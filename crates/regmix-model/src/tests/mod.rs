@@ -2,6 +2,7 @@
 
 mod correctness;
 mod faults;
+mod graph;
 mod runs;
 
 use crate::config::ModelConfig;

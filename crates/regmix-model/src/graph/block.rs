@@ -1,0 +1,244 @@
+//! One transformer block: the forward pass, and the backward pass from the
+//! values that it kept.
+
+use burn::tensor::{Device as BurnDevice, Tensor};
+
+use super::attention::{Attention, Inputs, owned};
+use super::layout::{ATTENTION_NORM, DOWN, FEED_NORM, GATE_UP, OUTPUT, QUERY_KEY_VALUE};
+use super::products::{Products, wide};
+use super::rotary::{Rotary, Turn};
+use super::{norm, swiglu};
+use crate::config::ModelConfig;
+
+/// The properties that all blocks of a model share.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    kv_heads: usize,
+    /// Query heads per key head.
+    group: usize,
+    dim: usize,
+    eps: f32,
+    products: Products,
+    rotary: Rotary,
+    attention: Attention,
+}
+
+/// What the backward pass of a block's attention part needs.
+pub(super) struct Attended {
+    input: Tensor<2>,
+    root: Tensor<2>,
+    normed: Tensor<2>,
+    inputs: Inputs,
+    lse: Tensor<5>,
+    /// Output of all heads, `[rows, d]`.
+    mixed: Tensor<2>,
+}
+
+/// What the backward pass of a block's feed-forward part needs.
+pub(super) struct Fed {
+    input: Tensor<2>,
+    root: Tensor<2>,
+    normed: Tensor<2>,
+    gate_up: Tensor<2>,
+}
+
+impl Shape {
+    /// With at most about `scores` attention scores at once.
+    pub(super) fn new(
+        config: &ModelConfig,
+        products: Products,
+        scores: usize,
+        device: &BurnDevice,
+    ) -> Self {
+        Self {
+            kv_heads: config.kv_heads,
+            group: config.heads / config.kv_heads,
+            dim: config.head_dim(),
+            eps: config.norm_eps,
+            products,
+            rotary: Rotary::new(config, device),
+            attention: Attention::new(config.context, products, scores, device),
+        }
+    }
+
+    fn heads(&self) -> usize {
+        self.kv_heads * self.group
+    }
+
+    /// Adds the block's attention part to `x`, `[batch tokens, d]`. `weights` are
+    /// the block's, as operands.
+    pub(super) fn attend(
+        &self,
+        weights: &[Tensor<2>],
+        x: Tensor<2>,
+        batch: usize,
+    ) -> (Tensor<2>, Attended) {
+        let (normed, root) = norm::forward(x.clone(), weights[ATTENTION_NORM].clone(), self.eps);
+        let normed = self.products.operand(normed);
+        let projected = normed.clone().matmul(weights[QUERY_KEY_VALUE].clone());
+        let inputs = self.split(projected, batch);
+        let (out, lse) = self.attention.forward(&inputs);
+        let mixed = self.products.operand(self.rows_of(out));
+        let y = x.clone() + wide(mixed.clone().matmul(weights[OUTPUT].clone()));
+        let kept = Attended {
+            input: x,
+            root,
+            normed,
+            inputs,
+            lse,
+            mixed,
+        };
+        (y, kept)
+    }
+
+    /// Adds the block's feed-forward part to `x`, `[rows, d]`.
+    pub(super) fn feed_forward(&self, weights: &[Tensor<2>], x: Tensor<2>) -> (Tensor<2>, Fed) {
+        let (normed, root) = norm::forward(x.clone(), weights[FEED_NORM].clone(), self.eps);
+        let normed = self.products.operand(normed);
+        let gate_up = normed.clone().matmul(weights[GATE_UP].clone());
+        let inner = self.products.operand(swiglu::forward(gate_up.clone()));
+        let y = x.clone() + wide(inner.matmul(weights[DOWN].clone()));
+        let kept = Fed {
+            input: x,
+            root,
+            normed,
+            gate_up,
+        };
+        (y, kept)
+    }
+
+    /// The backward pass of [`Shape::feed_forward`]: returns the gradient with
+    /// respect to its input, given that of its output, and passes those of the
+    /// weights to `add`, by place.
+    pub(super) fn feed_forward_back(
+        &self,
+        weights: &[Tensor<2>],
+        kept: Fed,
+        dy: Tensor<2>,
+        mut add: impl FnMut(usize, Tensor<2>),
+    ) -> Tensor<2> {
+        let doperand = self.products.operand(dy.clone());
+        let dinner = doperand.clone().matmul(weights[DOWN].clone().transpose());
+        let (inner, dgate_up) = swiglu::backward(kept.gate_up, wide(dinner));
+        let [inner, dgate_up] = [inner, dgate_up].map(|t| self.products.operand(t));
+        add(DOWN, wide(inner.transpose().matmul(doperand)));
+        let dgate_up_by_weights = kept.normed.transpose().matmul(dgate_up.clone());
+        add(GATE_UP, wide(dgate_up_by_weights));
+        let dnormed = wide(dgate_up.matmul(weights[GATE_UP].clone().transpose()));
+        let weight = weights[FEED_NORM].clone();
+        let (dx, dweight) = norm::backward(kept.input, weight, kept.root, dnormed);
+        add(FEED_NORM, dweight);
+        dy + dx
+    }
+
+    /// The backward pass of [`Shape::attend`].
+    pub(super) fn attend_back(
+        &self,
+        weights: &[Tensor<2>],
+        kept: Attended,
+        dy: Tensor<2>,
+        mut add: impl FnMut(usize, Tensor<2>),
+    ) -> Tensor<2> {
+        let [batch, _, tokens, _] = kept.inputs.k.dims();
+        let doperand = self.products.operand(dy.clone());
+        let dmixed = doperand.clone().matmul(weights[OUTPUT].clone().transpose());
+        add(
+            OUTPUT,
+            wide(kept.mixed.clone().transpose().matmul(doperand)),
+        );
+        let along = (wide(dmixed.clone()) * wide(kept.mixed))
+            .reshape([batch * tokens * self.heads(), self.dim])
+            .sum_dim(1);
+        let along = self.heads_of(along, batch);
+        let dout = self.heads_of(dmixed, batch);
+        let (dq, [dk, dv]) = self
+            .attention
+            .backward(&kept.inputs, &kept.lse, &dout, &along);
+        let dprojected = self.products.operand(self.join_back(dq, dk, dv));
+        add(
+            QUERY_KEY_VALUE,
+            wide(kept.normed.transpose().matmul(dprojected.clone())),
+        );
+        let dnormed = wide(dprojected.matmul(weights[QUERY_KEY_VALUE].clone().transpose()));
+        let weight = weights[ATTENTION_NORM].clone();
+        let (dx, dweight) = norm::backward(kept.input, weight, kept.root, dnormed);
+        add(ATTENTION_NORM, dweight);
+        dy + dx
+    }
+
+    /// Queries, keys and values of their joint projection.
+    fn split(&self, projected: Tensor<2>, batch: usize) -> Inputs {
+        let [rows, _] = projected.dims();
+        let tokens = rows / batch;
+        let mut from = 0;
+        let mut next = |heads: usize| {
+            let columns = from..from + heads * self.dim;
+            from = columns.end;
+            let t = projected.clone().slice_dim(1, columns);
+            t.reshape([batch, tokens, heads, self.dim]).swap_dims(1, 2)
+        };
+        let (q, k, v) = (next(self.heads()), next(self.kv_heads), next(self.kv_heads));
+        // The queries are scaled, not the scores: there are fewer of them.
+        let q = self
+            .rotary
+            .rotate(wide(q).mul_scalar(self.scale()), Turn::Forward);
+        let k = self.rotary.rotate(wide(k), Turn::Forward);
+        Inputs {
+            q: (self.products.operand(q)).reshape([
+                batch,
+                self.kv_heads,
+                self.group,
+                tokens,
+                self.dim,
+            ]),
+            k: self.products.operand(k),
+            v: owned(v),
+        }
+    }
+
+    /// The inverse of [`Shape::split`], for gradients.
+    fn join_back(&self, dq: Tensor<5>, dk: Tensor<4>, dv: Tensor<4>) -> Tensor<2> {
+        let [batch, _, tokens, dim] = dk.dims();
+        let dq = dq.reshape([batch, self.heads(), tokens, dim]);
+        let dq = self
+            .rotary
+            .rotate(dq, Turn::Backward)
+            .mul_scalar(self.scale());
+        let dk = self.rotary.rotate(dk, Turn::Backward);
+        let parts = [dq, dk, dv]
+            .map(|t| t.swap_dims(1, 2).flatten(2, 3))
+            .map(|t: Tensor<3>| {
+                let [batch, tokens, width] = t.dims();
+                t.reshape([batch * tokens, width])
+            });
+        Tensor::cat(parts.into(), 1)
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.dim as f32).sqrt()
+    }
+
+    /// `[batch, kv_heads, group, tokens, dim]` as `[batch tokens, d]`.
+    fn rows_of(&self, t: Tensor<5>) -> Tensor<2> {
+        let [batch, _, _, tokens, dim] = t.dims();
+        t.permute([0, 3, 1, 2, 4])
+            .reshape([batch * tokens, self.heads() * dim])
+    }
+
+    /// The inverse of [`Shape::rows_of`], for any number of columns per head.
+    fn heads_of(&self, t: Tensor<2>, batch: usize) -> Tensor<5> {
+        let shape = t.shape();
+        let tokens = shape.num_elements() / self.dim_of(&t) / batch / self.heads();
+        let dim = self.dim_of(&t);
+        t.reshape([batch, tokens, self.kv_heads, self.group, dim])
+            .permute([0, 2, 3, 1, 4])
+    }
+
+    /// Columns per head: rows hold all heads, or one number of one head.
+    fn dim_of(&self, t: &Tensor<2>) -> usize {
+        match t.dims()[1] {
+            1 => 1,
+            width => width / self.heads(),
+        }
+    }
+}
