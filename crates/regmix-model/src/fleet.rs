@@ -44,11 +44,12 @@ pub fn train_all(
     let validation = SharedValidation::default();
     let results: Mutex<Vec<Option<Result<RunStatus>>>> =
         Mutex::new(jobs.iter().map(|_| None).collect());
+    let parallel = parallel.clamp(1, jobs.len().max(1));
     let worker = || {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(i) else { break };
-            let result = train_job(job, corpus, device, monitor, &validation)
+            let result = train_job(job, corpus, device, parallel, monitor, &validation)
                 .map_err(|e| with_folder(e, &job.folder));
             if result.is_err() {
                 next.store(jobs.len(), Ordering::Relaxed);
@@ -59,7 +60,6 @@ pub fn train_all(
             monitor.note(&format!("{ended}/{} runs", jobs.len()));
         }
     };
-    let parallel = parallel.clamp(1, jobs.len().max(1));
     std::thread::scope(|scope| -> Result<()> {
         let mut threads = Vec::with_capacity(parallel);
         for k in 0..parallel {

@@ -1,7 +1,9 @@
 //! Memory: how much training takes, and the settings of the allocator.
 
 use crate::config::ModelConfig;
+use crate::graph::{self, Limits};
 use crate::host;
+use crate::precision::Precision;
 
 /// Bytes that one model in training takes on a CPU, `micro_batch` sequences at
 /// a time: weights, gradient, both moments, and what is between the layers. The
@@ -18,6 +20,31 @@ use crate::host;
 /// ```
 pub fn training_memory(model: &ModelConfig, micro_batch: usize) -> u64 {
     host::numbers_held(model, micro_batch).saturating_mul(4)
+}
+
+/// How many sequences a model computes at once on a device with so many free bytes:
+/// those of the configuration, or a half, a quarter, ... of them, so that the model
+/// fits. How many there are changes nothing but rounding.
+pub(crate) fn fitting_micro_batch(
+    model: &ModelConfig,
+    micro_batch: usize,
+    precision: Precision,
+    free: Option<u64>,
+) -> usize {
+    let fits =
+        |sequences| free.is_none_or(|free| device_memory(model, sequences, precision) <= free);
+    let mut sequences = micro_batch;
+    while sequences > 1 && !fits(sequences) {
+        sequences = sequences.div_ceil(2);
+    }
+    sequences
+}
+
+/// Bytes that one model in training takes on a device: what it holds, and half as
+/// much again for the freed memory that a back-end keeps for reuse.
+pub(crate) fn device_memory(model: &ModelConfig, micro_batch: usize, precision: Precision) -> u64 {
+    let held = graph::bytes_held(model, micro_batch, precision, Limits::default());
+    held.saturating_add(held / 2)
 }
 
 /// Bytes of memory that this process can still use, where the system says: the
@@ -96,3 +123,25 @@ pub fn keep_freed_buffers() {
 /// Keeps freed buffers for reuse, with glibc; here it does nothing.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep_freed_buffers() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_sequences_are_computed_at_once_as_fit() {
+        let model = ModelConfig::preset("1m", 50_432).unwrap();
+        let fitting = |free| fitting_micro_batch(&model, 512, Precision::Bf16, free);
+        assert_eq!(fitting(None), 512);
+        assert_eq!(fitting(Some(u64::MAX)), 512);
+        // A card of 80 GB, one of 20, one that is too small.
+        assert_eq!(fitting(Some(80_000_000_000)), 512);
+        assert_eq!(fitting(Some(20_000_000_000)), 128);
+        assert_eq!(fitting(Some(1)), 1);
+        // Parts of about equal size.
+        assert_eq!(
+            fitting_micro_batch(&model, 12, Precision::F32, Some(3_500_000_000)),
+            3
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use regmix_data::{Error, Monitor, Result};
 
 use crate::device::Device;
-use crate::memory::{available_memory, training_memory};
+use crate::memory::{available_memory, fitting_micro_batch, training_memory};
 use crate::run::Job;
 use crate::trainer::Trainer;
 
@@ -153,9 +153,12 @@ impl ParallelTrial {
 /// Tokens per second of several copies of a job's model, each in a thread.
 fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) -> Result<f64> {
     let start = Barrier::new(models);
+    let (model, train) = (&job.spec.model, &job.spec.train);
+    let free = device.free_memory().map(|free| free / models as u64);
+    // As in training.
+    let micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
     let one = || -> Result<f64> {
         let begin = || -> Result<(Trainer, Vec<u32>)> {
-            let (model, train) = (&job.spec.model, &job.spec.train);
             let mut trainer = Trainer::with_precision(
                 model,
                 train.optimizer.clone(),
@@ -164,11 +167,11 @@ fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) ->
                 train.precision,
             )?;
             let vocab = model.vocab_size as u32;
-            let tokens: Vec<u32> = (0..(train.micro_batch * (model.context + 1)) as u32)
+            let tokens: Vec<u32> = (0..(micro_batch * (model.context + 1)) as u32)
                 .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
                 .collect();
             for _ in 0..2 {
-                trainer.step(&tokens, train.micro_batch, 1e-4)?;
+                trainer.step(&tokens, micro_batch, 1e-4)?;
             }
             Ok((trainer, tokens))
         };
@@ -181,10 +184,10 @@ fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) ->
         while steps < ParallelTrial::STEPS || clock.elapsed().as_secs_f64() < ParallelTrial::SECONDS
         {
             monitor.check()?;
-            trainer.step(&tokens, job.spec.train.micro_batch, 1e-4)?;
+            trainer.step(&tokens, micro_batch, 1e-4)?;
             steps += 1;
         }
-        let per_step = job.spec.train.micro_batch * job.spec.model.context;
+        let per_step = micro_batch * model.context;
         Ok(f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64())
     };
     std::thread::scope(|scope| {

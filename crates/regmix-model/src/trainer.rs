@@ -6,7 +6,7 @@ use regmix_data::{Error, Result, random};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::device::failure::catch_panics;
+use crate::device::failure::{Cause, catch_panics};
 use crate::engine::{Engine, State};
 use crate::graph::Graph;
 use crate::host::Host;
@@ -33,6 +33,8 @@ use crate::precision::Precision;
 pub struct Trainer {
     /// `None` after the device failed.
     engine: Option<Box<dyn Engine>>,
+    /// Why it failed.
+    failed: Option<Cause>,
     device: Device,
     optimizer: AdamWConfig,
     context: usize,
@@ -95,9 +97,10 @@ impl Trainer {
             ),
         };
         #[cfg(test)]
-        let engine = device.faulty(engine, precision);
+        let engine = device.faulty(engine, precision, model.context);
         Ok(Self {
             engine: Some(engine),
+            failed: None,
             device: device.clone(),
             optimizer,
             context: model.context,
@@ -160,6 +163,11 @@ impl Trainer {
         Ok(flat.chunks(self.vocab_size).map(<[f32]>::to_vec).collect())
     }
 
+    /// Whether the device failed for want of memory.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.failed == Some(Cause::Memory)
+    }
+
     /// Everything that training is resumed from.
     pub(crate) fn state(&mut self) -> Result<Cow<'_, State>> {
         if self.device.is_host() {
@@ -199,6 +207,7 @@ impl Trainer {
                 // Dropping tensors of a device that failed may panic.
                 let engine = self.engine.take();
                 catch_panics(|| drop(engine)).ok();
+                self.failed = Some(failure.cause());
                 Err(failure.error(self.device.spec()))
             }
         }

@@ -15,6 +15,16 @@ pub(super) struct Hardware {
 }
 
 impl Hardware {
+    /// Bytes of memory that a card has free, or a software renderer. `device` is
+    /// burn's, where the device is one of burn's.
+    pub(super) fn free_memory(spec: DeviceSpec, device: Option<&BurnDevice>) -> Option<u64> {
+        let device = device.filter(|_| spec != DeviceSpec::Tch)?;
+        match bus_of(device)? {
+            Some(bus) => card_memory(&bus, Memory::Free),
+            None => crate::memory::available_memory(),
+        }
+    }
+
     /// `device` is burn's, where the device is one of burn's.
     pub(super) fn of(spec: DeviceSpec, device: Option<&BurnDevice>) -> Self {
         match device {
@@ -45,7 +55,7 @@ fn card(device: &BurnDevice) -> Hardware {
     let bus = physical.pci_address.map(|a| a.to_string());
     Hardware {
         name: Some(identity.name),
-        memory: bus.and_then(|bus| card_memory(&bus)),
+        memory: bus.and_then(|bus| card_memory(&bus, Memory::Total)),
         software: false,
     }
 }
@@ -55,22 +65,57 @@ fn card(_: &BurnDevice) -> Hardware {
     Hardware::default()
 }
 
-/// Bytes of a card's memory, by its address on the bus: AMD's driver has a file
+/// The address of a card on its bus; a software renderer has none. Nothing where the
+/// back-end does not tell.
+#[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+fn bus_of(device: &BurnDevice) -> Option<Option<String>> {
+    let physical = device.identity()?.physical;
+    match physical {
+        None => Some(None),
+        Some(card) => Some(Some(card.pci_address?.to_string())),
+    }
+}
+
+#[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
+fn bus_of(_: &BurnDevice) -> Option<Option<String>> {
+    None
+}
+
+/// Which of a card's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")),
+    allow(dead_code)
+)]
+enum Memory {
+    Total,
+    Free,
+}
+
+/// Bytes of a card's memory, by its address on the bus: AMD's driver has files
 /// for it, NVIDIA's a command.
 #[cfg_attr(
     not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")),
     allow(dead_code)
 )]
-fn card_memory(bus: &str) -> Option<u64> {
-    let file = format!("/sys/bus/pci/devices/{bus}/mem_info_vram_total");
-    if let Ok(text) = std::fs::read_to_string(file) {
-        return text.trim().parse().ok();
+fn card_memory(bus: &str, which: Memory) -> Option<u64> {
+    let file = |name: &str| -> Option<u64> {
+        let path = format!("/sys/bus/pci/devices/{bus}/mem_info_vram_{name}");
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    if let Some(total) = file("total") {
+        return match which {
+            Memory::Total => Some(total),
+            Memory::Free => file("used").map(|used| total.saturating_sub(used)),
+        };
     }
+    let field = match which {
+        Memory::Total => "memory.total",
+        Memory::Free => "memory.free",
+    };
     let output = Command::new("nvidia-smi")
-        .args([
-            "--query-gpu=pci.bus_id,memory.total",
-            "--format=csv,noheader,nounits",
-        ])
+        .arg(format!("--query-gpu=pci.bus_id,{field}"))
+        .arg("--format=csv,noheader,nounits")
         .output()
         .ok()?;
     megabytes_of(&String::from_utf8_lossy(&output.stdout), bus).map(|mb| mb << 20)

@@ -14,6 +14,7 @@ use regmix_data::{Error, ErrorKind, Result};
 
 use crate::precision::Precision;
 use failure::catch_panics;
+use hardware::Hardware;
 use probe::probe;
 pub use spec::DeviceSpec;
 pub use survey::DeviceStatus;
@@ -24,6 +25,9 @@ pub struct Device {
     spec: DeviceSpec,
     /// burn's device; none on a CPU, where models are trained without burn.
     burn: Option<BurnDevice>,
+    /// Bytes of a card's memory that were free when it was opened, where the system
+    /// tells.
+    free_memory: Option<u64>,
     /// How its engines fail on purpose.
     #[cfg(test)]
     pub(crate) fault: Option<crate::tests::Fault>,
@@ -54,6 +58,7 @@ impl Device {
         match probe(spec) {
             Ok(burn) => Ok(Self {
                 spec,
+                free_memory: Hardware::free_memory(spec, burn.as_ref()),
                 burn,
                 #[cfg(test)]
                 fault: None,
@@ -89,6 +94,12 @@ impl Device {
     /// Whether models are trained by code of this crate, without burn.
     pub(crate) fn is_host(&self) -> bool {
         self.burn.is_none()
+    }
+
+    /// Bytes of a card's memory that were free when it was opened, where the system
+    /// tells; nothing for a processor.
+    pub(crate) fn free_memory(&self) -> Option<u64> {
+        self.free_memory
     }
 
     pub(crate) fn burn(&self) -> Option<&BurnDevice> {

@@ -28,6 +28,7 @@ use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
 use checkpoints::Checkpoints;
+use crate::memory::fitting_micro_batch;
 pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
 pub use folder::stored_fingerprint;
@@ -66,14 +67,17 @@ pub fn train(
         folder: folder.to_path_buf(),
         steer: None,
     };
-    train_job(&job, corpus, device, monitor, &SharedValidation::default())
+    let shared = SharedValidation::default();
+    train_job(&job, corpus, device, 1, monitor, &shared)
 }
 
-/// As [`train`], for one of several runs on a corpus.
+/// As [`train`], for one of several runs on a corpus, `models` of which are on the
+/// device at a time.
 pub(crate) fn train_job(
     job: &Job,
     corpus: &TokenCorpus,
     device: &Device,
+    models: usize,
     monitor: &dyn Monitor,
     validation: &SharedValidation,
 ) -> Result<RunStatus> {
@@ -103,11 +107,26 @@ pub(crate) fn train_job(
     if let failed @ RunStatus::Failed(_) = RunStatus::read(path)? {
         return Ok(failed);
     }
+    let free = device.free_memory().map(|free| free / models as u64);
+    let RunSpec { model, train, .. } = spec;
+    let mut micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
     loop {
-        match Session::open(job, corpus, device, validation, monitor)?.run(monitor)? {
+        let session = Session::open(job, corpus, device, validation, micro_batch, monitor)?;
+        match session.run(monitor)? {
             Ended::Finally(status) => return Ok(status),
             // Continues from the last checkpoint, in f32.
             Ended::Unsound => {}
+            // Continues from there as well. How many sequences are computed at once
+            // changes nothing but rounding.
+            Ended::Crowded(why) => {
+                micro_batch = micro_batch.div_ceil(2);
+                monitor.message(&format!(
+                    "run {}: {}; it continues with {micro_batch} sequences at once",
+                    spec.run,
+                    why.problem()
+                ));
+                device.release_unused();
+            }
         }
     }
 }

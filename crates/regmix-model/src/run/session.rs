@@ -30,6 +30,8 @@ pub(super) enum Ended {
     /// Its reduced precision does not suffice. This is recorded, and the run can
     /// be opened again.
     Unsound,
+    /// The device has no memory for so many sequences at once.
+    Crowded(Error),
 }
 
 /// Where the time of a session goes, in seconds.
@@ -60,6 +62,9 @@ pub(super) struct Session<'a> {
     validation: Arc<Validation>,
     metrics: Metrics,
     device: &'a Device,
+    /// Sequences that the model computes at once: the configuration's, or fewer
+    /// where the device has no memory for them.
+    micro_batch: usize,
     /// The step of the checkpoint that it was opened with or saved last.
     saved: u64,
     step: u64,
@@ -74,6 +79,7 @@ impl<'a> Session<'a> {
         corpus: &TokenCorpus,
         device: &'a Device,
         validation: &SharedValidation,
+        micro_batch: usize,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
@@ -125,6 +131,7 @@ impl<'a> Session<'a> {
             loader,
             validation,
             device,
+            micro_batch,
             step,
         })
     }
@@ -143,7 +150,10 @@ impl<'a> Session<'a> {
             let first = self.step * t.batch_size as u64;
             self.loader.fill_batch(first, &mut tokens)?;
             let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
-            let outcome = self.trainer.step(&tokens, t.micro_batch, lr)?;
+            let outcome = match self.trainer.step(&tokens, self.micro_batch, lr) {
+                Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
+                outcome => outcome?,
+            };
             if let Some(ended) = self.check_step(outcome)? {
                 return Ok(ended);
             }
@@ -151,7 +161,10 @@ impl<'a> Session<'a> {
             clock.train_seconds += begun.elapsed().as_secs_f64();
             monitor.advance(self.spec.tokens_per_step());
             if is_evaluated(self.spec, self.steering, self.step) {
-                let line = self.measure(outcome, lr, &mut clock)?;
+                let line = match self.measure(outcome, lr, &mut clock) {
+                    Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
+                    line => line?,
+                };
                 if let Some(ended) = self.check_losses(&line)? {
                     return Ok(ended);
                 }
@@ -175,6 +188,12 @@ impl<'a> Session<'a> {
             })?,
         };
         self.finish(line)
+    }
+
+    /// Whether the device failed for want of memory, and fewer sequences at once
+    /// would need less.
+    fn is_crowded(&self) -> bool {
+        self.micro_batch > 1 && self.trainer.is_out_of_memory()
     }
 
     /// Ends the run if a step went wrong.
@@ -236,7 +255,7 @@ impl<'a> Session<'a> {
     /// Mean loss per domain, in nats per token and in bits per byte.
     fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
         let tokens = &self.validation.tokens;
-        let losses = self.trainer.evaluate(tokens, self.spec.train.micro_batch)?;
+        let losses = self.trainer.evaluate(tokens, self.micro_batch)?;
         let mut rest = losses.as_slice();
         let mut found = [BTreeMap::new(), BTreeMap::new()];
         for domain in &self.validation.domains {

@@ -1,10 +1,10 @@
 //! Runs on devices that fail on purpose.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use regmix_data::{ErrorKind, Silent};
+use regmix_data::{ErrorKind, Monitor, Silent};
 
 use super::runs::{corpus, losses, spec};
 use super::{cpu, tiny};
@@ -23,6 +23,9 @@ pub(crate) enum Fault {
     /// It panics with this message at the n-th update of all its engines
     /// together, and at every later one.
     Panics(u64, &'static str, Arc<AtomicU64>),
+    /// It panics with this message when it computes more sequences than this at
+    /// once.
+    Narrow(usize, &'static str),
     /// It panics with this message when it holds more engines than this.
     Crowded(u64, &'static str, Arc<AtomicU64>),
     /// In bf16, this is added to the loss of an engine's n-th update.
@@ -35,7 +38,12 @@ impl Device {
         self
     }
 
-    pub(crate) fn faulty(&self, engine: Box<dyn Engine>, precision: Precision) -> Box<dyn Engine> {
+    pub(crate) fn faulty(
+        &self,
+        engine: Box<dyn Engine>,
+        precision: Precision,
+        context: usize,
+    ) -> Box<dyn Engine> {
         match self.fault.clone() {
             None => engine,
             Some(fault) => {
@@ -47,6 +55,7 @@ impl Device {
                     fault,
                     precision,
                     updates: 0,
+                    sequence: context + 1,
                 })
             }
         }
@@ -59,6 +68,8 @@ struct Faulty {
     fault: Fault,
     precision: Precision,
     updates: u64,
+    /// Tokens of a sequence with the one after it.
+    sequence: usize,
 }
 
 impl Drop for Faulty {
@@ -71,6 +82,9 @@ impl Drop for Faulty {
 
 impl Engine for Faulty {
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+        if let Fault::Narrow(most, says) = self.fault {
+            assert!(tokens.len() <= most * self.sequence, "{says}");
+        }
         let loss = self.engine.accumulate(tokens, share);
         match self.fault {
             Fault::Spikes(at, by)
@@ -92,7 +106,7 @@ impl Engine for Faulty {
             Fault::Crowded(most, says, engines) => {
                 assert!(engines.load(Ordering::SeqCst) <= *most, "{says}");
             }
-            Fault::Spikes(..) => {}
+            Fault::Narrow(..) | Fault::Spikes(..) => {}
         }
         self.engine.update(config, lr)
     }
@@ -208,6 +222,49 @@ fn a_trainer_whose_device_failed_cannot_be_used_again() {
         err.to_string().contains("failed in an earlier step"),
         "{err}"
     );
+}
+
+#[test]
+fn a_run_continues_with_fewer_sequences_at_once_when_memory_runs_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let spec = spec(&corpus, "run", 0.5);
+    let whole = dir.path().join("whole");
+    train(&spec, &corpus, &whole, &cpu(), &Silent).unwrap();
+    let folder = dir.path().join("narrow");
+    let device = flex().with(Fault::Narrow(1, "out of memory"));
+    let monitor = Messages::default();
+    let status = train(&spec, &corpus, &folder, &device, &monitor).unwrap();
+    assert!(matches!(status, RunStatus::Done(_)));
+    // Four sequences, two, one.
+    assert_eq!(
+        *monitor.0.lock().unwrap(),
+        [2, 1].map(|n| format!(
+            "run run: the memory of device `wgpu:99` is out: out of memory; it continues with {n} \
+             sequences at once"
+        ))
+    );
+    for (a, b) in losses(&folder).iter().zip(&losses(&whole)) {
+        assert_eq!(a.0, b.0);
+        for (x, y) in a.1.iter().zip(&b.1) {
+            assert!((f64::from_bits(*x) - f64::from_bits(*y)).abs() < 1e-4);
+        }
+    }
+    // With one sequence there is nothing left to give up.
+    let device = flex().with(Fault::Narrow(0, "out of memory"));
+    let folder = dir.path().join("none");
+    let err = train(&spec, &corpus, &folder, &device, &Silent).unwrap_err();
+    assert!(err.to_string().contains("the memory of device"), "{err}");
+}
+
+/// Keeps messages.
+#[derive(Default)]
+struct Messages(Mutex<Vec<String>>);
+
+impl Monitor for Messages {
+    fn message(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
 }
 
 #[test]
