@@ -74,11 +74,14 @@ def build(o):
             self.register_buffer("cos", angle.cos())
             self.register_buffer("sin", angle.sin())
 
-        def forward(self, inputs, targets):
+        def hidden(self, inputs):
             x = self.embedding(inputs)
             for block in self.blocks:
                 x = block(x, self.cos, self.sin)
-            logits = self.head(self.norm(x))
+            return self.norm(x)
+
+        def forward(self, inputs, targets):
+            logits = self.head(self.hidden(inputs))
             return F.cross_entropy(logits.view(-1, o.vocab), targets.reshape(-1))
 
     return Model()

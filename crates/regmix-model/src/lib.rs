@@ -38,7 +38,7 @@ mod trainer;
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
 pub use fleet::train_all;
-pub use memory::{keep_freed_buffers, training_memory};
+pub use memory::{device_memory, keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
 pub use parallel::{ParallelTrial, default_parallel, memory_per_run};
 pub use precision::Precision;

@@ -40,9 +40,18 @@ pub(crate) fn fitting_micro_batch(
     sequences
 }
 
-/// Bytes that one model in training takes on a device: what it holds, and half as
+/// Bytes that one model in training takes on a GPU: what it holds, and half as
 /// much again for the freed memory that a back-end keeps for reuse.
-pub(crate) fn device_memory(model: &ModelConfig, micro_batch: usize, precision: Precision) -> u64 {
+///
+/// ```
+/// use regmix_model::{ModelConfig, Precision, device_memory};
+///
+/// // As the papers train it, 32 sequences of 2,048 tokens at a time.
+/// let config = ModelConfig::preset("1m", 50_432)?;
+/// assert!(device_memory(&config, 32, Precision::Bf16) < 6 << 30);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+pub fn device_memory(model: &ModelConfig, micro_batch: usize, precision: Precision) -> u64 {
     let held = graph::bytes_held(model, micro_batch, precision, Limits::default());
     held.saturating_add(held / 2)
 }

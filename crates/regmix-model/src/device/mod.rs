@@ -161,7 +161,7 @@ impl Device {
     }
 
     /// Frees memory that the back-end keeps for reuse.
-    pub(crate) fn release_unused(&self) {
+    pub fn release_unused(&self) {
         if let Some(burn) = self.burn() {
             catch_panics(|| burn.memory_cleanup()).ok();
         }
