@@ -16,7 +16,7 @@ use crate::device::failure::panic_message;
 use crate::parallel::check_memory;
 use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
 
-/// Trains all jobs, `parallel` at a time, in order, and returns their statuses
+/// Trains all jobs, `parallel` at a time, spread over the device's cards, in order, and returns their statuses
 /// in the same order. Runs that diverge end as [`RunStatus::Failed`] and do
 /// not stop the others.
 ///
@@ -45,11 +45,13 @@ pub fn train_all(
     let results: Mutex<Vec<Option<Result<RunStatus>>>> =
         Mutex::new(jobs.iter().map(|_| None).collect());
     let parallel = parallel.clamp(1, jobs.len().max(1));
-    let worker = || {
+    let models = parallel.div_ceil(device.cards());
+    let worker = &|k: usize| {
+        let card = device.card(k);
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(i) else { break };
-            let result = train_job(job, corpus, device, parallel, monitor, &validation)
+            let result = train_job(job, corpus, card, models, monitor, &validation)
                 .map_err(|e| with_folder(e, &job.folder));
             if result.is_err() {
                 next.store(jobs.len(), Ordering::Relaxed);
@@ -65,7 +67,7 @@ pub fn train_all(
         for k in 0..parallel {
             let thread = std::thread::Builder::new()
                 .name(format!("train-{k}"))
-                .spawn_scoped(scope, worker)
+                .spawn_scoped(scope, move || worker(k))
                 .map_err(|e| Error::failed(format!("cannot start a thread: {e}")))?;
             threads.push(thread);
         }

@@ -55,10 +55,10 @@ pub(crate) fn check_memory(device: &Device, jobs: &[Job]) -> Result<()> {
 
 /// How many runs are trained at once on a processor: one per core, or fewer
 /// where free memory does not suffice for as many of the largest. On other
-/// devices one; [`ParallelTrial::measure`] finds how many are faster.
+/// devices one per card; [`ParallelTrial::measure`] finds how many are faster.
 pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
     if !device.is_cpu() {
-        return 1;
+        return device.cards();
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     match (available_memory(), memory_per_run(jobs)) {
@@ -74,7 +74,7 @@ pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
 /// gaps until the device is full or has no memory left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParallelTrial {
-    /// Models at once, and the tokens per second of all of them together.
+    /// Models at once on one card, and the tokens per second of all of them together.
     pub speeds: Vec<(usize, f64)>,
     /// Why more were not tried, if the device refused them.
     pub refused: Option<String>,
@@ -108,6 +108,8 @@ impl ParallelTrial {
             speeds: Vec::new(),
             refused: None,
         };
+        // All cards are taken to be as fast as the first.
+        let device = device.card(0);
         let largest = jobs
             .iter()
             .max_by_key(|j| j.spec.model.parameters().total() + j.spec.train.micro_batch);

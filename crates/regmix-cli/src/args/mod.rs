@@ -105,7 +105,7 @@ pub(crate) enum Command {
 /// Where models are trained, and how many at once.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ComputeArgs {
-    /// auto, cpu, cuda:N, vulkan:N, wgpu:N, tch or tch:N; `:N` may be left out.
+    /// auto, cpu, cuda:N, cuda:all, vulkan:N, wgpu:N, tch or tch:N; `:N` may be left out.
     #[arg(long, default_value = "auto", value_parser = |s: &str| s.parse::<DeviceSpec>())]
     pub(crate) device: DeviceSpec,
     /// Models trained at once; auto: on a CPU one per core, as far as memory

@@ -342,21 +342,21 @@ fn a_device_that_does_not_exist_is_refused() {
     $ regmix train --device tpu
     exit code: 2
     ----- stderr -----
-    error: invalid value 'tpu' for '--device <DEVICE>': unknown device `tpu`: expected auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or tch[:n]
+    error: invalid value 'tpu' for '--device <DEVICE>': unknown device `tpu`: expected auto, cpu, cuda[:n], cuda:all, vulkan[:n], wgpu[:n] or tch[:n]
 
     For more information, try '--help'.
 
     $ regmix train --device cuda:x
     exit code: 2
     ----- stderr -----
-    error: invalid value 'cuda:x' for '--device <DEVICE>': unknown device `cuda:x`: expected auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or tch[:n]
+    error: invalid value 'cuda:x' for '--device <DEVICE>': unknown device `cuda:x`: expected auto, cpu, cuda[:n], cuda:all, vulkan[:n], wgpu[:n] or tch[:n]
 
     For more information, try '--help'.
 
     $ regmix train --device cpu:3
     exit code: 2
     ----- stderr -----
-    error: invalid value 'cpu:3' for '--device <DEVICE>': unknown device `cpu:3`: expected auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or tch[:n]
+    error: invalid value 'cpu:3' for '--device <DEVICE>': unknown device `cpu:3`: expected auto, cpu, cuda[:n], cuda:all, vulkan[:n], wgpu[:n] or tch[:n]
 
     For more information, try '--help'.
     "#);

@@ -60,6 +60,37 @@ impl Failure {
         }
     }
 
+    /// What to install or update, where the messages tell.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        const KNOWN: [(&[&str], &str); 3] = [
+            (
+                &["\"nvrtc\"", "libnvrtc"],
+                "install NVRTC: CUDA's toolkit, or the package nvidia-cuda-nvrtc of PyPI, with the \
+                 folder of libnvrtc.so in LD_LIBRARY_PATH",
+            ),
+            (
+                &["cuda installation not found", "cuda_fp16.h", "cuda_bf16.h"],
+                "install CUDA's headers: its toolkit, or the packages nvidia-cuda-runtime and \
+                 nvidia-cuda-cccl of PyPI, and set CUDA_PATH to the folder above their `include`",
+            ),
+            (
+                &[
+                    "insufficient_driver",
+                    "driver version is insufficient",
+                    "driver_mismatch",
+                    "unsupported_ptx_version",
+                    "unsupported toolchain",
+                    "undefined symbol",
+                ],
+                "update NVIDIA's driver: it is older than this binary needs",
+            ),
+        ];
+        let text = self.0.to_lowercase();
+        let matches = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        let known = KNOWN.into_iter().find(|(words, _)| matches(words));
+        known.map(|(_, remedy)| remedy)
+    }
+
     /// The first line that is not empty: what follows are backtraces.
     pub(crate) fn first_line(&self) -> &str {
         let line = self.0.lines().map(str::trim).find(|l| !l.is_empty());
@@ -80,6 +111,10 @@ impl Failure {
                 "the same command continues from the last checkpoints once it is back, or on \
                  another device with `--device`, for example `--device cpu`"
                     .to_owned(),
+            ),
+            Cause::Other if let Some(remedy) = self.remedy() => (
+                format!("the back-end of device `{device}` failed"),
+                format!("{remedy}; the same command continues from the last checkpoints"),
             ),
             Cause::Other => (
                 format!("the back-end of device `{device}` failed"),
@@ -192,5 +227,28 @@ mod tests {
         let error = lost.error(DeviceSpec::Wgpu(0));
         assert!(error.help_text().unwrap().contains("--device cpu"));
         assert_eq!(catch_panics(|| 3), Ok(3));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_old_is_named() {
+        let help = |text: &str| {
+            let error = Failure(text.to_owned()).error(DeviceSpec::Cuda(0));
+            error.help_text().unwrap().to_owned()
+        };
+        let found = help(
+            "Unable to dynamically load the \"nvrtc\" shared library - searched for library names: \
+             [\"libnvrtc.so\"].",
+        );
+        assert_eq!(
+            found,
+            "install NVRTC: CUDA's toolkit, or the package nvidia-cuda-nvrtc of PyPI, with the \
+             folder of libnvrtc.so in LD_LIBRARY_PATH; the same command continues from the last \
+             checkpoints"
+        );
+        let found = help("\n        CUDA installation not found.\n        Please ensure that");
+        assert!(found.starts_with("install CUDA's headers"), "{found}");
+        let found = help("DriverError(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, \"the provided PTX\")");
+        assert!(found.starts_with("update NVIDIA's driver"), "{found}");
+        assert!(help("index out of bounds").contains("--device cpu"));
     }
 }

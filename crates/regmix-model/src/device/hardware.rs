@@ -153,7 +153,9 @@ fn processor() -> Option<String> {
 #[cfg(target_os = "linux")]
 pub(super) fn driver_installed(spec: DeviceSpec) -> bool {
     match spec {
-        DeviceSpec::Cuda(_) | DeviceSpec::TchCuda(_) => loads(c"libcuda.so.1"),
+        DeviceSpec::Cuda(_) | DeviceSpec::CudaAll | DeviceSpec::TchCuda(_) => {
+            loads(c"libcuda.so.1")
+        }
         DeviceSpec::Vulkan(_) => loads(c"libvulkan.so.1"),
         _ => true,
     }

@@ -28,6 +28,8 @@ pub struct Device {
     /// Bytes of a card's memory that were free when it was opened, where the system
     /// tells.
     free_memory: Option<u64>,
+    /// The cards, where the device stands for several.
+    others: Vec<Device>,
     /// How its engines fail on purpose.
     #[cfg(test)]
     pub(crate) fault: Option<crate::tests::Fault>,
@@ -55,11 +57,18 @@ impl Device {
                  what there is"
             )));
         }
+        if spec == DeviceSpec::CudaAll {
+            let mut cards = (0..probe::cards().max(1)).map(|i| Self::open(DeviceSpec::Cuda(i)));
+            let first = cards.next().expect("at least one is tried")?;
+            let others = cards.collect::<Result<Vec<Self>>>()?;
+            return Ok(first.with_others(spec, others));
+        }
         match probe(spec) {
             Ok(burn) => Ok(Self {
                 spec,
                 free_memory: Hardware::free_memory(spec, burn.as_ref()),
                 burn,
+                others: Vec::new(),
                 #[cfg(test)]
                 fault: None,
             }),
@@ -71,6 +80,28 @@ impl Device {
                 ),
             )
             .help(format!("{}, or use `--device cpu`", missing.remedy))),
+        }
+    }
+
+    /// A device that stands for this one and others.
+    pub(crate) fn with_others(self, spec: DeviceSpec, others: Vec<Self>) -> Self {
+        let mut first = self.clone();
+        first.others.push(self);
+        first.others.extend(others);
+        first.spec = spec;
+        first
+    }
+
+    /// How many cards it stands for.
+    pub fn cards(&self) -> usize {
+        self.others.len().max(1)
+    }
+
+    /// The card for one of several models at once.
+    pub(crate) fn card(&self, model: usize) -> &Self {
+        match self.others.len() {
+            0 => self,
+            cards => &self.others[model % cards],
         }
     }
 

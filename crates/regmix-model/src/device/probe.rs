@@ -34,15 +34,40 @@ pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<Option<BurnDevice>,
                 "it adds up numbers wrongly".to_owned(),
                 "update the driver",
             )),
-            Err(failure) => Err(missing(failure.first_line().to_owned(), "check the driver")),
+            Err(failure) => {
+                let remedy = failure.remedy().unwrap_or("check the driver");
+                Err(missing(failure.first_line().to_owned(), remedy))
+            }
         },
         Ok(Connected::Fewer(0)) => Err(missing(problem.to_owned(), remedy)),
-        Ok(Connected::Fewer(n)) => Err(missing(
-            format!("there are {n} of its kind, numbered from 0"),
-            "choose one of `regmix devices`",
-        )),
-        Err(failure) => Err(missing(failure.first_line().to_owned(), remedy)),
+        Ok(Connected::Fewer(n)) => Err(missing(others(spec, n), "choose one of these")),
+        Err(failure) => {
+            let remedy = failure.remedy().unwrap_or(remedy);
+            Err(missing(failure.first_line().to_owned(), remedy))
+        }
     }
+}
+
+/// The devices of a kind of which there are `n`.
+fn others(spec: DeviceSpec, n: usize) -> String {
+    let name = spec.to_string();
+    let kind = name.split(':').next().unwrap_or_default();
+    match n {
+        1 => format!("there is only {kind}:0"),
+        n => format!("there are {kind}:0 to {kind}:{}", n - 1),
+    }
+}
+
+/// How many NVIDIA cards there are.
+#[cfg(feature = "cuda")]
+pub(super) fn cards() -> usize {
+    let count = || BurnDevice::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
+    catch_panics(count).map_or(0, |found| found.len())
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(super) fn cards() -> usize {
+    0
 }
 
 /// Whether a device adds up some numbers correctly.
@@ -91,5 +116,16 @@ fn connect(spec: DeviceSpec) -> Connected {
         DeviceSpec::TchCuda(i) => Connected::Ready(BurnDevice::libtorch_cuda(i)),
         #[allow(unreachable_patterns)]
         _ => Connected::Fewer(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_too_large_names_the_devices_that_are_there() {
+        assert_eq!(others(DeviceSpec::Cuda(3), 2), "there are cuda:0 to cuda:1");
+        assert_eq!(others(DeviceSpec::Wgpu(1), 1), "there is only wgpu:0");
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use regmix_data::{Error, Result};
 
-/// A device as the user names it: `auto`, `cpu`, `cuda:0`, `vulkan:0`,
+/// A device as the user names it: `auto`, `cpu`, `cuda:0`, `cuda:all`, `vulkan:0`,
 /// `wgpu:0`, `tch` or `tch:0`.
 ///
 /// ```
@@ -26,6 +26,8 @@ pub enum DeviceSpec {
     Cpu,
     /// An NVIDIA GPU through CUDA.
     Cuda(usize),
+    /// All NVIDIA GPUs of the machine; every model is on one of them.
+    CudaAll,
     /// A GPU through Vulkan (SPIR-V kernels).
     Vulkan(usize),
     /// A GPU through wgpu (whatever graphics API is there).
@@ -40,6 +42,9 @@ impl FromStr for DeviceSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if text == "cuda:all" {
+            return Ok(Self::CudaAll);
+        }
         let (kind, index) = match text.split_once(':') {
             Some((kind, index)) => (kind, index.parse::<usize>().ok()),
             None => (text, Some(0)),
@@ -54,7 +59,7 @@ impl FromStr for DeviceSpec {
             ("tch", Some(_)) if !named_index => Ok(Self::Tch),
             ("tch", Some(i)) => Ok(Self::TchCuda(i)),
             _ => Err(Error::input(format!(
-                "unknown device `{text}`: expected auto, cpu, cuda[:n], vulkan[:n], wgpu[:n] or \
+                "unknown device `{text}`: expected auto, cpu, cuda[:n], cuda:all, vulkan[:n], wgpu[:n] or \
                  tch[:n]"
             ))
             .help("`regmix devices` lists what this binary can use")),
@@ -67,6 +72,7 @@ impl fmt::Display for DeviceSpec {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
+            Self::CudaAll => f.write_str("cuda:all"),
             Self::Cuda(i) => write!(f, "cuda:{i}"),
             Self::Vulkan(i) => write!(f, "vulkan:{i}"),
             Self::Wgpu(i) => write!(f, "wgpu:{i}"),
@@ -81,7 +87,7 @@ impl DeviceSpec {
     pub(crate) fn feature(self) -> (&'static str, bool) {
         match self {
             Self::Auto | Self::Cpu => ("default", true),
-            Self::Cuda(_) => ("cuda", cfg!(feature = "cuda")),
+            Self::Cuda(_) | Self::CudaAll => ("cuda", cfg!(feature = "cuda")),
             Self::Vulkan(_) => ("vulkan", cfg!(feature = "vulkan")),
             Self::Wgpu(_) => ("wgpu", cfg!(feature = "wgpu")),
             Self::Tch | Self::TchCuda(_) => ("tch", cfg!(feature = "tch")),
@@ -91,7 +97,7 @@ impl DeviceSpec {
     /// The problem where its driver is missing, and the remedy.
     pub(super) fn driver(self) -> (&'static str, &'static str) {
         match self {
-            Self::Cuda(_) | Self::TchCuda(_) => (
+            Self::Cuda(_) | Self::CudaAll | Self::TchCuda(_) => (
                 "no NVIDIA driver was found",
                 "install NVIDIA's driver (libcuda.so.1)",
             ),
@@ -119,7 +125,7 @@ mod tests {
     #[test]
     fn names_round_trip() {
         for name in [
-            "auto", "cpu", "cuda:0", "vulkan:3", "wgpu:1", "tch", "tch:2",
+            "auto", "cpu", "cuda:0", "cuda:all", "vulkan:3", "wgpu:1", "tch", "tch:2",
         ] {
             assert_eq!(name.parse::<DeviceSpec>().unwrap().to_string(), name);
         }

@@ -12,7 +12,7 @@ use crate::device::{Device, DeviceSpec};
 use crate::engine::{Engine, State};
 use crate::fleet::train_all;
 use crate::optimizer::AdamWConfig;
-use crate::parallel::ParallelTrial;
+use crate::parallel::{ParallelTrial, default_parallel};
 use crate::precision::Precision;
 use crate::run::{Job, RunStatus, train};
 use crate::trainer::Trainer;
@@ -255,6 +255,37 @@ fn a_run_continues_with_fewer_sequences_at_once_when_memory_runs_out() {
     let folder = dir.path().join("none");
     let err = train(&spec, &corpus, &folder, &device, &Silent).unwrap_err();
     assert!(err.to_string().contains("the memory of device"), "{err}");
+}
+
+#[test]
+fn models_are_spread_over_all_cards() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let card = |i| cpu().disguised(DeviceSpec::Cuda(i));
+    let device = card(0).with_others(DeviceSpec::CudaAll, vec![card(1), card(2)]);
+    assert_eq!(
+        (device.cards(), device.spec().to_string()),
+        (3, "cuda:all".to_owned())
+    );
+    let numbers: Vec<DeviceSpec> = (0..4).map(|k| device.card(k).spec()).collect();
+    assert_eq!(numbers, [0, 1, 2, 0].map(DeviceSpec::Cuda));
+    let jobs: Vec<Job> = (0..6)
+        .map(|i| Job {
+            spec: spec(&corpus, &format!("run-{i}"), 0.5),
+            folder: dir.path().join(format!("run-{i}")),
+            steer: None,
+        })
+        .collect();
+    assert_eq!(default_parallel(&device, &jobs), 3);
+    let statuses = train_all(&jobs, &corpus, &device, 3, &Silent).unwrap();
+    for status in statuses {
+        let RunStatus::Done(summary) = status else {
+            panic!("{status:?}")
+        };
+        // The card that trained it, not the name of all.
+        let card: DeviceSpec = summary.device.parse().unwrap();
+        assert!(matches!(card, DeviceSpec::Cuda(0..3)), "{card}");
+    }
 }
 
 /// Keeps messages.

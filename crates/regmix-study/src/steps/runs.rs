@@ -205,20 +205,25 @@ fn measure_parallel(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>)
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",
         device.spec()
     ));
-    let found = ParallelTrial::measure(device, jobs, open, cx.monitor)?;
+    let cards = device.cards();
+    let found = ParallelTrial::measure(device, jobs, open.div_ceil(cards), cx.monitor)?;
     let speeds = found.speeds.iter();
     let speeds: Vec<String> = speeds
         .map(|(n, speed)| format!("{n}: {speed:.0}"))
         .collect();
     cx.monitor.message(&format!(
-        "{} at a time; tokens/s by models at once: {}",
+        "{} at a time{}; tokens/s by models at once: {}",
         found.best(),
+        match cards {
+            1 => String::new(),
+            cards => format!(" on each of {cards} cards"),
+        },
         speeds.join(", ")
     ));
     if let Some(why) = &found.refused {
         cx.monitor.message(&format!("more do not fit: {why}"));
     }
-    Ok(found.best())
+    Ok(found.best() * cards)
 }
 
 fn report_failures(jobs: &[Job], statuses: &[RunStatus], monitor: &dyn Monitor) {
