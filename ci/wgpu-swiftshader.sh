@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains on a software renderer: builds with --features wgpu and runs the device
-# tests on SwiftShader, Chromium's software implementation of Vulkan.
+# tests and those of kernels on SwiftShader, Chromium's software implementation of Vulkan.
 #
 #   ci/wgpu-swiftshader.sh            fetches the driver if it is missing
 #   ci/wgpu-swiftshader.sh COMMAND    runs COMMAND with the driver instead of the tests
@@ -48,5 +48,7 @@ if [ $# -gt 0 ]; then
 fi
 # With --workspace the compilation of the default build is reused; without it half
 # of the dependencies would be compiled again with other features.
-REGMIX_EXPECT_DEVICE=wgpu:0 cargo test --locked --release --workspace \
-    --features regmix-model/wgpu --test devices -- --nocapture
+cargo=(test --locked --release --workspace --features regmix-model/wgpu)
+REGMIX_EXPECT_DEVICE=wgpu:0 cargo "${cargo[@]}" --test devices -- --nocapture
+# Every kernel and gradient against the processor's.
+cargo "${cargo[@]}" --lib every_device_has -- --nocapture

@@ -91,9 +91,11 @@ impl Failure {
         known.map(|(_, remedy)| remedy)
     }
 
-    /// The first line that is not empty: what follows are backtraces.
-    pub(crate) fn first_line(&self) -> &str {
-        let line = self.0.lines().map(str::trim).find(|l| !l.is_empty());
+    /// The line that says most: the one after the last `Caused by:`, which the
+    /// back-ends write above each cause, or the first that is not empty.
+    pub(crate) fn reason(&self) -> &str {
+        let text = self.0.rsplit("Caused by:").next().unwrap_or_default();
+        let line = text.lines().map(str::trim).find(|l| !l.is_empty());
         line.unwrap_or("no message")
     }
 
@@ -124,7 +126,7 @@ impl Failure {
             ),
         };
         let kind = ErrorKind::Failed;
-        Error::new(kind, format!("{problem}: {}", self.first_line())).help(help)
+        Error::new(kind, format!("{problem}: {}", self.reason())).help(help)
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
             panic!("RecvError");
         });
         let failure: Failure = failure.unwrap_err();
-        assert!(failure.first_line().starts_with("out of device memory"));
+        assert!(failure.reason().starts_with("out of device memory"));
         assert_eq!(failure.cause(), Cause::Memory);
         let error = failure.error(DeviceSpec::Cuda(0));
         assert!(
@@ -227,6 +229,15 @@ mod tests {
         let error = lost.error(DeviceSpec::Wgpu(0));
         assert!(error.help_text().unwrap().contains("--device cpu"));
         assert_eq!(catch_panics(|| 3), Ok(3));
+    }
+
+    #[test]
+    fn the_last_cause_says_most() {
+        let text = "An error happened during execution\nCaused by:\n  A launch error happened\n\
+                    Caused by:\n  Compilation error: 3 arguments\nBacktrace:\nnone";
+        let failure = Failure(text.to_owned());
+        assert_eq!(failure.reason(), "Compilation error: 3 arguments");
+        assert_eq!(Failure("\n one\ntwo".to_owned()).reason(), "one");
     }
 
     #[test]

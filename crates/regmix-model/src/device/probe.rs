@@ -36,14 +36,14 @@ pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<Option<BurnDevice>,
             )),
             Err(failure) => {
                 let remedy = failure.remedy().unwrap_or("check the driver");
-                Err(missing(failure.first_line().to_owned(), remedy))
+                Err(missing(failure.reason().to_owned(), remedy))
             }
         },
         Ok(Connected::Fewer(0)) => Err(missing(problem.to_owned(), remedy)),
         Ok(Connected::Fewer(n)) => Err(missing(others(spec, n), "choose one of these")),
         Err(failure) => {
             let remedy = failure.remedy().unwrap_or(remedy);
-            Err(missing(failure.first_line().to_owned(), remedy))
+            Err(missing(failure.reason().to_owned(), remedy))
         }
     }
 }

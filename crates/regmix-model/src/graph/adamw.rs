@@ -3,6 +3,7 @@
 
 use burn::tensor::Tensor;
 
+use super::kernels::Kernels;
 use crate::optimizer::AdamWConfig;
 
 /// The sum of all squares, `[1]`.
@@ -42,14 +43,35 @@ impl Update {
         }
     }
 
+    /// The numbers in the order in which the kernel takes them.
+    fn numbers(self) -> [f32; 9] {
+        [
+            self.clip,
+            self.beta1,
+            1.0 - self.beta1,
+            self.beta2,
+            1.0 - self.beta2,
+            self.inverse_root2,
+            self.eps,
+            self.decay,
+            self.rate,
+        ]
+        .map(|x| x as f32)
+    }
+
     /// `m = β₁ m + (1 - β₁) g`, `v = β₂ v + (1 - β₂) g²`,
     /// `w = (1 - lr decay) w - lr m̂ / (√v̂ + eps)`, with the gradient clipped.
     pub(super) fn apply(
         self,
+        kernels: Option<Kernels>,
         w: Tensor<2>,
         g: Tensor<2>,
         (m, v): (Tensor<2>, Tensor<2>),
     ) -> (Tensor<2>, (Tensor<2>, Tensor<2>)) {
+        if let Some(kernels) = kernels {
+            let [w, m, v] = kernels.adamw([w, g, m, v], self.numbers());
+            return (w, (m, v));
+        }
         let g = if self.clip < 1.0 {
             g.mul_scalar(self.clip)
         } else {

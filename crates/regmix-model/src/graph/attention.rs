@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device as BurnDevice, Tensor};
 
+use super::kernels::Kernels;
 use super::products::{Products, wide};
 
 /// Replaces the scores of future tokens: its exponential is zero, and the
@@ -29,6 +30,7 @@ pub(super) struct Attention {
     /// `[tokens, tokens]`, true above the diagonal.
     future: Tensor<2, Bool>,
     products: Products,
+    kernels: Option<Kernels>,
     /// How many scores are held at once.
     scores: usize,
 }
@@ -64,6 +66,7 @@ impl Attention {
         Self {
             future: Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, device),
             products,
+            kernels: Kernels::of(device),
             scores,
         }
     }
@@ -74,14 +77,21 @@ impl Attention {
         let mut outs = Vec::new();
         let mut sums = Vec::new();
         for rows in self.blocks(inputs) {
-            let scores = self.scores(inputs, &rows);
-            let top = scores.clone().max_dim(3);
-            let p = (scores - top.clone()).exp();
-            let sum = p.clone().sum_dim(3);
             let values = inputs.v.clone().slice_dim(2, 0..rows.end);
-            let out = wide(self.products.operand(p).matmul(values)) / sum.clone();
+            let (out, sum) = if let Some(kernels) = self.kernels {
+                let scores = products(inputs, &rows);
+                let (p, lse) = kernels.softmax(scores, rows.start, rows.len());
+                (wide(p.matmul(values)), lse)
+            } else {
+                let scores = self.scores(inputs, &rows);
+                let top = scores.clone().max_dim(3);
+                let p = (scores - top.clone()).exp();
+                let sum = p.clone().sum_dim(3);
+                let out = wide(self.products.operand(p).matmul(values)) / sum.clone();
+                (out, top + sum.log())
+            };
             outs.push(unfolded(out, inputs));
-            sums.push(unfolded(top + sum.log(), inputs));
+            sums.push(unfolded(sum, inputs));
         }
         (joined(outs), joined(sums))
     }
@@ -105,12 +115,18 @@ impl Attention {
         // block are seen by no block before it, and their gradients are then
         // complete.
         for rows in blocks.into_iter().rev() {
-            let p = (self.scores(inputs, &rows) - folded(lse, &rows)).exp();
             let block = folded(dout, &rows);
             let [k, v] = [&inputs.k, &inputs.v].map(|t| t.clone().slice_dim(2, 0..rows.end));
-            let dp = wide(block.clone().matmul(v.swap_dims(2, 3)));
-            let ds = p.clone() * (dp - folded(along, &rows));
-            let [p, ds] = [p, ds].map(|t| self.products.operand(t));
+            let dp = block.clone().matmul(v.swap_dims(2, 3));
+            let [lse, along] = [lse, along].map(|t| folded(t, &rows));
+            let (p, ds) = if let Some(kernels) = self.kernels {
+                let given = [products(inputs, &rows), dp, lse, along];
+                kernels.softmax_back(given, rows.start, rows.len())
+            } else {
+                let p = (self.scores(inputs, &rows) - lse).exp();
+                let ds = p.clone() * (wide(dp) - along);
+                (self.products.operand(p), self.products.operand(ds))
+            };
             let dv = wide(p.swap_dims(2, 3).matmul(block));
             let dk = wide(ds.clone().swap_dims(2, 3).matmul(folded(&inputs.q, &rows)));
             dqs.push(unfolded(wide(ds.matmul(k)), inputs));
@@ -143,8 +159,7 @@ impl Attention {
 
     /// The masked scores of a block, `[batch, kv_heads, group rows, keys]`, in f32.
     fn scores(&self, inputs: &Inputs, rows: &Range<usize>) -> Tensor<4> {
-        let keys = inputs.k.clone().slice_dim(2, 0..rows.end);
-        let scores = wide(folded(&inputs.q, rows).matmul(keys.swap_dims(2, 3)));
+        let scores = wide(products(inputs, rows));
         let [batch, kv_heads, folded, keys] = scores.dims();
         let group = folded / rows.len();
         let future = self.future.clone().slice([rows.clone(), 0..rows.end]);
@@ -153,6 +168,13 @@ impl Attention {
             .mask_fill(future.reshape([1, 1, 1, rows.len(), keys]), MASKED)
             .reshape([batch, kv_heads, folded, keys])
     }
+}
+
+/// The scores of a block of rows with all keys up to its last row, not masked, of the
+/// type of operands.
+fn products(inputs: &Inputs, rows: &Range<usize>) -> Tensor<4> {
+    let keys = inputs.k.clone().slice_dim(2, 0..rows.end);
+    folded(&inputs.q, rows).matmul(keys.swap_dims(2, 3))
 }
 
 /// Rows of all heads of a group, below each other.

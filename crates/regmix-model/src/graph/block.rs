@@ -4,10 +4,12 @@
 use burn::tensor::{Device as BurnDevice, Tensor};
 
 use super::attention::{Attention, Inputs, owned};
+use super::kernels::Kernels;
 use super::layout::{ATTENTION_NORM, DOWN, FEED_NORM, GATE_UP, OUTPUT, QUERY_KEY_VALUE};
+use super::norm::Norm;
 use super::products::{Products, wide};
 use super::rotary::{Rotary, Turn};
-use super::{norm, swiglu};
+use super::swiglu;
 use crate::config::ModelConfig;
 
 /// The properties that all blocks of a model share.
@@ -17,8 +19,9 @@ pub(super) struct Shape {
     /// Query heads per key head.
     group: usize,
     dim: usize,
-    eps: f32,
+    norm: Norm,
     products: Products,
+    kernels: Option<Kernels>,
     rotary: Rotary,
     attention: Attention,
 }
@@ -54,8 +57,9 @@ impl Shape {
             kv_heads: config.kv_heads,
             group: config.heads / config.kv_heads,
             dim: config.head_dim(),
-            eps: config.norm_eps,
+            norm: Norm::new(config.norm_eps, products, device),
             products,
+            kernels: Kernels::of(device),
             rotary: Rotary::new(config, device),
             attention: Attention::new(config.context, products, scores, device),
         }
@@ -73,8 +77,7 @@ impl Shape {
         x: Tensor<2>,
         batch: usize,
     ) -> (Tensor<2>, Attended) {
-        let (normed, root) = norm::forward(x.clone(), weights[ATTENTION_NORM].clone(), self.eps);
-        let normed = self.products.operand(normed);
+        let (normed, root) = (self.norm).forward(x.clone(), weights[ATTENTION_NORM].clone());
         let projected = normed.clone().matmul(weights[QUERY_KEY_VALUE].clone());
         let inputs = self.split(projected, batch);
         let (out, lse) = self.attention.forward(&inputs);
@@ -93,10 +96,12 @@ impl Shape {
 
     /// Adds the block's feed-forward part to `x`, `[rows, d]`.
     pub(super) fn feed_forward(&self, weights: &[Tensor<2>], x: Tensor<2>) -> (Tensor<2>, Fed) {
-        let (normed, root) = norm::forward(x.clone(), weights[FEED_NORM].clone(), self.eps);
-        let normed = self.products.operand(normed);
+        let (normed, root) = (self.norm).forward(x.clone(), weights[FEED_NORM].clone());
         let gate_up = normed.clone().matmul(weights[GATE_UP].clone());
-        let inner = self.products.operand(swiglu::forward(gate_up.clone()));
+        let inner = match self.kernels {
+            Some(kernels) => kernels.swiglu(gate_up.clone()),
+            None => self.products.operand(swiglu::forward(gate_up.clone())),
+        };
         let y = x.clone() + wide(inner.matmul(weights[DOWN].clone()));
         let kept = Fed {
             input: x,
@@ -119,16 +124,25 @@ impl Shape {
     ) -> Tensor<2> {
         let doperand = self.products.operand(dy.clone());
         let dinner = doperand.clone().matmul(weights[DOWN].clone().transpose());
-        let (inner, dgate_up) = swiglu::backward(kept.gate_up, wide(dinner));
-        let [inner, dgate_up] = [inner, dgate_up].map(|t| self.products.operand(t));
+        let (inner, dgate_up) = match self.kernels {
+            Some(kernels) => kernels.swiglu_back(kept.gate_up, dinner),
+            None => {
+                let (inner, dgate_up) = swiglu::backward(kept.gate_up, wide(dinner));
+                (
+                    self.products.operand(inner),
+                    self.products.operand(dgate_up),
+                )
+            }
+        };
         add(DOWN, wide(inner.transpose().matmul(doperand)));
         let dgate_up_by_weights = kept.normed.transpose().matmul(dgate_up.clone());
         add(GATE_UP, wide(dgate_up_by_weights));
-        let dnormed = wide(dgate_up.matmul(weights[GATE_UP].clone().transpose()));
+        let dnormed = dgate_up.matmul(weights[GATE_UP].clone().transpose());
         let weight = weights[FEED_NORM].clone();
-        let (dx, dweight) = norm::backward(kept.input, weight, kept.root, dnormed);
+        let given = [kept.input, weight, kept.root, dnormed];
+        let (dx, dweight) = self.norm.backward(given, dy);
         add(FEED_NORM, dweight);
-        dy + dx
+        dx
     }
 
     /// The backward pass of [`Shape::attend`].
@@ -159,11 +173,12 @@ impl Shape {
             QUERY_KEY_VALUE,
             wide(kept.normed.transpose().matmul(dprojected.clone())),
         );
-        let dnormed = wide(dprojected.matmul(weights[QUERY_KEY_VALUE].clone().transpose()));
+        let dnormed = dprojected.matmul(weights[QUERY_KEY_VALUE].clone().transpose());
         let weight = weights[ATTENTION_NORM].clone();
-        let (dx, dweight) = norm::backward(kept.input, weight, kept.root, dnormed);
+        let given = [kept.input, weight, kept.root, dnormed];
+        let (dx, dweight) = self.norm.backward(given, dy);
         add(ATTENTION_NORM, dweight);
-        dy + dx
+        dx
     }
 
     /// Queries, keys and values of their joint projection.

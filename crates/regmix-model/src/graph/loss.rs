@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
+use super::kernels::Kernels;
 use super::products::{Products, wide};
 
 /// The fewest rows of a chunk.
@@ -20,6 +21,7 @@ pub(super) struct Output {
     /// `[d, vocab]`, of the type of operands.
     pub(super) weights: Tensor<2>,
     pub(super) products: Products,
+    pub(super) kernels: Option<Kernels>,
     /// How many logits are held at once.
     pub(super) logits: usize,
 }
@@ -90,6 +92,28 @@ impl Output {
         Tensor::cat(losses.collect(), 0).reshape([rows])
     }
 
+    /// The sum of a chunk's losses, and the gradient of `weight` times that sum with
+    /// respect to its logits, of the type of operands.
+    fn chunk_back(
+        &self,
+        h: Tensor<2>,
+        targets: Tensor<1, Int>,
+        weight: f32,
+    ) -> (Tensor<1>, Tensor<2>) {
+        if let Some(kernels) = self.kernels {
+            let logits = h.matmul(self.weights.clone());
+            let (losses, gradient) = kernels.cross_entropy(logits, targets, weight);
+            return (losses.sum(), gradient);
+        }
+        let targets = targets.unsqueeze_dim(1);
+        let softmax = self.softmax(h, targets.clone());
+        let ones = Tensor::full(softmax.sums.dims(), -weight, &softmax.sums.device());
+        let factor = softmax.sums.recip().mul_scalar(weight);
+        let gradient =
+            (softmax.exponentials * factor).scatter(1, targets, ones, IndexingUpdateOp::Add);
+        (softmax.losses.sum(), self.products.operand(gradient))
+    }
+
     /// The sum of the losses, `[1]`, and the gradients of `weight` times that sum.
     pub(super) fn backward(
         &self,
@@ -102,22 +126,12 @@ impl Output {
         let mut dweights: Option<Tensor<2>> = None;
         let mut dhs = Vec::new();
         for chunk in self.chunks(rows) {
-            let count = chunk.len();
-            let targets = targets
-                .clone()
-                .slice_dim(0, chunk.clone())
-                .reshape([count, 1]);
+            let targets = targets.clone().slice_dim(0, chunk.clone());
             let h = h.clone().slice_dim(0, chunk);
-            let softmax = self.softmax(h.clone(), targets.clone());
-            losses = Some(plus(losses, softmax.losses.sum()));
-            let ones = Tensor::full([count, 1], -weight, &h.device());
-            let factor = softmax.sums.recip().mul_scalar(weight);
-            let gradient =
-                (softmax.exponentials * factor).scatter(1, targets, ones, IndexingUpdateOp::Add);
-            let gradient = self.products.operand(gradient);
-            dhs.push(wide(
-                gradient.clone().matmul(self.weights.clone().transpose()),
-            ));
+            let (loss, gradient) = self.chunk_back(h.clone(), targets, weight);
+            losses = Some(plus(losses, loss));
+            let dh = gradient.clone().matmul(self.weights.clone().transpose());
+            dhs.push(wide(dh));
             dweights = Some(plus(dweights, wide(h.transpose().matmul(gradient))));
         }
         let gradients = Gradients {

@@ -11,6 +11,12 @@ mod adamw;
 mod attention;
 mod block;
 mod embedding;
+// Of the features `kernels` and `fusion` the second replaces the first.
+#[cfg_attr(
+    not(all(feature = "kernels", not(feature = "fusion"))),
+    path = "kernels/none.rs"
+)]
+mod kernels;
 mod layout;
 mod loss;
 mod memory;
@@ -28,9 +34,11 @@ use crate::engine::{Engine, State, split};
 use crate::optimizer::AdamWConfig;
 use crate::precision::Precision;
 use block::{Attended, Fed, Shape};
+use kernels::Kernels;
 use layout::Joined;
 use loss::{Output, plus};
 pub(crate) use memory::bytes_held;
+use norm::Norm;
 use products::Products;
 
 /// How many numbers of intermediate results that are not kept are held at once.
@@ -59,8 +67,10 @@ pub(crate) struct Graph {
     config: ModelConfig,
     layout: Vec<Joined>,
     shape: Shape,
+    norm: Norm,
     products: Products,
     limits: Limits,
+    kernels: Option<Kernels>,
     /// In the order of the layout, in f32.
     weights: Vec<Tensor<2>>,
     /// The weights as operands of products, made anew after every update; norms
@@ -113,10 +123,12 @@ impl Graph {
         let products = Products::new(precision);
         let mut graph = Self {
             shape: Shape::new(config, products, limits.scores, device),
+            norm: Norm::new(config.norm_eps, products, device),
             layout: layout::list(config),
             config: config.clone(),
             products,
             limits,
+            kernels: Kernels::of(device),
             weights: Vec::new(),
             operands: Vec::new(),
             gradients: Vec::new(),
@@ -180,8 +192,7 @@ impl Graph {
     /// The last norm's output, as operand, and its root.
     fn last_norm(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let weight = self.operands[layout::last_norm(&self.config)].clone();
-        let (h, root) = norm::forward(x, weight, self.config.norm_eps);
-        (self.products.operand(h), root)
+        self.norm.forward(x, weight)
     }
 
     fn output(&self) -> Output {
@@ -191,6 +202,7 @@ impl Graph {
                 None => self.operands[layout::EMBEDDING].clone().transpose(),
             },
             products: self.products,
+            kernels: self.kernels,
             logits: self.limits.logits,
         }
     }
@@ -222,7 +234,9 @@ impl Graph {
     fn backward_from(&mut self, kept: Kept, dh: Tensor<2>, ids: &[u32]) {
         let place = layout::last_norm(&self.config);
         let weight = self.operands[place].clone();
-        let (mut dx, dweight) = norm::backward(kept.last, weight, kept.root, dh);
+        let none = dh.zeros_like();
+        let given = [kept.last, weight, kept.root, dh];
+        let (mut dx, dweight) = self.norm.backward(given, none);
         self.add(place, dweight);
         // What a block kept is freed when its backward pass is done.
         for (layer, (attended, fed)) in kept.blocks.into_iter().enumerate().rev() {
@@ -269,7 +283,7 @@ impl Graph {
         let moments = std::mem::take(&mut self.moments);
         for ((w, moments), g) in weights.into_iter().zip(moments).zip(gradients) {
             let g = g.expect("every parameter has a gradient");
-            let (w, moments) = update.apply(w, g, moments);
+            let (w, moments) = update.apply(self.kernels, w, g, moments);
             self.weights.push(w);
             self.moments.push(moments);
         }

@@ -1,28 +1,54 @@
 //! RMSNorm (Zhang and Sennrich 2019): `y = x r w` with
 //! `r = 1 / sqrt(mean(x²) + eps)`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device as BurnDevice, Tensor};
 
-/// Returns `y` of rows `x`, `[rows, d]`, and `r`, `[rows, 1]`.
-pub(super) fn forward(x: Tensor<2>, weight: Tensor<2>, eps: f32) -> (Tensor<2>, Tensor<2>) {
-    let mean = x.clone().square().mean_dim(1);
-    let root = mean.add_scalar(eps).sqrt().recip();
-    (x * root.clone() * weight, root)
+use super::kernels::Kernels;
+use super::products::{Products, wide};
+
+/// The norm of a model's rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    eps: f32,
+    products: Products,
+    kernels: Option<Kernels>,
 }
 
-/// Returns the gradients with respect to `x` and to the weight:
-/// `dx = r (w dy - x r² mean(w dy x))`, `dw = Σ_rows dy x r`.
-pub(super) fn backward(
-    x: Tensor<2>,
-    weight: Tensor<2>,
-    root: Tensor<2>,
-    dy: Tensor<2>,
-) -> (Tensor<2>, Tensor<2>) {
-    let unit = x * root.clone();
-    let dweight = sum_rows(dy.clone() * unit.clone());
-    let dunit = dy * weight;
-    let along = (dunit.clone() * unit.clone()).mean_dim(1);
-    ((dunit - unit * along) * root, dweight)
+impl Norm {
+    pub(super) fn new(eps: f32, products: Products, device: &BurnDevice) -> Self {
+        Self {
+            eps,
+            products,
+            kernels: Kernels::of(device),
+        }
+    }
+
+    /// Returns `y` of rows `x`, `[rows, d]`, as operand, and `r`, `[rows, 1]`.
+    pub(super) fn forward(self, x: Tensor<2>, weight: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        if let Some(kernels) = self.kernels {
+            return kernels.norm(x, weight, self.eps, self.products.dtype());
+        }
+        let mean = x.clone().square().mean_dim(1);
+        let root = mean.add_scalar(self.eps).sqrt().recip();
+        let y = x * root.clone() * weight;
+        (self.products.operand(y), root)
+    }
+
+    /// Adds the gradient with respect to `x` to `dx`, and returns it and the gradient
+    /// with respect to the weight: `dx = r (w dy - x r² mean(w dy x))`,
+    /// `dw = Σ_rows dy x r`. `given` are `x`, the weight, `r`, and `dy`.
+    pub(super) fn backward(self, given: [Tensor<2>; 4], dx: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        if let Some(kernels) = self.kernels {
+            return kernels.norm_back(given, dx);
+        }
+        let [x, weight, root, dy] = given;
+        let dy = wide(dy);
+        let unit = x * root.clone();
+        let dweight = sum_rows(dy.clone() * unit.clone());
+        let dunit = dy * weight;
+        let along = (dunit.clone() * unit.clone()).mean_dim(1);
+        (dx + (dunit - unit * along) * root, dweight)
+    }
 }
 
 /// The sum of all rows, in two steps, so that a device has many short sums to

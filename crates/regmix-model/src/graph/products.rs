@@ -18,6 +18,11 @@ impl Products {
         })
     }
 
+    /// The type of operands.
+    pub(super) fn dtype(self) -> FloatDType {
+        self.0
+    }
+
     /// Rounds a tensor to the type of operands.
     pub(super) fn operand<const D: usize>(self, t: Tensor<D>) -> Tensor<D> {
         t.cast(self.0)

@@ -6,6 +6,7 @@ use regmix_data::random;
 use super::correctness::{difference, engines, shapes, tokens};
 use super::tiny;
 use crate::config::ModelConfig;
+use crate::device::Device;
 use crate::engine::Engine;
 use crate::graph::{Graph, Limits};
 use crate::optimizer::AdamWConfig;
@@ -40,6 +41,47 @@ fn blocks_and_chunks_change_nothing_but_rounding() {
         for ((a, b), parameter) in gradients.zip(parameters::list(&config)) {
             let gap = difference(&a, &b);
             assert!(gap < 1e-4, "{}: {gap} {config:?}", parameter.name);
+        }
+    }
+}
+
+/// On every device of burn that is compiled in and present, so that each kernel is
+/// compared with the engine for processors; the script for the software renderer
+/// runs this.
+#[test]
+fn every_device_has_the_gradients_of_the_processor() {
+    for status in Device::survey() {
+        let device = Device::open(status.spec).ok();
+        let Some(burn) = device.as_ref().and_then(Device::burn) else {
+            println!("skipped {}: {}", status.spec, status.note);
+            continue;
+        };
+        for (config, limits) in
+            (shapes().iter()).zip([Limits::default(), LEAST].into_iter().cycle())
+        {
+            let (mut host, _) = engines(config, 5);
+            let values = host.state().weights.clone();
+            let mut graph = Graph::with_limits(config, values, Precision::F32, burn, limits);
+            let batch = tokens(config, 3);
+            let adamw = AdamWConfig::default();
+            let mut worst = 0.0_f32;
+            // The second step starts from the updated weights.
+            for _ in 0..2 {
+                let (a, b) = (host.accumulate(&batch, 1.0), graph.accumulate(&batch, 1.0));
+                assert!((a - b).abs() < 1e-4, "{}: {a} {b} {config:?}", status.spec);
+                let gradients = host.gradients().into_iter().zip(graph.gradients());
+                for ((a, b), parameter) in gradients.zip(parameters::list(config)) {
+                    let gap = difference(&a, &b);
+                    assert!(gap < 1e-4, "{}: {gap} {config:?}", parameter.name);
+                    worst = worst.max(gap);
+                }
+                let norms = (host.update(&adamw, 1e-3), graph.update(&adamw, 1e-3));
+                assert!((norms.0 / norms.1 - 1.0).abs() < 1e-4, "{norms:?}");
+            }
+            println!(
+                "{}: gradients {worst:.1e} apart at most, {config:?}",
+                status.spec
+            );
         }
     }
 }

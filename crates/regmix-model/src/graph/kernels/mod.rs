@@ -1,0 +1,273 @@
+//! Kernels for what burn's operations compute in many passes over memory. One
+//! source serves CUDA, Vulkan and wgpu.
+//!
+//! Each stands beside the same computation on tensors, which is the reference and
+//! serves every other device. Rows are contiguous here, and a workgroup computes a
+//! row: its threads take every n-th column.
+
+mod adamw;
+mod cross_entropy;
+mod norm;
+mod softmax;
+mod swiglu;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::tensor::{DType, Device as BurnDevice, FloatDType, Int, Shape, Tensor};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+
+/// A device that computes with these kernels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernels(());
+
+/// The kernels, as operations of a back-end.
+#[backend_extension(Cube)]
+pub(super) trait KernelOps: Backend {
+    /// Losses of rows, and the gradient of `weight` times their sum in place of the
+    /// logits.
+    fn cross_entropy(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        weight: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Softmax in place of a block's scores, and the logarithms of the sums.
+    fn softmax(
+        scores: FloatTensor<Self>,
+        from: usize,
+        block: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Probabilities in place of scores, and the gradients of the scores in place of
+    /// those of the probabilities.
+    fn softmax_back(
+        scores: FloatTensor<Self>,
+        dp: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        along: FloatTensor<Self>,
+        from: usize,
+        block: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// RMSNorm of rows as numbers of a type, and the roots.
+    fn norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f32,
+        dtype: DType,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradient with respect to the rows, added to `dx`, and that with respect to
+    /// the weight, in parts that are yet to be added up.
+    fn norm_back(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        root: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        dx: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// SwiGLU of gate and up projection, side by side.
+    fn swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// SwiGLU, and the gradients of both projections in place of them.
+    fn swiglu_back(
+        gate_up: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// New weights and moments, each in place.
+    fn adamw(
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        m: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        numbers: [f32; 9],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+impl KernelOps for CubeBackend {
+    fn cross_entropy(
+        logits: CubeTensor,
+        targets: CubeTensor,
+        weight: f32,
+    ) -> (CubeTensor, CubeTensor) {
+        cross_entropy::launch(logits, targets, weight)
+    }
+
+    fn softmax(scores: CubeTensor, from: usize, block: usize) -> (CubeTensor, CubeTensor) {
+        softmax::launch(scores, from, block)
+    }
+
+    fn softmax_back(
+        scores: CubeTensor,
+        dp: CubeTensor,
+        lse: CubeTensor,
+        along: CubeTensor,
+        from: usize,
+        block: usize,
+    ) -> (CubeTensor, CubeTensor) {
+        softmax::launch_back([scores, dp, lse, along], from, block)
+    }
+
+    fn norm(x: CubeTensor, weight: CubeTensor, eps: f32, dtype: DType) -> (CubeTensor, CubeTensor) {
+        norm::launch(x, weight, eps, dtype)
+    }
+
+    fn norm_back(
+        x: CubeTensor,
+        weight: CubeTensor,
+        root: CubeTensor,
+        dy: CubeTensor,
+        dx: CubeTensor,
+    ) -> (CubeTensor, CubeTensor) {
+        norm::launch_back([x, weight, root, dy], dx)
+    }
+
+    fn swiglu(gate_up: CubeTensor) -> CubeTensor {
+        swiglu::launch(gate_up)
+    }
+
+    fn swiglu_back(gate_up: CubeTensor, dy: CubeTensor) -> (CubeTensor, CubeTensor) {
+        swiglu::launch_back(gate_up, dy)
+    }
+
+    fn adamw(
+        w: CubeTensor,
+        g: CubeTensor,
+        m: CubeTensor,
+        v: CubeTensor,
+        numbers: [f32; 9],
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        adamw::launch(w, g, m, v, numbers)
+    }
+}
+
+/// A tensor that may be overwritten, contiguous.
+fn owned(t: CubeTensor) -> CubeTensor {
+    let t = into_contiguous(t);
+    if t.can_mut() { t } else { t.copy() }
+}
+
+/// A tensor without values on the device of another.
+fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
+}
+
+/// Rows and columns of a tensor whose last dimension is the columns.
+fn rows_and_columns(t: &CubeTensor) -> (usize, usize) {
+    let shape = t.meta.shape();
+    let columns = shape[shape.num_dims() - 1];
+    (shape.num_elements() / columns, columns)
+}
+
+/// Workgroups for so many rows; the dimensions of a grid are limited.
+fn grid(rows: usize) -> CubeCount {
+    const MOST: usize = 32_768;
+    let y = rows.div_ceil(MOST);
+    CubeCount::Static(rows.div_ceil(y) as u32, y as u32, 1)
+}
+
+/// Threads of a workgroup for rows of so many columns.
+fn threads(columns: usize) -> usize {
+    columns.next_power_of_two().clamp(32, 256)
+}
+
+impl Kernels {
+    /// The kernels, if a device computes with them.
+    pub(super) fn of(device: &BurnDevice) -> Option<Self> {
+        match device.as_dispatch() {
+            DispatchDevice::Cube(_) => Some(Self(())),
+            #[allow(unreachable_patterns)]
+            _ => None,
+        }
+    }
+
+    /// Losses of rows of logits, `[rows, vocab]`, and the gradient of `weight` times
+    /// their sum, of the logits' type.
+    pub(super) fn cross_entropy(
+        self,
+        logits: Tensor<2>,
+        targets: Tensor<1, Int>,
+        weight: f32,
+    ) -> (Tensor<1>, Tensor<2>) {
+        let (logits, targets) = (logits.into_dispatch(), targets.into_dispatch());
+        let (losses, gradient) = Dispatch::cross_entropy(logits, targets, weight);
+        (
+            Tensor::from_dispatch(losses),
+            Tensor::from_dispatch(gradient),
+        )
+    }
+
+    /// Causal softmax of the scores of query rows `from..from + block`, group by group
+    /// below each other, `[batch, kv_heads, group block, keys]`, and the logarithms of
+    /// its sums, in f32.
+    pub(super) fn softmax(
+        self,
+        scores: Tensor<4>,
+        from: usize,
+        block: usize,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let (p, lse) = Dispatch::softmax(scores.into_dispatch(), from, block);
+        (Tensor::from_dispatch(p), Tensor::from_dispatch(lse))
+    }
+
+    /// The probabilities of the same scores, and the gradient of the scores. `given` are
+    /// the scores, the gradient of the probabilities, the logarithms of the sums, and
+    /// the rows' products of output and its gradient.
+    pub(super) fn softmax_back(
+        self,
+        given: [Tensor<4>; 4],
+        from: usize,
+        block: usize,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let [scores, dp, lse, along] = given.map(Tensor::into_dispatch);
+        let (p, ds) = Dispatch::softmax_back(scores, dp, lse, along, from, block);
+        (Tensor::from_dispatch(p), Tensor::from_dispatch(ds))
+    }
+
+    /// RMSNorm of rows `x`, as numbers of a type, and the roots.
+    pub(super) fn norm(
+        self,
+        x: Tensor<2>,
+        weight: Tensor<2>,
+        eps: f32,
+        dtype: FloatDType,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        let (y, root) = Dispatch::norm(x, weight, eps, dtype.into());
+        (Tensor::from_dispatch(y), Tensor::from_dispatch(root))
+    }
+
+    /// The gradient with respect to the rows, added to `dx`, and that with respect to
+    /// the weight. `given` are the rows, the weight, the roots, and the gradient of the
+    /// norm's output.
+    pub(super) fn norm_back(self, given: [Tensor<2>; 4], dx: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let [x, weight, root, dy] = given.map(Tensor::into_dispatch);
+        let (dx, parts) = Dispatch::norm_back(x, weight, root, dy, dx.into_dispatch());
+        let dweight = Tensor::<2>::from_dispatch(parts).sum_dim(0);
+        (Tensor::from_dispatch(dx), dweight)
+    }
+
+    /// SwiGLU, of the type of the projections.
+    pub(super) fn swiglu(self, gate_up: Tensor<2>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::swiglu(gate_up.into_dispatch()))
+    }
+
+    /// SwiGLU again, and the gradients of both projections, side by side.
+    pub(super) fn swiglu_back(self, gate_up: Tensor<2>, dy: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let (y, dgate_up) = Dispatch::swiglu_back(gate_up.into_dispatch(), dy.into_dispatch());
+        (Tensor::from_dispatch(y), Tensor::from_dispatch(dgate_up))
+    }
+
+    /// New weights and moments, given weights, gradient, mean and mean square.
+    pub(super) fn adamw(self, given: [Tensor<2>; 4], numbers: [f32; 9]) -> [Tensor<2>; 3] {
+        let [w, g, m, v] = given.map(Tensor::into_dispatch);
+        let (w, m, v) = Dispatch::adamw(w, g, m, v, numbers);
+        [w, m, v].map(Tensor::from_dispatch)
+    }
+}

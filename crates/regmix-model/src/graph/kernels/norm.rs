@@ -1,0 +1,208 @@
+//! RMSNorm of rows.
+
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::tensor::{DType, Shape};
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{empty, grid, owned, rows_and_columns, threads};
+
+/// Rows whose products a workgroup adds up for the gradient of the weight.
+const BLOCK: usize = 64;
+
+/// The sum over all threads of a workgroup.
+#[cube]
+fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
+    let unit = UNIT_POS as usize;
+    let mut sums = Shared::new_slice(threads);
+    sums[unit] = value;
+    sync_cube();
+    let mut half = CUBE_DIM_X as usize / 2;
+    while half > 0 {
+        if unit < half {
+            sums[unit] = sums[unit] + sums[unit + half];
+        }
+        sync_cube();
+        half /= 2;
+    }
+    sums[0]
+}
+
+#[cube(launch)]
+fn forward<E: Float>(
+    x: &Tensor<f32>,
+    weight: &Tensor<f32>,
+    y: &mut Tensor<E>,
+    root: &mut Tensor<f32>,
+    rows: usize,
+    columns: usize,
+    eps: f32,
+    #[comptime] threads: usize,
+    #[define(E)] _dtype: ElemType,
+) {
+    let row = CUBE_POS as usize;
+    if row >= rows {
+        terminate!();
+    }
+    let unit = UNIT_POS as usize;
+    let first = row * columns;
+    let mut squares = f32::new(0.0);
+    let mut column = UNIT_POS as usize;
+    while column < columns {
+        squares += x[first + column] * x[first + column];
+        column += threads;
+    }
+    let mean = sum_of_threads(squares, threads) / f32::cast_from(columns);
+    let r = 1.0 / (mean + eps).sqrt();
+    if unit == 0 {
+        root[row] = r;
+    }
+    let mut column = UNIT_POS as usize;
+    while column < columns {
+        y[first + column] = E::cast_from(x[first + column] * r * weight[column]);
+        column += threads;
+    }
+}
+
+/// Adds the gradient with respect to `x` to `dx`.
+#[cube(launch)]
+fn backward<E: Float>(
+    x: &Tensor<f32>,
+    weight: &Tensor<f32>,
+    root: &Tensor<f32>,
+    dy: &Tensor<E>,
+    dx: &mut Tensor<f32>,
+    rows: usize,
+    columns: usize,
+    #[comptime] threads: usize,
+    #[define(E)] _dtype: ElemType,
+) {
+    let row = CUBE_POS as usize;
+    if row >= rows {
+        terminate!();
+    }
+    let first = row * columns;
+    let mut products = f32::new(0.0);
+    let mut column = UNIT_POS as usize;
+    while column < columns {
+        let at = first + column;
+        products += weight[column] * f32::cast_from(dy[at]) * x[at];
+        column += threads;
+    }
+    let r = root[row];
+    let along = sum_of_threads(products, threads) * r * r * r / f32::cast_from(columns);
+    let mut column = UNIT_POS as usize;
+    while column < columns {
+        let at = first + column;
+        dx[at] = dx[at] + r * weight[column] * f32::cast_from(dy[at]) - along * x[at];
+        column += threads;
+    }
+}
+
+/// The gradient of the weight, summed over blocks of rows.
+#[cube(launch)]
+fn weight_back<E: Float>(
+    x: &Tensor<f32>,
+    root: &Tensor<f32>,
+    dy: &Tensor<E>,
+    sums: &mut Tensor<f32>,
+    rows: usize,
+    columns: usize,
+    blocks: usize,
+    #[comptime] rows_of_block: usize,
+    #[comptime] threads: usize,
+    #[define(E)] _dtype: ElemType,
+) {
+    let block = CUBE_POS as usize;
+    if block >= blocks {
+        terminate!();
+    }
+    let mut column = UNIT_POS as usize;
+    while column < columns {
+        let mut sum = f32::new(0.0);
+        let mut row = block * rows_of_block;
+        let end = min(row + rows_of_block, rows);
+        while row < end {
+            let at = row * columns + column;
+            sum += f32::cast_from(dy[at]) * x[at] * root[row];
+            row += 1;
+        }
+        sums[block * columns + column] = sum;
+        column += threads;
+    }
+}
+
+pub(super) fn launch(
+    x: CubeTensor,
+    weight: CubeTensor,
+    eps: f32,
+    dtype: DType,
+) -> (CubeTensor, CubeTensor) {
+    let [x, weight] = [x, weight].map(into_contiguous);
+    let (rows, columns) = rows_and_columns(&x);
+    let y = empty(&x, Shape::new([rows, columns]), dtype);
+    let root = empty(&x, Shape::new([rows, 1]), DType::F32);
+    let threads = threads(columns);
+    forward::launch(
+        &x.client.clone(),
+        grid(rows),
+        CubeDim::new_1d(threads as u32),
+        x.into_tensor_arg(),
+        weight.into_tensor_arg(),
+        y.clone().into_tensor_arg(),
+        root.clone().into_tensor_arg(),
+        rows,
+        columns,
+        eps,
+        threads,
+        dtype_to_storage_type(dtype),
+    );
+    (y, root)
+}
+
+pub(super) fn launch_back(
+    [x, weight, root, dy]: [CubeTensor; 4],
+    dx: CubeTensor,
+) -> (CubeTensor, CubeTensor) {
+    let [x, weight, root, dy] = [x, weight, root, dy].map(into_contiguous);
+    let dx = owned(dx);
+    let (rows, columns) = rows_and_columns(&x);
+    let blocks = rows.div_ceil(BLOCK);
+    let sums = empty(&x, Shape::new([blocks, columns]), DType::F32);
+    let threads = threads(columns);
+    let client = x.client.clone();
+    let dtype = dtype_to_storage_type(dy.dtype);
+    let dim = CubeDim::new_1d(threads as u32);
+    weight_back::launch(
+        &client,
+        grid(blocks),
+        dim,
+        x.clone().into_tensor_arg(),
+        root.clone().into_tensor_arg(),
+        dy.clone().into_tensor_arg(),
+        sums.clone().into_tensor_arg(),
+        rows,
+        columns,
+        blocks,
+        BLOCK,
+        threads,
+        dtype,
+    );
+    backward::launch(
+        &client,
+        grid(rows),
+        dim,
+        x.into_tensor_arg(),
+        weight.into_tensor_arg(),
+        root.into_tensor_arg(),
+        dy.into_tensor_arg(),
+        dx.clone().into_tensor_arg(),
+        rows,
+        columns,
+        threads,
+        dtype,
+    );
+    (dx, sums)
+}
