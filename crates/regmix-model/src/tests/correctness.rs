@@ -265,7 +265,8 @@ fn both_engines_have_the_same_losses_logits_and_gradients() {
     }
 }
 
-/// Both round the operands of the same products.
+/// Both round the operands of the same products; burn's also round the results, and
+/// the attention output that the backward pass reads.
 #[test]
 fn both_engines_have_the_same_gradients_in_bf16() {
     for config in shapes() {
@@ -280,7 +281,7 @@ fn both_engines_have_the_same_gradients_in_bf16() {
         let gradients = host.gradients().into_iter().zip(graph.gradients());
         for ((a, b), parameter) in gradients.zip(&names) {
             let gap = difference(&a, &b);
-            assert!(gap < 3e-2, "{}: {gap} {config:?}", parameter.name);
+            assert!(gap < 5e-2, "{}: {gap} {config:?}", parameter.name);
         }
     }
 }
