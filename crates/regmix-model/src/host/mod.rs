@@ -9,13 +9,8 @@
 //! proxies are trained side by side, one thread each, and never wait for each
 //! other.
 //!
-//! Custom operations inside burn's graph would have kept one description of
-//! the model. They were not built: each would have needed internals of one
-//! back-end to reach its memory, and the graph between them would have remained
-//! (a node, a closure and new tensors per operation, gradients that cannot be
-//! added to in place). So the model is described twice, here and in
-//! [`crate::graph`], and tests check that losses, logits, all gradients and
-//! training agree.
+//! So the model is described twice, here and in [`crate::graph`], and tests check
+//! that losses, logits, all gradients and training agree.
 
 mod adamw;
 mod attention;
