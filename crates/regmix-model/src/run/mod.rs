@@ -27,8 +27,8 @@ use std::path::Path;
 use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
-use checkpoints::Checkpoints;
 use crate::memory::fitting_micro_batch;
+use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
 pub use folder::stored_fingerprint;
