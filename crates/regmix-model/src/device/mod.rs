@@ -170,17 +170,15 @@ impl Device {
         Ok(())
     }
 
-    /// How a CPU multiplies numbers of bf16: `AMX`, `AVX512-BF16`, or an error that
-    /// says what their lack costs. `None` for other devices.
-    pub fn bf16_on_processor(&self) -> Option<std::result::Result<&'static str, &'static str>> {
-        self.is_host()
-            .then(|| match crate::host::product::bf16_by() {
-                crate::host::product::EMULATION => Err(
-                    "this processor has no instructions for bf16: operands are rounded, and a step \
+    /// What a CPU multiplies numbers of bf16 with, or what the lack of instructions
+    /// for it costs, as a line for people. `None` for other devices.
+    pub fn bf16_on_processor(&self) -> Option<&'static str> {
+        self.is_host().then(|| {
+            crate::host::product::bf16_by().unwrap_or(
+                "this processor has no instructions for bf16: operands are rounded, and a step \
                  takes at least as long as with precision = \"f32\"",
-                ),
-                by => Ok(by),
-            })
+            )
+        })
     }
 
     /// burn's back-end for CPUs, which only the tests use, under the name of

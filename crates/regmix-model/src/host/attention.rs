@@ -9,7 +9,7 @@
 //!
 //! O(tokens² d) time; O(heads tokens) memory kept per sequence.
 
-use super::matrix::{Place, Write, matrix, matrix_mut};
+use super::matrix::{Place, Write, matrix, matrix_mut, sized};
 use super::product::Products;
 use super::vector::{Op, dot, exponentials, greatest, widest};
 
@@ -261,12 +261,4 @@ impl Op for Backward<'_> {
             dfuture.fill(0.0);
         }
     }
-}
-
-/// The first `n` numbers of a buffer that grows when it is too short.
-pub(super) fn sized(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    if buffer.len() < n {
-        buffer.resize(n, 0.0);
-    }
-    &mut buffer[..n]
 }

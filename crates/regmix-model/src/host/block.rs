@@ -1,8 +1,8 @@
 //! One transformer block: the forward pass, and the backward pass from the
 //! values that it kept.
 
-use super::attention::{self, Forward, Heads, Scratch, sized};
-use super::matrix::{Write, matrix, matrix_mut};
+use super::attention::{self, Forward, Heads, Scratch};
+use super::matrix::{Write, matrix, matrix_mut, sized};
 use super::product::Products;
 use super::rope::{Rotary, Turn};
 use super::{norm, swiglu};

@@ -8,8 +8,7 @@
 //! computed in place, panel by panel, followed by both products with it. So
 //! `[tokens, vocab]` is never held, and no product is computed twice.
 
-use super::attention::sized;
-use super::matrix::{Matrix, MatrixMut, Write, matrix, matrix_mut};
+use super::matrix::{Matrix, MatrixMut, Write, matrix, matrix_mut, sized};
 use super::product::Products;
 use super::vector::{Op, exp, exponentials, greatest, widest};
 

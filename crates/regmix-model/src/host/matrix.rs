@@ -206,3 +206,11 @@ fn columns(m: &Matrix<'_>, from: usize, to: usize) -> (std::ops::Range<usize>, u
         (from..(rows - 1) * stride + to, rows, to - from)
     }
 }
+
+/// The first `n` values of a buffer that grows when it is too short.
+pub(crate) fn sized<T: Copy + Default>(buffer: &mut Vec<T>, n: usize) -> &mut [T] {
+    if buffer.len() < n {
+        buffer.resize(n, T::default());
+    }
+    &mut buffer[..n]
+}

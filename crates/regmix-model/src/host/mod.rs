@@ -26,10 +26,10 @@ mod vector;
 
 use std::borrow::Cow;
 
-use attention::{Heads, sized};
+use attention::Heads;
 use block::{Activations, Shape, Work};
 use embedding::RowGradient;
-use matrix::{Matrix, Write, matrix, matrix_mut};
+use matrix::{Matrix, Write, matrix, matrix_mut, sized};
 use product::Products;
 
 use crate::config::ModelConfig;
@@ -62,7 +62,7 @@ struct Gradient {
 }
 
 /// The values between the layers; grows to the largest batch seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Buffers {
     ids: Vec<u32>,
     targets: Vec<u32>,
@@ -78,25 +78,6 @@ struct Buffers {
     output: loss::Scratch,
     losses: Vec<f32>,
     products: Products,
-}
-
-impl Buffers {
-    fn new(precision: Precision) -> Self {
-        Self {
-            ids: Vec::new(),
-            targets: Vec::new(),
-            stream: Vec::new(),
-            blocks: Vec::new(),
-            work: Work::default(),
-            root: Vec::new(),
-            normed: Vec::new(),
-            dnormed: Vec::new(),
-            dx: Vec::new(),
-            output: loss::Scratch::default(),
-            losses: Vec::new(),
-            products: Products::new(precision),
-        }
-    }
 }
 
 impl Host {
@@ -122,7 +103,10 @@ impl Host {
                 ..State::default()
             },
             gradient: Gradient::default(),
-            buffers: Buffers::new(precision),
+            buffers: Buffers {
+                products: Products::new(precision),
+                ..Buffers::default()
+            },
         }
     }
 

@@ -185,10 +185,7 @@ fn run_jobs(
     if jobs.iter().any(bf16)
         && let Some(by) = device.bf16_on_processor()
     {
-        cx.monitor.message(&match by {
-            Ok(by) => format!("bf16 by {by}"),
-            Err(cost) => cost.to_owned(),
-        });
+        cx.monitor.message(by);
     }
     let total = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.monitor.begin(what, total, Unit::Tokens);

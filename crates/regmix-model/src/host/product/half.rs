@@ -7,10 +7,8 @@
 //! (`tdpbf16ps`), and what a vector instruction of AVX-512 takes (`vdpbf16ps`).
 
 use super::tiles::{Line, Side, TILE, Tiles, pack};
-use crate::host::matrix::Strided;
-
-use super::Right;
-use crate::host::matrix::Write;
+use super::{Right, in_block, steps};
+use crate::host::matrix::{Strided, Write, sized};
 
 /// Terms that are added up before the result is stored.
 const KC: usize = 512;
@@ -28,41 +26,23 @@ pub(super) struct Packed {
     right: Vec<Line>,
 }
 
-/// Computes `a b` for several `b`.
+/// Computes `a b` for several `b`, into destinations in rows.
 pub(super) fn shared(tiles: Tiles, packed: &mut Packed, a: Strided<'_>, each: &mut [Right<'_>]) {
     let working = tiles.begin();
-    for (top, rows) in super::steps(a.rows, MC) {
-        for (depth, terms) in super::steps(a.cols, KC) {
-            let left = room(&mut packed.left, rows, terms);
-            pack(
-                tiles,
-                Side::Left,
-                a.block((top, rows), (depth, terms)),
-                left,
-            );
+    for (top, rows) in steps(a.rows, MC) {
+        for (depth, terms) in steps(a.cols, KC) {
+            let left = sized(&mut packed.left, lines(rows, terms));
+            let a = a.block((top, rows), (depth, terms));
+            pack(tiles, Side::Left, a, left);
             for (out, write, b) in each.iter_mut() {
                 let b = b.strided();
                 let add = *write == Write::Add || depth > 0;
-                for (first, width) in super::steps(b.cols, NC) {
-                    let right = room(&mut packed.right, width, terms);
-                    pack(
-                        tiles,
-                        Side::Right,
-                        b.block((depth, terms), (first, width)),
-                        right,
-                    );
-                    let lines = terms.div_ceil(2 * TILE) * TILE;
+                for (first, width) in steps(b.cols, NC) {
+                    let right = sized(&mut packed.right, lines(width, terms));
+                    let b = b.block((depth, terms), (first, width));
+                    pack(tiles, Side::Right, b, right);
                     let to = &mut out.data[top * out.stride + first..];
-                    let (left, right) =
-                        (left.chunks_exact(2 * lines), right.chunks_exact(2 * lines));
-                    for (left, (row, rows)) in left.zip(super::steps(rows, BLOCK)) {
-                        for (right, (at, columns)) in right.clone().zip(super::steps(width, BLOCK))
-                        {
-                            let to = &mut to[row * out.stride + at..];
-                            tiles.prefetch(to.get(BLOCK..).unwrap_or_default(), out.stride);
-                            block(tiles, left, right, to, out.stride, (rows, columns), add);
-                        }
-                    }
+                    multiply(tiles, [left, right], to, out.stride, (rows, width), add);
                 }
             }
         }
@@ -70,43 +50,29 @@ pub(super) fn shared(tiles: Tiles, packed: &mut Packed, a: Strided<'_>, each: &m
     drop(working);
 }
 
-/// Room for the tiles of that many rows or columns, in pairs, and terms.
-fn room(buffer: &mut Vec<Line>, lines: usize, terms: usize) -> &mut [Line] {
-    let n = lines.div_ceil(BLOCK) * 2 * terms.div_ceil(2 * TILE) * TILE;
-    if buffer.len() < n {
-        buffer.resize(n, Line::default());
-    }
-    &mut buffer[..n]
-}
-
-/// Computes a block into its place, or, where less than a whole block remains, the
-/// first `(rows, columns)` of it.
-fn block(
+/// Multiplies packed matrices of `rows` rows and `width` columns.
+fn multiply(
     tiles: Tiles,
-    left: &[Line],
-    right: &[Line],
+    [left, right]: [&[Line]; 2],
     out: &mut [f32],
     stride: usize,
-    (rows, columns): (usize, usize),
+    (rows, width): (usize, usize),
     add: bool,
 ) {
-    if (rows, columns) == (BLOCK, BLOCK) {
-        return tiles.block(left, right, out, stride, add);
+    let lefts = left.chunks_exact(left.len() / rows.div_ceil(BLOCK));
+    let rights = right.chunks_exact(right.len() / width.div_ceil(BLOCK));
+    for (left, (row, rows)) in lefts.zip(steps(rows, BLOCK)) {
+        for (right, (at, columns)) in rights.clone().zip(steps(width, BLOCK)) {
+            let to = &mut out[row * stride + at..];
+            tiles.prefetch(to.get(BLOCK..).unwrap_or_default(), stride);
+            in_block::<BLOCK, BLOCK>(to, stride, (rows, columns), |to, stride| {
+                tiles.block(left, right, to, stride, add);
+            });
+        }
     }
-    let mut whole = [0.0; BLOCK * BLOCK];
-    for (whole, out) in whole
-        .chunks_exact_mut(BLOCK)
-        .zip(out.chunks(stride))
-        .take(rows)
-    {
-        whole[..columns].copy_from_slice(&out[..columns]);
-    }
-    tiles.block(left, right, &mut whole, BLOCK, add);
-    for (whole, out) in whole
-        .chunks_exact(BLOCK)
-        .zip(out.chunks_mut(stride))
-        .take(rows)
-    {
-        out[..columns].copy_from_slice(&whole[..columns]);
-    }
+}
+
+/// Lines of the tiles of that many rows or columns, in pairs, and terms.
+fn lines(lines: usize, terms: usize) -> usize {
+    lines.div_ceil(BLOCK) * 2 * terms.div_ceil(2 * TILE) * TILE
 }

@@ -35,7 +35,7 @@ use crate::precision::Precision;
 pub(crate) type Right<'a> = (MatrixMut<'a>, Write, Matrix<'a>);
 
 /// Computes products, and keeps the memory that they need.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Products {
     instructions: Instructions,
     half: Half,
@@ -43,9 +43,10 @@ pub(crate) struct Products {
 }
 
 /// How operands are rounded to bf16.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Half {
     /// They are not.
+    #[default]
     No,
     /// By instructions for it.
     #[cfg(target_arch = "x86_64")]
@@ -58,12 +59,11 @@ impl Products {
     /// Products in f32, or of operands rounded to bf16.
     pub(crate) fn new(precision: Precision) -> Self {
         Self {
-            instructions: Instructions::default(),
             half: match precision {
                 Precision::F32 => Half::No,
                 Precision::Bf16 => Half::new(),
             },
-            single: single::Packed::default(),
+            ..Self::default()
         }
     }
 
@@ -80,62 +80,48 @@ impl Products {
 
     /// Computes `a b` for several right matrices.
     pub(crate) fn shared<const N: usize>(&mut self, a: Matrix<'_>, mut each: [Right<'_>; N]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Half::Tiles(tiles, packed) = &mut self.half
-            && each.iter().all(|(out, _, _)| !out.transposed)
-        {
-            return half::shared(*tiles, packed, a.strided(), &mut each);
+        if each.iter().any(|(out, _, _)| out.transposed) {
+            for (out, write, b) in each {
+                // A transposed destination is one in rows for the transposed product.
+                let (out, a, b) = if out.transposed {
+                    (out.transpose(), b.transpose(), a.transpose())
+                } else {
+                    (out, a, b)
+                };
+                self.product(out, write, a, b);
+            }
+            return;
         }
-        for (out, write, b) in each {
-            self.one(out, write, a, b);
-        }
-    }
-
-    fn one(&mut self, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
-        // A transposed destination is one in rows for the transposed product.
-        let (a, b) = if out.transposed {
-            (b.transpose(), a.transpose())
-        } else {
-            (a, b)
-        };
-        let MatrixMut { data, stride, .. } = out;
+        let a = a.strided();
         #[cfg(target_arch = "x86_64")]
         if let Half::Tiles(tiles, packed) = &mut self.half {
-            let out = MatrixMut {
-                data,
-                rows: a.shape().0,
-                cols: b.shape().1,
-                stride,
-                transposed: false,
+            return half::shared(*tiles, packed, a, &mut each);
+        }
+        for (out, write, b) in &mut each {
+            let product = single::Product {
+                a,
+                b: b.strided(),
+                out: &mut *out.data,
+                stride: out.stride,
+                add: *write == Write::Add,
+                round: matches!(self.half, Half::Emulated),
+                packed: &mut self.single,
             };
-            return half::shared(*tiles, packed, a.strided(), &mut [(out, write, b)]);
+            product.run(self.instructions);
         }
-        single::Product {
-            a: a.strided(),
-            b: b.strided(),
-            out: data,
-            stride,
-            add: write == Write::Add,
-            round: matches!(self.half, Half::Emulated),
-            packed: &mut self.single,
-        }
-        .run(self.instructions);
     }
 }
 
-/// What multiplies bf16 on this processor.
-pub(crate) fn bf16_by() -> &'static str {
+/// With what this processor multiplies bf16, as a line for people.
+pub(crate) fn bf16_by() -> Option<&'static str> {
     match Half::new() {
         #[cfg(target_arch = "x86_64")]
-        Half::Tiles(tiles::Tiles::Amx(_), _) => "AMX",
+        Half::Tiles(tiles::Tiles::Amx(_), _) => Some("bf16 by AMX"),
         #[cfg(target_arch = "x86_64")]
-        Half::Tiles(tiles::Tiles::Vector(_), _) => "AVX512-BF16",
-        Half::No | Half::Emulated => EMULATION,
+        Half::Tiles(tiles::Tiles::Vector(_), _) => Some("bf16 by AVX512-BF16"),
+        Half::No | Half::Emulated => None,
     }
 }
-
-/// Where [`bf16_by`] finds no instructions.
-pub(crate) const EMULATION: &str = "f32 instructions";
 
 impl Half {
     fn new() -> Self {
@@ -144,6 +130,28 @@ impl Half {
             return Self::Tiles(tiles, half::Packed::default());
         }
         Self::Emulated
+    }
+}
+
+/// Computes a block of `M` by `N` numbers into its place, or, where less of one
+/// remains, the first `(rows, columns)` of it. `compute` receives where the block is,
+/// with what it is added to, and the distance between rows.
+fn in_block<const M: usize, const N: usize>(
+    out: &mut [f32],
+    stride: usize,
+    (rows, columns): (usize, usize),
+    compute: impl FnOnce(&mut [f32], usize),
+) {
+    if (rows, columns) == (M, N) {
+        return compute(out, stride);
+    }
+    let mut block = [[0.0; N]; M];
+    for (row, out) in block.iter_mut().zip(out.chunks(stride)).take(rows) {
+        row[..columns].copy_from_slice(&out[..columns]);
+    }
+    compute(block.as_flattened_mut(), N);
+    for (row, out) in block.iter().zip(out.chunks_mut(stride)).take(rows) {
+        out[..columns].copy_from_slice(&row[..columns]);
     }
 }
 

@@ -11,8 +11,8 @@
 //! that it is the same for vectors of every width.
 
 use super::kernel::{Instructions, Kernel, Left, Tile};
-use super::steps;
-use crate::host::matrix::Strided;
+use super::{in_block, steps};
+use crate::host::matrix::{Strided, sized};
 
 /// Terms that are added up in registers; with the widest panel, 32 KiB of the
 /// right matrix.
@@ -69,7 +69,7 @@ fn drive<const M: usize, const N: usize>(kernel: &impl Kernel<M, N>, product: Pr
     for (first, width) in steps(n, NC) {
         for (depth, terms) in steps(k, KC) {
             let b = b.block((depth, terms), (first, width));
-            let right = room(&mut packed.right, width.next_multiple_of(N) * terms);
+            let right = sized(&mut packed.right, width.next_multiple_of(N) * terms);
             pack_right(kernel, b, right);
             if round {
                 round_all(right);
@@ -83,7 +83,7 @@ fn drive<const M: usize, const N: usize>(kernel: &impl Kernel<M, N>, product: Pr
                     rows / M * M
                 };
                 let rest = a.block((whole, rows - whole), (0, terms));
-                let left = room(&mut packed.left, rest.rows.next_multiple_of(M) * terms);
+                let left = sized(&mut packed.left, rest.rows.next_multiple_of(M) * terms);
                 pack_left::<M>(rest, left);
                 if round {
                     round_all(left);
@@ -91,63 +91,33 @@ fn drive<const M: usize, const N: usize>(kernel: &impl Kernel<M, N>, product: Pr
                 for (panel, (at, columns)) in right.chunks_exact(N * terms).zip(steps(width, N)) {
                     let (panel, _) = panel.as_chunks::<N>();
                     let out = &mut out[top * stride + first + at..];
-                    for row in (0..whole).step_by(M) {
+                    let in_place = (0..whole).step_by(M).map(|row| {
                         let left = Left {
                             data: a.line(row),
                             between_rows: a.stride,
                             between_terms: 1,
                         };
-                        let compute = |tile: Tile<'_>| kernel.block(left, panel, tile);
-                        let to = &mut out[row * stride..];
-                        block::<M, N>(to, stride, (M, columns), add, compute);
-                    }
-                    let lefts = left.chunks_exact(M * terms).zip(steps(rows - whole, M));
-                    for (data, (row, rows)) in lefts {
+                        (row, M, left)
+                    });
+                    let lefts = left.chunks_exact(M * terms).zip(steps(rest.rows, M));
+                    let packed = lefts.map(|(data, (row, rows))| {
                         let left = Left {
                             data,
                             between_rows: 1,
                             between_terms: M,
                         };
-                        let compute = |tile: Tile<'_>| kernel.block(left, panel, tile);
-                        let to = &mut out[(whole + row) * stride..];
-                        block::<M, N>(to, stride, (rows, columns), add, compute);
+                        (whole + row, rows, left)
+                    });
+                    for (row, rows, left) in in_place.chain(packed) {
+                        let to = &mut out[row * stride..];
+                        in_block::<M, N>(to, stride, (rows, columns), |out, stride| {
+                            kernel.block(left, panel, Tile { out, stride, add });
+                        });
                     }
                 }
             }
         }
     }
-}
-
-/// Computes a block into its place, or, where less than a whole block remains, the
-/// first `(rows, columns)` of it.
-fn block<const M: usize, const N: usize>(
-    out: &mut [f32],
-    stride: usize,
-    (rows, columns): (usize, usize),
-    add: bool,
-    compute: impl FnOnce(Tile<'_>),
-) {
-    if (rows, columns) == (M, N) {
-        return compute(Tile { out, stride, add });
-    }
-    let mut whole = [[0.0; N]; M];
-    compute(Tile {
-        out: whole.as_flattened_mut(),
-        stride: N,
-        add: false,
-    });
-    for (i, sums) in whole.iter().enumerate().take(rows) {
-        for (out, sum) in out[i * stride..][..columns].iter_mut().zip(sums) {
-            *out = if add { *out + sum } else { *sum };
-        }
-    }
-}
-
-fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    if buffer.len() < n {
-        buffer.resize(n, 0.0);
-    }
-    &mut buffer[..n]
 }
 
 /// Packs `[k, n]` in panels `[k, N]`, the last filled with zeros.

@@ -319,9 +319,8 @@ fn round(low: __m512, high: __m512) -> __m512i {
 /// Packs a matrix in columns of tiles, filled with zeros: `out` is
 /// `[rows or columns / 16][terms / 32][16]` lines. The rows of a left matrix, or the
 /// columns of a right one, are its 16 lines.
-pub(super) fn pack(tiles: Tiles, side: Side, matrix: Strided<'_>, out: &mut [Line]) {
-    let (Tiles::Amx(_) | Tiles::Vector(_)) = tiles;
-    // SAFETY: the processor has the instructions, as `tiles` proves.
+pub(super) fn pack(_proof: Tiles, side: Side, matrix: Strided<'_>, out: &mut [Line]) {
+    // SAFETY: the processor has the instructions, as the proof says.
     unsafe {
         if (side == Side::Left) == matrix.by_column {
             pack_pairs(side, matrix, out);
