@@ -1,8 +1,9 @@
 //! Ctrl-C and SIGTERM: the first signal asks the command to stop, a second
-//! one ends it at once.
+//! one ends it at once. A time limit stops it like SIGTERM.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Whether a signal came.
 static ANY: AtomicBool = AtomicBool::new(false);
@@ -10,21 +11,26 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// Exit code of the signal that came first, 0 before any.
 static FIRST: AtomicU8 = AtomicU8::new(0);
 
-/// The signals that stop a command.
+/// When the time given by `--max-time` is over.
+static END: OnceLock<Instant> = OnceLock::new();
+
+/// What stops a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Ctrl-C, SIGINT.
     Interrupt,
     /// SIGTERM, which clusters send before they take a machine away.
     Terminate,
+    /// The time given by `--max-time` is over.
+    TimeLimit,
 }
 
 impl Signal {
-    /// As shells have it for Ctrl-C; "try again" (EX_TEMPFAIL) for SIGTERM.
+    /// As shells have it for Ctrl-C; "try again" (EX_TEMPFAIL) for the others.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
-            Self::Terminate => 75,
+            Self::Terminate | Self::TimeLimit => 75,
         }
     }
 
@@ -33,16 +39,26 @@ impl Signal {
         match self {
             Self::Interrupt => "stopping; press Ctrl-C again to stop at once",
             Self::Terminate => "stopping because of SIGTERM; a second signal stops at once",
+            // Nothing arrives: work sees it when it asks.
+            Self::TimeLimit => "the time of `--max-time` is over",
         }
     }
 }
 
-/// The signal that came first, if any.
+/// The signal that came first, if any; else whether the time is over.
 pub(crate) fn received() -> Option<Signal> {
     let code = FIRST.load(Ordering::Relaxed);
-    [Signal::Interrupt, Signal::Terminate]
+    let signal = [Signal::Interrupt, Signal::Terminate]
         .into_iter()
-        .find(|signal| signal.exit_code() == code)
+        .find(|signal| signal.exit_code() == code);
+    let is_over = || END.get().is_some_and(|end| Instant::now() >= *end);
+    signal.or_else(|| is_over().then_some(Signal::TimeLimit))
+}
+
+/// From this moment on the command is asked to stop.
+pub(crate) fn stop_at(end: Instant) {
+    // A process runs one command.
+    END.set(end).ok();
 }
 
 /// Handles both signals from now on; `on_first` is called once.

@@ -3,15 +3,17 @@
 use std::fs::{File, Metadata, TryLockError};
 use std::io::Write;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::leftovers;
+use crate::monitor::Monitor;
 
 pub use crate::leftovers::sweep;
 
-/// Writes a file under a temporary name in the same folder, syncs it, and
-/// renames it into place. Missing folders are made.
+/// Writes a file under a temporary name in the same folder, syncs it, renames it
+/// into place, and syncs the folder, so that a power cut leaves the old file or the
+/// new one. Missing folders are made.
 ///
 /// # Errors
 /// When a folder cannot be made or written. The old file, if any, is then
@@ -37,7 +39,30 @@ pub fn write_atomic_with<T>(
     drop(writer);
     temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
     temp.persist(path).map_err(|e| Error::io(path, e.error))?;
+    sync_folder(folder_of(path));
     Ok(out)
+}
+
+/// Waits until the names in a folder are on the disk, where the system can do that.
+pub fn sync_folder(folder: &Path) {
+    // Some systems and file systems refuse it; there is nothing else to do then.
+    File::open(folder).and_then(|folder| folder.sync_all()).ok();
+}
+
+/// The time that the file system of a folder gives to a file that is written now:
+/// of a network file system, its server's.
+///
+/// # Errors
+/// When no file can be written there.
+pub fn time_of_writing(folder: &Path) -> Result<SystemTime> {
+    let path = folder.join("time");
+    let mut probe = temporary_beside(&path)?;
+    let io = |e| Error::io(folder, e);
+    probe.write_all(b"0").map_err(io)?;
+    // Until then a network file system may answer by this host's clock.
+    probe.as_file().sync_all().map_err(io)?;
+    let about = probe.as_file().metadata().map_err(io)?;
+    about.modified().map_err(io)
 }
 
 /// Removes the file that shows that a result of several files is complete,
@@ -63,13 +88,31 @@ pub fn time_of_change(metadata: &Metadata, path: &Path) -> Result<String> {
     Ok(since.as_nanos().to_string())
 }
 
+/// Whether a file that is there already cannot be made again in a folder: on what
+/// leases rely.
+///
+/// # Errors
+/// When no file can be written there.
+pub fn creates_atomically(folder: &Path) -> Result<bool> {
+    let probe = temporary_beside(&folder.join("probe"))?;
+    let again = File::options()
+        .write(true)
+        .create_new(true)
+        .open(probe.path());
+    Ok(again.is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// A temporary file in the folder of `path`, to be renamed to it. A missing
 /// folder is made.
 pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut builder = tempfile::Builder::new();
     let prefix = leftovers::prefix();
@@ -91,8 +134,37 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile> {
 /// # Errors
 /// As [`lock`].
 pub fn lock_folder(folder: impl AsRef<Path>, busy: &str) -> Result<File> {
+    in_folder(folder.as_ref(), |path| lock(path, busy))
+}
+
+/// The same, shared with all others that share it: it excludes only those who take
+/// it alone.
+///
+/// # Errors
+/// As [`lock`].
+pub fn share_folder(folder: impl AsRef<Path>, busy: &str) -> Result<File> {
+    in_folder(folder.as_ref(), |path| {
+        locked(path, busy, File::try_lock_shared)
+    })
+}
+
+/// The same as [`lock_folder`], waiting for those who have it.
+///
+/// # Errors
+/// When the file cannot be made, or `monitor` requests a stop.
+pub fn wait_for_folder(folder: impl AsRef<Path>, monitor: &dyn Monitor) -> Result<File> {
+    const AGAIN: Duration = Duration::from_millis(20);
     let folder = folder.as_ref();
-    lock(folder.join("lock"), busy).map_err(|e| match e.is_io() {
+    let file = open_lock(&folder.join("lock"))?;
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        monitor.check()?;
+        std::thread::sleep(AGAIN);
+    }
+    Ok(file)
+}
+
+fn in_folder(folder: &Path, take: impl FnOnce(&Path) -> Result<File>) -> Result<File> {
+    take(&folder.join("lock")).map_err(|e| match e.is_io() {
         true => e.in_file(folder),
         false => e,
     })
@@ -105,18 +177,34 @@ pub fn lock_folder(folder: impl AsRef<Path>, busy: &str) -> Result<File> {
 /// When another process has the lock, which `busy` describes, or the file
 /// cannot be made. Without an error, too, on file systems that have no locks.
 pub fn lock(path: impl AsRef<Path>, busy: &str) -> Result<File> {
-    let path = path.as_ref();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    }
-    let file = File::options().create(true).append(true).open(path);
-    let file = file.map_err(|e| Error::io(path, e))?;
-    match file.try_lock() {
+    locked(path.as_ref(), busy, File::try_lock)
+}
+
+fn locked(
+    path: &Path,
+    busy: &str,
+    take: impl FnOnce(&File) -> std::result::Result<(), TryLockError>,
+) -> Result<File> {
+    let file = open_lock(path)?;
+    match take(&file) {
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Io, busy)
             .in_file(path)
             .help("wait for that process, or stop it")),
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
+}
+
+/// Readable as well as writable: network file systems ask for both.
+fn open_lock(path: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    let file = File::options()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path);
+    file.map_err(|e| Error::io(path, e))
 }
 
 /// Writes a value as indented JSON with a final newline, atomically.
@@ -178,7 +266,32 @@ mod tests {
         let error = lock(&path, "another process trains here").unwrap_err();
         assert_eq!(error.problem(), "another process trains here");
         drop(held);
-        lock(&path, "").unwrap();
+        drop(lock(&path, "").unwrap());
+
+        let folder = path.parent().unwrap();
+        let shared = [(); 2].map(|()| share_folder(folder, "").unwrap());
+        assert!(lock_folder(folder, "others").is_err());
+        let stop = std::sync::atomic::AtomicBool::new(true);
+        let stopped = wait_for_folder(folder, &stop).unwrap_err();
+        assert!(stopped.is_interrupted());
+        drop(shared);
+        let alone = wait_for_folder(folder, &crate::Silent).unwrap();
+        assert!(share_folder(folder, "others").is_err());
+        drop(alone);
+    }
+
+    #[test]
+    fn the_time_of_writing_is_that_of_files_written_before_and_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let written = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path.metadata().unwrap().modified().unwrap()
+        };
+        let before = written("before");
+        let now = time_of_writing(dir.path()).unwrap();
+        assert!(before <= now && now <= written("after"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

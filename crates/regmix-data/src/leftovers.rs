@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::process::Process;
+
 /// How the names of temporary files begin and end.
 const START: &str = ".regmix-";
 pub(crate) const END: &str = ".tmp";
@@ -31,7 +33,8 @@ pub fn sweep(folder: &Path, below: bool) -> usize {
         {
             let changed = entry.metadata().and_then(|m| m.modified());
             let age = changed.map(|t| SystemTime::now().duration_since(t).unwrap_or_default());
-            if has_ended(owner).unwrap_or(age.is_ok_and(|age| age > OLD))
+            let ended = owner.parse().ok().and_then(|p: Process| p.has_ended());
+            if ended.unwrap_or(age.is_ok_and(|age| age > OLD))
                 && fs::remove_file(entry.path()).is_ok()
             {
                 removed += 1;
@@ -43,7 +46,7 @@ pub fn sweep(folder: &Path, below: bool) -> usize {
 
 /// How the names of this process's temporary files begin.
 pub(crate) fn prefix() -> String {
-    let own = Process::this().map(|p| format!("{}_{}_{}-", p.world, p.id, p.started));
+    let own = Process::this().map(|own| format!("{own}-"));
     format!("{START}{}", own.unwrap_or_default())
 }
 
@@ -51,52 +54,6 @@ pub(crate) fn prefix() -> String {
 fn owner_of(name: &str) -> Option<&str> {
     let inner = name.strip_prefix(START)?.strip_suffix(END)?;
     Some(inner.split_once('-').map_or("", |(owner, _)| owner))
-}
-
-/// A process, so that none that comes after it is taken for it.
-struct Process {
-    /// Names the machine since it was started, and what its processes see of
-    /// each other.
-    world: String,
-    id: u32,
-    /// When it was started, in ticks.
-    started: u64,
-}
-
-impl Process {
-    /// This process; `None` where the system does not say.
-    fn this() -> Option<Self> {
-        let id = std::process::id();
-        Some(Self {
-            world: world()?,
-            id,
-            started: started(id)?,
-        })
-    }
-}
-
-/// Whether the process in a name has ended; `None` where that cannot be known.
-fn has_ended(owner: &str) -> Option<bool> {
-    let mut parts = owner.split('_');
-    let (of, id, since) = (parts.next()?, parts.next()?, parts.next()?);
-    let (id, since): (u32, u64) = (id.parse().ok()?, since.parse().ok()?);
-    (of == world()?).then(|| started(id) != Some(since))
-}
-
-fn world() -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let space = fs::read_link("/proc/self/ns/pid").ok()?;
-    let space = space.to_string_lossy();
-    let space: String = space.chars().filter(char::is_ascii_digit).collect();
-    Some(format!("{}{space}", boot.get(..8)?))
-}
-
-/// When a process was started: field 22 of its line, counted behind the name,
-/// which may hold anything.
-fn started(id: u32) -> Option<u64> {
-    let line = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, fields) = line.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -121,7 +78,12 @@ mod tests {
         file.set_modified(yesterday).unwrap();
         let user = make("notes.tmp");
         let mut ended = Vec::new();
-        if let Some(world) = world() {
+        if let Some(own) = Process::this() {
+            let (world, _) = own
+                .to_string()
+                .split_once('_')
+                .map(|(w, r)| (w.to_owned(), r.to_owned()))
+                .unwrap();
             let mut child = std::process::Command::new("true").spawn().unwrap();
             child.wait().unwrap();
             ended.push(make(&format!("{START}{world}_{}_7-Ab3{END}", child.id())));

@@ -34,6 +34,7 @@ mod mixture;
 mod monitor;
 #[cfg(feature = "corpus")]
 mod parquet;
+pub mod process;
 pub mod random;
 pub mod sealed;
 #[cfg(feature = "shards")]

@@ -17,21 +17,26 @@ use safetensors::tensor::{Dtype, SafeTensors, View};
 
 use crate::engine::State;
 use crate::parameters::Parameter;
+use crate::trainer::StepOutcome;
 
 const STEP: &str = "regmix.step";
 const FINGERPRINT: &str = "regmix.fingerprint";
+/// What the last step gave, in JSON, where its losses were still to be measured.
+const OUTCOME: &str = "regmix.outcome";
 /// BLAKE3 of the file in hex, with zeros in the place of this value.
 const CHECKSUM: &str = "regmix.blake3";
 const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
 const MEAN: &str = "optimizer.exp_avg.";
 const SQUARE: &str = "optimizer.exp_avg_sq.";
 
-/// Writes the whole state of a run.
+/// Writes the whole state of a run, with what the last step gave if the losses
+/// after it were not measured.
 pub(crate) fn save(
     path: &Path,
     parameters: &[Parameter],
     state: &State,
     step: u64,
+    outcome: Option<StepOutcome>,
     fingerprint: &str,
 ) -> Result<()> {
     let mut tensors = weights(parameters, &state.weights);
@@ -39,10 +44,14 @@ pub(crate) fn save(
         tensors.push((format!("{MEAN}{name}"), flat(m)));
         tensors.push((format!("{SQUARE}{name}"), flat(v)));
     }
-    let metadata = HashMap::from([
+    let mut metadata = HashMap::from([
         (STEP.to_owned(), step.to_string()),
         (FINGERPRINT.to_owned(), fingerprint.to_owned()),
     ]);
+    if let Some(outcome) = outcome {
+        let text = serde_json::to_string(&outcome).map_err(|e| Error::failed(e.to_string()))?;
+        metadata.insert(OUTCOME.to_owned(), text);
+    }
     write(path, tensors, metadata)
 }
 
@@ -55,6 +64,14 @@ pub(crate) fn save_weights(
     write(path, weights(parameters, values), HashMap::new())
 }
 
+/// What a checkpoint holds.
+pub(crate) struct Loaded {
+    pub(crate) state: State,
+    pub(crate) step: u64,
+    /// What the last step gave, where its losses were still to be measured.
+    pub(crate) outcome: Option<StepOutcome>,
+}
+
 /// Reads the state of a model with these parameters, and its step, which is at
 /// most `steps`.
 pub(crate) fn load(
@@ -62,7 +79,7 @@ pub(crate) fn load(
     parameters: &[Parameter],
     fingerprint: &str,
     steps: u64,
-) -> Result<(State, u64)> {
+) -> Result<Loaded> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let bad = |problem: String| Error::input(problem).in_file(path);
     check(&bytes).map_err(bad)?;
@@ -102,7 +119,15 @@ pub(crate) fn load(
         let moment = |prefix| read(&tensors, &format!("{prefix}{name}"), &[count]).map_err(bad);
         state.moments.push((moment(MEAN)?, moment(SQUARE)?));
     }
-    Ok((state, step))
+    let outcome = (metadata.get(OUTCOME))
+        .map(|text| serde_json::from_str(text))
+        .transpose()
+        .map_err(|e| bad(format!("the outcome of the last step: {e}")))?;
+    Ok(Loaded {
+        state,
+        step,
+        outcome,
+    })
 }
 
 fn write(

@@ -1,24 +1,31 @@
-//! Many runs at once.
+//! Many runs at once, shared with other workers.
 //!
 //! On a CPU each run has one thread and shares with the others only data that
 //! is never written: memory-mapped shards and the validation sequences. Nothing
 //! is synchronised within a step, and results do not depend on how many runs
-//! are trained at once.
+//! are trained at once, nor on which worker trains which run.
+
+mod pool;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use regmix_data::{Error, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
 use crate::device::failure::panic_message;
+use crate::lease::{Sharing, Worker};
 use crate::parallel::check_memory;
 use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
+use pool::Pool;
 
 /// Trains all jobs, `parallel` at a time, spread over the device's cards, in order, and returns their statuses
 /// in the same order. Runs that diverge end as [`RunStatus::Failed`] and do
 /// not stop the others.
+///
+/// Any number of processes may do this with the same folders at the same time, on
+/// any number of hosts: each run is trained by one of them. A run whose worker is
+/// gone is taken over, from its last checkpoint. Without [`Sharing::wait`], the
+/// status of a run that another worker still trains is [`RunStatus::Started`].
 ///
 /// After every step `monitor` advances by the step's tokens; after every run
 /// its note counts the runs.
@@ -34,32 +41,32 @@ pub fn train_all(
     corpus: &TokenCorpus,
     device: &Device,
     parallel: usize,
+    sharing: Sharing,
     monitor: &dyn Monitor,
 ) -> Result<Vec<RunStatus>> {
     for job in jobs {
         is_claimed(&job.spec, &job.folder)?;
     }
     check_memory(device, jobs)?;
-    let next = AtomicUsize::new(0);
+    let worker = Worker::new(&device.spec().to_string(), sharing.stale_after)?;
+    let pool = Pool::new(jobs, &worker, sharing.wait, monitor)?;
     let validation = SharedValidation::default();
-    let results: Mutex<Vec<Option<Result<RunStatus>>>> =
-        Mutex::new(jobs.iter().map(|_| None).collect());
     let parallel = parallel.clamp(1, jobs.len().max(1));
     let models = parallel.div_ceil(device.cards());
-    let worker = &|k: usize| {
+    let work = &|k: usize| {
         let card = device.card(k);
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(i) else { break };
-            let result = train_job(job, corpus, card, models, monitor, &validation)
-                .map_err(|e| with_folder(e, &job.folder));
-            if result.is_err() {
-                next.store(jobs.len(), Ordering::Relaxed);
-            }
-            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-            results[i] = Some(result);
-            let ended = results.iter().flatten().filter(|r| r.is_ok()).count();
-            monitor.note(&format!("{ended}/{} runs", jobs.len()));
+        while let Some((job, lease)) = pool.next() {
+            let result = train_job(
+                &jobs[job],
+                corpus,
+                card,
+                models,
+                monitor,
+                &validation,
+                &lease,
+            )
+            .map_err(|e| with_folder(e, &jobs[job].folder));
+            pool.end(job, lease, result);
         }
     };
     std::thread::scope(|scope| -> Result<()> {
@@ -67,7 +74,7 @@ pub fn train_all(
         for k in 0..parallel {
             let thread = std::thread::Builder::new()
                 .name(format!("train-{k}"))
-                .spawn_scoped(scope, move || worker(k))
+                .spawn_scoped(scope, move || work(k))
                 .map_err(|e| Error::failed(format!("cannot start a thread: {e}")))?;
             threads.push(thread);
         }
@@ -76,23 +83,7 @@ pub fn train_all(
         }
         Ok(())
     })?;
-    let mut statuses = Vec::with_capacity(jobs.len());
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut first_error = None;
-    for result in results.into_iter().flatten() {
-        match result {
-            Ok(status) => statuses.push(status),
-            // A real error says more than the interruptions around it.
-            Err(e) if first_error.as_ref().is_none_or(Error::is_interrupted) => {
-                first_error = Some(e);
-            }
-            Err(_) => {}
-        }
-    }
-    match first_error {
-        Some(e) => Err(e),
-        None => Ok(statuses),
-    }
+    pool.statuses()
 }
 
 fn with_folder(error: Error, folder: &Path) -> Error {

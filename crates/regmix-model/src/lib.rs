@@ -23,6 +23,7 @@ mod engine;
 mod fleet;
 mod graph;
 mod host;
+pub mod lease;
 mod memory;
 pub mod metrics;
 mod optimizer;

@@ -117,11 +117,10 @@ impl Metrics {
     /// keeps: later ones were written after the last checkpoint, and their steps
     /// are made again.
     pub(crate) fn resume(path: PathBuf, lines: &[Line]) -> Result<Self> {
-        if path.exists() {
-            let kept =
-                (lines.iter().map(|line| render(line, &path))).collect::<Result<String>>()?;
-            artefact::write_atomic(&path, kept.as_bytes())?;
-        }
+        // Always a new file: a worker that lost this run while it was suspended may
+        // have the old one open and append to it.
+        let kept = (lines.iter().map(|line| render(line, &path))).collect::<Result<String>>()?;
+        artefact::write_atomic(&path, kept.as_bytes())?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)

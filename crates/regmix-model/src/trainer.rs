@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use regmix_data::{Error, Result, random};
+use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
@@ -42,7 +43,7 @@ pub struct Trainer {
 }
 
 /// The result of one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StepOutcome {
     /// Mean cross-entropy of the batch, nats per token, before the update.
     pub loss: f64,

@@ -20,8 +20,11 @@ mod stamp;
 mod steps;
 mod study;
 pub mod tables;
+mod workers;
 
 pub use demo::DemoCorpus;
 pub use files::STUDY_FILE;
+pub use steps::proxies::Trained;
 pub use steps::status::{RunCounts, Status};
 pub use study::{Context, Study};
+pub use workers::{Part, TrainOptions};

@@ -13,6 +13,7 @@ mod schedule;
 mod target;
 mod tokenize;
 mod train;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,7 @@ pub(crate) use schedule::ScheduleArgs;
 pub(crate) use target::TargetArgs;
 pub(crate) use tokenize::TokenizeArgs;
 pub(crate) use train::TrainArgs;
+pub(crate) use worker::WorkerArgs;
 
 const AFTER: &str = "\
 Examples:
@@ -40,8 +42,9 @@ Examples:
   regmix fit --mixtures m.csv --losses l.csv --out fit   start from runs that you have
 
 Exit codes:
-  0 done   1 a computation failed, or the check of `target --gate` did not hold
-  2 wrong input, file or usage   130 interrupted by Ctrl-C   75 stopped by SIGTERM
+  0 done   1 a computation or a run failed for good, or the check of `target --gate` did
+  not hold   2 wrong input, file or usage   130 interrupted by Ctrl-C
+  75 stopped by SIGTERM or --max-time: run the same command again
 After 130 and 75, what was finished is kept and the last lines say how to continue.";
 
 /// Finds the best data mixture for pre-training a language model.

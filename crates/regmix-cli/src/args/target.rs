@@ -1,7 +1,7 @@
 use clap::ValueEnum;
 use regmix_study::config;
 
-use super::ComputeArgs;
+use super::{ComputeArgs, WorkerArgs};
 
 /// Train larger models on the found mixture and others, to check the promise.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,8 @@ pub(crate) struct TargetArgs {
     /// zero.
     #[arg(long)]
     pub(crate) gate: bool,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
 }
 
 /// Ways to change the mixture of a target.

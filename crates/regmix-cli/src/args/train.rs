@@ -1,12 +1,19 @@
-use super::ComputeArgs;
+use super::{ComputeArgs, WorkerArgs};
 
 /// Train the proxies; continues where it was stopped.
+///
+/// Any number of processes may train the same study at the same time, on all hosts that share
+/// its folder: they share the runs out, and a run whose worker is gone is taken over.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4")]
+#[command(
+    after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4\n  regmix train --index auto --max-time 3h55m       one task of a Slurm array"
+)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
     /// Train runs again that were made with another configuration, or failed.
     #[arg(long)]
     pub(crate) redo: bool,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
 }

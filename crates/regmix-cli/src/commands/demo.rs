@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use regmix_data::Result;
+use regmix_data::{Error, Result};
 use regmix_model::Device;
-use regmix_study::{DemoCorpus, Study, files};
+use regmix_study::{DemoCorpus, Study, TrainOptions, files};
 use serde_json::json;
 
 use super::init::require_text;
@@ -17,7 +17,7 @@ use crate::show;
 pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
     let begun = Instant::now();
     let device = Device::open(args.compute.device)?;
-    let parallel = args.compute.parallel;
+    let options = TrainOptions::parallel(args.compute.parallel);
     let context = session.context(false);
     if let Some(corpus) = &args.corpus {
         require_text(corpus)?;
@@ -41,11 +41,12 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
         }
     }
     study.design(context)?;
-    study.train(&device, parallel, context)?;
+    study.train(&device, options, context)?;
     let fit = study.fit(context)?;
     session.message(&show::league(&fit));
     let found = study.optimize(context)?;
-    let check = study.target(&device, parallel, &[], context)?;
+    let check = study.target(&device, options, &[], context)?;
+    let check = check.ok_or_else(|| Error::failed("some targets were not trained"))?;
     let report = study.report(session.display)?;
     let all = json!({ "mixture": found, "check": check, "report": report });
     session.print_result(&all, || {

@@ -30,7 +30,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Init(args) => init::run(session, args)?,
         Command::Tokenize(args) => tokenize::run(session, args)?,
         Command::Design(args) => design::run(session, args)?,
-        Command::Train(args) => train::run(session, args)?,
+        Command::Train(args) => return train::run(session, args),
         Command::Status => status::run(session)?,
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,

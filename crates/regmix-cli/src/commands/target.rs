@@ -11,10 +11,15 @@ use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
+    let options = args.worker.options(&args.compute)?;
     let device = Device::open(args.compute.device)?;
     let schedules: Vec<_> = args.schedule.iter().map(|&mode| mode.into()).collect();
     let context = session.context(args.redo);
-    let check = study.target(&device, args.compute.parallel, &schedules, context)?;
+    let Some(check) = study.target(&device, options, &schedules, context)? else {
+        session
+            .message("targets are left to other workers; the check follows when all are finished");
+        return Ok(ExitCode::SUCCESS);
+    };
     session.print_result(&check, || show::check(&check))?;
     if args.gate && !check.held() {
         return Ok(ExitCode::FAILURE);

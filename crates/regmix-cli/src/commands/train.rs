@@ -1,5 +1,7 @@
 //! `regmix train`: the proxies of a study.
 
+use std::process::ExitCode;
+
 use regmix_data::Result;
 use regmix_model::Device;
 use regmix_study::files;
@@ -7,17 +9,26 @@ use regmix_study::files;
 use crate::args::TrainArgs;
 use crate::session::Session;
 
-pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<()> {
+pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
+    let options = args.worker.options(&args.compute)?;
     let device = Device::open(args.compute.device)?;
-    let trajectories = study.train(&device, args.compute.parallel, session.context(args.redo))?;
+    let trained = study.train(&device, options, session.context(args.redo))?;
     let counts = study.proxy_counts()?;
     session.print_result(&counts, || {
         format!(
             "{} finished proxies; their losses are in {}\n",
-            trajectories.len(),
+            trained.trajectories.len(),
             study.path(files::TRAJECTORIES).display()
         )
     })?;
-    session.message_next(&study)
+    if trained.left > 0 {
+        session.message(&format!("{} runs are left to other workers", trained.left));
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.message_next(&study)?;
+    Ok(match trained.failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

@@ -23,6 +23,7 @@ pub(crate) fn show_interrupted(error: &Error, signal: Signal, command: &Command)
     message(match signal {
         Signal::Interrupt => "interrupted by Ctrl-C",
         Signal::Terminate => "stopped by SIGTERM",
+        Signal::TimeLimit => "stopped: the time of `--max-time` is over",
     });
     let kept = match command {
         Command::Demo(_) | Command::Train(_) | Command::Target(_) => {

@@ -22,3 +22,4 @@ mod staleness;
 mod study;
 #[cfg(unix)]
 mod unwritable;
+mod workers;

@@ -5,13 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Error, Monitor, Result, artefact};
 
 use super::spec::RunSpec;
-use crate::checkpoint;
+use crate::checkpoint::{self, Loaded};
 use crate::engine::State;
 use crate::metrics::{self, Line};
 use crate::parameters;
+use crate::trainer::StepOutcome;
 
 /// What a run continues from.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct Start {
     pub(super) state: Option<State>,
     /// Steps that were made.
     pub(super) step: u64,
+    /// What the last of them gave, if the losses after it are still to be measured.
+    pub(super) outcome: Option<StepOutcome>,
     /// The evaluations up to there.
     pub(super) lines: Vec<Line>,
 }
@@ -49,15 +52,38 @@ impl Checkpoints {
         self.folder.join("state.previous.safetensors")
     }
 
-    /// Writes a checkpoint. At every moment there is a whole one.
-    pub(super) fn save(&self, spec: &RunSpec, state: &State, step: u64) -> Result<()> {
+    /// Writes a checkpoint. At every moment there is a whole one. With `outcome`, the
+    /// losses after the last step are measured when the run continues.
+    pub(super) fn save(
+        &self,
+        spec: &RunSpec,
+        state: &State,
+        step: u64,
+        outcome: Option<StepOutcome>,
+    ) -> Result<()> {
         let parameters = parameters::list(&spec.model);
         let (newest, next) = (self.newest(), self.next());
-        checkpoint::save(&next, &parameters, state, step, &spec.fingerprint())?;
+        checkpoint::save(
+            &next,
+            &parameters,
+            state,
+            step,
+            outcome,
+            &spec.fingerprint(),
+        )?;
         if newest.exists() {
             std::fs::rename(&newest, self.previous()).map_err(|e| Error::io(&newest, e))?;
         }
-        std::fs::rename(&next, &newest).map_err(|e| Error::io(&newest, e))
+        std::fs::rename(&next, &newest).map_err(|e| Error::io(&newest, e))?;
+        artefact::sync_folder(&self.folder);
+        Ok(())
+    }
+
+    /// Whether there is any.
+    pub(super) fn exist(&self) -> bool {
+        [self.newest(), self.next(), self.previous()]
+            .iter()
+            .any(|path| path.exists())
     }
 
     /// The newest checkpoint that is whole and has all its evaluations.
@@ -80,7 +106,12 @@ impl Checkpoints {
             }
             let parameters = parameters::list(&spec.model);
             let (fingerprint, steps) = (spec.fingerprint(), spec.train.steps);
-            let (state, step) = match checkpoint::load(&path, &parameters, &fingerprint, steps) {
+            let loaded = checkpoint::load(&path, &parameters, &fingerprint, steps);
+            let Loaded {
+                state,
+                step,
+                outcome,
+            } = match loaded {
                 Ok(found) => found,
                 Err(e) if e.is_io() => return Err(e),
                 Err(e) => {
@@ -88,7 +119,8 @@ impl Checkpoints {
                     continue;
                 }
             };
-            let due = (1..=step).filter(|&step| evaluated(step));
+            let measured = step - u64::from(outcome.is_some());
+            let due = (1..=measured).filter(|&step| evaluated(step));
             if let Some(lost) = metrics::missing(&lines, due) {
                 unusable.push(format!(
                     "{}: of step {step}, but the losses of step {lost} are missing in metrics.jsonl",
@@ -97,10 +129,11 @@ impl Checkpoints {
                 continue;
             }
             report(spec, &unusable, step, monitor);
-            lines.retain(|line| line.step <= step);
+            lines.retain(|line| line.step <= measured);
             return Ok(Start {
                 state: Some(state),
                 step,
+                outcome,
                 lines,
             });
         }

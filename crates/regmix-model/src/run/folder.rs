@@ -1,6 +1,5 @@
-//! A run's folder: the lock, and the configuration in `run.toml`.
+//! The configuration in a run's folder, `run.toml`.
 
-use std::fs::File;
 use std::path::Path;
 
 use regmix_data::{Error, ErrorKind, Result, artefact};
@@ -15,12 +14,6 @@ pub(super) struct RunFile {
     pub(super) fingerprint: String,
     #[serde(flatten)]
     pub(super) spec: RunSpec,
-}
-
-/// Locks a run's folder until the file is dropped, so that no two processes
-/// train the same run.
-pub(super) fn lock(folder: &Path) -> Result<File> {
-    artefact::lock_folder(folder, "another process is training this run")
 }
 
 /// Writes `run.toml`, or checks that the file that is there has the same

@@ -8,7 +8,7 @@
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
 //! runs/<run>/fallback.json   the step at which a run in bf16 changed to f32, and why
-//! runs/<run>/lock            locked by the process that trains the run
+//! runs/<run>/lease.<n>       while training, the worker that trains it (see [`crate::lease`])
 //! ```
 
 mod checkpoints;
@@ -27,6 +27,7 @@ use std::path::Path;
 use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
+use crate::lease::{self, Claim, Lease, Sharing, Worker};
 use crate::memory::fitting_micro_batch;
 use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
@@ -68,11 +69,33 @@ pub fn train(
         steer: None,
     };
     let shared = SharedValidation::default();
-    train_job(&job, corpus, device, 1, monitor, &shared)
+    let worker = Worker::new(&device.spec().to_string(), Sharing::default().stale_after)?;
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    match worker.claim(folder)? {
+        Claim::Held(lease) => train_job(&job, corpus, device, 1, monitor, &shared, &lease),
+        Claim::Busy { by, .. } => {
+            let busy = format!("{} is training this run", by.owner());
+            let error = Error::new(ErrorKind::Io, busy).in_file(folder);
+            Err(error.help("wait for that process, or stop it"))
+        }
+    }
+}
+
+/// The status of a run that has ended, checked for damage. `None` if it has not,
+/// or a process that was killed when it had left something to be removed.
+pub(crate) fn ended(folder: &Path) -> Result<Option<RunStatus>> {
+    if let Some(run) = FinishedRun::read(folder)? {
+        let tidy = !Checkpoints::of(folder).exist() && !lease::exists(folder)?;
+        return Ok(tidy.then_some(RunStatus::Done(run.summary)));
+    }
+    match RunStatus::read(folder)? {
+        failed @ RunStatus::Failed(_) => Ok((!lease::exists(folder)?).then_some(failed)),
+        _ => Ok(None),
+    }
 }
 
 /// As [`train`], for one of several runs on a corpus, `models` of which are on the
-/// device at a time.
+/// device at a time. Its folder is there, and `lease` is held on it.
 pub(crate) fn train_job(
     job: &Job,
     corpus: &TokenCorpus,
@@ -80,6 +103,7 @@ pub(crate) fn train_job(
     models: usize,
     monitor: &dyn Monitor,
     validation: &SharedValidation,
+    lease: &Lease,
 ) -> Result<RunStatus> {
     let Job {
         spec, folder: path, ..
@@ -96,8 +120,6 @@ pub(crate) fn train_job(
         .field("steered_by"));
     }
     check_corpus(spec, corpus)?;
-    std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
-    let _lock = folder::lock(path)?;
     folder::claim(spec, path)?;
     if let Some(run) = FinishedRun::read(path)? {
         // Those of a process that was killed between `DONE` and their removal.
@@ -111,7 +133,7 @@ pub(crate) fn train_job(
     let RunSpec { model, train, .. } = spec;
     let mut micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
     loop {
-        let session = Session::open(job, corpus, device, validation, micro_batch, monitor)?;
+        let session = Session::open(job, corpus, device, validation, micro_batch, lease, monitor)?;
         match session.run(monitor)? {
             Ended::Finally(status) => return Ok(status),
             // Continues from the last checkpoint, in f32.

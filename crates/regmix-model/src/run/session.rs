@@ -15,6 +15,7 @@ use super::steer::{Steer, apply_steering};
 use super::validation::{SharedValidation, Validation};
 use crate::checkpoint;
 use crate::device::Device;
+use crate::lease::Lease;
 use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
@@ -56,6 +57,7 @@ pub(super) struct Session<'a> {
     spec: &'a RunSpec,
     folder: &'a Path,
     steering: Option<&'a dyn Steer>,
+    lease: &'a Lease,
     checkpoints: Checkpoints,
     trainer: Trainer,
     loader: Loader,
@@ -68,6 +70,8 @@ pub(super) struct Session<'a> {
     /// The step of the checkpoint that it was opened with or saved last.
     saved: u64,
     step: u64,
+    /// What the last step gave, if the losses after it are still to be measured.
+    unmeasured: Option<StepOutcome>,
     fallback: Option<Fallback>,
     /// In reduced precision only.
     spikes: Option<SpikeWatch>,
@@ -80,6 +84,7 @@ impl<'a> Session<'a> {
         device: &'a Device,
         validation: &SharedValidation,
         micro_batch: usize,
+        lease: &'a Lease,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
@@ -120,6 +125,8 @@ impl<'a> Session<'a> {
         let step = start.step;
         Ok(Self {
             saved: step,
+            unmeasured: start.outcome,
+            lease,
             fallback,
             spikes: (precision != Precision::F32).then(SpikeWatch::default),
             metrics,
@@ -139,17 +146,24 @@ impl<'a> Session<'a> {
     pub(super) fn run(mut self, monitor: &dyn Monitor) -> Result<Ended> {
         let t = &self.spec.train;
         let mut tokens = vec![0; t.batch_size * (self.spec.model.context + 1)];
-        let mut last = None;
         let mut clock = Clock::start();
+        if let Some(outcome) = self.unmeasured.take()
+            && let Some(ended) = self.record(outcome, &mut clock, monitor)?
+        {
+            return Ok(ended);
+        }
         while self.step < t.steps {
             if let Err(stop) = monitor.check() {
-                self.save()?;
+                self.save(None)?;
                 return Err(stop);
+            }
+            if self.lease.is_lost() {
+                self.lease.check()?;
             }
             let begun = Instant::now();
             let first = self.step * t.batch_size as u64;
             self.loader.fill_batch(first, &mut tokens)?;
-            let lr = learning_rate(self.step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule);
+            let lr = self.learning_rate(self.step);
             let outcome = match self.trainer.step(&tokens, self.micro_batch, lr) {
                 Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
                 outcome => outcome?,
@@ -160,34 +174,55 @@ impl<'a> Session<'a> {
             self.step += 1;
             clock.train_seconds += begun.elapsed().as_secs_f64();
             monitor.advance(self.spec.tokens_per_step());
-            if is_evaluated(self.spec, self.steering, self.step) {
-                let line = match self.measure(outcome, lr, &mut clock) {
-                    Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
-                    line => line?,
-                };
-                if let Some(ended) = self.check_losses(&line)? {
-                    return Ok(ended);
-                }
-                self.metrics.append(&line)?;
-                if let Some(steering) = self.steering {
-                    let line = std::slice::from_ref(&line);
-                    apply_steering(steering, line, self.spec, &mut self.loader)?;
-                }
-                last = Some(line);
+            if is_evaluated(self.spec, self.steering, self.step)
+                && let Some(ended) = self.record(outcome, &mut clock, monitor)?
+            {
+                return Ok(ended);
             }
             let due = t.checkpoint_every > 0 && self.step.is_multiple_of(t.checkpoint_every);
             if due && self.step < t.steps {
-                self.save()?;
+                self.save(None)?;
             }
         }
-        let line = match last {
-            Some(line) => line,
-            // Resumed after the last evaluation was written.
-            None => self.metrics.last().ok_or_else(|| {
-                Error::failed("the run ended without an evaluation").in_file(self.folder)
-            })?,
-        };
+        let line = self.metrics.last().ok_or_else(|| {
+            Error::failed("the run ended without an evaluation").in_file(self.folder)
+        })?;
         self.finish(line)
+    }
+
+    /// Measures the losses after the last step and writes them down. A request to
+    /// stop is followed before all of them are measured: the checkpoint holds what
+    /// the step gave.
+    fn record(
+        &mut self,
+        outcome: StepOutcome,
+        clock: &mut Clock,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Ended>> {
+        let line = match self.measure(outcome, clock, monitor) {
+            Err(e) if self.is_crowded() => return Ok(Some(Ended::Crowded(e))),
+            Err(e) if e.is_interrupted() => {
+                self.save(Some(outcome))?;
+                return Err(e);
+            }
+            line => line?,
+        };
+        if let Some(ended) = self.check_losses(&line)? {
+            return Ok(Some(ended));
+        }
+        self.lease.check()?;
+        self.metrics.append(&line)?;
+        if let Some(steering) = self.steering {
+            let line = std::slice::from_ref(&line);
+            apply_steering(steering, line, self.spec, &mut self.loader)?;
+        }
+        Ok(None)
+    }
+
+    /// The learning rate of a step, counted from 0.
+    fn learning_rate(&self, step: u64) -> f64 {
+        let t = &self.spec.train;
+        learning_rate(step, t.steps, t.warmup, t.lr, t.min_lr, t.schedule)
     }
 
     /// Whether the device failed for want of memory, and fewer sequences at once
@@ -231,11 +266,11 @@ impl<'a> Session<'a> {
     fn measure(
         &mut self,
         outcome: StepOutcome,
-        lr: f64,
         clock: &mut Clock,
+        monitor: &dyn Monitor,
     ) -> Result<metrics::Line> {
         let begun = Instant::now();
-        let [loss, bits_per_byte] = self.evaluate()?;
+        let [loss, bits_per_byte] = self.evaluate(monitor)?;
         clock.eval_seconds += begun.elapsed().as_secs_f64();
         Ok(metrics::Line {
             step: self.step,
@@ -244,18 +279,26 @@ impl<'a> Session<'a> {
             bits_per_byte,
             train_loss: outcome.loss,
             gradient_norm: outcome.gradient_norm,
-            lr,
+            lr: self.learning_rate(self.step - 1),
             seconds: clock.started.elapsed().as_secs_f64(),
             train_seconds: clock.train_seconds,
             eval_seconds: clock.eval_seconds,
-            eval_share: clock.eval_seconds / clock.train_seconds,
+            // A run may continue with a measurement.
+            eval_share: match clock.train_seconds {
+                0.0 => 0.0,
+                train => clock.eval_seconds / train,
+            },
         })
     }
 
     /// Mean loss per domain, in nats per token and in bits per byte.
-    fn evaluate(&mut self) -> Result<[BTreeMap<String, f64>; 2]> {
-        let tokens = &self.validation.tokens;
-        let losses = self.trainer.evaluate(tokens, self.micro_batch)?;
+    fn evaluate(&mut self, monitor: &dyn Monitor) -> Result<[BTreeMap<String, f64>; 2]> {
+        let batch = self.micro_batch * (self.spec.model.context + 1);
+        let mut losses = Vec::new();
+        for tokens in self.validation.tokens.chunks(batch) {
+            monitor.check()?;
+            losses.extend(self.trainer.evaluate(tokens, self.micro_batch)?);
+        }
         let mut rest = losses.as_slice();
         let mut found = [BTreeMap::new(), BTreeMap::new()];
         for domain in &self.validation.domains {
@@ -270,25 +313,29 @@ impl<'a> Session<'a> {
         Ok(found)
     }
 
-    fn save(&mut self) -> Result<()> {
+    fn save(&mut self, outcome: Option<StepOutcome>) -> Result<()> {
+        self.lease.check()?;
         if self.step == 0 {
             return Ok(()); // Nothing to keep, and AdamW has no moments yet.
         }
         // A checkpoint without the losses before it is not used.
         self.metrics.sync()?;
         let state = self.trainer.state()?;
-        self.checkpoints.save(self.spec, &state, self.step)?;
+        self.checkpoints
+            .save(self.spec, &state, self.step, outcome)?;
         self.saved = self.step;
         Ok(())
     }
 
     fn fail(&self, reason: &str) -> Result<Ended> {
+        self.lease.check()?;
         artefact::write_atomic(self.folder.join("FAILED"), format!("{reason}\n").as_bytes())?;
         Ok(Ended::Finally(RunStatus::Failed(reason.to_owned())))
     }
 
     /// Records that the run continues in f32.
     fn fall_back(&self, step: u64, why: &str) -> Result<Ended> {
+        self.lease.check()?;
         let note = Fallback {
             step: self.saved,
             reason: format!("step {step} in {}: {why}", self.spec.train.precision),
@@ -298,6 +345,7 @@ impl<'a> Session<'a> {
     }
 
     fn finish(mut self, line: metrics::Line) -> Result<Ended> {
+        self.lease.check()?;
         if self.spec.train.keep_weights {
             let path = self.folder.join("checkpoint/model.safetensors");
             let parameters = parameters::list(&self.spec.model);

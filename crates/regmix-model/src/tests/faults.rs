@@ -11,6 +11,7 @@ use super::{cpu, tiny};
 use crate::device::{Device, DeviceSpec};
 use crate::engine::{Engine, State};
 use crate::fleet::train_all;
+use crate::lease::Sharing;
 use crate::optimizer::AdamWConfig;
 use crate::parallel::{ParallelTrial, default_parallel};
 use crate::precision::Precision;
@@ -192,7 +193,7 @@ fn a_fleet_stops_when_its_device_fails() {
         .collect();
     // The first run and a half are made before it fails.
     let device = flex().with(Fault::Panics(18, "device lost", Arc::default()));
-    let err = train_all(&jobs, &corpus, &device, 1, &Silent).unwrap_err();
+    let err = train_all(&jobs, &corpus, &device, 1, Sharing::default(), &Silent).unwrap_err();
     assert!(
         err.to_string().contains("device `wgpu:99` was lost"),
         "{err}"
@@ -201,7 +202,7 @@ fn a_fleet_stops_when_its_device_fails() {
     assert!(matches!(status(0), RunStatus::Done(_)));
     assert_eq!(status(1), RunStatus::Started);
     assert_eq!(status(2), RunStatus::New);
-    let statuses = train_all(&jobs, &corpus, &flex(), 2, &Silent).unwrap();
+    let statuses = train_all(&jobs, &corpus, &flex(), 2, Sharing::default(), &Silent).unwrap();
     assert!(statuses.iter().all(|s| matches!(s, RunStatus::Done(_))));
 }
 
@@ -277,7 +278,7 @@ fn models_are_spread_over_all_cards() {
         })
         .collect();
     assert_eq!(default_parallel(&device, &jobs), 3);
-    let statuses = train_all(&jobs, &corpus, &device, 3, &Silent).unwrap();
+    let statuses = train_all(&jobs, &corpus, &device, 3, Sharing::default(), &Silent).unwrap();
     for status in statuses {
         let RunStatus::Done(summary) = status else {
             panic!("{status:?}")

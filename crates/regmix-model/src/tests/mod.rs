@@ -1,5 +1,6 @@
 //! Tests that need private items of the crate.
 
+mod changing;
 mod correctness;
 mod faults;
 mod graph;

@@ -1,23 +1,23 @@
 //! Whole runs: resuming, failing, refusing.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rand_distr::Distribution;
 use regmix_data::manifest::TokenizerEntry;
 use regmix_data::shard::Split;
 use regmix_data::{
-    CorpusWriter, DomainSet, ErrorKind, Mixture, Monitor, Result, Silent, TokenCorpus, random,
+    CorpusWriter, DomainSet, ErrorKind, Mixture, Monitor, Silent, TokenCorpus, random,
 };
 
 use super::{cpu, tiny};
 use crate::fleet::train_all;
+use crate::lease::Sharing;
 use crate::metrics;
 use crate::optimizer::{AdamWConfig, LearningRateSchedule};
 use crate::precision::Precision;
-use crate::run::{FinishedRun, Job, RunSegment, RunSpec, RunStatus, Steer, TrainConfig, train};
+use crate::run::{FinishedRun, Job, RunSpec, RunStatus, TrainConfig, train};
 
 /// Two domains with different statistics.
 pub(super) fn corpus(folder: &Path) -> TokenCorpus {
@@ -73,17 +73,20 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
 
 /// Requests a stop after the first step for which the function is true. Steps
 /// are counted from 1.
-struct StopAfter<F> {
+pub(super) struct StopAfter<F> {
     steps: AtomicU64,
     stop: AtomicBool,
     last: F,
+    /// So many questions are answered with no although it should stop.
+    patience: AtomicU64,
 }
 
-fn stop_after<F: Fn(u64) -> bool + Sync>(last: F) -> StopAfter<F> {
+pub(super) fn stop_after<F: Fn(u64) -> bool + Sync>(last: F) -> StopAfter<F> {
     StopAfter {
         steps: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         last,
+        patience: AtomicU64::new(0),
     }
 }
 
@@ -94,7 +97,9 @@ impl<F: Fn(u64) -> bool + Sync> Monitor for StopAfter<F> {
     }
 
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        let one_less = |left: u64| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        self.stop.load(order) && self.patience.fetch_update(order, order, one_less).is_err()
     }
 }
 
@@ -167,7 +172,7 @@ fn a_model_is_better_on_the_domain_it_was_trained_on() {
             steer: None,
         })
         .collect();
-    let statuses = train_all(&jobs, &corpus, &cpu(), 2, &Silent).unwrap();
+    let statuses = train_all(&jobs, &corpus, &cpu(), 2, Sharing::default(), &Silent).unwrap();
     let loss = |i: usize, domain: &str| match &statuses[i] {
         RunStatus::Done(s) => s.loss[domain],
         other => panic!("{other:?}"),
@@ -192,7 +197,7 @@ fn divergence_ends_the_run_and_not_the_fleet() {
         folder: dir.path().join(name),
         steer: None,
     });
-    let statuses = train_all(&jobs, &corpus, &cpu(), 1, &Silent).unwrap();
+    let statuses = train_all(&jobs, &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let RunStatus::Failed(reason) = &statuses[0] else {
         panic!("{:?}", statuses[0])
     };
@@ -212,10 +217,18 @@ fn a_run_of_another_configuration_is_noticed_before_any_training() {
         folder: dir.path().join(name),
         steer: None,
     });
-    train_all(&jobs[1..], &corpus, &cpu(), 1, &Silent).unwrap();
+    train_all(&jobs[1..], &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let [first, mut last] = jobs;
     last.spec.train.lr *= 2.0;
-    let err = train_all(&[first, last], &corpus, &cpu(), 1, &Silent).unwrap_err();
+    let err = train_all(
+        &[first, last],
+        &corpus,
+        &cpu(),
+        1,
+        Sharing::default(),
+        &Silent,
+    )
+    .unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Stale);
     assert!(err.to_string().contains("train.lr"), "{err}");
     assert!(!dir.path().join("first").exists());
@@ -263,8 +276,11 @@ fn stopped_run(dir: &Path) -> (TokenCorpus, RunSpec, PathBuf) {
     let corpus = corpus(&dir.join("corpus"));
     let spec = spec(&corpus, "run", 0.5);
     let folder = dir.join("run");
-    let stop = stop_after(|step| step == 8);
+    let mut stop = stop_after(|step| step == 8);
+    // Once before each batch of the measurement, which is therefore made.
+    stop.patience = AtomicU64::new(2 * 8 / 4);
     train(&spec, &corpus, &folder, &cpu(), &stop).unwrap_err();
+    assert_eq!(losses(&folder).len(), 2);
     (corpus, spec, folder)
 }
 
@@ -397,99 +413,4 @@ fn a_finished_run_with_files_lost_or_of_another_run_is_refused() {
     std::fs::copy(two.join("DONE"), one.join("DONE")).unwrap();
     let err = FinishedRun::read(&one).unwrap_err();
     assert_eq!(err.problem(), "the results of another run (`two`)");
-}
-
-/// Changes to the second domain after five steps.
-#[derive(Debug)]
-struct Threshold {
-    domains: DomainSet,
-    observed: Mutex<Vec<u64>>,
-}
-
-impl Steer for Threshold {
-    fn steps(&self) -> &[u64] {
-        &[5]
-    }
-
-    fn reset(&self) {
-        self.observed.lock().unwrap().clear();
-    }
-
-    fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {
-        let mut observed = self.observed.lock().unwrap();
-        let first = !observed.contains(&5);
-        observed.push(step);
-        assert_eq!(losses.len(), 2);
-        Ok((step == 5 && first)
-            .then(|| Mixture::new(self.domains.clone(), vec![0.0, 1.0]).unwrap()))
-    }
-}
-
-#[test]
-fn mixtures_can_change_during_a_run_planned_or_steered() {
-    let dir = tempfile::tempdir().unwrap();
-    let corpus = corpus(&dir.path().join("corpus"));
-    let low = spec(&corpus, "run", 1.0);
-    let high = Mixture::new(corpus.domains().clone(), vec![0.0, 1.0]).unwrap();
-    let mut planned = low.clone();
-    planned.later_segments = vec![RunSegment {
-        step: 5,
-        mixture: high,
-    }];
-    assert_ne!(planned.fingerprint(), low.fingerprint());
-    let finished = |spec: &RunSpec, name: &str| {
-        let folder = dir.path().join(name);
-        train(spec, &corpus, &folder, &cpu(), &Silent).unwrap();
-        losses(&folder)
-    };
-    let [stayed, changed] = [finished(&low, "low"), finished(&planned, "planned")];
-    let last = |runs: &[(u64, Vec<u64>)]| -> Vec<f64> {
-        let bits = &runs.last().unwrap().1;
-        bits.iter().map(|b| f64::from_bits(*b)).collect()
-    };
-    // Domains are in order of name: high, low.
-    let [stayed_at, changed_at] = [last(&stayed)[0], last(&changed)[0]];
-    assert!(changed_at < stayed_at - 0.1, "{changed_at} and {stayed_at}");
-    assert_eq!(stayed[0].1.len(), 2);
-
-    // Steered to the same mixture at the same step, and measured there too.
-    let steered = |stop_at: Option<u64>, name: &str| {
-        let mut spec = low.clone();
-        spec.steered_by = Some("threshold".into());
-        let job = |_| Job {
-            spec: spec.clone(),
-            folder: dir.path().join(name),
-            steer: Some(Arc::new(Threshold {
-                domains: corpus.domains().clone(),
-                observed: Mutex::default(),
-            })),
-        };
-        if let Some(stop_at) = stop_at {
-            let stop = stop_after(|step| step == stop_at);
-            train_all(&[job(())], &corpus, &cpu(), 1, &stop).unwrap_err();
-        }
-        train_all(&[job(())], &corpus, &cpu(), 1, &Silent).unwrap();
-        losses(&dir.path().join(name))
-    };
-    let whole = steered(None, "steered");
-    assert_eq!(
-        whole.iter().map(|line| line.0).collect::<Vec<_>>(),
-        [4, 5, 8, 12]
-    );
-    assert_eq!(last(&whole), last(&changed));
-    for stop_at in [3, 5, 7, 9] {
-        let name = format!("steered-{stop_at}");
-        assert_eq!(steered(Some(stop_at), &name), whole, "stopped at {stop_at}");
-    }
-
-    // Segments out of order, and a name of a steering without one.
-    let mut wrong = planned.clone();
-    wrong.later_segments[0].step = 12;
-    let folder = dir.path().join("wrong");
-    let err = train(&wrong, &corpus, &folder, &cpu(), &Silent).unwrap_err();
-    assert!(err.to_string().contains("below 12"), "{err}");
-    wrong.later_segments.clear();
-    wrong.steered_by = Some("nobody".into());
-    let err = train(&wrong, &corpus, &folder, &cpu(), &Silent).unwrap_err();
-    assert_eq!(err.field_name(), Some("steered_by"));
 }

@@ -11,6 +11,7 @@ use crate::config::SamplerName;
 use crate::files;
 use crate::stamp::{Stamp, remade_by, set_aside};
 use crate::study::{Context, Study, natural_mixture};
+use regmix_data::artefact;
 
 /// Draws the design, or reads the one that is there.
 pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
@@ -33,14 +34,25 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     if let Some(table) = stamp.finished(cx.redo, cx.monitor, drawn)? {
         return Ok(table);
     }
-    let drawn = draw(study, &corpus)?;
+    let design = draw(study, &corpus)?;
+    // Of several workers that find no design, one writes it.
+    let folder = path.parent().unwrap_or(study.root());
+    let _lock = match cx.redo {
+        true => None,
+        false => Some(artefact::wait_for_folder(folder, cx.monitor)?),
+    };
+    if !cx.redo
+        && let Some(table) = stamp.finished(false, cx.monitor, drawn)?
+    {
+        return Ok(table);
+    }
     cx.monitor.message(&format!(
         "drew {} mixtures ({} candidates, {} usable)",
-        drawn.mixtures.len(),
-        drawn.tried,
-        drawn.accepted
+        design.mixtures.len(),
+        design.tried,
+        design.accepted
     ));
-    let table = drawn.into_table()?;
+    let table = design.into_table()?;
     let runs = study.path(files::PROXIES);
     if path.exists() && runs.exists() {
         // The old runs belong to the old design.

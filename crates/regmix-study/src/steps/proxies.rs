@@ -1,21 +1,36 @@
 //! Training the proxies.
 
 use regmix_data::Result;
+use regmix_data::table::MixtureTable;
 use regmix_dynamic::Trajectories;
-use regmix_model::{Device, Job, RunSegment};
+use regmix_model::{Device, Job, RunSegment, RunStatus};
 
-use super::runs::{Compute, check_precision, spec, train_runs};
+use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
 use super::{design, losses, second_size};
 use crate::files;
 use crate::study::{Context, Study};
+use crate::workers::TrainOptions;
 
-/// Trains every proxy that is not finished, and those of the second size.
+/// What a worker trained.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Trained {
+    /// The losses of all proxies that are finished, whoever trained them.
+    pub trajectories: Trajectories,
+    /// The runs that ended without a result.
+    pub failed: Vec<String>,
+    /// How many runs are not finished, since other workers train them.
+    pub left: usize,
+}
+
+/// Trains every proxy that is not finished, and those of the second size, or this
+/// worker's part of them.
 pub(crate) fn train(
     study: &Study,
     device: &Device,
-    parallel: usize,
+    options: TrainOptions,
     cx: Context<'_>,
-) -> Result<Trajectories> {
+) -> Result<Trained> {
     let section = &study.config().proxy;
     check_precision(study, device, "proxy", section)?;
     let corpus = study.checked_corpus(cx.monitor)?;
@@ -42,9 +57,54 @@ pub(crate) fn train(
     let compute = Compute {
         corpus: &corpus,
         device,
-        parallel,
+        options,
     };
-    train_runs(["train proxies", ""], section, &jobs, compute, cx)?;
-    second_size::train(study, &mixtures, compute, cx)?;
-    losses::collect_trajectories(study, &corpus)
+    let (jobs, statuses) = train_both(study, jobs, &mixtures, compute, cx)?;
+    let of = |wanted: fn(&RunStatus) -> bool| {
+        let found = jobs.iter().zip(&statuses).filter(move |(_, s)| wanted(s));
+        found
+            .map(|(job, _)| job.spec.run.clone())
+            .collect::<Vec<_>>()
+    };
+    let left = of(|status| !has_ended(status)).len();
+    // None may be finished while others still train them.
+    let mut trajectories = losses::finished_proxies(study, &corpus)?;
+    if left == 0 || !trajectories.is_empty() {
+        trajectories = losses::collect_trajectories(study, &corpus)?;
+    }
+    Ok(Trained {
+        trajectories,
+        failed: of(|status| matches!(status, RunStatus::Failed(_))),
+        left,
+    })
+}
+
+/// Trains the proxies and those of the second size.
+fn train_both(
+    study: &Study,
+    mut jobs: Vec<Job>,
+    mixtures: &MixtureTable,
+    compute: Compute<'_>,
+    cx: Context<'_>,
+) -> Result<(Vec<Job>, Vec<RunStatus>)> {
+    let section = &study.config().proxy;
+    let train =
+        |jobs: &[Job], compute, cx| train_runs(["train proxies", ""], section, jobs, compute, cx);
+    if study.config().second_size.is_none() {
+        let statuses = train(&jobs, compute, cx)?;
+        return Ok((jobs, statuses));
+    }
+    // Nobody waits for the last proxies of others while there are runs of the second
+    // size to be trained.
+    let mut first = compute;
+    first.options.sharing.wait = false;
+    let mut statuses = train(&jobs, first, cx)?;
+    let (second, others) = second_size::train(study, mixtures, compute, cx)?;
+    let waits = !compute.options.may_leave_runs();
+    if waits && !statuses.iter().all(has_ended) {
+        statuses = train(&jobs, compute, Context { redo: false, ..cx })?;
+    }
+    jobs.extend(second);
+    statuses.extend(others);
+    Ok((jobs, statuses))
 }

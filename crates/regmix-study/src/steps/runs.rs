@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use regmix_data::{
-    Error, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
+    Error, ErrorKind, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
 };
 use regmix_dynamic::ControllerState;
+use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, default_parallel,
     memory_per_run, stored_fingerprint, train_all,
@@ -16,14 +18,14 @@ use crate::config::RunSection;
 use crate::files;
 use crate::stamp::{remade_by, set_aside};
 use crate::study::{Context, Study};
+use crate::workers::TrainOptions;
 
-/// The corpus and the device of runs, and how many are trained at a time.
+/// The corpus and the device of runs, and which are trained, how many at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Compute<'a> {
     pub(super) corpus: &'a TokenCorpus,
     pub(super) device: &'a Device,
-    /// Runs at a time; 0: as many as suits the device.
-    pub(super) parallel: usize,
+    pub(super) options: TrainOptions,
 }
 
 /// An error where a device lacks the precision of a section.
@@ -57,21 +59,63 @@ pub(super) fn spec(
     })
 }
 
-/// Locks a folder of runs until the file is dropped: while a process trains
-/// there, no other trains there or moves the runs away.
+const TRAINING: &str = "another process is training the runs of this folder";
+
+/// Locks a folder of runs until the file is dropped, so that its runs can be moved
+/// away: nobody trains there meanwhile.
 pub(super) fn lock_runs(folder: &Path) -> Result<File> {
-    let busy = "another process is training the runs of this folder";
-    artefact::lock_folder(folder, busy)
+    let lock = artefact::lock_folder(folder, TRAINING)?;
+    // Where locks do not reach other hosts, leases still do.
+    let now = file_system_time(folder);
+    let runs = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    for run in runs {
+        let run = run.map_err(|e| Error::io(folder, e))?.path();
+        if !run.is_dir() {
+            continue;
+        }
+        if let Some(lease) = lease::read(&run, now)?
+            && !lease.is_stale(Sharing::default().stale_after)
+        {
+            let busy = format!("{} is training this run", lease.owner());
+            let error = Error::new(ErrorKind::Io, busy).in_file(run);
+            return Err(error.help(
+                "wait for that process, or stop it; one that was cut off is forgotten after \
+                 a minute",
+            ));
+        }
+    }
+    Ok(lock)
 }
 
 /// Renames the folders of runs that failed, are damaged, or were made with
-/// another configuration.
-fn set_aside_stale(jobs: &[Job], cx: Context<'_>) -> Result<()> {
+/// another configuration. Of several workers that are asked for this at once, one
+/// does it.
+fn set_aside_stale(folder: &Path, jobs: &[Job], cx: Context<'_>) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let unsound = || -> Result<Vec<&Job>> {
+        let mut found = Vec::new();
+        for job in jobs {
+            if !is_sound(job)? {
+                found.push(job);
+            }
+        }
+        Ok(found)
+    };
+    let began = Instant::now();
     let mut moved = 0;
-    for job in jobs {
-        if !is_sound(job)? {
-            set_aside(&job.folder)?;
-            moved += 1;
+    while !unsound()?.is_empty() {
+        match lock_runs(folder) {
+            Ok(_lock) => {
+                for job in unsound()? {
+                    set_aside(&job.folder)?;
+                    moved += 1;
+                }
+            }
+            Err(busy) if began.elapsed() > PATIENCE => return Err(busy),
+            Err(_) => {
+                cx.monitor.check()?;
+                std::thread::sleep(Duration::from_millis(200));
+            }
         }
     }
     if moved > 0 {
@@ -113,19 +157,51 @@ pub(super) fn train_runs(
     compute: Compute<'_>,
     cx: Context<'_>,
 ) -> Result<Vec<RunStatus>> {
-    let _lock = match jobs.first().and_then(|job| job.folder.parent()) {
-        Some(folder) => Some(lock_runs(folder)?),
-        None => None,
+    let part = compute.options.part;
+    let is_own = |place: usize| part.is_none_or(|part| part.contains(place));
+    let own = jobs.iter().enumerate().filter(|(place, _)| is_own(*place));
+    let own: Vec<Job> = own.map(|(_, job)| job.clone()).collect();
+    let Some(folder) = own.first().and_then(|job| job.folder.parent()) else {
+        return statuses(jobs);
     };
     if cx.redo {
-        set_aside_stale(jobs, cx)?;
+        set_aside_stale(folder, &own, cx)?;
     }
+    let _shared = artefact::share_folder(folder, "the runs of this folder are being moved away")?;
+    check_atomic(folder, cx.monitor)?;
     let parameters = section.model(compute.corpus.vocab_size())?.parameters();
     cx.monitor
         .message(&format!("{models}{}: {parameters}", section.preset));
-    let statuses = run_jobs(what, jobs, compute, cx).map_err(|e| damaged_run(jobs, e))?;
-    report_failures(jobs, &statuses, cx.monitor);
-    Ok(statuses)
+    let found = run_jobs(what, &own, compute, cx).map_err(|e| damaged_run(&own, e))?;
+    report_failures(&own, &found, cx.monitor);
+    match part {
+        None => Ok(found),
+        Some(_) => statuses(jobs),
+    }
+}
+
+/// The statuses of runs, whoever trained them.
+fn statuses(jobs: &[Job]) -> Result<Vec<RunStatus>> {
+    jobs.iter()
+        .map(|job| RunStatus::read(&job.folder))
+        .collect()
+}
+
+/// Whether a run has ended, finished or failed.
+pub(super) fn has_ended(status: &RunStatus) -> bool {
+    matches!(status, RunStatus::Done(_) | RunStatus::Failed(_))
+}
+
+/// Reports a file system on which two workers might take the same run.
+fn check_atomic(folder: &Path, monitor: &dyn Monitor) -> Result<()> {
+    if !artefact::creates_atomically(folder)? {
+        monitor.message(&format!(
+            "the file system of {} makes a file that is there already: two workers might train \
+             the same run; train from one process at a time",
+            folder.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Adds to an error about a file of a run how that is trained again.
@@ -149,7 +225,7 @@ fn run_jobs(
     let Compute {
         corpus,
         device,
-        parallel,
+        options,
     } = compute;
     if let Some(RunSpec { model, train, .. }) = jobs.first().map(|job| &job.spec) {
         // A corpus that is too small is an error of its own, not of a run.
@@ -157,18 +233,15 @@ fn run_jobs(
             .map_err(|e| e.in_file(corpus.folder()))?;
     }
     let closed = (jobs.iter())
-        .map(|job| {
-            let status = RunStatus::read(&job.folder)?;
-            Ok(matches!(status, RunStatus::Done(_) | RunStatus::Failed(_)))
-        })
+        .map(|job| Ok(has_ended(&RunStatus::read(&job.folder)?)))
         .collect::<Result<Vec<bool>>>()?;
     let open = closed.iter().filter(|closed| !**closed).count();
     if open == 0 {
         // Every run is still compared with its configuration, which may have
         // changed.
-        return train_all(jobs, corpus, device, 1, &Muted(cx.monitor));
+        return train_all(jobs, corpus, device, 1, options.sharing, &Muted(cx.monitor));
     }
-    let parallel = match parallel {
+    let parallel = match options.parallel {
         0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
         0 => measure_parallel(jobs, device, open, cx)?,
         given => given,
@@ -191,7 +264,7 @@ fn run_jobs(
     cx.monitor.begin(what, total, Unit::Tokens);
     let done = jobs.iter().zip(&closed).filter(|(_, closed)| **closed);
     cx.monitor.at(done.map(|(job, _)| job.spec.tokens()).sum());
-    let result = train_all(jobs, corpus, device, parallel, cx.monitor);
+    let result = train_all(jobs, corpus, device, parallel, options.sharing, cx.monitor);
     cx.monitor.end();
     result
 }

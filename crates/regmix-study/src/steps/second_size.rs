@@ -3,7 +3,7 @@
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::{SizeCalibration, StageLosses, Trajectories};
-use regmix_model::Job;
+use regmix_model::{Job, RunStatus};
 
 use super::runs::{Compute, spec, train_runs};
 use super::{design, losses};
@@ -38,15 +38,16 @@ pub(super) fn runs(study: &Study, mixtures: &MixtureTable) -> Result<Vec<String>
     Ok(runs)
 }
 
-/// Trains the second size, where the study has one.
+/// Trains the second size, where the study has one. Returns its runs and their
+/// statuses.
 pub(super) fn train(
     study: &Study,
     mixtures: &MixtureTable,
     compute: Compute<'_>,
     cx: Context<'_>,
-) -> Result<()> {
+) -> Result<(Vec<Job>, Vec<RunStatus>)> {
     let Some(section) = &study.config().second_size else {
-        return Ok(());
+        return Ok((Vec::new(), Vec::new()));
     };
     let seed = study.config().study.seed;
     let mut jobs = Vec::new();
@@ -61,8 +62,8 @@ pub(super) fn train(
         });
     }
     let names = ["train second size", "second size, "];
-    train_runs(names, &section.model, &jobs, compute, cx)?;
-    Ok(())
+    let statuses = train_runs(names, &section.model, &jobs, compute, cx)?;
+    Ok((jobs, statuses))
 }
 
 /// The losses of the second size; `None` where the study has none.

@@ -9,21 +9,23 @@ use regmix_regress::{Baseline, Objective};
 
 use super::arms::{Course, PlannedArm, schedule_arms, single_mixture_arms};
 use super::arms_from_files::arms_from_files;
-use super::runs::{Compute, check_precision, spec, train_runs};
+use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
 use super::steered_run::SteeredRun;
 use crate::check::{TargetCheck, TargetRun};
 use crate::config::ScheduleMode;
 use crate::files;
 use crate::study::{Context, Study};
+use crate::workers::TrainOptions;
 
-/// Trains targets on every arm and seed, and compares them.
+/// Trains targets on every arm and seed, and compares them. `None` while some are
+/// left to other workers.
 pub(crate) fn target(
     study: &Study,
     device: &Device,
-    parallel: usize,
+    options: TrainOptions,
     schedules: &[ScheduleMode],
     cx: Context<'_>,
-) -> Result<TargetCheck> {
+) -> Result<Option<TargetCheck>> {
     let config = study.config();
     let section = &config.target;
     check_precision(study, device, "target", section)?;
@@ -62,9 +64,12 @@ pub(crate) fn target(
     let compute = Compute {
         corpus: &corpus,
         device,
-        parallel,
+        options,
     };
     let statuses = train_runs(["train targets", ""], section, &jobs, compute, cx)?;
+    if !statuses.iter().all(has_ended) {
+        return Ok(None);
+    }
     let runs = finished(&jobs, labels, &statuses, &found.objective, baseline)?;
     let proxy = config.proxy.model(corpus.vocab_size())?.parameters();
     let spec = &jobs[0].spec;
@@ -79,7 +84,7 @@ pub(crate) fn target(
         runs,
     )?;
     artefact::write_json(study.path(files::CHECK), &check)?;
-    Ok(check)
+    Ok(Some(check))
 }
 
 /// The target of an arm with the seed number `k`.

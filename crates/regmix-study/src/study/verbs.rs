@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regmix_data::table::MixtureTable;
 use regmix_data::tokenize::Summary;
 use regmix_data::{Monitor, Muted, Result};
-use regmix_dynamic::{Schedule, Trajectories};
+use regmix_dynamic::Schedule;
 use regmix_model::Device;
 use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
 
@@ -14,10 +14,12 @@ use crate::check::TargetCheck;
 use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
 use crate::steps::current::{Reads, require_current};
+use crate::steps::proxies::Trained;
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
     design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
+use crate::workers::TrainOptions;
 
 impl Study {
     /// The study of the demo in the folder `root`: opened if it exists,
@@ -62,17 +64,23 @@ impl Study {
         design::proxy_epochs(self)
     }
 
-    /// Trains every proxy of the design that is not finished, `parallel` at a
-    /// time (0: as many as suits the device), then those of the second size if
-    /// there is one, and writes `trajectories.csv`.
+    /// Trains every proxy of the design that is not finished, then those of the
+    /// second size if there is one, and writes `trajectories.csv`. Any number of
+    /// processes may do this at the same time, on all hosts that share the study's
+    /// folder; they share the runs out.
     ///
     /// # Errors
     /// When the design is missing, runs were made with another configuration
     /// or corpus, a file cannot be written, or the user stops it: finished
     /// steps are kept and the same call continues.
-    pub fn train(&self, device: &Device, parallel: usize, cx: Context<'_>) -> Result<Trajectories> {
+    pub fn train(
+        &self,
+        device: &Device,
+        options: TrainOptions,
+        cx: Context<'_>,
+    ) -> Result<Trained> {
         require_current(self, Reads::Design, cx.monitor)?;
-        proxies::train(self, device, parallel, cx)
+        proxies::train(self, device, options, cx)
     }
 
     /// How far the proxies are, whatever the rest of the study is like.
@@ -165,7 +173,8 @@ impl Study {
 
     /// Trains targets on the found mixture and those it is compared with, and
     /// on `schedules` besides those of the configuration, on every seed, and
-    /// writes `check.json`.
+    /// writes `check.json`. `None` while other workers still train some of them, if
+    /// the options do not wait for these.
     ///
     /// # Errors
     /// When the mixture is missing, runs were made with another configuration,
@@ -174,12 +183,12 @@ impl Study {
     pub fn target(
         &self,
         device: &Device,
-        parallel: usize,
+        options: TrainOptions,
         schedules: &[ScheduleMode],
         cx: Context<'_>,
-    ) -> Result<TargetCheck> {
+    ) -> Result<Option<TargetCheck>> {
         require_current(self, Reads::Mixture, cx.monitor)?;
-        target::target(self, device, parallel, schedules, cx)
+        target::target(self, device, options, schedules, cx)
     }
 
     /// Writes the page about everything that is finished, and returns its path.
