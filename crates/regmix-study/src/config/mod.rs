@@ -2,6 +2,7 @@
 
 mod corpus;
 mod explain;
+mod launch;
 mod objective_file;
 mod rules;
 mod run;
@@ -18,6 +19,10 @@ use explain::explain;
 pub(crate) use explain::place;
 
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
+pub use launch::{
+    ContainerSection, ContainerTool, HyperQueueSection, KubernetesSection, LaunchSection,
+    SlurmSection, Toleration,
+};
 pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
@@ -66,6 +71,9 @@ pub struct StudyConfig {
     /// How the check is made.
     #[serde(default)]
     pub check: CheckSection,
+    /// How workers are started on a cluster.
+    #[serde(default)]
+    pub launch: LaunchSection,
 }
 
 impl StudyConfig {
@@ -102,6 +110,7 @@ impl StudyConfig {
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
         rules::arms(&config.check).map_err(at)?;
+        launch::rules::launch(&config.launch).map_err(at)?;
         Ok(config)
     }
 

@@ -6,7 +6,7 @@ use super::{CheckSection, StudyConfig, TokenizerKind};
 use crate::files::{ARMS, BEST_OBSERVED, NATURAL, UNIFORM};
 
 /// An error about a key, with the section that the key is in.
-type Misplaced = (&'static str, Error);
+pub(super) type Misplaced = (&'static str, Error);
 
 /// The models and their training.
 pub(super) fn models(config: &StudyConfig) -> Result<(), Misplaced> {
