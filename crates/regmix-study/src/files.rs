@@ -92,15 +92,22 @@ pub const TARGETS: &str = "targets";
 pub const CHECK: &str = "check.json";
 /// The page about the study.
 pub const REPORT: &str = "report.html";
+/// The number of the campaign: whether hosts see the same folder.
+pub const CAMPAIGN: &str = "campaign.json";
+/// Scripts and logs of workers that an engine runs.
+pub const LAUNCH_FOLDER: &str = "launch";
+/// The jobs that engines were given.
+pub const LAUNCHED: &str = "launch/jobs.json";
 /// Folders of which no step reads a file that it does not know by name: what a
 /// killed process left in them can be removed.
-pub(crate) const SWEPT: [&str; 6] = [
+pub(crate) const SWEPT: [&str; 7] = [
     CORPUS_FOLDER,
     "design",
     PROXIES,
     SECOND_SIZE,
     FIT_FOLDER,
     TARGETS,
+    LAUNCH_FOLDER,
 ];
 /// The text of the demo's own corpus.
 pub const DEMO_TEXT: &str = "text";

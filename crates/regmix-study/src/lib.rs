@@ -6,14 +6,17 @@
 //! - [`Context`]: progress, stopping and redoing, which every step takes.
 //! - [`Status`]: what is finished, what is stale, and what comes next.
 //! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
+//! - [`launch`]: workers on Slurm, Kubernetes, HyperQueue, or this machine.
 //!
 //! [`tables`] fits, predicts, searches and plans from tables of the user's own
 //! runs, without a study; [`files`] names every file of a study.
 
+pub mod campaign;
 pub mod check;
 pub mod config;
 mod demo;
 pub mod files;
+pub mod launch;
 mod report;
 mod source_files;
 mod stamp;
