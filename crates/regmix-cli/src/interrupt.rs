@@ -1,12 +1,17 @@
 //! Ctrl-C and SIGTERM: the first signal asks the command to stop, a second
 //! one ends it at once. A time limit stops it like SIGTERM.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Whether a signal came.
-static ANY: AtomicBool = AtomicBool::new(false);
+/// A further SIGTERM that comes this soon is the same request. Slurm sends it to
+/// every process of a job that it ends; the job's shell and a container's starter
+/// pass theirs on, so that regmix gets it twice, and still has its work to save.
+const SAME_REQUEST: Duration = Duration::from_secs(10);
+
+/// The first signal, and when it came.
+static BEGUN: OnceLock<(Signal, Instant)> = OnceLock::new();
 
 /// Exit code of the signal that came first, 0 before any.
 static FIRST: AtomicU8 = AtomicU8::new(0);
@@ -79,7 +84,13 @@ pub(crate) fn install(on_first: impl Fn(Signal) + Send + Sync + 'static) {
 
 /// Runs in an ordinary thread, so it may lock and print.
 fn receive(signal: Signal, on_first: &dyn Fn(Signal)) {
-    if ANY.swap(true, Ordering::Relaxed) {
+    if BEGUN.set((signal, Instant::now())).is_err() {
+        let repeated = BEGUN
+            .get()
+            .is_some_and(|(first, begun)| *first == signal && begun.elapsed() < SAME_REQUEST);
+        if repeated && signal == Signal::Terminate {
+            return;
+        }
         #[allow(clippy::exit)] // The user insists; files are written whole or not at all.
         std::process::exit(i32::from(signal.exit_code()));
     }

@@ -6,6 +6,7 @@ mod design;
 mod devices;
 mod fit;
 mod init;
+mod launch;
 mod online;
 mod optimize;
 mod predict;
@@ -26,6 +27,7 @@ pub(crate) use design::DesignArgs;
 pub(crate) use devices::DevicesArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use init::InitArgs;
+pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
 pub(crate) use online::OnlineArgs;
 pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
@@ -91,6 +93,7 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     Design(DesignArgs),
     Train(TrainArgs),
+    Launch(LaunchArgs),
     /// Show what is done and what comes next.
     Status,
     Fit(FitArgs),

@@ -7,6 +7,7 @@ mod design;
 mod devices;
 mod fit;
 mod init;
+mod launch;
 mod online;
 mod optimize;
 mod predict;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Tokenize(args) => tokenize::run(session, args)?,
         Command::Design(args) => design::run(session, args)?,
         Command::Train(args) => return train::run(session, args),
+        Command::Launch(args) => return launch::run(session, args),
         Command::Status => status::run(session)?,
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,

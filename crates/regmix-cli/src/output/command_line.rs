@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use regmix_study::launch::quoted;
+
 /// A command of a study, `regmix <verb>`, with the study's folder where that
 /// is not the current one.
 pub(crate) fn in_study(study: &Path, command: &str) -> String {
@@ -14,8 +16,9 @@ pub(crate) fn in_study(study: &Path, command: &str) -> String {
 }
 
 /// The verbs that work in a study.
-const IN_STUDY: [&str; 9] = [
-    "tokenize", "design", "train", "fit", "optimize", "schedule", "online", "target", "report",
+const IN_STUDY: [&str; 10] = [
+    "tokenize", "design", "train", "launch", "fit", "optimize", "schedule", "online", "target",
+    "report",
 ];
 
 /// A text with its commands as [`in_study`] gives them.
@@ -39,15 +42,6 @@ pub(crate) fn running() -> String {
     format!("regmix {}", args.join(" "))
 }
 
-/// An argument that a POSIX shell reads back as it is.
-fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./,:=+@%".contains(c);
-    match !arg.is_empty() && arg.chars().all(plain) {
-        true => arg.to_owned(),
-        false => format!("'{}'", arg.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,14 +50,11 @@ mod tests {
     fn arguments_with_blanks_are_quoted() {
         assert_eq!(in_study(Path::new("."), "regmix fit"), "regmix fit");
         assert_eq!(in_study(Path::new("a b"), "fit"), "regmix -C 'a b' fit");
-        assert_eq!(quoted("text=code:0.4,law:0.6"), "text=code:0.4,law:0.6");
         let help = "run `regmix train` and `regmix fit --redo` first, or `regmix demo`";
         assert_eq!(commands_in_study(Path::new("."), help), help);
         assert_eq!(
             commands_in_study(Path::new("s"), help),
             "run `regmix -C s train` and `regmix -C s fit --redo` first, or `regmix demo`"
         );
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn show_interrupted(error: &Error, signal: Signal, command: &Command)
         Signal::TimeLimit => "stopped: the time of `--max-time` is over",
     });
     let kept = match command {
-        Command::Demo(_) | Command::Train(_) | Command::Target(_) => {
+        Command::Demo(_) | Command::Train(_) | Command::Launch(_) | Command::Target(_) => {
             "what was finished is kept; continue with"
         }
         _ => "no result was written; start again with",

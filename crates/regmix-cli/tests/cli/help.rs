@@ -2,12 +2,13 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "demo",
     "init",
     "tokenize",
     "design",
     "train",
+    "launch",
     "status",
     "fit",
     "predict",

@@ -291,3 +291,23 @@ fn sigterm_asks_to_try_again() {
     "#);
     assert!(!fixture.path("trajectories.csv").exists());
 }
+
+/// Slurm ends a job by a signal to all of its processes, and the shell of the job
+/// passes its own on.
+#[test]
+fn sigterm_twice_in_a_row_is_one_request() {
+    let fixture = long_study();
+    let mut command = fixture.regmix(&["train", "--parallel", "1"]);
+    let mut child = start(&mut command);
+    let begun = Instant::now();
+    while !fixture.path("runs/run-0001/metrics.jsonl").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no second run");
+        assert!(child.try_wait().unwrap().is_none(), "training ended early");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send(&fixture, "-TERM", &child);
+    send(&fixture, "-TERM", &child);
+    let output = Output::new(&command, child.wait_with_output().unwrap());
+    assert_eq!(output.code, 75, "{output:?}");
+    output.says("what was finished is kept; continue with: regmix train --parallel 1");
+}

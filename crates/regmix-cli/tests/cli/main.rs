@@ -14,6 +14,8 @@ mod help;
 #[cfg(unix)]
 mod interrupt;
 mod killed;
+#[cfg(unix)]
+mod launch;
 mod others;
 mod own_schedules;
 mod published;
