@@ -134,7 +134,7 @@ def main():
         run(regmix, whole, "train")
         # A launch writes the number of the campaign.
         (study / "campaign.json").write_text('{"nonce": "0123456789abcdef"}')
-        arguments = ["launch", "hyperqueue", "--dry-run", "--", "--device", "cpu", "--parallel", "1"]
+        arguments = ["launch", "hyperqueue", "--dry-run", "--", "--device", "cpu", "--parallel", "1", "--stale-after", "10s"]
         words = shlex.split(run(regmix, study, *arguments))
         command = words[words.index("--") + 1 :]
         if "--array=0-3" not in words or "0123456789abcdef" not in command:

@@ -159,7 +159,7 @@ done
 echo "undisturbed after $SECONDS s"
 
 # The same as an array, with what follows on it.
-"$regmix" -C "$study" launch slurm --through report -- --device cpu --parallel 1
+"$regmix" -C "$study" launch slurm --through report -- --device cpu --parallel 1 --stale-after 10s
 train=$(squeue -h -o '%F %j' | awk '$2 ~ /-train$/ { print $1; exit }')
 if "$regmix" -q -C "$study" launch slurm 2>"$dir/again"; then
     fail "a second launch is taken while the first is queued"

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use regmix_data::{Error, Result};
 use regmix_model::lease::Sharing;
-use regmix_study::{Part, TrainOptions};
+use regmix_study::{Part, Study, TrainOptions, campaign};
 
 use super::ComputeArgs;
 use crate::interrupt;
@@ -31,6 +31,10 @@ pub(crate) struct WorkerArgs {
     /// Stop after this time, save, and exit with 75, as after SIGTERM; for example 55m.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     max_time: Option<Duration>,
+    /// The number of the campaign, which `regmix launch` gives to its workers: refuse to train
+    /// where campaign.json has another one, since that is not the folder of the launch.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) campaign: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,14 @@ enum Index {
 }
 
 impl WorkerArgs {
+    /// Checks that this is the folder that the worker was launched for, if it was launched.
+    pub(crate) fn check_campaign(&self, study: &Study) -> Result<()> {
+        match &self.campaign {
+            Some(nonce) => campaign::check(study, nonce),
+            None => Ok(()),
+        }
+    }
+
     /// What a step of training takes. `--max-time` begins to count now.
     pub(crate) fn options(&self, compute: &ComputeArgs) -> Result<TrainOptions> {
         let variable = |name: &str| std::env::var(name).ok();

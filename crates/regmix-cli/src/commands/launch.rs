@@ -6,7 +6,9 @@ use clap::Parser;
 use regmix_data::{Error, Result};
 use regmix_study::launch::{self, Engine, Request};
 
-use crate::args::{Args, Command, LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
+use crate::args::{
+    Args, Command, ComputeArgs, LaunchArgs, LaunchOn, LocalArgs, QueuedArgs, WorkerArgs,
+};
 use crate::output::print;
 use crate::session::Session;
 use crate::show;
@@ -16,7 +18,7 @@ pub(super) fn run(session: &Session<'_>, args: &LaunchArgs) -> Result<ExitCode> 
         LaunchOn::Slurm(slurm) => {
             let through = slurm.through.map(launch::Step::from);
             if through.is_some_and(|step| step >= launch::Step::Target) {
-                check_arguments("target", &slurm.queued.arguments)?;
+                parsed("target", &slurm.queued.arguments)?;
             }
             queue(session, Engine::Slurm, &slurm.queued, through)?;
         }
@@ -42,7 +44,7 @@ fn queue(
     args: &QueuedArgs,
     through: Option<launch::Step>,
 ) -> Result<()> {
-    check_arguments("train", &args.arguments)?;
+    parsed("train", &args.arguments)?;
     let study = session.open_study()?;
     let request = Request {
         program: this_program()?,
@@ -62,7 +64,10 @@ fn queue(
 }
 
 fn local(session: &Session<'_>, args: &LocalArgs) -> Result<()> {
-    check_arguments("train", &args.arguments)?;
+    let (compute, worker) = parsed("train", &args.arguments)?;
+    // A limit of time counts for the workers and for this process, which then does
+    // not start them again.
+    worker.options(&compute)?;
     let study = session.open_study()?;
     let mut arguments = args.arguments.clone();
     let parallel = |arg: &String| arg == "--parallel" || arg.starts_with("--parallel=");
@@ -84,8 +89,9 @@ fn local(session: &Session<'_>, args: &LocalArgs) -> Result<()> {
     session.message_next(&study)
 }
 
-/// Workers that cannot read their arguments would fail one by one, later.
-fn check_arguments(verb: &str, arguments: &[String]) -> Result<()> {
+/// Parses the arguments that workers get: those that cannot read them would fail
+/// one by one, later.
+fn parsed(verb: &str, arguments: &[String]) -> Result<(ComputeArgs, WorkerArgs)> {
     let words = ["regmix", verb].map(str::to_owned);
     let parsed = Args::try_parse_from(words.iter().chain(arguments));
     let parsed = parsed.map_err(|e| {
@@ -95,17 +101,26 @@ fn check_arguments(verb: &str, arguments: &[String]) -> Result<()> {
         Error::input(format!("after `--`: {first}"))
             .help(format!("give arguments of `regmix {verb}` there"))
     })?;
-    let redo = match parsed.command {
-        Command::Train(args) => args.redo,
-        Command::Target(args) => args.redo,
-        _ => false,
+    let (compute, worker, redo) = match parsed.command {
+        Command::Train(args) => (args.compute, args.worker, args.redo),
+        Command::Target(args) => (args.compute, args.worker, args.redo),
+        _ => {
+            let problem = format!("after `--`: expected arguments of `regmix {verb}`");
+            return Err(Error::input(problem));
+        }
     };
+    if worker.campaign.is_some() {
+        return Err(
+            Error::input("after `--`: `--campaign` is given to workers by the launch")
+                .help("leave it out"),
+        );
+    }
     match redo {
         true => Err(Error::input(
             "`--redo` for several workers: each of them would set the runs of the others aside",
         )
         .help("run one `regmix train --redo` first, stop it when it trains, and launch then")),
-        false => Ok(()),
+        false => Ok((compute, worker)),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
+    args.worker.check_campaign(&study)?;
     let options = args.worker.options(&args.compute)?;
     let device = Device::open(args.compute.device)?;
     let schedules: Vec<_> = args.schedule.iter().map(|&mode| mode.into()).collect();

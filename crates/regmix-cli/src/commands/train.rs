@@ -11,6 +11,7 @@ use crate::session::Session;
 
 pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
+    args.worker.check_campaign(&study)?;
     let options = args.worker.options(&args.compute)?;
     let device = Device::open(args.compute.device)?;
     let trained = study.train(&device, options, session.context(args.redo))?;

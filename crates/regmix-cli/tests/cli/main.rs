@@ -16,6 +16,8 @@ mod interrupt;
 mod killed;
 #[cfg(unix)]
 mod launch;
+#[cfg(unix)]
+mod local_workers;
 mod others;
 mod own_schedules;
 mod published;

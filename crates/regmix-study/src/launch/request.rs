@@ -57,6 +57,9 @@ pub(super) struct Rendered {
     pub(super) arguments: Vec<String>,
 }
 
+/// The flag of workers that leave the last runs to others.
+const NO_WAIT: &str = "--no-wait";
+
 /// The commands of a worker.
 pub(super) struct Worker<'a> {
     /// The program, after what starts a container.
@@ -88,8 +91,9 @@ impl Worker<'_> {
         if let Some(nonce) = self.nonce {
             words.extend(["--campaign".to_owned(), nonce.to_owned()]);
         }
-        if !self.wait {
-            words.push("--no-wait".to_owned());
+        let given = self.arguments.iter().any(|argument| argument == NO_WAIT);
+        if !self.wait && !given {
+            words.push(NO_WAIT.to_owned());
         }
         words.extend(self.arguments.iter().cloned());
         words

@@ -183,6 +183,7 @@ fn hyperqueue(section: &HyperQueueSection) -> Result<(), Misplaced> {
     let crashes = section.crash_limit.unwrap_or(1);
     rules.number("crash_limit", crashes, 1, u32::MAX)?;
     let time = "a duration such as `3h` or `1h30m`";
+    let is_duration = |text: &str| humantime::parse_duration(text).is_ok();
     rules.text(
         "time_limit",
         section.time_limit.as_deref(),
@@ -240,22 +241,6 @@ fn is_slurm_time(text: &str) -> bool {
     };
     let parts: Vec<&str> = rest.split(':').collect();
     days.is_none_or(is_number) && parts.len() <= 3 && parts.into_iter().all(is_number)
-}
-
-/// Numbers with units, one after the other: `1h30m`.
-fn is_duration(text: &str) -> bool {
-    let parts = text.split_inclusive(|c: char| !c.is_ascii_digit());
-    let mut any = false;
-    for part in parts {
-        any = true;
-        let Some(number) = part.strip_suffix(['d', 'h', 'm', 's']) else {
-            return false;
-        };
-        if !is_number(number) {
-            return false;
-        }
-    }
-    any
 }
 
 /// A quantity of Kubernetes.
