@@ -119,6 +119,8 @@ def disturb(regmix, study):
 
 
 def main():
+    # A bar of progress is no use in a log; read when the package is imported.
+    os.environ["TQDM_DISABLE"] = "1"
     regmix = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else "target/release/regmix")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
@@ -134,26 +136,27 @@ def main():
         run(regmix, whole, "train")
         # A launch writes the number of the campaign.
         (study / "campaign.json").write_text('{"nonce": "0123456789abcdef"}')
-        arguments = ["launch", "hyperqueue", "--dry-run", "--", "--device", "cpu", "--parallel", "1", "--stale-after", "10s"]
+        arguments = ["launch", "hyperqueue", "--dry-run", "--", "--device", "cpu"]
+        arguments += ["--parallel", "1", "--stale-after", "10s"]
         words = shlex.split(run(regmix, study, *arguments))
         command = words[words.index("--") + 1 :]
         if "--array=0-3" not in words or "0123456789abcdef" not in command:
             sys.exit(f"another command than expected: {words}")
-        with LocalCluster(folder / "server") as cluster:
+        with LocalCluster(str(folder / "server")) as cluster:
             for _ in range(WORKERS):
                 cluster.start_worker(WorkerConfig(cores=1))
             client = cluster.client()
-            job = Job(default_workdir=study, max_fails=None)
+            job = Job(default_workdir=str(study), max_fails=None)
             for task in range(WORKERS):
                 log = str(folder / f"task-{task}.log")
                 environment = {"HQ_TASK_ID": str(task)}
                 job.program(command, env=environment, stdout=log, stderr=log + ".err")
             submitted = client.submit(job)
             disturb(regmix, study)
-            try:
-                client.wait_for_jobs([submitted])
-            except Exception as error:  # The two disturbed tasks are failed ones.
-                print(f"HyperQueue says: {str(error).splitlines()[0]}")
+            client.wait_for_jobs([submitted], raise_on_error=False)
+            failed = client.get_failed_tasks(submitted)
+            if len(failed) != 2:
+                sys.exit(f"expected the two disturbed tasks to fail, found {sorted(failed)}")
         files = [p for p in sorted(whole.rglob("*")) if p.name in ("metrics.jsonl", "DONE")]
         files.append(whole / "trajectories.csv")
         differing = []

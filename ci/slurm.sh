@@ -150,7 +150,7 @@ workers = 4
 time = "10:00"
 """)
 PYTHON
-"$regmix" -q -C "$study" tokenize
+"$regmix" -q -C "$study" tokenize >/dev/null
 "$regmix" -q -C "$study" design >/dev/null
 cp -a "$study" "$dir/whole"
 for step in train fit optimize target report; do
@@ -178,8 +178,8 @@ worker() {
         fi
     done
 }
-trained() { find "$study/runs" -name DONE | wc -l; }
-all_work() { [ "$(find "$study/runs" -name metrics.jsonl | wc -l)" -ge 4 ]; }
+trained() { find "$study/runs" -name DONE 2>/dev/null | wc -l; }
+all_work() { [ "$(find "$study/runs" -name metrics.jsonl 2>/dev/null | wc -l)" -ge 4 ]; }
 for _ in $(seq 300); do
     ! all_work || break
     sleep 0.1

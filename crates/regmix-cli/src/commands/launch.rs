@@ -99,7 +99,7 @@ fn parsed(verb: &str, arguments: &[String]) -> Result<(ComputeArgs, WorkerArgs)>
         let first = text.lines().next().unwrap_or_default();
         let first = first.strip_prefix("error: ").unwrap_or(first);
         Error::input(format!("after `--`: {first}"))
-            .help(format!("give arguments of `regmix {verb}` there"))
+            .help(format!("give arguments of the command `{verb}` there"))
     })?;
     let (compute, worker, redo) = match parsed.command {
         Command::Train(args) => (args.compute, args.worker, args.redo),

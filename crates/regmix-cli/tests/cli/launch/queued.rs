@@ -31,7 +31,7 @@ fn jobs_are_submitted_one_after_the_other_and_recorded() {
     let nonce = campaign.split('"').nth(3).unwrap();
     let script = engines.fixture.text("launch/train.sbatch");
     assert!(
-        script.contains(&format!("train --campaign {nonce}\n")),
+        script.contains(&format!("train --campaign {nonce} || code=$?\n")),
         "{script}"
     );
 
@@ -167,7 +167,7 @@ fn a_job_on_kubernetes_is_applied_counted_and_deleted() {
         r#"{"status": {"active": 3, "ready": 2, "succeeded": 1, "failedIndexes": "4"}}"#,
     );
     assert_launch!(engines.ok(&["launch", "status"]).stdout, @r"
-    step   job                      workers  waiting  running  done  failed  ended
+    step                      job  workers  waiting  running  done  failed  ended
     train  regmix-tiny-[NONCE]-1        6        2        2     1       1      0
     ");
     engines.ok(&["launch", "cancel"]);
@@ -215,7 +215,8 @@ fn a_machine_without_the_engine_is_told_of_the_dry_run() {
     exit code: 2
     ----- stderr -----
       × there is no `kubectl` on PATH
-      help: install kubectl and choose a cluster with it, or add `--dry-run`, which prints the manifest
+      help: install kubectl and choose a cluster with it, or add `--dry-run`, which prints the
+            manifest
 
     $ regmix launch hyperqueue
     exit code: 2
@@ -239,7 +240,44 @@ fn a_launch_that_cannot_work_is_refused_before_it_is_queued() {
         engines.run(&["launch", "slurm", "--", "--campaign", "7"]),
     ];
     let outputs = outputs.map(|output| output.to_string());
-    assert_launch!(outputs.join("\n"), @"");
+    assert_launch!(outputs.join("\n"), @r#"
+    $ regmix launch status
+    exit code: 2
+    ----- stderr -----
+      × ./launch/jobs.json: no jobs of this study were launched
+      help: `regmix launch slurm`, `kubernetes` or `hyperqueue` launches some
+
+    $ regmix launch slurm
+    exit code: 2
+    ----- stderr -----
+      × ./design/mixtures.csv: no mixtures were drawn
+      help: run `regmix design` first
+
+    $ regmix launch kubernetes --dry-run
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml: there is no section `[launch.kubernetes]`
+      help: add it, with the image and the volume of the study: image = "registry/regmix:1", claim =
+            "studies"
+
+    $ regmix launch slurm -- --devise cuda
+    exit code: 2
+    ----- stderr -----
+      × after `--`: unexpected argument '--devise' found
+      help: give arguments of the command `train` there
+
+    $ regmix launch slurm -- --redo
+    exit code: 2
+    ----- stderr -----
+      × `--redo` for several workers: each of them would set the runs of the others aside
+      help: run one `regmix train --redo` first, stop it when it trains, and launch then
+
+    $ regmix launch slurm -- --campaign 7
+    exit code: 2
+    ----- stderr -----
+      × after `--`: `--campaign` is given to workers by the launch
+      help: leave it out
+    "#);
     assert!(!engines.fixture.path("bin/calls").exists());
 }
 

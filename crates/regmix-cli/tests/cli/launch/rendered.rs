@@ -50,17 +50,21 @@ fn a_script_for_slurm_in_a_container() {
         lines.collect::<Vec<_>>().join("\n")
     };
     fixture.write("study.toml", format!("{study}\n{container}"));
+    // The snapshots name a mount of a folder under its own path by this path alone.
+    let folder = fixture.path("").display().to_string();
+    let folder = folder.trim_end_matches('/');
+    assert!(command(&fixture).contains(&format!("--bind={folder}:{folder} ")));
     assert_launch!(command(&fixture), @r"
     #SBATCH --array=0-1
     #SBATCH --no-requeue
-    run apptainer exec --bind=[FOLDER]:[FOLDER] --bind=/scratch:/scratch --nv /images/regmix.sif regmix -C [FOLDER] train
+    run apptainer exec --bind=[FOLDER] --bind=/scratch:/scratch --nv /images/regmix.sif regmix -C [FOLDER] train || code=$?
     ");
     fixture.edit("study.toml", "image =", "run = 'pyxis'\nimage =");
     fixture.edit("study.toml", "'--nv'", "'--no-container-mount-home'");
     assert_launch!(command(&fixture), @r"
     #SBATCH --array=0-1
     #SBATCH --no-requeue
-    run srun --cpus-per-task=1 --container-image=/images/regmix.sif --container-mounts=[FOLDER]:[FOLDER],/scratch:/scratch --no-container-mount-home regmix -C [FOLDER] train
+    run srun --cpus-per-task=1 --container-image=/images/regmix.sif --container-mounts=[FOLDER],/scratch:/scratch --no-container-mount-home regmix -C [FOLDER] train || code=$?
     ");
 }
 
@@ -75,7 +79,7 @@ fn paths_with_blanks_and_quotes_stay_whole() {
     assert_launch!(lines.collect::<Vec<_>>().join("\n"), @r#"
     #SBATCH --chdir="[FOLDER]/my \"50%\" study's"
     #SBATCH --output="[FOLDER]/my \"50%%\" study's/launch/logs/train-%A_%a.log"
-    run [REGMIX] -C '[FOLDER]/my "50%" study'\''s' train
+    run [REGMIX] -C '[FOLDER]/my "50%" study'\''s' train || code=$?
     "#);
 }
 
