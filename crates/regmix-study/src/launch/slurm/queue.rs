@@ -85,16 +85,17 @@ fn ended(job: &Job) -> BTreeMap<String, TaskStatus> {
         };
         // `CANCELLED by 1000`
         let word = state.split(' ').next().unwrap_or_default();
-        let index = number.split_once('_').map_or("N/A", |(_, index)| index);
+        let (job_number, index) = number.split_once('_').unwrap_or((number, "N/A"));
+        let state = TaskState::of_slurm(word);
         let task = TaskStatus {
             task: index_of(index),
-            state: TaskState::of_slurm(word),
+            state,
             place: some(nodes),
             time: some(time),
-            reason: (word != "COMPLETED").then(|| format!("{word}, exit code {code}")),
+            reason: (state == TaskState::Failed).then(|| format!("{word}, exit code {code}")),
         };
         // Tasks that have not begun yet are one line, `7_[2-5%2]`.
-        (!index.starts_with('[')).then(|| (task.task.clone(), task))
+        (job_number == job.id && !index.starts_with('[')).then(|| (task.task.clone(), task))
     });
     tasks.collect()
 }

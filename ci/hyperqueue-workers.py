@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small study as a task array on a real HyperQueue, with two accidents.
 
-    ci/hyperqueue.py [target/release/regmix]
+    ci/hyperqueue-workers.py [target/release/regmix]
 
 PyPI's `hyperqueue` brings a server and workers, but not the command `hq`. The command
 that `regmix launch hyperqueue --dry-run` prints is therefore read, and its tasks are
