@@ -71,9 +71,11 @@ pub(crate) fn launch_status(jobs: &[JobStatus]) -> String {
                 "" => job.step.clone(),
                 index => format!("{} {index}", job.step),
             };
+            // A task that waits has a time of zero.
+            let ran = (task.time.as_ref()).filter(|_| task.state != TaskState::Waiting);
             let details = [
                 task.place.as_ref().map(|place| format!("on {place}")),
-                task.time.as_ref().map(|time| format!("for {time}")),
+                ran.map(|time| format!("for {time}")),
                 task.reason.clone(),
             ];
             let details: Vec<String> = details.into_iter().flatten().collect();

@@ -54,8 +54,8 @@ fn jobs_are_submitted_one_after_the_other_and_recorded() {
     train 0 runs: on node1, for 1:02
     train 1 failed: on node1, for 00:00:07, FAILED, exit code 2:0
     train 2 runs: on node2, for 0:59
-    train 3 waits: for 0:00, Resources
-    fit waits: for 0:00, Dependency
+    train 3 waits: Resources
+    fit waits: Dependency
     ended: the engine does not say how; `regmix status` shows the runs
     ");
     let json = engines.ok(&["--format", "json", "launch", "status"]).json();
