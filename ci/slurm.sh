@@ -46,6 +46,11 @@ fi
 dir=$(mktemp -d)
 study="$dir/a study"
 stop() {
+    # After a failure tasks may still run, and would outlive the daemons.
+    if [ "${SLURM_CONF:-}" = "$dir/slurm.conf" ] && [ -n "$(squeue -h 2>/dev/null)" ]; then
+        timeout 10 scancel --user="$(id -un)" || true
+        sleep 3
+    fi
     for daemon in slurmd slurmctld munged; do
         [ ! -s "$dir/$daemon.pid" ] || kill "$(cat "$dir/$daemon.pid")" 2>/dev/null || true
     done
