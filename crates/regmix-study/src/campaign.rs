@@ -8,7 +8,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::SystemTime;
 
-use regmix_data::{Error, Result, artefact};
+use regmix_data::{Error, Result, artefact, process};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -70,17 +70,13 @@ pub fn check(study: &Study, nonce: &str) -> Result<()> {
         Some(found) => format!("the campaign of this folder is `{found}`"),
         None => "this folder has no campaign".to_owned(),
     };
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "this host".to_owned(),
-        name => format!("the host `{name}`"),
-    };
     Err(
         Error::input(format!("{found}: expected `{nonce}`, that of the launch"))
             .in_file(study.path(files::CAMPAIGN))
             .help(format!(
-                "{host} does not share the folder that the workers were launched from: mount it \
+                "the host `{}` does not share the folder that the workers were launched from: mount it \
                  at {} on every host, or launch from this one",
+                process::host_name(),
                 study.root().display()
             )),
     )
