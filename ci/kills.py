@@ -22,8 +22,8 @@ and every file is compared with the study that was never interrupted.
     seconds    the longest time between SIGINT or SIGTERM and the end
 
 Compared byte for byte, apart from durations (in league.csv and metrics.jsonl) and
-the cache verified.json, which holds numbers of files. The exit code is 1 if there is
-a fault (capitals). Needs Python 3.9 or later, and nothing else.
+the caches verified.json and .status.json, which hold numbers of files. The exit code
+is 1 if there is a fault (capitals). Needs Python 3.9 or later, and nothing else.
 """
 import argparse, collections, contextlib, hashlib, json, os, pathlib, random, re
 import shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
@@ -78,9 +78,9 @@ seeds = 2
 [dynamic]
 stages = 2
 """
-# Durations, numbers of files, locks, and the checkpoint before the last, which depends
-# on when a run was continued.
-IGNORED = ["league.csv", "verified.json", "lock", "state.previous.safetensors"]
+# Durations, numbers of files (in caches), locks, and the checkpoint before the last, which
+# depends on when a run was continued.
+IGNORED = ["league.csv", "verified.json", ".status.json", "lock", "state.previous.safetensors"]
 DOMAINS = ["web", "code", "law"]
 SIGNALS = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 75}
 

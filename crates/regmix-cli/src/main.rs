@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod interrupt;
+mod metrics_server;
 mod output;
 mod session;
 mod show;
@@ -13,8 +14,9 @@ use std::sync::Arc;
 use clap::Parser;
 
 use crate::args::Args;
-use crate::output::error;
+use crate::output::above_bar::AboveBar;
 use crate::output::progress::Display;
+use crate::output::{error, log};
 use crate::session::Session;
 
 fn main() -> ExitCode {
@@ -24,12 +26,22 @@ fn main() -> ExitCode {
         // Clap knows whether this is help (stdout, 0) or a mistake (stderr, 2).
         Err(e) => {
             let code = u8::try_from(e.exit_code()).unwrap_or(2);
+            if e.use_stderr() {
+                log::install_for_usage_error();
+            }
+            if log::is_json_on_stderr() {
+                log::event!(error, exit_code = code, "{}", e.to_string().trim_end());
+                return ExitCode::from(code);
+            }
             // A closed pipe is no reason to fail.
             e.print().ok();
             return ExitCode::from(code);
         }
     };
     let display = Arc::new(Display::new(args.quiet));
+    if let Err(e) = log::install(&args.log, args.quiet, AboveBar(Arc::clone(&display))) {
+        return error::show(&e, &args.study);
+    }
     let shown = Arc::clone(&display);
     interrupt::install(move |signal| shown.line(signal.first_message()));
     let session = Session::new(&args, &display);

@@ -8,6 +8,7 @@ use regmix_study::{Context, Study};
 use serde::Serialize;
 
 use crate::args::{Args, Format};
+use crate::metrics_server::MetricsServer;
 use crate::output::progress::Display;
 use crate::output::{command_line, print, print_json};
 
@@ -32,6 +33,17 @@ impl<'a> Session<'a> {
             monitor: self.display,
             redo,
         }
+    }
+
+    /// Answers Prometheus at this address, if one is given, until the result is
+    /// dropped.
+    pub(crate) fn serve_metrics(&self, address: Option<&str>) -> Result<Option<MetricsServer>> {
+        let Some(address) = address else {
+            return Ok(None);
+        };
+        let (server, port) = MetricsServer::start(address, self.display.run_metrics())?;
+        self.message(&format!("metrics for Prometheus on port {port}: /metrics"));
+        Ok(Some(server))
     }
 
     pub(crate) fn open_study(&self) -> Result<Study> {

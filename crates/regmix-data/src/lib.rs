@@ -36,6 +36,7 @@ mod monitor;
 mod parquet;
 pub mod process;
 pub mod random;
+mod run_event;
 pub mod sealed;
 #[cfg(feature = "shards")]
 pub mod shard;
@@ -54,5 +55,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use loader::{Loader, LoaderConfig, ValidationSet};
 pub use mixture::Mixture;
 pub use monitor::{Monitor, Muted, Silent, Unit};
+pub use run_event::{Evaluation, RunEvent};
 #[cfg(feature = "shards")]
 pub use token_corpus::{CorpusWriter, TokenCorpus, TokenStream};

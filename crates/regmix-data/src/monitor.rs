@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
+use crate::run_event::RunEvent;
 
 /// The unit in which a part of a computation is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,11 @@ pub trait Monitor: Sync {
     /// A message of one line, independent of parts.
     fn message(&self, line: &str) {
         let _ = line;
+    }
+
+    /// Something happened to a training run of this name.
+    fn run(&self, run: &str, event: &RunEvent<'_>) {
+        let _ = (run, event);
     }
 
     /// Whether the computation should save what it has and stop.

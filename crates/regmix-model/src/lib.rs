@@ -47,6 +47,6 @@ pub use precision::Precision;
 pub use products::Products;
 pub use run::{
     Fallback, FinishedRun, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
-    stored_fingerprint, train,
+    stored_fingerprint, stored_spec, train,
 };
 pub use trainer::{StepOutcome, Trainer};

@@ -84,7 +84,7 @@ fn parse(text: &str, sealed: bool) -> std::result::Result<Line, String> {
 ///
 /// # Errors
 /// When the file is there but cannot be read.
-pub(crate) fn read_interrupted(path: &Path) -> Result<Vec<Line>> {
+pub fn read_interrupted(path: &Path) -> Result<Vec<Line>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

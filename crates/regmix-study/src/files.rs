@@ -90,6 +90,8 @@ pub const LEARNING_CURVE: &str = "fit/learning.csv";
 pub const TARGETS: &str = "targets";
 /// Targets compared with each other.
 pub const CHECK: &str = "check.json";
+/// What `status` knows of runs: a cache.
+pub const STATUS_CACHE: &str = ".status.json";
 /// The page about the study.
 pub const REPORT: &str = "report.html";
 /// The number of the campaign: whether hosts see the same folder.

@@ -1,5 +1,6 @@
 //! The command line: one module and one struct per verb.
 
+mod clean;
 mod completions;
 mod demo;
 mod design;
@@ -10,7 +11,9 @@ mod launch;
 mod online;
 mod optimize;
 mod predict;
+mod retry;
 mod schedule;
+mod status;
 mod target;
 mod tokenize;
 mod train;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use regmix_model::DeviceSpec;
 
+pub(crate) use clean::CleanArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
@@ -31,7 +35,9 @@ pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
 pub(crate) use online::OnlineArgs;
 pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
+pub(crate) use retry::RetryArgs;
 pub(crate) use schedule::ScheduleArgs;
+pub(crate) use status::StatusArgs;
 pub(crate) use target::TargetArgs;
 pub(crate) use tokenize::TokenizeArgs;
 pub(crate) use train::TrainArgs;
@@ -47,7 +53,10 @@ Exit codes:
   0 done   1 a computation or a run failed for good, or the check of `target --gate` did
   not hold   2 wrong input, file or usage   130 interrupted by Ctrl-C
   75 stopped by SIGTERM or --max-time: run the same command again
-After 130 and 75, what was finished is kept and the last lines say how to continue.";
+After 130 and 75, what was finished is kept and the last lines say how to continue.
+
+REGMIX_LOG=info or debug adds what happens to each run to stderr or the log, also by
+module: REGMIX_LOG=warn,regmix_model=debug.";
 
 /// Finds the best data mixture for pre-training a language model.
 ///
@@ -73,8 +82,30 @@ pub(crate) struct Args {
     /// No progress on stderr.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The log of what happens. `REGMIX_LOG` names its levels.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Form of the log; with json, stderr holds JSON lines only.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Append the log to a file, and leave stderr as it is.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+/// Forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: a JSON object per line.
+    Json,
 }
 
 /// Forms of output.
@@ -94,8 +125,8 @@ pub(crate) enum Command {
     Design(DesignArgs),
     Train(TrainArgs),
     Launch(LaunchArgs),
-    /// Show what is done and what comes next.
-    Status,
+    Status(StatusArgs),
+    Retry(RetryArgs),
     Fit(FitArgs),
     Predict(PredictArgs),
     Optimize(OptimizeArgs),
@@ -104,6 +135,7 @@ pub(crate) enum Command {
     Target(TargetArgs),
     /// Write report.html.
     Report,
+    Clean(CleanArgs),
     Devices(DevicesArgs),
     Completions(CompletionsArgs),
 }
@@ -118,6 +150,10 @@ pub(crate) struct ComputeArgs {
     /// goes; on a GPU as many as bring more tokens per second, measured before.
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_parallel)]
     pub(crate) parallel: usize,
+    /// Answer Prometheus there with metrics of the runs while they train, for
+    /// example 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics_listen: Option<String>,
 }
 
 /// A number of models, or 0 for `auto`.

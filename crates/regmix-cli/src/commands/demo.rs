@@ -16,6 +16,7 @@ use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
     let begun = Instant::now();
+    let _metrics = session.serve_metrics(args.compute.metrics_listen.as_deref())?;
     let device = Device::open(args.compute.device)?;
     let options = TrainOptions::parallel(args.compute.parallel);
     let context = session.context(false);

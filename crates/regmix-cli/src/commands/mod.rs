@@ -1,6 +1,7 @@
 //! One module per verb: it takes the verb's arguments, calls the libraries and
 //! prints what they give.
 
+mod clean;
 mod completions;
 mod demo;
 mod design;
@@ -12,6 +13,7 @@ mod online;
 mod optimize;
 mod predict;
 mod report;
+mod retry;
 mod schedule;
 mod status;
 mod target;
@@ -33,7 +35,9 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Design(args) => design::run(session, args)?,
         Command::Train(args) => return train::run(session, args),
         Command::Launch(args) => return launch::run(session, args),
-        Command::Status => status::run(session)?,
+        Command::Status(args) => status::run(session, args)?,
+        Command::Retry(args) => retry::run(session, args)?,
+        Command::Clean(args) => clean::run(session, args)?,
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,
         Command::Optimize(args) => optimize::run(session, args)?,

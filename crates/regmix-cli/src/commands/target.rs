@@ -13,6 +13,7 @@ pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> 
     let study = session.open_study()?;
     args.worker.check_campaign(&study)?;
     let options = args.worker.options(&args.compute)?;
+    let _metrics = session.serve_metrics(args.compute.metrics_listen.as_deref())?;
     let device = Device::open(args.compute.device)?;
     let schedules: Vec<_> = args.schedule.iter().map(|&mode| mode.into()).collect();
     let context = session.context(args.redo);

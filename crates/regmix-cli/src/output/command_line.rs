@@ -16,9 +16,9 @@ pub(crate) fn in_study(study: &Path, command: &str) -> String {
 }
 
 /// The verbs that work in a study.
-const IN_STUDY: [&str; 10] = [
+const IN_STUDY: [&str; 13] = [
     "tokenize", "design", "train", "launch", "fit", "optimize", "schedule", "online", "target",
-    "report",
+    "report", "status", "retry", "clean",
 ];
 
 /// A text with its commands as [`in_study`] gives them.

@@ -10,7 +10,7 @@ use miette::{
 };
 use regmix_data::{Error, ErrorKind};
 
-use super::{command_line, message};
+use super::{command_line, log, message, on_stderr};
 use crate::args::Command;
 use crate::interrupt::Signal;
 
@@ -56,11 +56,22 @@ pub(crate) fn show(error: &Error, folder: &Path) -> ExitCode {
     if handler.render_report(&mut text, &shown).is_err() {
         text = format!("{error}");
     }
-    message(text.trim_end());
-    match error.kind() {
-        ErrorKind::Failed => ExitCode::FAILURE,
-        _ => ExitCode::from(2),
-    }
+    let code: u8 = match error.kind() {
+        ErrorKind::Failed => 1,
+        _ => 2,
+    };
+    log::event!(
+        error,
+        file = error.path().map(|path| path.display().to_string()),
+        line = error.line_number(),
+        field = error.field_name(),
+        help = shown.help,
+        exit_code = code,
+        "{}",
+        error.problem()
+    );
+    on_stderr(text.trim_end());
+    ExitCode::from(code)
 }
 
 struct Shown<'a> {

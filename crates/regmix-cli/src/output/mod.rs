@@ -1,16 +1,27 @@
 //! What the user sees.
 
+pub(crate) mod above_bar;
 pub(crate) mod command_line;
 pub(crate) mod error;
+pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod progress;
 pub(crate) mod table;
 
 use std::io::Write;
 
-/// A line on stderr.
+/// A line on stderr and in the log.
 pub(crate) fn message(line: &str) {
-    // A closed stderr is no reason to fail.
-    writeln!(std::io::stderr(), "{line}").ok();
+    log::event!(info, "{line}");
+    on_stderr(line);
+}
+
+/// A line on stderr, where that is for a person.
+fn on_stderr(line: &str) {
+    if !log::is_json_on_stderr() {
+        // A closed stderr is no reason to fail.
+        writeln!(std::io::stderr(), "{line}").ok();
+    }
 }
 
 /// A result on stdout.

@@ -1,13 +1,14 @@
 //! Progress on stderr: a bar for a person, plain lines for a log.
 
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regmix_data::{Monitor, Unit};
+use regmix_data::{Monitor, RunEvent, Unit};
 
-use super::message;
+use super::metrics::RunMetrics;
+use super::{log, message, on_stderr};
 use crate::interrupt;
 
 /// How often a plain line is written.
@@ -18,6 +19,7 @@ pub(crate) struct Display {
     quiet: bool,
     terminal: bool,
     part: Mutex<Option<Part>>,
+    metrics: OnceLock<Arc<RunMetrics>>,
 }
 
 struct Part {
@@ -39,7 +41,13 @@ impl Display {
             quiet,
             terminal: std::io::stderr().is_terminal(),
             part: Mutex::new(None),
+            metrics: OnceLock::new(),
         }
+    }
+
+    /// The metrics of the runs that are trained from now on.
+    pub(crate) fn run_metrics(&self) -> Arc<RunMetrics> {
+        Arc::clone((self.metrics).get_or_init(|| Arc::new(RunMetrics::new())))
     }
 
     fn with(&self, change: impl FnOnce(&mut Part)) {
@@ -55,7 +63,10 @@ impl Display {
     /// A line on stderr, above the bar if there is one.
     pub(crate) fn line(&self, line: &str) {
         match self.lock().as_ref().and_then(|part| part.bar.as_ref()) {
-            Some(bar) => bar.println(line),
+            Some(bar) => {
+                log::event!(info, "{line}");
+                bar.println(line);
+            }
             None => message(line),
         }
     }
@@ -73,7 +84,7 @@ impl Monitor for Display {
         if self.quiet {
             return;
         }
-        let bar = self.terminal.then(|| {
+        let bar = (self.terminal && !log::is_json_on_stderr()).then(|| {
             let bar = ProgressBar::new(total);
             let counts = match unit {
                 Unit::Bytes => "{bytes}/{total_bytes} {binary_bytes_per_sec}",
@@ -158,9 +169,17 @@ impl Monitor for Display {
         ));
     }
 
+    fn run(&self, run: &str, event: &RunEvent<'_>) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.observe(run, event);
+        }
+    }
+
     fn message(&self, line: &str) {
-        if !self.quiet {
-            self.line(line);
+        match self.quiet {
+            // The log may be a file.
+            true => log::event!(info, "{line}"),
+            false => self.line(line),
         }
     }
 
@@ -171,27 +190,34 @@ impl Monitor for Display {
 
 impl Part {
     fn show(&mut self) {
-        match &self.bar {
-            Some(bar) => bar.set_position(self.done),
-            None if self.shown.elapsed() >= PLAIN_EVERY => {
-                self.shown = Instant::now();
-                let share = 100.0 * self.done as f64 / self.total.max(1) as f64;
-                let new = self.done.saturating_sub(self.skipped.unwrap_or(0));
-                let rate = new as f64 / self.begun.elapsed().as_secs_f64();
-                let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
-                let note = if self.note.is_empty() {
-                    String::new()
-                } else {
-                    format!("  {}", self.note)
-                };
-                message(&format!(
-                    "{:<15} {share:>3.0}%  {}{note}  ETA {}",
-                    self.what,
-                    self.amount(),
-                    duration(left)
-                ));
-            }
-            None => {}
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+        }
+        if self.shown.elapsed() < PLAIN_EVERY {
+            return;
+        }
+        self.shown = Instant::now();
+        let share = 100.0 * self.done as f64 / self.total.max(1) as f64;
+        let new = self.done.saturating_sub(self.skipped.unwrap_or(0));
+        let rate = new as f64 / self.begun.elapsed().as_secs_f64();
+        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+        let note = if self.note.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", self.note)
+        };
+        let line = format!(
+            "{:<15} {share:>3.0}%  {}{note}  ETA {}",
+            self.what,
+            self.amount(),
+            duration(left)
+        );
+        let Self {
+            what, done, total, ..
+        } = &*self;
+        log::event!(info, part = what, done, total, eta_seconds = left, "{line}");
+        if self.bar.is_none() {
+            on_stderr(&line);
         }
     }
 

@@ -2,21 +2,40 @@
 
 use regmix_study::{RunCounts, Status, Study};
 
+use super::runs::{all_runs, notable_runs};
 use crate::output::command_line;
+use crate::output::progress::duration;
 
-/// A line for every part of the study, and what comes next.
-pub(crate) fn status(study: &Study, status: &Status) -> String {
-    let runs = |c: &RunCounts| match c.planned {
-        0 => "not planned".to_owned(),
-        _ => {
-            let mut text = format!("{} of {} finished", c.done, c.planned);
-            for (n, what) in [(c.started, "started"), (c.failed, "failed")] {
-                if n > 0 {
-                    text.push_str(&format!(", {n} {what}"));
-                }
-            }
-            text
+/// A line for every part of the study, the runs that matter or all, and what comes
+/// next.
+pub(crate) fn status(study: &Study, status: &Status, all: bool) -> String {
+    let mut text = parts(study, status);
+    match all {
+        true => text.push_str(&format!("\n{}", all_runs(&status.runs))),
+        false => text.push_str(&notable_runs(study.root(), &status.runs)),
+    }
+    if text.contains("\n\n") {
+        text.push('\n');
+    }
+    if let Some(next) = &status.next {
+        let next = command_line::in_study(study.root(), next);
+        text.push_str(&format!("next: {next}\n"));
+    }
+    text
+}
+
+/// A line for every part of the study.
+fn parts(study: &Study, status: &Status) -> String {
+    let runs = |section: &str, c: &RunCounts| {
+        let mut text = counts(c);
+        if let Some(pace) = status.pace.get(section) {
+            text.push_str(&format!(
+                "; {:.0} tokens/s, ETA {}",
+                pace.tokens_per_second,
+                duration(pace.eta_seconds)
+            ));
         }
+        text
     };
     let done = |yes: bool| if yes { "done" } else { "not yet" }.to_owned();
     let part = |name: &str, how: String| match status.stale.get(name) {
@@ -34,12 +53,12 @@ pub(crate) fn status(study: &Study, status: &Status) -> String {
     );
     for (what, how) in [
         ("corpus", part("corpus", corpus)),
-        ("proxies", part("design", runs(&status.proxies))),
-        ("second", runs(&status.second)),
+        ("proxies", part("design", runs("proxies", &status.proxies))),
+        ("second", runs("second", &status.second)),
         ("fit", part("fit", done(status.fitted))),
         ("mixture", part("mixture", done(status.optimized))),
         ("schedule", part("schedule", done(status.scheduled))),
-        ("targets", runs(&status.targets)),
+        ("targets", runs("targets", &status.targets)),
         ("report", done(status.reported)),
     ] {
         // A second size is optional.
@@ -48,9 +67,25 @@ pub(crate) fn status(study: &Study, status: &Status) -> String {
         }
         text.push_str(&format!("  {what:<9} {how}\n"));
     }
-    if let Some(next) = &status.next {
-        let next = command_line::in_study(study.root(), next);
-        text.push_str(&format!("next: {next}\n"));
+    text
+}
+
+/// Runs by how far they are.
+pub(super) fn counts(c: &RunCounts) -> String {
+    if c.planned == 0 {
+        return "not planned".to_owned();
+    }
+    let mut text = format!("{} of {} finished", c.done, c.planned);
+    let stopped = c.started - c.running - c.stale;
+    for (n, what) in [
+        (c.running, "running"),
+        (stopped, "stopped"),
+        (c.stale, "stale"),
+        (c.failed, "failed"),
+    ] {
+        if n > 0 {
+            text.push_str(&format!(", {n} {what}"));
+        }
     }
     text
 }

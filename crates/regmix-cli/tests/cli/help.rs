@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "tokenize",
@@ -10,6 +10,7 @@ const VERBS: [&str; 16] = [
     "train",
     "launch",
     "status",
+    "retry",
     "fit",
     "predict",
     "optimize",
@@ -17,6 +18,7 @@ const VERBS: [&str; 16] = [
     "online",
     "target",
     "report",
+    "clean",
     "devices",
     "completions",
 ];

@@ -18,8 +18,11 @@ mod killed;
 mod launch;
 #[cfg(unix)]
 mod local_workers;
+mod logs;
+mod metrics;
 mod others;
 mod own_schedules;
+mod progress;
 mod published;
 mod schedule;
 mod staleness;

@@ -65,6 +65,14 @@ pub fn stored_fingerprint(folder: &Path) -> Result<Option<String>> {
     Ok(stored(folder)?.map(|file| file.fingerprint))
 }
 
+/// The configuration of the run that was started in a folder, if one was.
+///
+/// # Errors
+/// When its `run.toml` is there but cannot be read.
+pub fn stored_spec(folder: &Path) -> Result<Option<RunSpec>> {
+    Ok(stored(folder)?.map(|file| file.spec))
+}
+
 /// The content of `run.toml`, if it is there.
 pub(super) fn stored(folder: &Path) -> Result<Option<RunFile>> {
     let path = folder.join("run.toml");

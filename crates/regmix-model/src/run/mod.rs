@@ -15,6 +15,7 @@ mod checkpoints;
 mod finished;
 mod folder;
 mod job;
+mod log;
 mod session;
 mod spec;
 mod status;
@@ -32,8 +33,9 @@ use crate::memory::fitting_micro_batch;
 use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
-pub use folder::stored_fingerprint;
+pub use folder::{stored_fingerprint, stored_spec};
 pub use job::Job;
+use log::RunLog;
 use session::{Ended, Session};
 pub use spec::{RunSegment, RunSpec};
 pub use status::{Fallback, RunStatus, RunSummary};
@@ -129,11 +131,30 @@ pub(crate) fn train_job(
     if let failed @ RunStatus::Failed(_) = RunStatus::read(path)? {
         return Ok(failed);
     }
+    let log = RunLog::new(spec, device, monitor);
+    let _span = log.enter();
+    let result = attempts(job, corpus, device, models, validation, lease, &log);
+    log.ended(&result);
+    result
+}
+
+/// Trains until the run ends: again from the last checkpoint where it must continue
+/// in another way.
+fn attempts(
+    job: &Job,
+    corpus: &TokenCorpus,
+    device: &Device,
+    models: usize,
+    validation: &SharedValidation,
+    lease: &Lease,
+    log: &RunLog<'_>,
+) -> Result<RunStatus> {
+    let (spec, monitor) = (&job.spec, log.monitor);
     let free = device.free_memory().map(|free| free / models as u64);
     let RunSpec { model, train, .. } = spec;
     let mut micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
     loop {
-        let session = Session::open(job, corpus, device, validation, micro_batch, lease, monitor)?;
+        let session = Session::open(job, corpus, device, validation, micro_batch, lease, log)?;
         match session.run(monitor)? {
             Ended::Finally(status) => return Ok(status),
             // Continues from the last checkpoint, in f32.

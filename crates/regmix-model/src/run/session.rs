@@ -9,6 +9,7 @@ use regmix_data::{Error, Loader, LoaderConfig, Monitor, Result, TokenCorpus, art
 
 use super::checkpoints::Checkpoints;
 use super::job::Job;
+use super::log::RunLog;
 use super::spec::RunSpec;
 use super::status::{Fallback, RunStatus, RunSummary};
 use super::steer::{Steer, apply_steering};
@@ -75,6 +76,7 @@ pub(super) struct Session<'a> {
     fallback: Option<Fallback>,
     /// In reduced precision only.
     spikes: Option<SpikeWatch>,
+    log: &'a RunLog<'a>,
 }
 
 impl<'a> Session<'a> {
@@ -85,7 +87,7 @@ impl<'a> Session<'a> {
         validation: &SharedValidation,
         micro_batch: usize,
         lease: &'a Lease,
-        monitor: &dyn Monitor,
+        log: &'a RunLog<'a>,
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
         let steering = job.steer.as_deref();
@@ -113,7 +115,7 @@ impl<'a> Session<'a> {
         let path = folder.join("metrics.jsonl");
         let lines = metrics::read_interrupted(&path)?;
         let evaluated = |step| is_evaluated(spec, steering, step);
-        let start = checkpoints.resume(spec, lines, evaluated, monitor)?;
+        let start = checkpoints.resume(spec, lines, evaluated, log.monitor)?;
         if let Some(state) = start.state {
             trainer.restore(state)?;
         }
@@ -123,7 +125,9 @@ impl<'a> Session<'a> {
             apply_steering(steering, &start.lines, spec, &mut loader)?;
         }
         let step = start.step;
+        log.started(folder, step);
         Ok(Self {
+            log,
             saved: step,
             unmeasured: start.outcome,
             lease,
@@ -173,7 +177,7 @@ impl<'a> Session<'a> {
             }
             self.step += 1;
             clock.train_seconds += begun.elapsed().as_secs_f64();
-            monitor.advance(self.spec.tokens_per_step());
+            self.log.step(self.step);
             if is_evaluated(self.spec, self.steering, self.step)
                 && let Some(ended) = self.record(outcome, &mut clock, monitor)?
             {
@@ -212,6 +216,7 @@ impl<'a> Session<'a> {
         }
         self.lease.check()?;
         self.metrics.append(&line)?;
+        self.log.evaluated(&line);
         if let Some(steering) = self.steering {
             let line = std::slice::from_ref(&line);
             apply_steering(steering, line, self.spec, &mut self.loader)?;
@@ -324,6 +329,7 @@ impl<'a> Session<'a> {
         self.checkpoints
             .save(self.spec, &state, self.step, outcome)?;
         self.saved = self.step;
+        self.log.saved(self.step);
         Ok(())
     }
 
@@ -341,6 +347,7 @@ impl<'a> Session<'a> {
             reason: format!("step {step} in {}: {why}", self.spec.train.precision),
         };
         artefact::write_json(self.folder.join(FALLBACK), &note)?;
+        self.log.fell_back(note.step, &note.reason);
         Ok(Ended::Unsound)
     }
 

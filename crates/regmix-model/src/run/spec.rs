@@ -58,7 +58,8 @@ impl RunSpec {
         self.train.steps * self.tokens_per_step()
     }
 
-    pub(super) fn tokens_per_step(&self) -> u64 {
+    /// Tokens of one step.
+    pub fn tokens_per_step(&self) -> u64 {
         self.train.batch_size as u64 * self.model.context as u64
     }
 

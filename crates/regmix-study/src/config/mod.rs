@@ -27,8 +27,8 @@ pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
     CheckSection, ConstraintSection, DesignSection, EarlierSection, FitSection, GroupSection,
-    ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection, TokenizerKind,
-    TokenizerSection,
+    LogSection, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection,
+    TokenizerKind, TokenizerSection,
 };
 
 /// A study's configuration. Every section but `corpus` may be left out; the
@@ -74,6 +74,9 @@ pub struct StudyConfig {
     /// How workers are started on a cluster.
     #[serde(default)]
     pub launch: LaunchSection,
+    /// What is written about runs besides their results.
+    #[serde(default)]
+    pub logs: LogSection,
 }
 
 impl StudyConfig {

@@ -381,3 +381,12 @@ impl Default for CheckSection {
         }
     }
 }
+
+/// `[logs]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// Whether the metrics of each run are also written as an event file of
+    /// TensorBoard into the run's folder.
+    pub tensorboard: bool,
+}

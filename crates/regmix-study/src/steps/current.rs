@@ -36,7 +36,7 @@ pub(crate) fn require_current(study: &Study, reads: Reads, monitor: &dyn Monitor
     if reads == Reads::Design || files::FIT.require(root).is_err() {
         return Ok(());
     }
-    if let Some(changes) = fit::staleness(study, &corpus)? {
+    if let Some(changes) = fit::staleness(study, &corpus, None)? {
         return Err(files::FIT.stamp(root).stale(&changes));
     }
     if reads == Reads::Fit || files::MIXTURE.require(root).is_err() {

@@ -5,9 +5,11 @@ use regmix_data::{Error, Mixture, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
 
+use super::loss_inputs::loss_inputs;
 use super::{design, losses};
 use crate::config::EarlierSection;
 use crate::files;
+use crate::progress::Index;
 use crate::stamp::{Stamp, digest, remade_by};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::earlier_runs;
@@ -92,9 +94,18 @@ const LOSSES: &str = "losses";
 
 /// What a fit of these runs would be made from.
 fn stamp(study: &Study, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
+    stamp_of_digests(study, &digests(mixtures, losses))
+}
+
+/// Digests of the mixtures and of the losses.
+fn digests(mixtures: &MixtureTable, losses: &ValueTable) -> [String; 2] {
+    [digest(mixtures.to_csv()), digest(losses.to_csv())]
+}
+
+fn stamp_of_digests(study: &Study, [mixtures, losses]: &[String; 2]) -> Result<Stamp> {
     settings_stamp(study)?
-        .with(MIXTURES, &digest(mixtures.to_csv()))?
-        .with(LOSSES, &digest(losses.to_csv()))
+        .with(MIXTURES, mixtures)?
+        .with(LOSSES, losses)
 }
 
 /// What a fit would be made from, apart from the runs.
@@ -125,15 +136,30 @@ fn earlier_section(study: &Study) -> Option<EarlierSection> {
     })
 }
 
-/// What changed since the fit was made, if anything did.
-pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<String>> {
+/// What changed since the fit was made, if anything did. With an index, losses of
+/// runs whose files are as they were are not read again.
+pub(crate) fn staleness(
+    study: &Study,
+    corpus: &TokenCorpus,
+    index: Option<&Index>,
+) -> Result<Option<String>> {
     let design = study.mixtures()?;
-    let trajectories = losses::finished_proxies(study, corpus)?;
-    if trajectories.is_empty() {
-        return staleness_without_runs(study, &design);
+    let read = || -> Result<Option<[String; 2]>> {
+        let trajectories = losses::finished_proxies(study, corpus)?;
+        if trajectories.is_empty() {
+            return Ok(None);
+        }
+        let (mixtures, losses) = static_runs(study, &design, &trajectories)?;
+        Ok(Some(digests(&mixtures, &losses)))
+    };
+    let found = match index {
+        Some(index) => index.digests("fit", &loss_inputs(study, &design, corpus)?, read)?,
+        None => read()?,
+    };
+    match found {
+        Some(digests) => stamp_of_digests(study, &digests)?.staleness(),
+        None => staleness_without_runs(study, &design),
     }
-    let (mixtures, losses) = static_runs(study, &design, &trajectories)?;
-    stamp(study, &mixtures, &losses)?.staleness()
 }
 
 /// A study may be copied to another machine without its runs. They are then

@@ -2,15 +2,18 @@
 
 mod arms;
 mod arms_from_files;
+pub(crate) mod clean;
 pub(crate) mod current;
 pub(crate) mod design;
 pub(crate) mod fit;
 mod limits;
+mod loss_inputs;
 pub(crate) mod losses;
 pub(crate) mod next_design;
 pub(crate) mod optimize;
 pub(crate) mod proxies;
 pub(crate) mod report;
+pub(crate) mod retry;
 mod runs;
 pub(crate) mod schedule;
 mod second_size;

@@ -87,7 +87,7 @@ fn trajectories(
 
 /// Says which parts of the page were made from other inputs.
 fn report_stale(study: &Study, monitor: &dyn Monitor) -> Result<()> {
-    let stale = match stale_parts(study, monitor) {
+    let stale = match stale_parts(study, None, monitor) {
         // What is damaged on the page is an error below.
         Err(e) if !e.is_interrupted() => return Ok(()),
         stale => stale?,

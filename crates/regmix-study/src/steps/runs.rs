@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use regmix_data::{
-    Error, ErrorKind, Mixture, Monitor, Muted, Result, TokenCorpus, Unit, ValidationSet, artefact,
+    Error, ErrorKind, Mixture, Monitor, Muted, Result, RunEvent, TokenCorpus, Unit, ValidationSet,
+    artefact,
 };
 use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
@@ -235,6 +236,7 @@ fn run_jobs(
     let closed = (jobs.iter())
         .map(|job| Ok(has_ended(&RunStatus::read(&job.folder)?)))
         .collect::<Result<Vec<bool>>>()?;
+    announce(jobs, cx.monitor)?;
     let open = closed.iter().filter(|closed| !**closed).count();
     if open == 0 {
         // Every run is still compared with its configuration, which may have
@@ -267,6 +269,20 @@ fn run_jobs(
     let result = train_all(jobs, corpus, device, parallel, options.sharing, cx.monitor);
     cx.monitor.end();
     result
+}
+
+/// Tells the monitor of all runs, those that are over included.
+fn announce(jobs: &[Job], monitor: &dyn Monitor) -> Result<()> {
+    for job in jobs {
+        let status = RunStatus::read(&job.folder)?;
+        let event = match &status {
+            RunStatus::New | RunStatus::Started => RunEvent::Planned,
+            RunStatus::Done(_) => RunEvent::Finished,
+            RunStatus::Failed(reason) => RunEvent::Failed { reason },
+        };
+        monitor.run(&job.spec.run, &event);
+    }
+    Ok(())
 }
 
 /// Measures how many models a GPU should train at a time.

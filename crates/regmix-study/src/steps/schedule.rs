@@ -8,8 +8,10 @@ use regmix_dynamic::{
 use regmix_regress::Constraints;
 
 use super::limits::{budget, place_bound, target_tokens};
+use super::loss_inputs::loss_inputs;
 use super::{design, losses, second_size};
 use crate::files;
+use crate::progress::Index;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::{bounded, plan_request};
@@ -19,7 +21,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     let path = study.path(files::SCHEDULE);
     let corpus = study.corpus()?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
-    let stamp = stamp(study, &corpus, Some(&trajectories))?;
+    let stamp = stamp(study, &corpus, &digests(study, &corpus, &trajectories))?;
     if let Some(schedule) = stamp.finished(cx.redo, cx.monitor, || Schedule::load(&path))? {
         match Controller::load(study.path(files::CONTROLLER)) {
             Ok(_) => return Ok(schedule),
@@ -104,20 +106,27 @@ fn run_length(study: &Study) -> Result<RunLength> {
 const TRAJECTORIES: &str = "trajectories";
 const SECOND: &str = "second_trajectories";
 
-/// What a schedule planned now would be made from; without `losses`, all but
-/// the runs.
-fn stamp(study: &Study, corpus: &TokenCorpus, losses: Option<&Trajectories>) -> Result<Stamp> {
+/// Digests of the trajectories and of those of the second size. There are none of
+/// the first where a study was copied to another machine without its runs.
+type Digests = (Option<String>, Option<String>);
+
+fn digests(study: &Study, corpus: &TokenCorpus, trajectories: &Trajectories) -> Digests {
+    let own = (!trajectories.is_empty()).then(|| digest(trajectories.to_csv()));
+    // Missing runs are an error only where they are needed.
+    let second = second_size::trajectories(study, corpus).ok().flatten();
+    (own, second.map(|t| digest(t.to_csv())))
+}
+
+/// What a schedule planned now would be made from.
+fn stamp(study: &Study, corpus: &TokenCorpus, (own, second): &Digests) -> Result<Stamp> {
     let config = study.config();
     let target = run_length(study)?;
     let mut stamp = files::SCHEDULE.stamp(study.root());
     if let Some(section) = &study.config().second_size {
-        // Missing runs are an error only where they are needed.
-        let second = second_size::trajectories(study, corpus).ok().flatten();
-        let second = second.map(|t| digest(t.to_csv()));
-        stamp = (stamp.with("second_size", section)?).with(SECOND, &second)?;
+        stamp = (stamp.with("second_size", section)?).with(SECOND, second)?;
     }
-    if let Some(losses) = losses {
-        stamp = stamp.with(TRAJECTORIES, &digest(losses.to_csv()))?;
+    if let Some(own) = own {
+        stamp = stamp.with(TRAJECTORIES, own)?;
     }
     stamp
         .with("corpus", &corpus.fingerprint())?
@@ -137,21 +146,36 @@ pub(crate) fn require_current(study: &Study) -> Result<()> {
     if files::SCHEDULE.require(root).is_err() || files::CORPUS.require(root).is_err() {
         return Ok(());
     }
-    match staleness(study, &study.corpus()?)? {
+    match staleness(study, &study.corpus()?, None)? {
         None => Ok(()),
         Some(changes) => Err(files::SCHEDULE.stamp(root).stale(&changes)),
     }
 }
 
-/// What changed since the schedule was planned, if anything did.
-pub(crate) fn staleness(study: &Study, corpus: &TokenCorpus) -> Result<Option<String>> {
+/// What changed since the schedule was planned, if anything did. With an index,
+/// losses of runs whose files are as they were are not read again.
+pub(crate) fn staleness(
+    study: &Study,
+    corpus: &TokenCorpus,
+    index: Option<&Index>,
+) -> Result<Option<String>> {
     if !study.path(files::SCHEDULE).exists() {
         return Ok(None);
     }
-    let trajectories = losses::finished_proxies(study, corpus)?;
-    if trajectories.is_empty() {
-        // A study may be copied to another machine without its runs.
-        return stamp(study, corpus, None)?.staleness_apart_from(&[TRAJECTORIES, SECOND]);
+    let read = || -> Result<Digests> {
+        let trajectories = losses::finished_proxies(study, corpus)?;
+        Ok(digests(study, corpus, &trajectories))
+    };
+    let found = match index {
+        Some(index) => {
+            let inputs = loss_inputs(study, &study.mixtures()?, corpus)?;
+            index.digests("schedule", &inputs, read)?
+        }
+        None => read()?,
+    };
+    let stamp = stamp(study, corpus, &found)?;
+    match found.0 {
+        Some(_) => stamp.staleness(),
+        None => stamp.staleness_apart_from(&[TRAJECTORIES, SECOND]),
     }
-    stamp(study, corpus, Some(&trajectories))?.staleness()
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
-use regmix_model::RunStatus;
 use serde::Serialize;
 
 use super::{design, fit, optimize, schedule, second_size, tokenize};
 use crate::files;
+use crate::progress::{Index, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
 use crate::study::Study;
 
@@ -21,8 +21,12 @@ pub struct RunCounts {
     pub planned: usize,
     /// Finished.
     pub done: usize,
-    /// Started and not finished.
+    /// Started and not finished, whether a process trains them or not.
     pub started: usize,
+    /// Of these, those that a process trains.
+    pub running: usize,
+    /// Of these, those whose process has given no sign of life for long.
+    pub stale: usize,
     /// Ended without a result.
     pub failed: usize,
 }
@@ -57,6 +61,11 @@ pub struct Status {
     pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
+    /// How fast the runs of each section go that are being trained: `proxies`,
+    /// `second`, `targets`.
+    pub pace: BTreeMap<&'static str, Pace>,
+    /// Every planned run.
+    pub runs: Vec<RunRow>,
 }
 
 /// Reads from the files of the study what is finished.
@@ -69,55 +78,89 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         ),
         false => None,
     };
-    let design = study.path(files::DESIGN);
-    let (mut proxies, mut second) = (RunCounts::default(), RunCounts::default());
-    if design.exists() {
-        let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
-        proxies = proxy_counts(study, &mixtures)?;
-        for run in second_size::runs(study, &mixtures)? {
-            second.count(&study.path(files::SECOND_SIZE).join(run))?;
-        }
-    }
-    let mut targets = RunCounts::default();
+    let index = Index::open(study.root());
+    let runs = runs(study, &index)?;
+    let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
+    let stale = stale_parts(study, Some(&index), monitor)?;
+    index.save(runs.iter().map(|row| row.folder.as_path()));
     let check = &study.config().check;
-    for arm in check.arms() {
-        for k in 1..=check.seeds {
-            let run = files::target_run(arm, k);
-            targets.count(&study.path(files::TARGETS).join(run))?;
-        }
-    }
     let mut status = Status {
         domains: manifest.as_ref().map(|m| m.domains.len()),
         tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
-        proxies,
-        second,
+        proxies: counts(PROXIES),
+        second: counts(SECOND),
         fitted: exists(&files::FIT),
         optimized: exists(&files::MIXTURE),
         scheduled: exists(&files::SCHEDULE),
         wants_schedule: !check.schedules.is_empty(),
-        targets,
+        targets: counts(TARGETS),
         checked: exists(&files::CHECK),
         reported: exists(&files::REPORT),
-        stale: stale_parts(study, monitor)?,
+        stale,
         next: None,
+        pace: pace(&runs),
+        runs,
     };
     status.next = status.next_step().map(|step| format!("regmix {step}"));
     Ok(status)
 }
 
-/// How far the proxies of a design are.
-pub(crate) fn proxy_counts(study: &Study, mixtures: &MixtureTable) -> Result<RunCounts> {
-    let mut counts = RunCounts::default();
-    for run in mixtures.runs() {
-        counts.count(&study.path(files::PROXIES).join(run))?;
+/// How far the proxies of a study are.
+pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
+    let index = Index::open(study.root());
+    let rows = proxies(&index, &study.mixtures()?)?;
+    Ok(RunCounts::of(&rows))
+}
+
+/// The names of the sections of runs.
+const PROXIES: &str = "proxies";
+const SECOND: &str = "second";
+const TARGETS: &str = "targets";
+
+/// Every planned run of a study.
+pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
+    let mut rows = Vec::new();
+    let design = study.path(files::DESIGN);
+    if design.exists() {
+        let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
+        rows = proxies(index, &mixtures)?;
+        for run in second_size::runs(study, &mixtures)? {
+            let folder = Path::new(files::SECOND_SIZE).join(run);
+            let config = "second_size.model";
+            rows.push(RunRow::read(index, &folder, SECOND, config)?);
+        }
     }
-    Ok(counts)
+    let check = &study.config().check;
+    for arm in check.arms() {
+        for k in 1..=check.seeds {
+            let folder = Path::new(files::TARGETS).join(files::target_run(arm, k));
+            rows.push(RunRow::read(index, &folder, TARGETS, "target")?);
+        }
+    }
+    Ok(rows)
+}
+
+fn pace(runs: &[RunRow]) -> BTreeMap<&'static str, Pace> {
+    let of = |section| Pace::of(runs.iter().filter(move |run| run.section == section));
+    ([PROXIES, SECOND, TARGETS].into_iter())
+        .filter_map(|section| Some((section, of(section)?)))
+        .collect()
+}
+
+fn proxies(index: &Index, mixtures: &MixtureTable) -> Result<Vec<RunRow>> {
+    let folder = |run: &String| Path::new(files::PROXIES).join(run);
+    (mixtures.runs().iter())
+        .map(|run| RunRow::read(index, &folder(run), PROXIES, "proxy"))
+        .collect()
 }
 
 /// What changed since each finished part was made. The parts after a stale one
 /// are not examined: they are made again after it.
+///
+/// With an index, losses of runs whose files are as they were are not read again.
 pub(super) fn stale_parts(
     study: &Study,
+    index: Option<&Index>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<&'static str, String>> {
     let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
@@ -132,11 +175,12 @@ pub(super) fn stale_parts(
     if let Some(stale) = one("design", design::stamp(study, &corpus)?.staleness()?) {
         return Ok(stale);
     }
-    let mut stale = one("schedule", schedule::staleness(study, &corpus)?).unwrap_or_default();
+    let mut stale =
+        one("schedule", schedule::staleness(study, &corpus, index)?).unwrap_or_default();
     if !study.path(files::FIT).exists() {
         return Ok(stale);
     }
-    if let Some(fit) = one("fit", fit::staleness(study, &corpus)?) {
+    if let Some(fit) = one("fit", fit::staleness(study, &corpus, index)?) {
         stale.extend(fit);
         return Ok(stale);
     }
@@ -169,15 +213,25 @@ impl Status {
 }
 
 impl RunCounts {
-    fn count(&mut self, folder: &Path) -> Result<()> {
-        self.planned += 1;
-        let status = RunStatus::read(folder);
-        match status.map_err(|e| remade_by(files::trained_by(folder), e))? {
-            RunStatus::New => {}
-            RunStatus::Started => self.started += 1,
-            RunStatus::Done(_) => self.done += 1,
-            RunStatus::Failed(_) => self.failed += 1,
+    fn of<'a>(rows: impl IntoIterator<Item = &'a RunRow>) -> Self {
+        let mut counts = Self::default();
+        for row in rows {
+            counts.planned += 1;
+            match row.state {
+                RunState::Waiting => {}
+                RunState::Done => counts.done += 1,
+                RunState::Failed => counts.failed += 1,
+                RunState::Stopped => counts.started += 1,
+                RunState::Running => {
+                    counts.started += 1;
+                    counts.running += 1;
+                }
+                RunState::Stale => {
+                    counts.started += 1;
+                    counts.stale += 1;
+                }
+            }
         }
-        Ok(())
+        counts
     }
 }

@@ -13,12 +13,16 @@ use super::{Context, Study};
 use crate::check::TargetCheck;
 use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
+use crate::files;
+use crate::steps::clean::{self, Leftover};
 use crate::steps::current::{Reads, require_current};
 use crate::steps::proxies::Trained;
+use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
     design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
+use crate::tensorboard::{self, EventFiles};
 use crate::workers::TrainOptions;
 
 impl Study {
@@ -80,7 +84,8 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Trained> {
         require_current(self, Reads::Design, cx.monitor)?;
-        proxies::train(self, device, options, cx)
+        let folders = [files::PROXIES, files::SECOND_SIZE];
+        self.with_event_files(&folders, cx, |cx| proxies::train(self, device, options, cx))
     }
 
     /// How far the proxies are, whatever the rest of the study is like.
@@ -88,7 +93,7 @@ impl Study {
     /// # Errors
     /// When the design is missing or damaged, or a proxy is damaged.
     pub fn proxy_counts(&self) -> Result<RunCounts> {
-        status::proxy_counts(self, &self.mixtures()?)
+        status::proxy_counts(self)
     }
 
     /// Fits the final losses of all finished proxies, into `fit/`; reads the
@@ -188,7 +193,27 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Option<TargetCheck>> {
         require_current(self, Reads::Mixture, cx.monitor)?;
-        target::target(self, device, options, schedules, cx)
+        self.with_event_files(&[files::TARGETS], cx, |cx| {
+            target::target(self, device, options, schedules, cx)
+        })
+    }
+
+    /// Calls `train`, which trains runs in these folders, and writes event files
+    /// for TensorBoard where the study asks for them.
+    fn with_event_files<T>(
+        &self,
+        folders: &[&str],
+        cx: Context<'_>,
+        train: impl FnOnce(Context<'_>) -> Result<T>,
+    ) -> Result<T> {
+        if !self.config().logs.tensorboard {
+            return train(cx);
+        }
+        for folder in folders {
+            tensorboard::complete(&self.path(folder))?;
+        }
+        let monitor = &EventFiles::new(cx.monitor);
+        train(Context { monitor, ..cx })
     }
 
     /// Writes the page about everything that is finished, and returns its path.
@@ -198,6 +223,34 @@ impl Study {
     /// cannot be written.
     pub fn report(&self, monitor: &dyn Monitor) -> Result<PathBuf> {
         report::report(self, monitor)
+    }
+
+    /// Sets runs aside under names as `<run>.old-1`, so that `train` or `target`
+    /// makes them again: the runs of these names or folders, or without names all
+    /// that failed.
+    ///
+    /// # Errors
+    /// When a name is unknown or that of several runs, a run was not started, or a
+    /// process trains it: then none is set aside.
+    pub fn retry(&self, names: Option<&[String]>) -> Result<Vec<Retried>> {
+        retry::retry(self, names)
+    }
+
+    /// What the study holds that no step needs any more; the weights of finished
+    /// runs only where they are asked for.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn leftovers(&self, weights: bool) -> Result<Vec<Leftover>> {
+        clean::leftovers(self, weights)
+    }
+
+    /// Removes what [`Study::leftovers`] found.
+    ///
+    /// # Errors
+    /// When something cannot be removed; what comes before it is gone then.
+    pub fn remove(&self, leftovers: &[Leftover]) -> Result<()> {
+        clean::remove(self, leftovers)
     }
 
     /// What is finished, what is stale, and what comes next. The monitor can

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use regmix_data::Monitor;
 
+use super::response::Answer;
+
 /// How long a client may take for a whole request, or to take an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -93,15 +95,16 @@ impl Connection {
     }
 
     /// Sends an answer.
-    pub(super) fn send(
-        &mut self,
-        (status, body): &super::Answer,
-        last: bool,
-    ) -> std::io::Result<()> {
+    pub(super) fn send(&mut self, answer: &Answer, last: bool) -> std::io::Result<()> {
+        let Answer {
+            status,
+            content_type,
+            body,
+        } = answer;
         let then = if last { "close" } else { "keep-alive" };
         self.write(
             format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
                  Connection: {then}\r\n\r\n{body}\n",
                 body.len() + 1
             )

@@ -24,47 +24,40 @@
 //! use a tunnel.
 
 mod connection;
+mod listener;
 mod request;
+mod response;
 #[cfg(test)]
 mod tests;
 
-use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use regmix_data::{Error, Monitor, Result};
 
-use self::connection::Connection;
-use self::request::Request;
+use self::listener::cannot_bind;
 use super::Controller;
 use super::protocol::answer;
 
-/// Connections that are served at a time.
-const CONNECTIONS: usize = 64;
-
-/// How often a server that waits for a connection checks whether it should stop.
-const POLL: Duration = Duration::from_millis(10);
+pub use self::listener::{Listener, Service};
+pub use self::request::Request;
+pub use self::response::Answer;
 
 /// A controller that answers HTTP requests.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    service: Service,
+    listener: Listener,
+    service: ControllerService,
 }
 
-/// What answers the requests of all connections.
+/// What answers requests to a controller.
 #[derive(Debug)]
-struct Service {
+struct ControllerService {
     controller: Mutex<Controller>,
     state: PathBuf,
     token: Option<String>,
 }
-
-/// The status and the body of an answer.
-type Answer = (&'static str, String);
 
 impl Server {
     /// Binds an address, such as `127.0.0.1:7070`, and continues from the
@@ -81,11 +74,6 @@ impl Server {
         token: Option<String>,
         state: impl AsRef<Path>,
     ) -> Result<Self> {
-        let refused = |e: std::io::Error| {
-            Error::input(format!("cannot listen on `{address}`: {e}"))
-                .field("address")
-                .help("give an address with a port, such as 127.0.0.1:7070")
-        };
         let one_word = |token: &String| token.chars().all(|c| c.is_ascii_graphic());
         if (token.as_ref()).is_some_and(|token| token.is_empty() || !one_word(token)) {
             return Err(Error::input(
@@ -94,7 +82,7 @@ impl Server {
             .field("token")
             .help("write one, for example with `openssl rand -hex 32`"));
         }
-        let mut all = address.to_socket_addrs().map_err(refused)?;
+        let mut all = (address.to_socket_addrs()).map_err(|e| cannot_bind(address, &e))?;
         if token.is_none() && all.any(|a| !a.ip().is_loopback()) {
             return Err(Error::input(format!(
                 "`{address}` can be reached from other machines: expected a token"
@@ -103,11 +91,9 @@ impl Server {
             .help("set a token, with `--token-file`, or listen on 127.0.0.1"));
         }
         controller.load_state(&state)?;
-        let listener = TcpListener::bind(address).map_err(refused)?;
-        listener.set_nonblocking(true).map_err(refused)?;
         Ok(Self {
-            listener,
-            service: Service {
+            listener: Listener::bind(address)?,
+            service: ControllerService {
                 controller: Mutex::new(controller),
                 state: state.as_ref().to_path_buf(),
                 token,
@@ -120,10 +106,7 @@ impl Server {
     /// # Errors
     /// When the system does not know it.
     pub fn port(&self) -> Result<u16> {
-        let address = self.listener.local_addr();
-        address
-            .map(|a| a.port())
-            .map_err(|e| Error::failed(e.to_string()))
+        self.listener.port()
     }
 
     /// Answers requests until `monitor` asks to stop; returns the controller. A
@@ -133,86 +116,23 @@ impl Server {
     /// # Errors
     /// When the system accepts no more connections.
     pub fn serve(self, monitor: &dyn Monitor) -> Result<Controller> {
-        let service = &self.service;
-        service.controller().prepare()?;
-        let open = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            while !monitor.stop_requested() {
-                match self.listener.accept() {
-                    Ok((stream, _)) if open.load(Ordering::Relaxed) >= CONNECTIONS => {
-                        refuse_connection(stream);
-                    }
-                    Ok((stream, _)) => {
-                        open.fetch_add(1, Ordering::Relaxed);
-                        let open = &open;
-                        scope.spawn(move || {
-                            // A client that went away gets no answer.
-                            let _ = service.talk(stream, monitor);
-                            open.fetch_sub(1, Ordering::Relaxed);
-                        });
-                    }
-                    Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL),
-                    Err(e)
-                        if matches!(
-                            e.kind(),
-                            ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-                        ) => {}
-                    Err(e) => return Err(Error::failed(format!("cannot take connections: {e}"))),
-                }
-            }
-            Ok(())
-        })?;
+        self.service.controller().prepare()?;
+        self.listener.serve(&self.service, monitor)?;
         let controller = self.service.controller.into_inner();
         Ok(controller.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Says that there are too many connections, if the client listens.
-fn refuse_connection(stream: TcpStream) {
-    let answer = refusal("503 Service Unavailable", "too many connections: try again");
-    if let Ok(mut connection) = Connection::new(stream) {
-        let _ = connection.send(&answer, true);
-    }
-}
-
-impl Service {
+impl ControllerService {
     fn controller(&self) -> MutexGuard<'_, Controller> {
         // A panic elsewhere cannot leave a controller half changed: it changes only
         // after an observation was accepted as a whole.
         (self.controller.lock()).unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Answers the requests of one connection.
-    fn talk(&self, stream: TcpStream, monitor: &dyn Monitor) -> std::io::Result<()> {
-        let mut connection = Connection::new(stream)?;
-        loop {
-            let (answer, keep) = match Request::read(&mut connection, monitor) {
-                Ok(None) => return Ok(()),
-                Ok(Some(request)) => {
-                    let answer = self.respond(&request);
-                    let keep = !request.close && (request.keep || connection.has_more()?);
-                    (answer, keep)
-                }
-                Err(status) => (refusal(status, "the request cannot be read"), false),
-            };
-            connection.send(&answer, !keep)?;
-            self.prepare();
-            if !keep {
-                return connection.finish();
-            }
-        }
-    }
-
-    /// Makes the draws of the next decision, while other requests are answered.
-    fn prepare(&self) {
-        let mut copy = self.controller().clone();
-        // Bounds that contradict each other are an error of the decision.
-        if copy.prepare().is_ok() {
-            self.controller().take_draws(copy);
-        }
-    }
-
-    fn respond(&self, request: &Request) -> Answer {
+impl Service for ControllerService {
+    fn answer(&self, request: &Request) -> Answer {
         if request.from_web_page {
             return refusal("403 Forbidden", "requests of web pages are not answered");
         }
@@ -259,13 +179,34 @@ impl Service {
         } else {
             "422 Unprocessable Content"
         };
-        (status, text)
+        json(status, text)
+    }
+
+    fn refuse(&self, status: &'static str, why: &str) -> Answer {
+        refusal(status, why)
+    }
+
+    /// Makes the draws of the next decision, while other requests are answered.
+    fn after(&self) {
+        let mut copy = self.controller().clone();
+        // Bounds that contradict each other are an error of the decision.
+        if copy.prepare().is_ok() {
+            self.controller().take_draws(copy);
+        }
     }
 }
 
 fn refusal(status: &'static str, error: &str) -> Answer {
     let body = serde_json::json!({ "ok": false, "switch": false, "error": error });
-    (status, body.to_string())
+    json(status, body.to_string())
+}
+
+fn json(status: &'static str, body: String) -> Answer {
+    Answer {
+        status,
+        content_type: "application/json",
+        body,
+    }
 }
 
 /// Compares in a time that does not depend on how much is equal.

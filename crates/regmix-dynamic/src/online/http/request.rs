@@ -13,8 +13,8 @@ const MAX_HEAD: usize = 16 << 10;
 const BAD: &str = "400 Bad Request";
 
 /// A request.
-#[derive(Default)]
-pub(super) struct Request {
+#[derive(Debug, Default)]
+pub struct Request {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) token: Option<String>,
@@ -35,6 +35,16 @@ struct Body {
 }
 
 impl Request {
+    /// `GET`, `POST` and so on.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// What is asked for, from the first `/` on.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Reads the next request of a connection, or gives the status with which
     /// to refuse it. `None` where the client has ended the connection, or sends
     /// nothing more.

@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
-use std::time::Instant;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::DynamicConfig;

@@ -1,0 +1,175 @@
+//! What a study holds that no step needs any more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regmix_data::{Error, Result};
+use regmix_model::RunStatus;
+use serde::Serialize;
+
+use crate::files;
+use crate::study::Study;
+
+/// Kinds of what can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftoverKind {
+    /// A run, or all runs, that `--redo`, `retry` or a new design set aside.
+    SetAside,
+    /// A checkpoint of a finished run.
+    Checkpoint,
+    /// The weights that a finished run has kept.
+    Weights,
+}
+
+/// Something that can go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leftover {
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// Its path in the study: a file, or a folder that was set aside.
+    pub path: PathBuf,
+    /// Its size, or that of all files in it.
+    pub bytes: u64,
+}
+
+/// The folders of runs.
+const FOLDERS: [&str; 3] = [files::PROXIES, files::SECOND_SIZE, files::TARGETS];
+
+/// Checkpoints in the folder of a run.
+const CHECKPOINTS: [&str; 3] = [
+    "checkpoint/state.safetensors",
+    "checkpoint/state.next.safetensors",
+    "checkpoint/state.previous.safetensors",
+];
+
+/// Finds what can go, in the order of paths; kept weights only where they are asked for.
+pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    for name in folders_in(study.root())? {
+        if FOLDERS.iter().any(|of| is_aside(&name, Some(of))) {
+            found.push(aside(study, PathBuf::from(name))?);
+        }
+    }
+    for below in FOLDERS {
+        for name in folders_in(&study.path(below))? {
+            let run = Path::new(below).join(&name);
+            if is_aside(&name, None) {
+                found.push(aside(study, run)?);
+            } else {
+                of_run(study, &run, weights, &mut found)?;
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// Removes what was found.
+pub(crate) fn remove(study: &Study, found: &[Leftover]) -> Result<()> {
+    for leftover in found {
+        let path = study.path(&leftover.path);
+        match leftover.kind {
+            LeftoverKind::SetAside => fs::remove_dir_all(&path),
+            LeftoverKind::Checkpoint | LeftoverKind::Weights => fs::remove_file(&path),
+        }
+        .map_err(|e| Error::io(&path, e))?;
+        tracing::info!(path = %path.display(), bytes = leftover.bytes, "removed");
+        if leftover.kind != LeftoverKind::SetAside
+            && let Some(folder) = path.parent()
+        {
+            // It stays where something else is in it.
+            fs::remove_dir(folder).ok();
+        }
+    }
+    Ok(())
+}
+
+/// The names of the folders in a folder; links are none.
+fn folders_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(folder, e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io(folder, e))?;
+        let kind = entry.file_type().map_err(|e| Error::io(entry.path(), e))?;
+        if kind.is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
+fn is_aside(name: &str, of: Option<&str>) -> bool {
+    name.rsplit_once(".old-").is_some_and(|(base, n)| {
+        let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        number && !base.is_empty() && of.is_none_or(|of| of == base)
+    })
+}
+
+fn aside(study: &Study, path: PathBuf) -> Result<Leftover> {
+    Ok(Leftover {
+        kind: LeftoverKind::SetAside,
+        bytes: size(&study.path(&path))?,
+        path,
+    })
+}
+
+/// The checkpoints of a finished run, and its weights.
+fn of_run(study: &Study, run: &Path, weights: bool, found: &mut Vec<Leftover>) -> Result<()> {
+    // What is damaged is left to the steps that read it.
+    if !matches!(RunStatus::read(&study.path(run)), Ok(RunStatus::Done(_))) {
+        return Ok(());
+    }
+    let model = weights.then_some(("checkpoint/model.safetensors", LeftoverKind::Weights));
+    let states = CHECKPOINTS.map(|name| (name, LeftoverKind::Checkpoint));
+    for (name, kind) in states.into_iter().chain(model) {
+        let path = run.join(name);
+        let whole = study.path(&path);
+        if fs::symlink_metadata(&whole).is_ok_and(|m| m.is_file()) {
+            let bytes = size(&whole)?;
+            found.push(Leftover { kind, path, bytes });
+        }
+    }
+    Ok(())
+}
+
+/// The size of a file, or of all files below a folder; links are not followed.
+fn size(path: &Path) -> Result<u64> {
+    let io = |e| Error::io(path, e);
+    let metadata = fs::symlink_metadata(path).map_err(io)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    let mut sum = 0;
+    for entry in fs::read_dir(path).map_err(io)? {
+        sum += size(&entry.map_err(io)?.path())?;
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_aside;
+
+    #[test]
+    fn only_names_with_a_number_were_set_aside() {
+        assert!(is_aside("run-0001.old-12", None));
+        assert!(is_aside("runs.old-1", Some("runs")));
+        for (name, of) in [
+            ("run-0001", None),
+            ("run.old-", None),
+            ("run.old-1x", None),
+            (".old-1", None),
+            ("mine.old-1", Some("runs")),
+        ] {
+            assert!(!is_aside(name, of), "{name}");
+        }
+    }
+}
