@@ -103,6 +103,7 @@ mod samples;
 pub mod search;
 mod vector;
 
+pub use advise::coverage::Coverage;
 pub use advise::interactions::Interactions;
 pub use advise::next_runs::options::NextOptions;
 pub use advise::next_runs::{NextRun, next_runs, next_runs_from, next_runs_monitored};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use regmix_data::Result;
 use regmix_data::table::MixtureTable;
+use regmix_data::{Monitor, Result};
 use regmix_regress::Fit;
-use regmix_study::tables::{predict_file, refuse_to_overwrite};
+use regmix_study::tables::{Extrapolations, predict_file, refuse_to_overwrite};
 
 use crate::args::PredictArgs;
 use crate::session::Session;
@@ -30,14 +30,24 @@ fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Re
     let table = MixtureTable::read_csv(&args.mixtures)?;
     let predicted = (fit.predict_table_monitored(&table, session.display))
         .map_err(|e| e.in_file_if_none(&args.mixtures))?;
+    let mut found = Extrapolations::of(fit)?;
+    let beyond = (found.look(fit, &table)).map_err(|e| e.in_file_if_none(&args.mixtures))?;
     let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
-        .zip(predicted.rows())
-        .map(|(run, row)| {
+        .zip(predicted.rows().iter().zip(&beyond))
+        .map(|(run, (row, &beyond))| {
             let values = predicted.targets().iter().zip(row);
-            std::iter::once(("run", run.as_str().into()))
-                .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
-                .collect()
+            [
+                ("run", run.as_str().into()),
+                ("extrapolation", beyond.into()),
+            ]
+            .into_iter()
+            .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
+            .collect()
         })
         .collect();
-    session.print_result(&rows, || predicted.to_csv())
+    session.print_result(&rows, || predicted.to_csv())?;
+    if let Some(sentence) = found.sentence() {
+        session.display.message(&format!("warning: {sentence}"));
+    }
+    Ok(())
 }

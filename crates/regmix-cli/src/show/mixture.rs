@@ -113,8 +113,11 @@ fn warnings(found: &Recommendation) -> String {
     }
     if s.far {
         text.push_str(&format!(
-            "warning: the mixture lies outside the region that proxies covered (distance {:.2} to {}, usual {:.2}, limit {:.2})\n",
-            s.distance, s.nearest_run, s.typical, s.limit
+            "warning: the mixture is unlike those that were tried (leverage {:.2}, at most {:.2} at 95% of the proxies; the nearest, {}, differs in {} of the tokens): the prediction is an extrapolation\n",
+            s.leverage,
+            s.leverage_limit,
+            s.nearest_run,
+            percent(s.distance)
         ));
     }
     text

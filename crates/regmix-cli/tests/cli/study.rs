@@ -201,11 +201,33 @@ fn predictions_have_a_mean_and_a_deviation_per_target() {
         .json();
     assert_eq!(json[0]["run"], "a");
     assert!(json[0]["web_sd"].as_f64().unwrap() > 0.0);
+    assert_eq!(json[0]["extrapolation"], false);
     fixture.ok(&[&args[..], &["--out", "p.csv"]].concat());
     assert_eq!(fixture.text("p.csv"), printed.stdout);
     // Columns are joined by name.
     fixture.write("m.csv", "run,code,law,web\na,0.3,0.5,0.2\n");
     assert_eq!(fixture.ok(&args).stdout, printed.stdout);
+}
+
+#[test]
+fn predictions_unlike_the_runs_are_named() {
+    let fixture = Fixture::study_after("fit");
+    fixture.write(
+        "m.csv",
+        "run,web,code,law\nmiddle,0.3,0.4,0.3\ncorner,0,1,0\n",
+    );
+    let said = "warning: 1 of 2 mixtures are unlike those that were tried (corner): 95% of the \
+                runs are within the limit that these exceed, and their predictions are \
+                extrapolations";
+    let printed = fixture.ok(&["predict", "--mixtures", "m.csv"]);
+    assert!(printed.stderr.contains(said), "{}", printed.stderr);
+    let written = fixture.ok(&["predict", "--mixtures", "m.csv", "--out", "p.csv"]);
+    assert!(written.stderr.contains(said), "{}", written.stderr);
+    let json = fixture
+        .ok(&["-q", "predict", "--mixtures", "m.csv", "--format", "json"])
+        .json();
+    assert_eq!(json[0]["extrapolation"], false);
+    assert_eq!(json[1]["extrapolation"], true);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the examples share: their arguments, their threads, their figures.
 #![allow(dead_code)] // No example uses everything.
 
+pub(crate) mod detection;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
 

@@ -1,6 +1,7 @@
 //! What a fit advises: scores of an objective, the best mixture, further runs.
 
 mod correlation;
+pub(crate) mod coverage;
 pub(crate) mod divergence;
 pub(crate) mod interactions;
 pub(crate) mod next_runs;

@@ -41,7 +41,7 @@ pub(crate) fn neighbour_distances(all: &[Mixture]) -> Vec<f64> {
 }
 
 impl Reach {
-    /// What the proxies of a fit covered, by the rule of
+    /// Where the proxies of a fit are, and the limit of
     /// [`Support`](crate::Support).
     pub(crate) fn of(fit: &Fit) -> Self {
         let proxies = fit.observations().mixtures.mixtures();

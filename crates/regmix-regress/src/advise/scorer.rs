@@ -179,7 +179,7 @@ impl Scorer {
     /// Adds `weight · max(0, d(w) - d95)` to the value that is searched on,
     /// with `d(w) = min_i ½ Σ_j |w_j - w_ij|` the total variation to the
     /// nearest proxy, and d95 the distance that 95 % of the proxies are from
-    /// theirs, as in [`Support`](crate::Support): where proxies were trained
+    /// theirs ([`Support::limit`](crate::Support)): where proxies were trained
     /// it costs nothing, beyond it `weight` for every unit. Corners are
     /// rounded (over 0.001 in a weight, 0.01 in the distance), so that a descent
     /// does not stop at them. 0 is off. Cost O(runs · D).
@@ -292,10 +292,9 @@ impl Scorer {
         self.joined(&self.weighted(values.iter().copied()), None)
     }
 
-    /// 95th percentile, over the proxies, of the objective's standard
-    /// deviation by models that had not seen them; `None` where fewer than 8
-    /// runs have all targets.
-    pub(crate) fn usual_sd(&self, fit: &Fit) -> Option<f64> {
+    /// The objective's standard deviation at the proxies that have all
+    /// targets, by models that had not seen them.
+    pub(crate) fn out_of_fold_sds<'a>(&self, fit: &'a Fit) -> BTreeMap<&'a str, f64> {
         let mut by_run: BTreeMap<&str, Vec<Option<Prediction>>> = BTreeMap::new();
         for p in fit.predictions() {
             if let Some(place) = self.targets.iter().position(|t| *t == p.target) {
@@ -306,11 +305,10 @@ impl Scorer {
                 });
             }
         }
-        let sds: Vec<f64> = (by_run.into_values())
-            .filter_map(|row| row.into_iter().collect::<Option<Vec<_>>>())
-            .map(|row| self.join(&row).sd)
-            .collect();
-        (sds.len() >= Fit::MIN_ROWS).then(|| quantile(&sds, 0.95))
+        (by_run.into_iter())
+            .filter_map(|(run, row)| Some((run, row.into_iter().collect::<Option<Vec<_>>>()?)))
+            .map(|(run, row)| (run, self.join(&row).sd))
+            .collect()
     }
 
     /// Weighted means of the targets.

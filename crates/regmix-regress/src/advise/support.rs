@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Mixture, Result};
 
+use crate::advise::coverage::{Coverage, PASS};
 use crate::advise::reach::neighbour_distances;
 use crate::advise::scorer::Scorer;
 use crate::fit::Fit;
@@ -15,13 +16,17 @@ use crate::objective::Objective;
 /// The rule, in one place. A mixture is out of distribution when either
 /// holds:
 ///
-/// - **far**: it is further from the nearest proxy than 95 % of the proxies
-///   are from theirs, in total variation (`½ Σ |a - b|`, in `[0, 1]`);
-/// - **unsure**: the objective's standard deviation there is above the 95th
-///   percentile of what it is at the proxies themselves, each predicted by a
-///   model that had not seen it. This asks the models, and tells nothing
-///   where a model underestimates its uncertainty: a least-squares fit is as
-///   sure beyond the proxies as its leverage says.
+/// - **far**: its [leverage](Coverage) is above what the proxies have, each
+///   by the others. This asks the mixtures alone: it tells that nothing like it
+///   was tried, not that the prediction is wrong;
+/// - **unsure**: the objective's standard deviation there is above what it is
+///   at the proxies, each predicted by a model that had not seen it. This asks
+///   the models, and tells nothing where a model underestimates its
+///   uncertainty.
+///
+/// The two limits are the 95th percentiles over the proxies, raised by one
+/// factor so that 95 % of the proxies pass both: of mixtures drawn as the
+/// proxies were, one in twenty is flagged.
 ///
 /// Predictions there are extrapolation, their intervals too narrow, and an
 /// optimum there may be an artefact of the model. The flag changes nothing. A
@@ -37,18 +42,25 @@ use crate::objective::Objective;
 pub struct Support {
     /// The run with the nearest mixture.
     pub nearest_run: String,
-    /// Distance to it.
+    /// Distance to it, in total variation: the share of tokens that differ.
     pub distance: f64,
     /// Median distance of a proxy to its nearest neighbour.
     pub typical: f64,
     /// 95th percentile of that distance.
     pub limit: f64,
-    /// Whether `distance` is above `limit`.
+    /// The leverage of the mixture, see [`Coverage`].
+    #[serde(default)]
+    pub leverage: f64,
+    /// The greatest leverage that is not flagged; 0 in files of versions that
+    /// flagged by `distance` and `limit`.
+    #[serde(default)]
+    pub leverage_limit: f64,
+    /// Whether `leverage` is above `leverage_limit`.
     pub far: bool,
     /// Standard deviation of the objective, its unit.
     pub sd: f64,
-    /// 95th percentile of that over the proxies, out of fold; absent where
-    /// fewer than 8 runs have all targets of the objective.
+    /// The greatest one that is not flagged; absent where fewer than 8 runs
+    /// have all targets of the objective.
     pub sd_limit: Option<f64>,
     /// Whether `sd` is above `sd_limit`.
     pub unsure: bool,
@@ -80,8 +92,10 @@ impl Support {
         let neighbours = neighbour_distances(proxies.mixtures());
         let limit = quantile(&neighbours, 0.95);
         let sd = scorer.predict(mixture.weights()).sd;
-        let sd_limit = scorer.usual_sd(fit);
-        let far = nearest.1 > limit;
+        let coverage = Coverage::of(proxies.mixtures())?;
+        let leverage = coverage.leverage(mixture.weights());
+        let (leverage_limit, sd_limit) = limits(fit, scorer, &coverage);
+        let far = leverage > leverage_limit;
         // A constant's standard deviation is the same everywhere but for
         // rounding.
         let unsure = sd_limit.is_some_and(|limit| sd > limit * (1.0 + 1e-9));
@@ -90,6 +104,8 @@ impl Support {
             distance: nearest.1,
             typical: quantile(&neighbours, 0.5),
             limit,
+            leverage,
+            leverage_limit,
             far,
             sd,
             sd_limit,
@@ -97,4 +113,24 @@ impl Support {
             out_of_distribution: far || unsure,
         })
     }
+}
+
+/// The limits of leverage and standard deviation that 95 % of the proxies
+/// keep together.
+fn limits(fit: &Fit, scorer: &Scorer, coverage: &Coverage) -> (f64, Option<f64>) {
+    let sds = scorer.out_of_fold_sds(fit);
+    let all: Vec<f64> = sds.values().copied().collect();
+    let usual = quantile(&all, PASS);
+    if all.len() < Fit::MIN_ROWS || usual <= 0.0 {
+        return (coverage.limit(), None);
+    }
+    let runs = fit.observations().mixtures.runs().iter();
+    let worse: Vec<f64> = (runs.zip(coverage.of_runs()))
+        .filter_map(|(run, leverage)| {
+            let sd = sds.get(run.as_str())?;
+            Some((leverage / coverage.limit()).max(sd / usual))
+        })
+        .collect();
+    let raised = quantile(&worse, PASS).max(1.0);
+    (raised * coverage.limit(), Some(raised * usual))
 }

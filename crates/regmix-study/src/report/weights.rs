@@ -112,12 +112,20 @@ fn support(found: &Recommendation) -> Node {
     let s = &found.support;
     let mut distances = format!(
         "the nearest proxy ({}) differs in {} of the tokens; proxies differ from their own \
-         nearest neighbour in {} (median), 95% of them in at most {}",
+         nearest neighbour in {} (median)",
         s.nearest_run,
         percent(s.distance),
-        percent(s.typical),
-        percent(s.limit)
+        percent(s.typical)
     );
+    // Earlier versions had no leverage.
+    if s.leverage_limit > 0.0 {
+        distances.push_str(&format!(
+            "; the leverage, which is what the mixtures of the proxies leave open there, is {} \
+             against at most {} at 95% of the proxies",
+            decimals(s.leverage, 2),
+            decimals(s.leverage_limit, 2)
+        ));
+    }
     if let Some(limit) = s.sd_limit.filter(|_| s.unsure) {
         distances.push_str(&format!(
             "; the models are unsure, with a standard deviation of {} against at most {} at 95% of \

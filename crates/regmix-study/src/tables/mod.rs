@@ -15,6 +15,6 @@ pub(crate) use limits::{bounded, limited};
 pub use next_runs::next_runs;
 pub(crate) use next_runs::number_runs;
 pub use optimize::{optimize, pareto};
-pub use predict::predict_file;
+pub use predict::{Extrapolations, predict_file};
 pub use schedule::{Plan, SecondSize, plan};
 pub(crate) use schedule::{measure_size_correction, plan_request};
