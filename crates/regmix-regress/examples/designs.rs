@@ -15,13 +15,14 @@
 //! | `--seeds` | 8 | draws of every design |
 //! | `--noise` | 0.05 | standard deviation of a measurement, nats |
 //! | `--threads` | 2 | threads |
+//! | `--designs` | all | only those whose name contains this |
 #![allow(clippy::print_stdout)] // Its result goes there.
 
 mod common;
 
 use rand::RngExt;
 
-use regmix_data::design::{Floored, Maximin, RegMix, Sampler, Space};
+use regmix_data::design::{Floored, Maximin, Metric, RegMix, Sampler, Space};
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Mixture, Result, random};
 use regmix_regress::{
@@ -146,6 +147,14 @@ fn maximin(low: f64, high: f64) -> Maximin {
     }
 }
 
+/// As [`maximin`], by roots and weights side by side.
+fn both(low: f64, high: f64) -> Maximin {
+    Maximin {
+        metric: Metric::RootsAndWeights,
+        ..maximin(low, high)
+    }
+}
+
 /// One design: parts that are drawn, with their shares; whether the natural
 /// and the uniform mixture are among them; and a share of proxies that is
 /// chosen later, in rounds.
@@ -196,6 +205,11 @@ impl Design {
                 ..Self::drawn("maximin 2-20, 8-80", maximin(2.0, 20.0))
             },
             Self::drawn("maximin 2-20, anchors", maximin(2.0, 20.0)).anchored(),
+            Self::drawn("maximin 2-20 in both, anchors", both(2.0, 20.0)).anchored(),
+            Self::drawn("maximin 5-50 in both, anchors", both(5.0, 50.0)).anchored(),
+            Self::drawn("maximin 2-20 in both, anchors, 25 % in 1", both(2.0, 20.0))
+                .anchored()
+                .later(0.25, 1),
             Self::drawn("maximin 2-20, anchors, 25 % in 1", maximin(2.0, 20.0))
                 .anchored()
                 .later(0.25, 1),
@@ -258,6 +272,7 @@ fn main() -> Result<()> {
         "--seeds",
         "--noise",
         "--threads",
+        "--designs",
     ])?;
     let [mixtures, losses] = &words.plain[..] else {
         return Err(Error::input("expected MIXTURES.csv LOSSES.csv"));
@@ -280,7 +295,11 @@ fn main() -> Result<()> {
         println!(
             "| design | regret | flattery | error at natural | error at uniform |\n|---|---|---|---|---|"
         );
-        for design in Design::all() {
+        let wanted = words.text("--designs").unwrap_or("");
+        for design in Design::all()
+            .into_iter()
+            .filter(|d| d.name.contains(wanted))
+        {
             let mut figures: [Vec<f64>; 4] = Default::default();
             for seed in 1..=seeds {
                 let fit = design.fitted(&world, runs, name, seed)?;

@@ -6,7 +6,7 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_regress::{Fit, NextOptions, NextRun};
 use regmix_study::files;
-use regmix_study::tables::{next_runs, refuse_to_overwrite};
+use regmix_study::tables::{ChosenRun, choose_from_files, next_runs, refuse_to_overwrite};
 use serde_json::json;
 
 use crate::args::DesignArgs;
@@ -14,6 +14,12 @@ use crate::session::Session;
 use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &DesignArgs) -> Result<()> {
+    if let (Some(pool), Some(runs)) = (&args.pool, args.runs) {
+        return match &args.out {
+            Some(out) => choose(session, args, pool, runs, out),
+            None => add_from_pool(session, args, pool, runs),
+        };
+    }
     match (args.next, &args.fit, &args.out) {
         (Some(runs), Some(fit), Some(out)) => propose_from_fit(session, args, runs, fit, out),
         (Some(runs), ..) => add_to_design(session, args, runs),
@@ -36,16 +42,52 @@ fn draw(session: &Session<'_>, args: &DesignArgs) -> Result<()> {
 }
 
 fn add_to_design(session: &Session<'_>, args: &DesignArgs, runs: usize) -> Result<()> {
-    if args.redo {
-        return Err(Error::input(
-            "`--next` adds to the design, `--redo` draws it again: expected one of them",
-        )
-        .field("--next"));
-    }
+    refuse_redo(args, "--next")?;
     let study = session.open_study()?;
     let found = study.next_design(runs, session.context(false))?;
     print_proposed(session, &found)?;
     session.message_next(&study)
+}
+
+fn refuse_redo(args: &DesignArgs, option: &str) -> Result<()> {
+    match args.redo {
+        false => Ok(()),
+        true => Err(Error::input(format!(
+            "`{option}` adds to the design, `--redo` draws it again: expected one of them"
+        ))
+        .field(option)),
+    }
+}
+
+fn add_from_pool(session: &Session<'_>, args: &DesignArgs, pool: &Path, runs: usize) -> Result<()> {
+    refuse_redo(args, "--pool")?;
+    let study = session.open_study()?;
+    let chosen = study.add_from_pool(pool, runs, session.context(false))?;
+    print_chosen(session, &chosen)?;
+    session.message_next(&study)
+}
+
+fn choose(
+    session: &Session<'_>,
+    args: &DesignArgs,
+    pool: &Path,
+    runs: usize,
+    out: &Path,
+) -> Result<()> {
+    refuse_to_overwrite(out, args.redo)?;
+    let chosen = choose_from_files(pool, args.have.as_deref(), runs, session.display)?;
+    if let Some(first) = chosen.first() {
+        let rows = (chosen.iter()).map(|c| (c.run.clone(), c.mixture.clone()));
+        MixtureTable::new(first.mixture.domains().clone(), rows)?.write_csv(out)?;
+    }
+    print_chosen(session, &chosen)
+}
+
+fn print_chosen(session: &Session<'_>, runs: &[ChosenRun]) -> Result<()> {
+    let json: Vec<_> = (runs.iter())
+        .map(|c| json!({ "run": c.run, "mixture": c.mixture, "distance": c.distance }))
+        .collect();
+    session.print_result(&json, || show::chosen(runs))
 }
 
 fn propose_from_fit(

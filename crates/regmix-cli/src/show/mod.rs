@@ -30,7 +30,7 @@ pub(crate) use front::front;
 pub(crate) use launch::{cancelled, launch_status, launched, trained};
 pub(crate) use leftovers::leftovers;
 pub(crate) use mixture::mixture;
-pub(crate) use proposed::proposed;
+pub(crate) use proposed::{chosen, proposed};
 pub(crate) use schedule::schedule;
 pub(crate) use status::status;
 pub(crate) use tokenized::tokenized;

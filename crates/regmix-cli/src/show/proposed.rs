@@ -1,6 +1,7 @@
 //! Runs that were proposed as the next ones.
 
 use regmix_regress::NextRun;
+use regmix_study::tables::ChosenRun;
 
 use crate::output::table::table;
 
@@ -19,4 +20,16 @@ pub(crate) fn proposed(runs: &[(String, NextRun)]) -> String {
         &["run", "predicted", "sd", "improvement", "nearest run"],
         rows,
     )
+}
+
+/// The runs that were chosen from a pool, in the order of choice.
+pub(crate) fn chosen(runs: &[ChosenRun]) -> String {
+    let rows = runs.iter().map(|chosen| {
+        let distance = chosen.distance;
+        vec![
+            chosen.run.clone(),
+            distance.map_or_else(|| "-".to_owned(), |d| format!("{d:.3}")),
+        ]
+    });
+    table(&["run", "nearest run"], rows)
 }

@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod others;
 mod own_schedules;
+mod pool;
 mod progress;
 mod published;
 mod schedule;

@@ -9,6 +9,9 @@
 //! | [`Floored`] | floors by an affine map, caps by redistribution: nothing is rejected | small domains, many constraints |
 //! | [`Maximin`] | the most spread-out subset of a large floored pool | proxies keep apart; no difference in regret was measured |
 //!
+//! Where mixtures are given and a part of them is to be run, [`choose`] says
+//! which.
+//!
 //! ```
 //! use regmix_data::design::{Floored, Sampler, Space};
 //! use regmix_data::{DomainSet, Mixture, random};
@@ -37,7 +40,7 @@ use crate::table::MixtureTable;
 
 pub use dirichlet::Dirichlet;
 pub use floored::Floored;
-pub use maximin::Maximin;
+pub use maximin::{Maximin, Metric, choose};
 pub use published::RegMix;
 
 /// The allowed mixtures: around a prior, between floors and caps.

@@ -1,4 +1,7 @@
-//! Proposing further proxies from the fit of the finished ones.
+//! Further proxies: proposed from the fit of the finished ones, or chosen from a
+//! table of mixtures.
+
+use std::path::Path;
 
 use regmix_data::artefact::write_atomic;
 use regmix_data::table::MixtureTable;
@@ -12,13 +15,9 @@ use super::limits::{budget, target_tokens};
 use super::{design, fit};
 use crate::files;
 use crate::study::{Context, Study};
-use crate::tables::{limited, number_runs};
+use crate::tables::{ChosenRun, choose_runs, limited, number_runs};
 
 /// Proposes further proxies and appends them to the design.
-///
-/// The lines of the table stay the same to the byte: weights that are read and
-/// written again can change by rounding, and finished runs would then belong to
-/// other mixtures.
 pub(crate) fn next_design(
     study: &Study,
     runs: usize,
@@ -74,7 +73,37 @@ pub(crate) fn next_design(
     cx.monitor.message("choosing the next mixtures");
     let next = number_runs(&table, next_runs_monitored(&fit, &options, cx.monitor)?);
     let rows = (next.iter()).map(|(run, next)| (run.clone(), next.mixture.clone()));
-    let added = MixtureTable::new(table.domains().clone(), rows)?.to_csv();
+    append(study, &MixtureTable::new(table.domains().clone(), rows)?)?;
+    Ok(next)
+}
+
+/// Chooses further proxies from a table of mixtures and appends them to the
+/// design, whose mixtures count as run.
+pub(crate) fn add_from_pool(
+    study: &Study,
+    pool: &Path,
+    runs: usize,
+    cx: Context<'_>,
+) -> Result<Vec<ChosenRun>> {
+    let table = study.mixtures()?;
+    let given = MixtureTable::read_csv(pool)?;
+    given
+        .notes()
+        .iter()
+        .for_each(|note| cx.monitor.message(note));
+    let given = (given.reordered(table.domains())).map_err(|e| e.in_file_if_none(pool))?;
+    let chosen = choose_runs(&given, Some(&table), runs).map_err(|e| e.in_file_if_none(pool))?;
+    let rows = (chosen.iter()).map(|c| (c.run.clone(), c.mixture.clone()));
+    append(study, &MixtureTable::new(table.domains().clone(), rows)?)?;
+    Ok(chosen)
+}
+
+/// Appends mixtures to the design. Its lines stay the same to the byte: weights
+/// that are read and written again can change by rounding, and finished runs
+/// would then belong to other mixtures.
+fn append(study: &Study, rows: &MixtureTable) -> Result<()> {
+    let path = study.path(files::DESIGN);
+    let added = rows.to_csv();
     let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
     if !text.ends_with('\n') {
         text.push('\n');
@@ -83,6 +112,5 @@ pub(crate) fn next_design(
         text.push_str(line);
         text.push('\n');
     }
-    write_atomic(&path, text.as_bytes())?;
-    Ok(next)
+    write_atomic(&path, text.as_bytes())
 }

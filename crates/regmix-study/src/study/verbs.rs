@@ -22,6 +22,7 @@ use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
     design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
+use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
 use crate::workers::TrainOptions;
 
@@ -140,6 +141,24 @@ impl Study {
     pub fn next_design(&self, runs: usize, cx: Context<'_>) -> Result<Vec<(String, NextRun)>> {
         require_current(self, Reads::Design, cx.monitor)?;
         next_design::next_design(self, runs, cx)
+    }
+
+    /// Chooses further proxies from a table of mixtures, beside those of the
+    /// design ([`regmix_data::design::choose`]), and appends them to
+    /// `design/mixtures.csv` under the names they have there.
+    ///
+    /// # Errors
+    /// When there is no design, the table is over other domains, one of its
+    /// names is that of another mixture of the design, or it has too few
+    /// mixtures.
+    pub fn add_from_pool(
+        &self,
+        pool: &Path,
+        runs: usize,
+        cx: Context<'_>,
+    ) -> Result<Vec<ChosenRun>> {
+        require_current(self, Reads::Design, cx.monitor)?;
+        next_design::add_from_pool(self, pool, runs, cx)
     }
 
     /// Searches for the best mixture under the constraints, into `mixture.json`;

@@ -6,6 +6,7 @@ mod limits;
 mod next_runs;
 mod objective;
 mod optimize;
+mod pool;
 mod predict;
 mod schedule;
 
@@ -15,6 +16,7 @@ pub(crate) use limits::{bounded, limited};
 pub use next_runs::next_runs;
 pub(crate) use next_runs::number_runs;
 pub use optimize::{optimize, pareto};
+pub use pool::{ChosenRun, choose_from_files, choose_runs};
 pub use predict::{Extrapolations, predict_file};
 pub use schedule::{Plan, SecondSize, plan};
 pub(crate) use schedule::{measure_size_correction, plan_request};
