@@ -149,6 +149,15 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     sorted[low] + (at - low as f64) * (sorted[high] - sorted[low])
 }
 
+/// The value below which a further one of the same kind is with probability
+/// `q`: the order statistic with number `q (n + 1)`, by linear interpolation,
+/// the largest value where that is beyond it. Unlike [`quantile`] it is right
+/// on average for few values, too. NaN for no values.
+pub(crate) fn next_quantile(values: &[f64], q: f64) -> f64 {
+    let n = values.len() as f64;
+    quantile(values, (q * (n + 1.0) - 1.0) / (n - 1.0).max(1.0))
+}
+
 fn pairs<'a>(a: &'a [f64], b: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
     a.iter().copied().zip(b.iter().copied())
 }
@@ -179,6 +188,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rand::RngExt;
 
     #[test]
     fn ties_share_their_average_rank() {
@@ -206,6 +216,23 @@ mod tests {
         assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), 2.0);
         assert_eq!(quantile(&[0.0, 1.0], 0.25), 0.25);
         assert!(quantile(&[], 0.5).is_nan());
+    }
+
+    #[test]
+    fn the_next_of_few_values_is_below_their_quantile_as_often_as_it_says() {
+        let mut rng = regmix_data::random::stream(1, "metrics", "test");
+        let mut share = |of: fn(&[f64], f64) -> f64| {
+            let below = (0..20_000).filter(|_| {
+                let values: Vec<f64> = (0..19).map(|_| rng.random()).collect();
+                rng.random::<f64>() < of(&values, 0.9)
+            });
+            below.count() as f64 / 20_000.0
+        };
+        assert!((share(next_quantile) - 0.9).abs() < 0.01);
+        assert!(share(quantile) < 0.87);
+        assert_eq!(next_quantile(&[1.0, 2.0], 0.9), 2.0);
+        assert_eq!(next_quantile(&[1.0], 0.9), 1.0);
+        assert!(next_quantile(&[], 0.9).is_nan());
     }
 
     proptest! {

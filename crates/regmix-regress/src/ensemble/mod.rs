@@ -5,6 +5,7 @@ pub(crate) mod stacking;
 use regmix_data::{Error, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
+use crate::ensemble::stacking::Learnt;
 use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::regressor::model::ensemble::EnsembleModel;
@@ -30,7 +31,9 @@ use crate::samples::Samples;
 /// helps when all members are wrong in the same way. Learning weights for
 /// held-out predictions is stacking (Wolpert 1992,
 /// doi 10.1016/S0893-6080(05)80023-1); minimised is
-/// `Σ_i (y_i - Σ_k w_k m_k(i))² / sd_i²` over w ≥ 0, Σ w = 1.
+/// `Σ_i (y_i - Σ_k w_k m_k(i))² / sd_i²` over w ≥ 0, Σ w = 1. In a
+/// [`Fit`](crate::Fit) of several targets, the mean of their learnt weights counts as
+/// four rows beside those of each target.
 ///
 /// ```
 /// use regmix_regress::{Samples, regressor::{Ensemble, Law, Linear, Model, Regressor}};
@@ -134,22 +137,16 @@ impl Ensemble {
 
     /// The weights of usable members, with sum 1: those given, or learnt from
     /// their cross-validations.
-    pub(crate) fn weights_of(
+    pub(crate) fn learn(
         measured: &[f64],
         members: &[Usable<'_, &CrossValidation>],
-    ) -> Result<Vec<f64>> {
-        match given(members) {
-            Some(weights) => Ok(weights),
-            None => stacking::final_weights(measured, &results(members)),
-        }
+    ) -> Result<Learnt> {
+        Learnt::of(given(members), measured, &results(members))
     }
 
-    /// The ensemble's cross-validation from those of its usable members.
-    pub(crate) fn combine(
-        measured: &[f64],
-        members: &[Usable<'_, &CrossValidation>],
-    ) -> Result<CrossValidation> {
-        stacking::combine(given(members).as_deref(), measured, &results(members))
+    /// Whether its weights are learnt.
+    pub(crate) fn learns(&self) -> bool {
+        self.weights.is_none()
     }
 }
 
@@ -160,7 +157,7 @@ fn given<T>(members: &[Usable<'_, T>]) -> Option<Vec<f64>> {
     Some(weights.into_iter().map(|w| w / sum).collect())
 }
 
-fn results<'a>(members: &[Usable<'_, &'a CrossValidation>]) -> Vec<&'a CrossValidation> {
+pub(crate) fn results<'a>(members: &[Usable<'_, &'a CrossValidation>]) -> Vec<&'a CrossValidation> {
     members.iter().map(|m| m.result).collect()
 }
 

@@ -4,7 +4,8 @@ use regmix_data::{DomainSet, Mixture, Result};
 
 use crate::constraints::Constraints;
 use crate::cross_validation::CrossValidation;
-use crate::numeric::slices::dot;
+use crate::folds::Folds;
+use crate::numeric::slices::{add, dot};
 use crate::prediction::Prediction;
 use crate::regressor::model::ensemble::pooled;
 use crate::search::descend::descend;
@@ -79,41 +80,102 @@ fn weights(
     Ok(found.mixture.weights().to_vec())
 }
 
-/// The cross-validation of an ensemble from those of its members, all over
-/// the same folds. Weights for a fold are learnt on the other folds.
-pub(crate) fn combine(
-    given: Option<&[f64]>,
-    measured: &[f64],
-    members: &[&CrossValidation],
-) -> Result<CrossValidation> {
-    let first = members[0];
-    let mut out = CrossValidation {
-        predictions: Vec::with_capacity(first.predictions.len()),
-        folds: first.folds.clone(),
-        fit_seconds: members.iter().map(|m| m.fit_seconds).sum(),
-        score_seconds: members.iter().map(|m| m.score_seconds).sum(),
-    };
-    for (repeat, folds) in first.folds.iter().enumerate() {
-        let predictions: Vec<Vec<&Prediction>> = (members.iter())
-            .map(|m| m.predictions[repeat].iter().collect())
-            .collect();
-        let by_fold = (0..folds.count())
-            .map(|fold| match given {
-                Some(given) => Ok(given.to_vec()),
-                None => weights(measured, &predictions, |row| folds.fold_of(row) != fold),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let joined = |row: usize| {
-            let weights = &by_fold[folds.fold_of(row)];
-            let parts: Vec<(f64, Prediction)> = (weights.iter().zip(&predictions))
-                .map(|(w, p)| (*w, *p[row]))
+/// Rows that the mean weights of all targets count as, beside the rows of a
+/// target.
+const SHARED_ROWS: f64 = 4.0;
+
+/// What is known of the weights of an ensemble's members for one target.
+#[derive(Debug, Clone)]
+pub(crate) struct Learnt {
+    /// For members fitted on all rows.
+    pub(crate) all: Vec<f64>,
+    /// `[repeats][folds]`: learnt on the other folds.
+    by_fold: Vec<Vec<Vec<f64>>>,
+}
+
+impl Learnt {
+    /// Weights that are given, the same everywhere, or learnt from the
+    /// members' cross-validations, all over the same folds.
+    pub(crate) fn of(
+        given: Option<Vec<f64>>,
+        measured: &[f64],
+        members: &[&CrossValidation],
+    ) -> Result<Self> {
+        let by_fold = |repeat: usize, folds: &Folds| {
+            let predictions: Vec<Vec<&Prediction>> = (members.iter())
+                .map(|m| m.predictions[repeat].iter().collect())
                 .collect();
-            pooled(&parts)
+            (0..folds.count())
+                .map(|fold| match &given {
+                    Some(given) => Ok(given.clone()),
+                    None => weights(measured, &predictions, |row| folds.fold_of(row) != fold),
+                })
+                .collect::<Result<_>>()
         };
-        out.predictions
-            .push((0..measured.len()).map(joined).collect());
+        Ok(Self {
+            by_fold: (members[0].folds.iter().enumerate())
+                .map(|(repeat, folds)| by_fold(repeat, folds))
+                .collect::<Result<_>>()?,
+            all: match &given {
+                Some(given) => given.clone(),
+                None => final_weights(measured, members)?,
+            },
+        })
     }
-    Ok(out)
+
+    /// Draws the weights of several targets, with so many rows each, towards
+    /// their mean: weights learnt from few rows are mostly noise. All must
+    /// have the same members, over the same folds.
+    pub(crate) fn share(some: &mut [&mut Self], rows: usize) {
+        let own = rows as f64 / (rows as f64 + SHARED_ROWS);
+        let places: Vec<(usize, usize)> = some.first().map_or(Vec::new(), |first| {
+            (first.by_fold.iter().enumerate())
+                .flat_map(|(r, folds)| (0..folds.len()).map(move |f| (r, f)))
+                .collect()
+        });
+        let draw = |of: &mut dyn FnMut(&mut Self) -> &mut Vec<f64>, some: &mut [&mut Self]| {
+            let share = 1.0 / some.len() as f64;
+            let mut mean: Vec<f64> = Vec::new();
+            for learnt in some.iter_mut() {
+                let weights = of(learnt);
+                mean.resize(weights.len(), 0.0);
+                add(&mut mean, share, weights);
+            }
+            for learnt in some.iter_mut() {
+                for (w, mean) in of(learnt).iter_mut().zip(&mean) {
+                    *w = own * *w + (1.0 - own) * mean;
+                }
+            }
+        };
+        draw(&mut |l| &mut l.all, some);
+        for (repeat, fold) in places {
+            draw(&mut |l| &mut l.by_fold[repeat][fold], some);
+        }
+    }
+
+    /// The cross-validation of the ensemble from those of its members.
+    pub(crate) fn combine(&self, members: &[&CrossValidation]) -> CrossValidation {
+        let first = members[0];
+        let of_repeat = |repeat: usize, folds: &Folds| -> Vec<Prediction> {
+            (0..first.predictions[repeat].len())
+                .map(|row| {
+                    let weights = &self.by_fold[repeat][folds.fold_of(row)];
+                    let parts: Vec<(f64, Prediction)> = (weights.iter().zip(members))
+                        .map(|(w, m)| (*w, m.predictions[repeat][row]))
+                        .collect();
+                    pooled(&parts)
+                })
+                .collect()
+        };
+        CrossValidation {
+            predictions: (first.folds.iter().enumerate())
+                .map(|(repeat, folds)| of_repeat(repeat, folds))
+                .collect(),
+            folds: first.folds.clone(),
+            fit_seconds: members.iter().map(|m| m.fit_seconds).sum(),
+            score_seconds: members.iter().map(|m| m.score_seconds).sum(),
+        }
+    }
 }
 
 /// Weights learnt on all out-of-fold predictions, for members fitted on all
@@ -149,14 +211,35 @@ mod tests {
         let members = [&up, &down, &bad];
         let w = final_weights(&measured, &members).unwrap();
         assert!((w[0] - w[1]).abs() < 0.05 && w[2] < 0.02, "{w:?}");
-        let cv = combine(None, &measured, &members).unwrap();
+        let cv = (Learnt::of(None, &measured, &members).unwrap()).combine(&members);
         assert!(
             cv.predictions[0]
                 .iter()
                 .all(|p| (p.mean - 0.2).abs() < 0.15)
         );
-        let even = combine(Some(&[1.0 / 3.0; 3]), &measured, &members).unwrap();
+        let given = Learnt::of(Some(vec![1.0 / 3.0; 3]), &measured, &members).unwrap();
+        let even = given.combine(&members);
         assert!((even.predictions[0][7].mean - 5.4 / 3.0).abs() < 1e-12);
         assert_eq!(even.fit_seconds, 3.0);
+    }
+
+    #[test]
+    fn weights_are_drawn_towards_those_of_other_targets() {
+        let measured = vec![0.0; 40];
+        let good = judged(|i| 0.1 * (i as f64).sin());
+        let bad = judged(|_| 5.0);
+        let learnt = |members: [&CrossValidation; 2]| Learnt::of(None, &measured, &members);
+        let (mut a, mut b) = (
+            learnt([&good, &bad]).unwrap(),
+            learnt([&bad, &good]).unwrap(),
+        );
+        assert!(a.all[0] > 0.98 && b.all[0] < 0.02);
+        Learnt::share(&mut [&mut a, &mut b], 4);
+        // Four rows of its own, and four of the mean of both targets.
+        for weights in [&a.all, &a.by_fold[0][3]] {
+            assert!((weights[0] - 0.75).abs() < 0.02, "{weights:?}");
+            assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+        assert!((b.all[0] - 0.25).abs() < 0.02);
     }
 }

@@ -63,16 +63,23 @@ impl Default for FitOptions {
 
 /// Which regressor to use for a target.
 ///
-/// `Auto` takes the lowest cross-validated mean absolute error; within 0.1 %
-/// of it, the regressor that comes first (`mean`, then in the order given).
-/// Rank correlation does not see whether predictions have the right scale,
-/// which sums of targets, gaps in nats and intervals all need. Squared errors
-/// would leave the choice to the few runs with a weight so near zero that its
-/// rounding moves the loss. `mean` is always judged too: where it is chosen,
-/// the runs show no effect of the mixture, and the fit warns of it.
+/// `Auto` starts from an ensemble (`stacked` among the defaults) for all
+/// targets; without one, from the regressor with the lowest cross-validated
+/// mean absolute error over all targets, each in units of the mean's error. Over
+/// few runs the lowest of a dozen errors is luck, so another regressor replaces
+/// it only beyond doubt: for all targets, when its errors on the same runs are
+/// smaller by more than two standard errors over all targets together; for a
+/// single target, by more than three. `mean` is always judged too: where its
+/// error is not larger than that of what was chosen, it is taken, since the
+/// runs show no effect of the mixture, and the fit warns of it.
+///
+/// Errors are absolute. Rank correlation does not see whether predictions have
+/// the right scale, which sums of targets, gaps in nats and intervals all need.
+/// Squared errors would leave the choice to the few runs with a weight so near
+/// zero that its rounding moves the loss.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// The lowest cross-validated mean absolute error, target by target.
+    /// By cross-validation.
     #[default]
     Auto,
     /// One regressor for all targets.

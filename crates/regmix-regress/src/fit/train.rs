@@ -12,10 +12,9 @@ use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::options::{Choice, FitOptions};
 use crate::fit::prepare::Prepared;
 use crate::fit::{Fit, OutOfFold, Saved, TargetFit};
-use crate::judge::calibration::calibration;
 use crate::judge::contestants::{Contestants, Judged};
 use crate::judge::league::{AUTO, Entry, League};
-use crate::judge::selection::{automatic, lowest_error};
+use crate::judge::selection::{Candidate, Rule, automatic, choose};
 use crate::metrics::{mse, variance};
 use crate::progress::Part;
 use crate::regressor::interface::FitContext;
@@ -93,9 +92,7 @@ pub(super) fn train(
         warnings: [prepared.warnings, warnings::of_runs(&all)].concat(),
         unfit: BTreeMap::new(),
     };
-    let winners: Vec<Winner> = (columns.iter().zip(&judged))
-        .map(|(column, judged)| selection.decide(column, judged))
-        .collect::<Result<_>>()?;
+    let winners = selection.decide(&columns, &judged)?;
     saved.targets = (columns.par_iter().zip(&winners).zip(&judged))
         .map(|((column, winner), judged)| {
             let out = fit_target(&contestants, column, winner, judged, &cv, monitor);
@@ -153,106 +150,154 @@ struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    fn decide(&mut self, column: &Column<'_>, judged: &Judged) -> Result<Winner> {
+    /// Chooses a regressor for every target.
+    fn decide(&mut self, columns: &[Column<'_>], judged: &[Judged]) -> Result<Vec<Winner>> {
+        let candidates: Vec<Candidate<'_>> = (columns.iter().zip(judged))
+            .map(|(column, judged)| self.candidate(column, judged))
+            .collect::<Result<_>>()?;
+        let compared = &self.contestants.compared;
+        let by_errors = Rule::Lowest(self.contestants.start());
+        let named: Vec<Option<usize>>;
+        let rule = match &self.options.choice {
+            Choice::Auto => by_errors,
+            Choice::Named(name) => {
+                let place = compared.iter().position(|r| r.name() == name);
+                named = (candidates.iter())
+                    .map(|target| if target.varies { place } else { Some(0) })
+                    .collect();
+                Rule::Fixed(&named)
+            }
+        };
+        let chosen = choose(&candidates, rule, &|_, _, _| true);
+        let auto = match self.options.choice {
+            Choice::Auto => automatic(&candidates, by_errors),
+            Choice::Named(_) => vec![None; columns.len()],
+        };
+        // The interval of each row is calibrated on the other folds.
+        let shown = automatic(&candidates, Rule::Fixed(&chosen.places));
+        let mut winners = Vec::with_capacity(columns.len());
+        for (t, ((column, target), auto)) in
+            (columns.iter().zip(&candidates).zip(&auto)).enumerate()
+        {
+            let (place, shown) = (chosen.places[t].zip(shown[t].as_ref())).ok_or_else(|| {
+                Error::failed("no regressor could be fitted").field(column.target)
+            })?;
+            let mae = self.enter(column, target, place, auto.as_ref());
+            self.warn(column, target, place);
+            for ((&i, p), measured) in
+                (column.places.iter().zip(&shown.predictions[0])).zip(target.measured)
+            {
+                self.predictions.push(OutOfFold {
+                    run: self.runs[i].clone(),
+                    target: column.target.to_owned(),
+                    measured: *measured,
+                    predicted: p.mean,
+                    sd: p.sd,
+                });
+            }
+            let means: Vec<f64> = shown.predictions[0].iter().map(|p| p.mean).collect();
+            winners.push(Winner {
+                place,
+                noise: mse(target.measured, &means).sqrt(),
+                mae,
+                factor: chosen.factors[t],
+            });
+        }
+        Ok(winners)
+    }
+
+    /// What the choice needs of a target. Regressors that do not fit it are
+    /// noted.
+    fn candidate<'a>(
+        &mut self,
+        column: &'a Column<'_>,
+        judged: &'a Judged,
+    ) -> Result<Candidate<'a>> {
         let (target, samples) = (column.target, &column.samples);
         let compared = &self.contestants.compared;
         let named = match &self.options.choice {
             Choice::Auto => None,
             Choice::Named(name) => Some(name.as_str()),
         };
-        let mut table: Vec<(usize, &CrossValidation)> = Vec::new();
+        let mut cvs = Vec::with_capacity(compared.len());
         for (r, (regressor, result)) in compared.iter().zip(&judged.compared).enumerate() {
             match result {
-                Ok(cv) => table.push((r, cv)),
                 Err(e) if compared.len() > 1 && named != Some(regressor.name()) => {
                     if !samples.same_value() {
                         let unfit = self.unfit.entry(r);
                         let (targets, _) = unfit.or_insert_with(|| (Vec::new(), e.clone()));
                         targets.push(format!("`{target}`"));
                     }
+                    cvs.push(None);
                 }
                 Err(e) => return Err(e.clone().field(target)),
+                Ok(cv) => cvs.push(Some(&**cv)),
             }
         }
-        let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
-        let chosen = self.choose(&table, samples, target)?;
+        Ok(Candidate {
+            measured: samples.values(),
+            runs: &column.places,
+            judged: cvs,
+            varies: !samples.same_value() && !samples.same_mixture(),
+        })
+    }
+
+    /// Enters a target into the league; gives the error of what was chosen.
+    fn enter(
+        &mut self,
+        column: &Column<'_>,
+        target: &Candidate<'_>,
+        chosen: usize,
+        auto: Option<&CrossValidation>,
+    ) -> f64 {
         let mut mae = f64::NAN;
-        for (place, (r, cv)) in table.iter().enumerate() {
-            let mut entry = Entry::new(compared[*r].name(), target, samples.values(), cv);
+        for (place, (regressor, cv)) in
+            (self.contestants.compared.iter().zip(&target.judged)).enumerate()
+        {
+            let Some(cv) = cv else { continue };
+            let mut entry = Entry::new(regressor.name(), column.target, target.measured, cv);
             entry.chosen = place == chosen;
             if entry.chosen {
                 mae = entry.mae;
             }
             self.entries.push(entry);
         }
-        let auto = automatic(samples.values(), &cvs)?;
-        if self.options.choice == Choice::Auto {
-            let entry = Entry::new(AUTO, target, samples.values(), &auto);
+        if let Some(auto) = auto {
+            let entry = Entry::new(AUTO, column.target, target.measured, auto);
             self.entries.push(entry);
         }
-        let (place, cv) = table[chosen];
-        // The interval of each row is calibrated on the other folds.
-        let shown = automatic(samples.values(), &[cv])?;
-        for ((&i, p), measured) in
-            (column.places.iter().zip(&shown.predictions[0])).zip(samples.values())
-        {
-            self.predictions.push(OutOfFold {
-                run: self.runs[i].clone(),
-                target: target.to_owned(),
-                measured: *measured,
-                predicted: p.mean,
-                sd: p.sd,
-            });
-        }
-        let means: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
-        Ok(Winner {
-            place,
-            noise: mse(samples.values(), &means).sqrt(),
-            mae,
-            factor: calibration(samples.values(), cv, |_, _| true),
-        })
+        mae
     }
 
-    /// The place in `table` of the regressor to use.
-    fn choose(
-        &mut self,
-        table: &[(usize, &CrossValidation)],
-        samples: &Samples<'_>,
-        target: &str,
-    ) -> Result<usize> {
-        let compared = &self.contestants.compared;
-        let none = || Error::failed("no regressor could be fitted").field(target);
+    /// Warns of a target from which nothing, or little, was learnt.
+    fn warn(&mut self, column: &Column<'_>, target: &Candidate<'_>, chosen: usize) {
+        let (name, samples) = (column.target, &column.samples);
         if samples.same_value() {
             self.warnings.push(format!(
-                "`{target}` is {} in every run: its model is a constant",
+                "`{name}` is {} in every run: its model is a constant",
                 samples.values()[0]
             ));
-            return Ok(0);
+            return;
         }
         if samples.same_mixture() {
             self.warnings.push(format!(
-                "`{target}`: every run has the same mixture, so nothing can be learnt from them"
+                "`{name}`: every run has the same mixture, so nothing can be learnt from them"
             ));
-            return Ok(0);
+            return;
         }
-        let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
-        let place = match &self.options.choice {
-            Choice::Auto => lowest_error(samples.values(), &cvs, |_, _| true),
-            Choice::Named(name) => (table.iter()).position(|(r, _)| compared[*r].name() == name),
-        }
-        .ok_or_else(none)?;
         // A model is of use only if it beats the mean by more than the chance
         // of the folds explains.
-        let predicted: Vec<f64> = cvs[place].predictions[0].iter().map(|p| p.mean).collect();
         let spread = variance(samples.values());
-        let name = compared[table[place].0].name();
-        if name == "mean" || mse(samples.values(), &predicted) > 0.9 * spread {
+        let little = target.judged[chosen].is_none_or(|cv| {
+            let predicted: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
+            mse(samples.values(), &predicted) > 0.9 * spread
+        });
+        if self.contestants.compared[chosen].name() == "mean" || little {
             self.warnings.push(format!(
-                "`{target}`: no regressor predicts much better than the mean; a mixture chosen for it \
+                "`{name}`: no regressor predicts much better than the mean; a mixture chosen for it \
                  is a guess"
             ));
         }
-        Ok(place)
     }
 }
 
@@ -277,7 +322,7 @@ fn fit_target(
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     } else {
         let context = FitContext::new(cv.seed, monitor);
-        (contestants.fit(winner.place, samples, &all, judged, context))
+        (contestants.fit(winner.place, &all, judged, context))
             .map(|model| model.calibrated(winner.factor))
     };
     let without = (column.earlier.as_ref())

@@ -2,11 +2,10 @@
 
 use regmix_data::{Error, Muted, Result};
 
-use crate::cross_validation::{CrossValidation, CvOptions};
-use crate::judge::calibration::calibration;
+use crate::cross_validation::CvOptions;
 use crate::judge::contestants::Contestants;
 use crate::judge::league::AUTO;
-use crate::judge::selection::lowest_error;
+use crate::judge::selection::{Candidate, Rule, choose};
 use crate::registry::DEFAULT;
 use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
@@ -14,9 +13,9 @@ use crate::samples::Samples;
 
 /// What [`Fit::train`](crate::Fit::train) does for one target, as a
 /// regressor: judges others by cross-validation on the given samples,
-/// fits the one with the lowest mean absolute error to all of them, and
-/// calibrates its standard deviation. The mean of the values stands for
-/// election too.
+/// chooses one ([`Choice`](crate::Choice)), fits it to all of them, and
+/// calibrates its standard deviation. What a fit of several targets learns
+/// from all of them together is not available to it.
 ///
 /// It is what to judge by an outer cross-validation, or on rows that were
 /// held out: then the choice has not seen them either.
@@ -68,21 +67,27 @@ impl Regressor for Auto {
             seed: context.seed,
         };
         let judged = contestants.judge(&[samples], &[], &options, &Muted(context.monitor))?;
-        let table: Vec<(usize, &CrossValidation)> = (judged[0].compared.iter().enumerate())
-            .filter_map(|(r, cv)| Some((r, &**cv.as_ref().ok()?)))
-            .collect();
-        let cvs: Vec<&CrossValidation> = table.iter().map(|(_, cv)| *cv).collect();
-        let (r, cv) = lowest_error(samples.values(), &cvs, |_, _| true)
-            .map(|place| table[place])
-            .ok_or_else(
-                || match judged[0].compared.iter().find_map(|r| r.as_ref().err()) {
-                    Some(e) => e.clone(),
-                    None => Error::failed("no regressor could be fitted"),
-                },
-            )?;
-        let factor = calibration(samples.values(), cv, |_, _| true);
+        let runs: Vec<usize> = (0..samples.len()).collect();
+        let target = Candidate {
+            measured: samples.values(),
+            runs: &runs,
+            judged: judged[0]
+                .compared
+                .iter()
+                .map(|cv| cv.as_deref().ok())
+                .collect(),
+            varies: !samples.same_value() && !samples.same_mixture(),
+        };
+        let rule = Rule::Lowest(contestants.start());
+        let chosen = choose(&[target], rule, &|_, _, _| true);
+        let r = chosen.places[0].ok_or_else(|| {
+            match judged[0].compared.iter().find_map(|r| r.as_ref().err()) {
+                Some(e) => e.clone(),
+                None => Error::failed("no regressor could be fitted"),
+            }
+        })?;
         let context = FitContext::new(context.seed, context.monitor);
-        let model = contestants.fit(r, samples, samples, &judged[0], context)?;
-        Ok(model.calibrated(factor))
+        let model = contestants.fit(r, samples, &judged[0], context)?;
+        Ok(model.calibrated(chosen.factors[0]))
     }
 }

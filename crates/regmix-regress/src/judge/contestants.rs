@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use regmix_data::{Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
-use crate::ensemble::Ensemble;
+use crate::ensemble::stacking::Learnt;
+use crate::ensemble::{Ensemble, Usable, results};
 use crate::registry::{Known, known, regressor};
 use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
@@ -19,8 +20,41 @@ use crate::samples::Samples;
 pub(crate) struct Judged {
     /// In the order of [`Contestants::compared`].
     pub(crate) compared: Vec<Result<Arc<CrossValidation>>>,
-    /// As [`Contestants::singles`].
-    singles: Vec<Result<Arc<CrossValidation>>>,
+    /// The weights of ensembles, in the same order.
+    weights: Vec<Option<Learnt>>,
+    /// The places of the singles that can describe the target.
+    usable: Vec<usize>,
+}
+
+/// The judgement of a single regressor on one target.
+type Single = Result<Arc<CrossValidation>>;
+
+/// The members of an ensemble that can describe a target.
+type Members<'a> = Vec<Usable<'a, &'a CrossValidation>>;
+
+/// Draws learnt weights towards those of other targets, among targets with the
+/// same usable members and the same folds: others would show held-out runs.
+fn share(members: &[Result<Members<'_>>], learnt: &mut [Result<Learnt>]) {
+    let mut left: Vec<(&Members<'_>, &mut Learnt)> = (members.iter().zip(learnt))
+        .filter_map(|(members, learnt)| Some((members.as_ref().ok()?, learnt.as_mut().ok()?)))
+        .collect();
+    while !left.is_empty() {
+        let first = left[0].0;
+        let alike = |members: &Members<'_>| {
+            let names = |of: &Members<'_>| {
+                of.iter()
+                    .map(|m| m.member.name().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            names(members) == names(first) && members[0].result.folds == first[0].result.folds
+        };
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|(members, _)| alike(members));
+        let rows = first[0].result.predictions[0].len();
+        let mut weights: Vec<&mut Learnt> = same.iter_mut().map(|(_, l)| &mut **l).collect();
+        Learnt::share(&mut weights, rows);
+        left = others;
+    }
 }
 
 /// The regressors to choose from.
@@ -91,41 +125,89 @@ impl Contestants {
             .collect::<Vec<_>>()
             .into_iter();
         monitor.check()?;
-        Ok((targets.iter())
-            .map(|samples| {
-                let singles: Vec<_> = judged.by_ref().take(self.singles.len()).collect();
-                let compared = (self.compared.iter())
-                    .map(|contestant| match contestant {
-                        Known::Single(regressor) => singles[self.single(regressor.name())].clone(),
-                        Known::Ensemble(ensemble) => {
-                            let members = ensemble.usable(|m| self.of_single(m, &singles))?;
-                            Ensemble::combine(samples.values(), &members).map(Arc::new)
-                        }
-                    })
-                    .collect();
-                Judged { compared, singles }
-            })
-            .collect())
+        let singles: Vec<Vec<_>> = (targets.iter())
+            .map(|_| judged.by_ref().take(self.singles.len()).collect())
+            .collect();
+        Ok(self.joined(targets, &singles))
     }
 
-    /// Fits a regressor to all rows of a target, `all`; `samples` are those
-    /// that it was judged on.
+    /// Adds the ensembles to what was judged, `[targets][singles]`.
+    fn joined(&self, targets: &[&Samples<'_>], singles: &[Vec<Single>]) -> Vec<Judged> {
+        let mut out: Vec<Judged> = (singles.iter())
+            .map(|singles| Judged {
+                usable: (0..singles.len()).filter(|&s| singles[s].is_ok()).collect(),
+                compared: Vec::with_capacity(self.compared.len()),
+                weights: vec![None; self.compared.len()],
+            })
+            .collect();
+        for (place, contestant) in self.compared.iter().enumerate() {
+            let ensemble = match contestant {
+                Known::Single(regressor) => {
+                    for (judged, singles) in out.iter_mut().zip(singles) {
+                        judged
+                            .compared
+                            .push(singles[self.single(regressor.name())].clone());
+                    }
+                    continue;
+                }
+                Known::Ensemble(ensemble) => ensemble,
+            };
+            let members: Vec<Result<Members<'_>>> = (singles.iter())
+                .map(|singles| ensemble.usable(|m| self.of_single(m, singles)))
+                .collect();
+            let mut learnt: Vec<Result<Learnt>> = (targets.iter().zip(&members))
+                .map(|(samples, members)| match members {
+                    Ok(members) => Ensemble::learn(samples.values(), members),
+                    Err(e) => Err(e.clone()),
+                })
+                .collect();
+            if ensemble.learns() {
+                share(&members, &mut learnt);
+            }
+            for ((judged, members), learnt) in out.iter_mut().zip(&members).zip(learnt) {
+                let cv = match (members, &learnt) {
+                    (Ok(members), Ok(learnt)) => Ok(Arc::new(learnt.combine(&results(members)))),
+                    (Err(e), _) | (_, Err(e)) => Err(e.clone()),
+                };
+                judged.compared.push(cv);
+                judged.weights[place] = learnt.ok();
+            }
+        }
+        out
+    }
+
+    /// The contestant that a choice starts from: an ensemble, one that learns
+    /// its weights if there is one.
+    pub(crate) fn start(&self) -> Option<usize> {
+        let ensembles = || {
+            (self.compared.iter().enumerate()).filter_map(|(place, known)| match known {
+                Known::Ensemble(ensemble) => Some((place, ensemble)),
+                Known::Single(_) => None,
+            })
+        };
+        (ensembles().find(|(_, ensemble)| ensemble.learns()))
+            .or_else(|| ensembles().next())
+            .map(|(place, _)| place)
+    }
+
+    /// Fits a regressor to all rows of a target.
     pub(crate) fn fit(
         &self,
         r: usize,
         samples: &Samples<'_>,
-        all: &Samples<'_>,
         judged: &Judged,
         context: FitContext<'_>,
     ) -> Result<Model> {
-        let ensemble = match &self.compared[r] {
-            Known::Single(regressor) => return regressor.fit_with(all, context),
-            Known::Ensemble(ensemble) => ensemble,
+        let ensemble = match (&self.compared[r], &judged.compared[r]) {
+            (Known::Single(regressor), _) => return regressor.fit_with(samples, context),
+            (Known::Ensemble(_), Err(e)) => return Err(e.clone()),
+            (Known::Ensemble(ensemble), Ok(_)) => ensemble,
         };
-        let members = ensemble.usable(|m| self.of_single(m, &judged.singles))?;
-        let weights = Ensemble::weights_of(samples.values(), &members)?;
-        let models = (members.iter().zip(weights))
-            .map(|(m, weight)| Ok((weight, m.member.fit_with(all, context)?)))
+        let weights = judged.weights[r].iter().flat_map(|learnt| &learnt.all);
+        let models = (ensemble.members())
+            .filter(|m| judged.usable.contains(&self.single(m.name())))
+            .zip(weights)
+            .map(|(member, weight)| Ok((*weight, member.fit_with(samples, context)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Model::Ensemble(EnsembleModel::new(models)))
     }
@@ -139,7 +221,7 @@ impl Contestants {
     fn of_single<'a>(
         &self,
         member: &dyn Regressor,
-        singles: &'a [Result<Arc<CrossValidation>>],
+        singles: &'a [Single],
     ) -> Result<&'a CrossValidation> {
         match &singles[self.single(member.name())] {
             Ok(cv) => Ok(cv),
