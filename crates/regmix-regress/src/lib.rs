@@ -114,7 +114,9 @@ pub use advise::recommend::contents::{
 };
 pub use advise::recommend::estimate::{Estimate, Gap};
 pub use advise::recommend::options::{Method, RecommendOptions};
-pub use advise::recommend::{Recommendation, recommend, recommend_monitored};
+pub use advise::recommend::{
+    BestOf, Recommendation, recommend, recommend_among, recommend_monitored,
+};
 pub use advise::scorer::Scorer;
 pub use advise::support::Support;
 pub use bimix::law::{BimixLaw, BimixParameters, BimixPoint};

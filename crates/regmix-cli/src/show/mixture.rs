@@ -47,6 +47,12 @@ fn predictions(found: &Recommendation) -> String {
         "\nPredicted for a proxy: {:.4}{unit} (90% interval {:.4} to {:.4})\n",
         p.mean, p.low, p.high
     );
+    if let Some(optimism) = found.optimism.filter(|_| found.optimism_taken_off) {
+        text.push_str(&format!(
+            "  {:.4} worse than the fit predicts: what refits flatter at their own optimum\n",
+            optimism
+        ));
+    }
     for r in &found.references {
         let beyond = if r.gap.exceeds_noise {
             "beyond"
@@ -103,6 +109,14 @@ fn warnings(found: &Recommendation) -> String {
                 percent(high)
             ));
         }
+    }
+    let p = &found.provenance;
+    if p.refits_dropped > 0 {
+        text.push_str(&format!(
+            "warning: {} of {} refits predict values far outside of the measured ones and do not count: train more proxies before trusting the rest\n",
+            p.refits_dropped,
+            p.refits + p.refits_dropped
+        ));
     }
     let s = &found.support;
     if let Some(limit) = s.sd_limit.filter(|_| s.unsure) {

@@ -216,9 +216,12 @@ pub(super) fn models_alone(found: &Recommendation) -> Option<String> {
 /// that is too small to show.
 pub(super) fn optimism(found: &Recommendation) -> Option<String> {
     let optimism = found.optimism.filter(|o| o.is_finite() && *o >= 5e-5)?;
+    let what = match found.optimism_taken_off {
+        true => "The prediction and the gaps above have that taken off.",
+        false => "Expect the true value to be that much above the prediction.",
+    };
     Some(format!(
-        "A fit predicts too low a loss at its own optimum: over {} by {} {UNIT} on average. Expect \
-         the true value to be that much above the prediction.",
+        "A fit predicts too low a loss at its own optimum: over {} by {} {UNIT} on average. {what}",
         plural(found.provenance.refits, "bootstrap refit"),
         number::loss(optimism),
     ))

@@ -2,7 +2,7 @@
 
 use regmix_data::manifest::{DomainEntry, Manifest};
 use regmix_data::table::MixtureTable;
-use regmix_regress::Method;
+use regmix_regress::{Method, Recommendation};
 
 use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{bytes, count, percent, plural};
@@ -22,7 +22,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
             "Search",
             format!("{method}, {} evaluations", count(found.evaluations as u64)),
         ),
-        ("Bootstrap refits", count(found.provenance.refits as u64)),
+        ("Bootstrap refits", refits(found)),
         (
             "Seeds of fit and search",
             format!(
@@ -54,6 +54,18 @@ pub(super) fn section(report: &Report<'_>) -> Node {
     }
     out.push(Node::new("h3").text("What the answer assumes"))
         .extend(assumptions(report))
+}
+
+/// How many refits count, and how many do not.
+fn refits(found: &Recommendation) -> String {
+    let counted = count(found.provenance.refits as u64);
+    match found.provenance.refits_dropped {
+        0 => counted,
+        dropped => format!(
+            "{counted}; {} left the range of what was measured, and do not count",
+            count(dropped as u64)
+        ),
+    }
 }
 
 fn assumptions(report: &Report<'_>) -> Vec<Node> {

@@ -7,11 +7,10 @@ use regmix_data::random::stream;
 use regmix_data::{Monitor, Result};
 
 use crate::advise::recommend::options::RecommendOptions;
-use crate::advise::recommend::search::search_again;
 use crate::advise::scorer::Scorer;
-use crate::constraints::Constraints;
 use crate::fit::Fit;
-use crate::metrics::{mean, quantile, variance};
+use crate::metrics::{mean, mean_and_sd, quantile};
+use crate::prediction::Z90;
 use crate::progress::Part;
 use crate::registry::regressor;
 use crate::regressor::interface::FitContext;
@@ -25,22 +24,56 @@ struct Replicate {
     /// Its value at the mixtures that all refits are compared at; the
     /// recommendation is the first.
     values: Vec<f64>,
+    /// What it predicts at its own optimum.
+    lowest: f64,
     /// The fit's prediction at this refit's optimum minus the refit's own.
     optimism: f64,
 }
 
-/// All refits.
-pub(super) struct Spread(Vec<Replicate>);
+/// A search for the optimum of an objective over other models.
+pub(super) type Search<'a> = dyn Fn(&Scorer) -> Result<Vec<f64>> + Sync + 'a;
+
+/// The refits that count.
+pub(super) struct Spread {
+    all: Vec<Replicate>,
+    /// How many were left out, since their predictions cannot be.
+    dropped: usize,
+}
+
+/// Where values of the objective can be: the range of the measured ones, and of
+/// what the fit itself predicts, and as much again on both sides.
+struct Range(std::ops::RangeInclusive<f64>);
+
+impl Range {
+    fn of(fit: &Fit, scorer: &Scorer, fixed: &[&[f64]]) -> Self {
+        let measured = (fit.observations().values.rows().iter())
+            .map(|row| scorer.places().iter().map(|&t| row[t]).collect::<Vec<_>>())
+            .map(|values| scorer.of_values(&values));
+        let predicted = fixed.iter().map(|w| scorer.mean(w));
+        let (low, high) = (measured.chain(predicted).filter(|v| v.is_finite()))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
+        let width = high - low;
+        Self(low - width..=high + width)
+    }
+
+    fn holds(&self, refit: &Replicate) -> bool {
+        (refit.values.iter().chain([&refit.lowest])).all(|v| self.0.contains(v))
+    }
+}
 
 impl Spread {
     /// Resamples runs with replacement, refits the objective's targets with
     /// their chosen regressors, and searches again. A resample that cannot be
-    /// fitted (a target constant by chance) is left out.
+    /// fitted (a target constant by chance) is left out, and so is a refit that
+    /// leaves the range of what was measured: with few runs, some do, by any
+    /// amount, and would be all that a mean or a spread shows.
     pub(super) fn measure(
         fit: &Fit,
         scorer: &Scorer,
-        constraints: &Constraints,
         fixed: &[&[f64]],
+        search: &Search<'_>,
         options: &RecommendOptions,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
@@ -70,66 +103,122 @@ impl Spread {
                 models.push(refitted.calibrated(factor));
             }
             let refitted = scorer.with_models(models);
-            let weights =
-                search_again(fit, &refitted, constraints, fixed[0], options, monitor).ok()?;
+            let weights = search(&refitted).ok()?;
             let values = fixed.iter().map(|w| refitted.mean(w)).collect();
-            let optimism = scorer.mean(&weights) - refitted.mean(&weights);
+            let lowest = refitted.mean(&weights);
             Some(Replicate {
+                optimism: scorer.mean(&weights) - lowest,
                 weights,
                 values,
-                optimism,
+                lowest,
             })
         };
         if options.bootstrap == 0 {
-            return Ok(Self(Vec::new()));
+            return Ok(Self {
+                all: Vec::new(),
+                dropped: 0,
+            });
         }
         let _part = Part::begin(monitor, "refitting", options.bootstrap);
-        let replicates = (0..options.bootstrap)
+        let range = Range::of(fit, scorer, fixed);
+        let (all, off): (Vec<Replicate>, Vec<Replicate>) = (0..options.bootstrap)
             .into_par_iter()
             .filter_map(|b| {
                 let out = replicate(b);
                 monitor.advance(1);
                 out
             })
-            .collect();
+            .partition(|refit| range.holds(refit));
         monitor.check()?;
-        Ok(Self(replicates))
+        Ok(Self {
+            all,
+            dropped: off.len(),
+        })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
+    }
+
+    pub(super) fn dropped(&self) -> usize {
+        self.dropped
     }
 
     /// Spread of the objective at a shared mixture; 0 without refits.
     pub(super) fn value_sd(&self, place: usize) -> f64 {
-        sd(&self.column(|r| r.values[place])).unwrap_or(0.0)
+        (self.sd(&self.column(|r| r.values[place]))).unwrap_or(0.0)
     }
 
     /// Spread of a shared mixture's gap to the recommendation.
     pub(super) fn gap_sd(&self, place: usize) -> Option<f64> {
-        sd(&self.column(|r| r.values[place] - r.values[0]))
+        self.sd(&self.column(|r| r.values[place] - r.values[0]))
     }
 
     /// Standard deviation, 5th and 95th percentile of a weight.
     pub(super) fn weight(&self, domain: usize) -> (Option<f64>, Option<f64>, Option<f64>) {
         let column = self.column(|r| r.weights[domain]);
-        let sd = sd(&column);
+        let sd = self.sd(&column);
         let range = |q| sd.map(|_| quantile(&column, q));
         (sd, range(0.05), range(0.95))
     }
 
+    /// The mean over refits of what each flatters at its own optimum.
     pub(super) fn optimism(&self) -> Option<f64> {
         let column = self.column(|r| r.optimism);
-        sd(&column).map(|_| mean(&column))
+        (column.len() >= 2).then(|| mean(&column))
     }
 
     fn column(&self, of: impl Fn(&Replicate) -> f64) -> Vec<f64> {
-        self.0.iter().map(of).collect()
+        self.all.iter().map(of).collect()
+    }
+
+    /// Standard deviation; `None` for fewer than 2 values. Where refits were
+    /// left out, others may be far off as well: it is then taken from the 5th
+    /// and the 95th percentile, as a normal distribution has them.
+    fn sd(&self, values: &[f64]) -> Option<f64> {
+        match (values.len(), self.dropped) {
+            (0 | 1, _) => None,
+            (_, 0) => Some(mean_and_sd(values).1),
+            _ => Some((quantile(values, 0.95) - quantile(values, 0.05)) / (2.0 * Z90)),
+        }
     }
 }
 
-/// Standard deviation with divisor n - 1; `None` for fewer than 2 values.
-fn sd(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
-    (values.len() >= 2).then(|| (variance(values) * n / (n - 1.0)).sqrt())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(values: &[f64], dropped: usize) -> Spread {
+        let all = (values.iter())
+            .map(|v| Replicate {
+                weights: vec![1.0],
+                values: vec![*v],
+                lowest: *v,
+                optimism: 0.0,
+            })
+            .collect();
+        Spread { all, dropped }
+    }
+
+    #[test]
+    fn where_refits_were_dropped_the_spread_is_that_of_quantiles() {
+        let values: Vec<f64> = (0..=20).map(|i| f64::from(i * i)).collect();
+        assert!((spread(&values, 0).value_sd(0) - mean_and_sd(&values).1).abs() < 1e-9);
+        let expected = (361.0 - 1.0) / (2.0 * Z90);
+        assert!((spread(&values, 1).value_sd(0) - expected).abs() < 1e-9);
+        assert_eq!(spread(&[1.0], 1).value_sd(0), 0.0);
+        assert_eq!(spread(&[], 19).optimism(), None);
+    }
+
+    #[test]
+    fn a_refit_that_leaves_the_range_does_not_count() {
+        let range = Range(1.0..=4.0);
+        let of = |value: f64, lowest: f64| Replicate {
+            lowest,
+            ..spread(&[value], 0).all.remove(0)
+        };
+        assert!(range.holds(&of(2.0, 1.5)));
+        assert!(!range.holds(&of(47_330.0, 1.5)) && !range.holds(&of(2.0, -3.0)));
+        assert!(!range.holds(&of(f64::NAN, 2.0)));
+    }
 }

@@ -98,8 +98,16 @@ pub struct Provenance {
     pub seed: u64,
     /// Standard deviations added to the value while searching.
     pub caution: f64,
-    /// Bootstrap refits that succeeded.
+    /// Bootstrap refits that succeeded and stayed in the range of what was
+    /// measured.
     pub refits: usize,
+    /// Refits that left that range by more than its width, and do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refits_dropped: usize,
     /// The regressor of every target.
     pub regressors: BTreeMap<String, String>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

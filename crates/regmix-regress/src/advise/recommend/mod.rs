@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use regmix_data::sealed::{read_sealed, write_sealed};
-use regmix_data::{Mixture, Monitor, Result, Silent};
+use regmix_data::{Error, Mixture, Monitor, Result, Silent};
 
 use crate::advise::divergence::divergence;
 use crate::advise::recommend::bootstrap::Spread;
@@ -22,13 +22,15 @@ use crate::advise::recommend::contents::{
 };
 use crate::advise::recommend::estimate::{Estimate, Gap};
 use crate::advise::recommend::options::{Method, RecommendOptions};
-use crate::advise::recommend::search::{penalised, reference_mixtures, search};
+use crate::advise::recommend::search::{penalised, reference_mixtures, search, search_again};
+use crate::advise::scorer::Scorer;
 use crate::advise::support::Support;
 use crate::constraints::Binding;
 use crate::fit::Fit;
 use crate::objective::Objective;
 use crate::repetition::budget::Budget;
 use crate::search::options::Termination;
+use crate::search::surface::Surface;
 
 /// The layout of `mixture.json`.
 const VERSION: u32 = 2;
@@ -46,6 +48,13 @@ const VERSION: u32 = 2;
 ///   their out-of-fold errors (see [`Scorer`](crate::Scorer)); it is never less than the
 ///   spread of the objective over bootstrap refits. Intervals are
 ///   `mean ± 1.645 sd`, 90 % under a normal distribution.
+/// - A fit predicts too low a value at its own optimum, since errors of the fit
+///   draw the search there. The mean of that over bootstrap refits (`optimism`)
+///   is taken off the promise: off `predicted` and off every gap. `targets` are
+///   what their models predict.
+/// - Refits that leave the range of what was measured by more than its width do
+///   not count (`refits_dropped`); where there are some, spreads are taken from
+///   the 5th and the 95th percentile.
 /// - A gap's `sd` is `√(sd² of one side + sd² of the other)`: what one run
 ///   of each, compared, would scatter by if their errors were independent.
 ///   `exceeds_noise` holds when the whole 90 % interval is above zero. Errors
@@ -90,10 +99,14 @@ pub struct Recommendation {
     pub support: Support,
     /// By how much refits are too optimistic at their own optimum: the mean
     /// over the bootstrap of this fit's prediction there minus the refit's,
-    /// with the opposite sign for an objective that is maximised. Expect the
-    /// true value to be that much worse than the prediction. Absent without
+    /// with the opposite sign for an objective that is maximised. Absent without
     /// bootstrap.
     pub optimism: Option<f64>,
+    /// Whether `optimism` has been taken off: `predicted` is then that much
+    /// worse than the fit's own prediction, and every gap that much smaller.
+    /// Files of earlier versions hold what the fit predicts.
+    #[serde(default)]
+    pub optimism_taken_off: bool,
     /// What the runs do not tell about the mixture, in sentences: shares that
     /// were the same in all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -170,15 +183,17 @@ pub fn recommend_monitored(
     let fixed: Vec<&[f64]> = std::iter::once(mixture.weights())
         .chain(references.iter().map(|r| r.1.weights()))
         .collect();
-    let spread = Spread::measure(fit, &scorer, &constraints, &fixed, options, monitor)?;
-    let estimate = |place: usize| {
+    let again =
+        |refitted: &Scorer| search_again(fit, refitted, &constraints, fixed[0], options, monitor);
+    let spread = Spread::measure(fit, &scorer, &fixed, &again, options, monitor)?;
+    let estimate = |place: usize, flattery: f64| {
         let p = scorer.predict(fixed[place]);
-        Estimate::new(p.mean, p.sd.max(spread.value_sd(place)))
+        Estimate::new(p.mean + flattery, p.sd.max(spread.value_sd(place)))
     };
-    let predicted = estimate(0);
+    let predicted = estimate(0, spread.optimism().unwrap_or(0.0));
     let references = (references.iter().enumerate())
         .map(|(i, (name, reference))| {
-            let there = estimate(i + 1);
+            let there = estimate(i + 1, 0.0);
             let gap = Gap::new(&there, &predicted, spread.gap_sd(i + 1));
             Reference {
                 name: name.clone(),
@@ -216,13 +231,83 @@ pub fn recommend_monitored(
         }),
         support: Support::of_scorer(fit, &mixture, &scorer)?,
         optimism: spread.optimism(),
+        optimism_taken_off: spread.optimism().is_some(),
         unidentified: fit.unidentified(),
         method: options.method,
         termination: found.termination,
         evaluations: found.evaluations,
-        provenance: provenance(fit, options, spread.len()),
+        provenance: provenance(fit, options, &spread),
         mixture,
     })
+}
+
+/// The best of some given mixtures: its place, and the promise for it.
+///
+/// ```
+/// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+/// use regmix_regress::{Fit, FitOptions, RecommendOptions, recommend_among};
+///
+/// let (mut mixtures, mut losses) = (String::from("run,web,code\n"), String::from("run,web\n"));
+/// for i in 0..12 {
+///     let w = (i as f64 + 0.5) / 12.0;
+///     mixtures += &format!("r{i},{w},{}\n", 1.0 - w);
+///     losses += &format!("r{i},{}\n", 3.0 - 0.5 * w);
+/// }
+/// let runs = Observations::join(
+///     MixtureTable::parse(&mixtures, "mixtures.csv".as_ref())?,
+///     ValueTable::parse(&losses, "losses.csv".as_ref())?,
+/// )?;
+/// let fit = Fit::train(&runs, &FitOptions {
+///     regressors: vec!["linear".into()],
+///     ..FitOptions::default()
+/// })?;
+/// let best = recommend_among(&fit, runs.mixtures.mixtures(), &RecommendOptions::default())?;
+/// assert_eq!(best.place, 11);
+/// assert!((best.predicted.mean - (3.0 - 0.5 * 11.5 / 12.0)).abs() < 1e-3);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When there are no mixtures or they are over other domains, and as
+/// [`recommend`]. Constraints are not asked.
+pub fn recommend_among(
+    fit: &Fit,
+    candidates: &[Mixture],
+    options: &RecommendOptions,
+) -> Result<BestOf> {
+    options.check()?;
+    let scorer = penalised(fit, &options.objective, options)?;
+    let rows: Vec<Vec<f64>> = (candidates.iter())
+        .map(|m| Ok(m.reordered(fit.domains())?.weights().to_vec()))
+        .collect::<Result<_>>()?;
+    let lowest = |scorer: &Scorer| {
+        let values = scorer.values(&rows);
+        (0..values.len()).min_by(|&a, &b| values[a].total_cmp(&values[b]))
+    };
+    let place = lowest(&scorer)
+        .ok_or_else(|| Error::input("no mixtures to choose from: expected at least one"))?;
+    let again = |refitted: &Scorer| Ok(rows[lowest(refitted).unwrap_or(place)].clone());
+    let fixed = [&rows[place][..]];
+    let spread = Spread::measure(fit, &scorer, &fixed, &again, options, &Silent)?;
+    let p = scorer.predict(fixed[0]);
+    let promised = p.mean + spread.optimism().unwrap_or(0.0);
+    Ok(BestOf {
+        place,
+        predicted: Estimate::new(promised, p.sd.max(spread.value_sd(0)))
+            .signed(options.objective.sign()),
+        optimism: spread.optimism(),
+    })
+}
+
+/// The best of some given mixtures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BestOf {
+    /// Its place among them.
+    pub place: usize,
+    /// The objective there, with `optimism` taken off.
+    pub predicted: Estimate,
+    /// As in [`Recommendation`].
+    pub optimism: Option<f64>,
 }
 
 fn divergence_penalty(
@@ -240,14 +325,15 @@ fn divergence_penalty(
     })
 }
 
-fn provenance(fit: &Fit, options: &RecommendOptions, refits: usize) -> Provenance {
+fn provenance(fit: &Fit, options: &RecommendOptions, spread: &Spread) -> Provenance {
     Provenance {
         program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
         runs: fit.rows(),
         fit_seed: fit.seed(),
         seed: options.seed,
         caution: options.caution,
-        refits,
+        refits: spread.len(),
+        refits_dropped: spread.dropped(),
         regressors: (fit.targets().iter())
             .map(|t| (t.target.clone(), t.regressor.clone()))
             .collect(),
