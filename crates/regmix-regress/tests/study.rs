@@ -446,3 +446,39 @@ fn small_and_odd_studies_are_fitted_or_refused_but_never_crash() {
             .contains("1 folds")
     );
 }
+
+#[test]
+fn a_copied_run_counts_once() {
+    let o = observations(0.01);
+    let copy = |table: &[Vec<f64>]| table.iter().chain([&table[5]]).cloned().collect::<Vec<_>>();
+    let names = || (0..=RUNS).map(|i| format!("r{i}"));
+    let weights: Vec<Vec<f64>> = (o.mixtures.mixtures().iter())
+        .map(|m| m.weights().to_vec())
+        .collect();
+    let mixtures = copy(&weights)
+        .into_iter()
+        .map(|w| Mixture::new(domains(), w).unwrap());
+    let observations = Observations::join(
+        MixtureTable::new(domains(), names().zip(mixtures).collect::<Vec<_>>()).unwrap(),
+        ValueTable::new(
+            o.values.targets().to_vec(),
+            names().zip(copy(o.values.rows())),
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    let fit = Fit::train(&observations, &quick()).unwrap();
+    assert_eq!(fit.dropped().len(), 3, "{:?}", fit.dropped());
+    let dropped = &fit.dropped()[0];
+    assert_eq!(dropped.run, format!("r{RUNS}"));
+    assert_eq!(
+        dropped.reason,
+        "the mixture and all values are those of run `r5`: a copy counts once"
+    );
+    // Two runs of one mixture with other values are repeats, and are kept.
+    assert!(
+        fit.targets()
+            .iter()
+            .all(|t| t.rows == RUNS && t.repeat_noise.is_none())
+    );
+}

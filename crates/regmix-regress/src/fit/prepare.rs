@@ -1,6 +1,8 @@
 //! What is fitted of the runs that are given: targets with enough values,
 //! measurements in range, and mixtures whose fixed shares are exactly fixed.
 
+use std::collections::BTreeMap;
+
 use regmix_data::table::{Observations, ValueTable};
 use regmix_data::{Error, Result};
 
@@ -104,6 +106,7 @@ impl Prepared {
             }
         }
         let mut dropped = out_of_range(&mut new.values)?;
+        dropped.extend(copies(&mut new)?);
         if !keep_outliers {
             dropped.extend(outliers(&mut new.values)?);
         }
@@ -143,6 +146,68 @@ fn out_of_range(values: &mut ValueTable) -> Result<Vec<Dropped>> {
             None
         }
     })
+}
+
+/// Takes away runs that have the mixture and all values of an earlier one, and
+/// says which. No two runs agree in every digit: one was written twice, and
+/// would count as a repeat without noise. Nothing is taken away where too few
+/// runs would be left.
+fn copies(runs: &mut Observations) -> Result<Vec<Dropped>> {
+    let bits =
+        |numbers: &[f64]| -> Vec<u64> { numbers.iter().map(|v| (v + 0.0).to_bits()).collect() };
+    let rows = runs.values.rows();
+    let mut first: BTreeMap<(Vec<u64>, Vec<u64>), usize> = BTreeMap::new();
+    let mut copy_of: BTreeMap<&str, &str> = BTreeMap::new();
+    let names = runs.values.runs();
+    for (i, (mixture, row)) in runs.mixtures.mixtures().iter().zip(rows).enumerate() {
+        if row.iter().all(|v| v.is_nan()) {
+            continue;
+        }
+        let origin = *(first.entry((bits(mixture.weights()), bits(row)))).or_insert(i);
+        if origin != i {
+            copy_of.insert(&names[i], &names[origin]);
+        }
+    }
+    // Values that are the same whatever the mixture is are no measurements to
+    // compare, and the whole target is treated as constant.
+    let varies = rows.iter().any(|row| bits(row) != bits(&rows[0]));
+    if copy_of.is_empty() || !varies || rows.len() - copy_of.len() < Fit::MIN_ROWS {
+        return Ok(Vec::new());
+    }
+    let reasons: BTreeMap<String, String> = (copy_of.into_iter())
+        .map(|(run, origin)| {
+            let reason = format!(
+                "the mixture and all values are those of run `{origin}`: a copy counts once"
+            );
+            (run.to_owned(), reason)
+        })
+        .collect();
+    without_runs(&mut runs.values, &reasons)
+}
+
+/// Takes away all values of some runs, each with its reason.
+fn without_runs(
+    values: &mut ValueTable,
+    reasons: &BTreeMap<String, String>,
+) -> Result<Vec<Dropped>> {
+    let mut out = Vec::new();
+    let targets = values.targets().to_vec();
+    let rows: Vec<(String, Vec<f64>)> = (values.runs().iter().cloned().zip(values.rows().to_vec()))
+        .map(|(run, row)| match reasons.get(&run) {
+            None => (run, row),
+            Some(reason) => {
+                let measured = targets.iter().zip(&row).filter(|(_, v)| !v.is_nan());
+                out.extend(measured.map(|(target, _)| Dropped {
+                    run: run.clone(),
+                    target: target.clone(),
+                    reason: reason.clone(),
+                }));
+                (run, vec![f64::NAN; row.len()])
+            }
+        })
+        .collect();
+    *values = ValueTable::new(targets, rows)?;
+    Ok(out)
 }
 
 /// Takes away the few measurements of a target that are far outside of the
