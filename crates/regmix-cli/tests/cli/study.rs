@@ -211,20 +211,49 @@ fn predictions_have_a_mean_and_a_deviation_per_target() {
 
 #[test]
 fn predictions_unlike_the_runs_are_named() {
-    let fixture = Fixture::study_after("fit");
+    let fixture = Fixture::empty();
+    let (mut mixtures, mut losses) = ("run,web,code,law\n".to_owned(), "run,web\n".to_owned());
+    for run in 0..20 {
+        let [web, code] = [run % 5, run * 7 % 20].map(|k| 0.25 + 0.01 * f64::from(k));
+        let law = 1.0 - web - code;
+        mixtures.push_str(&format!("r{run},{web},{code},{law}\n"));
+        losses.push_str(&format!("r{run},{}\n", 3.0 - web + 0.1 * code));
+    }
+    fixture.write("runs.csv", mixtures);
+    fixture.write("losses.csv", losses);
+    let tables = ["--mixtures", "runs.csv", "--losses", "losses.csv"];
+    let fit = ["fit", "--regressors", "linear", "--out", "fit"];
+    fixture.ok(&[&fit[..], &tables].concat());
     fixture.write(
         "m.csv",
-        "run,web,code,law\nmiddle,0.3,0.4,0.3\ncorner,0,1,0\n",
+        "run,web,code,law\nmiddle,0.27,0.35,0.38\ncorner,0,1,0\n",
     );
     let said = "warning: 1 of 2 mixtures are unlike those that were tried (corner): 95% of the \
                 runs are within the limit that these exceed, and their predictions are \
                 extrapolations";
-    let printed = fixture.ok(&["predict", "--mixtures", "m.csv"]);
+    let printed = fixture.ok(&["predict", "--fit", "fit", "--mixtures", "m.csv"]);
     assert!(printed.stderr.contains(said), "{}", printed.stderr);
-    let written = fixture.ok(&["predict", "--mixtures", "m.csv", "--out", "p.csv"]);
+    let written = fixture.ok(&[
+        "predict",
+        "--fit",
+        "fit",
+        "--mixtures",
+        "m.csv",
+        "--out",
+        "p.csv",
+    ]);
     assert!(written.stderr.contains(said), "{}", written.stderr);
     let json = fixture
-        .ok(&["-q", "predict", "--mixtures", "m.csv", "--format", "json"])
+        .ok(&[
+            "-q",
+            "predict",
+            "--fit",
+            "fit",
+            "--mixtures",
+            "m.csv",
+            "--format",
+            "json",
+        ])
         .json();
     assert_eq!(json[0]["extrapolation"], false);
     assert_eq!(json[1]["extrapolation"], true);

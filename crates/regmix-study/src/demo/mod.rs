@@ -14,16 +14,42 @@ use crate::study::Study;
 pub use corpus::DemoCorpus;
 use corpus::{HASH, registries};
 
+/// The objective on the sources of the dependencies, whose domains are known.
+const CODE: &str = "\
+[objective.weights]             # a model that writes code and explains it
+rust_code = 0.5
+c_code = 0.25
+rust_docs = 0.25
+
+[constraints]
+max_epochs = 4.0
+
+[constraints.cap]               # about three times what the corpus has
+c_code = 0.33";
+
+/// The objective on a corpus of the user.
+const MEAN: &str = "\
+[objective]
+loss = \"mean\"                   # over all domains
+
+[constraints]
+max_epochs = 4.0";
+
+/// The text of `study.toml` for a corpus.
+fn text(path: &Path, is_users: bool) -> String {
+    let path = path.to_string_lossy();
+    let quoted = toml::Value::String(path.into_owned()).to_string();
+    let objective = if is_users { MEAN } else { CODE };
+    include_str!("study.toml")
+        .replace("{objective}", objective)
+        .replace("\"{corpus}\"", &quoted)
+}
+
 /// The study of the demo in a folder; see [`Study::demo`].
 pub(crate) fn open_or_begin(
     root: &Path,
     corpus: Option<&Path>,
 ) -> Result<(Study, Option<DemoCorpus>)> {
-    let text = |path: &Path| {
-        let path = path.to_string_lossy();
-        let quoted = toml::Value::String(path.into_owned()).to_string();
-        include_str!("study.toml").replace("\"{corpus}\"", &quoted)
-    };
     // The user's path is relative to the current folder, not to the study.
     let wanted = match corpus {
         Some(path) if hub_dataset(path).is_some() => path.to_path_buf(),
@@ -65,7 +91,7 @@ pub(crate) fn open_or_begin(
     };
     let study = match root.join(STUDY_FILE).exists() {
         true => Study::open(root)?,
-        false => Study::init_with(root, &text(&wanted))?,
+        false => Study::init_with(root, &text(&wanted, corpus.is_some()))?,
     };
     Ok((study, embedded))
 }
@@ -76,8 +102,12 @@ mod tests {
 
     #[test]
     fn the_demo_study_is_valid_and_its_target_larger() {
-        let text = include_str!("study.toml");
-        let config = crate::config::StudyConfig::parse(text, Path::new("study.toml")).unwrap();
+        let parse = |is_users| {
+            let text = text(Path::new("a \"b\""), is_users);
+            crate::config::StudyConfig::parse(&text, Path::new("study.toml")).unwrap()
+        };
+        let config = parse(false);
+        assert_eq!(parse(true).corpus.path, Path::new("a \"b\""));
         let size = |run: &crate::config::RunSection| {
             run.model(config.tokenizer.vocab_size)
                 .unwrap()

@@ -20,7 +20,12 @@ pub(super) fn section(report: &Report<'_>) -> Node {
             plural(found.provenance.refits, "bootstrap refit")
         ));
     } else {
-        intro.push_str(" No bootstrap was run, so there are no error bars.");
+        intro.push_str(match found.provenance.refits_dropped {
+            0 => " No bootstrap was run, so there are no error bars.",
+            _ => {
+                " Too few bootstrap refits stayed in the range of what was measured for error bars."
+            }
+        });
     }
     if found.weights.iter().any(|w| w.natural.is_some()) {
         intro.push_str(" Diamonds: the natural mixture, the corpus as it is.");

@@ -129,6 +129,9 @@ mod tests {
             "1 of 1 candidates differ from each other and from the 1 runs that are there: expected at \
              least the 2 that are wanted"
         );
-        assert_eq!(message("a,1,0\n", 0), "0 runs: expected at least 1");
+        assert_eq!(
+            message("a,1,0\n", 0),
+            "`--runs`: 0 runs: expected at least 1"
+        );
     }
 }
