@@ -198,12 +198,15 @@ fn covered(target: &[(f64, Prediction)]) -> f64 {
     })
 }
 
+/// A figure of one target: its values with their predictions.
+type Figure<'a> = &'a dyn Fn(&[(f64, Prediction)]) -> f64;
+
 fn print(judged: &[BTreeMap<String, Pairs>]) {
     let names: Vec<&String> = (judged[0].keys())
         .filter(|name| judged.iter().all(|seed| seed.contains_key(*name)))
         .collect();
     // By seed: the mean over targets.
-    let means = |name: &str, of: &dyn Fn(&[(f64, Prediction)]) -> f64| -> Vec<f64> {
+    let means = |name: &str, of: Figure<'_>| -> Vec<f64> {
         (judged.iter())
             .map(|seed| average(&figure(&seed[name], of)))
             .collect()

@@ -26,7 +26,7 @@ mod tests {
     fn checksums_are_those_of_the_format() {
         // From RFC 3720, B.4: 32 bytes of zeros have the CRC32C 8a9136aa.
         let crc: u32 = 0x8a91_36aa;
-        let expected = ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8);
+        let expected = crc.rotate_right(15).wrapping_add(0xa282_ead8);
         assert_eq!(masked(&[0; 32]), expected.to_le_bytes());
     }
 }
