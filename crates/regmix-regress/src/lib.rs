@@ -100,6 +100,7 @@ pub mod regressor;
 mod repetition;
 mod reuse;
 mod samples;
+pub mod scale;
 pub mod search;
 mod vector;
 

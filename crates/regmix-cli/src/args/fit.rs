@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use regmix_regress::scale::LawName;
+
 /// Fit losses to mixtures, judged by cross-validation.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -8,6 +10,8 @@ Examples:
   regmix fit                                             the proxies of the study
   regmix fit --mixtures m.csv --losses l.csv --out fit   runs that you have
   regmix fit --learning-curve                            how many proxies are enough?
+  regmix fit --mixtures m.csv --trajectories t.csv --sizes s.csv --out fit
+                                                         laws over mixture, tokens and size
   regmix fit --mixtures new.csv --losses new-losses.csv --out fit \
     --earlier-mixtures old.csv --earlier-losses old-losses.csv --split code=rust:0.3,c:0.7
                                                          runs from before a domain was added
@@ -16,14 +20,32 @@ Earlier runs are fitted together with the new ones, with weight 0 on domains the
 are never judged. They must have been trained like the new ones: same model, tokens, tokenizer and
 validation text. In a study: [fit.earlier] in study.toml.
 
-Tables: `run,<domain>...` and `run,<target>...`, joined by run. The published RegMix tables are read as they are.")]
+Tables: `run,<domain>...` and `run,<target>...`, joined by run. For laws of scale:
+`run,step,tokens,<target>...` and `run,parameters`; see docs/scale.md. The published RegMix tables are read as they are.")]
 pub(crate) struct FitArgs {
     /// Mixtures of your own runs.
-    #[arg(long, requires_all = ["losses", "out"], value_name = "CSV")]
+    #[arg(long, requires_all = ["measured", "out"], value_name = "CSV")]
     pub(crate) mixtures: Option<PathBuf>,
     /// Losses of your own runs.
-    #[arg(long, requires_all = ["mixtures", "out"], value_name = "CSV")]
+    #[arg(long, group = "measured", requires_all = ["mixtures", "out"], value_name = "CSV")]
     pub(crate) losses: Option<PathBuf>,
+    /// Losses along the training of your own runs, for laws over mixture, tokens and size.
+    #[arg(long, group = "measured", requires_all = ["mixtures", "out"], value_name = "CSV")]
+    pub(crate) trajectories: Option<PathBuf>,
+    /// Parameters of those runs; without it all have the same, unknown size.
+    #[arg(long, requires = "trajectories", value_name = "CSV")]
+    pub(crate) sizes: Option<PathBuf>,
+    /// Laws of scale to judge, separated by commas: additive, multiplicative, dml,
+    /// slodm_additive (all by default), slodm_joint, bimix, dcpt.
+    #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "NAMES", value_parser = parse_law)]
+    pub(crate) laws: Option<Vec<LawName>>,
+    /// Tokens there are of every domain, such as web=1e12,law=2e9: repeated tokens then count
+    /// less in laws of scale.
+    #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "DOMAIN=TOKENS", value_parser = parse_amount)]
+    pub(crate) available: Vec<(String, f64)>,
+    /// How much data a token of every domain is, such as its bytes: web=4.1,code=2.9.
+    #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "DOMAIN=AMOUNT", value_parser = parse_amount)]
+    pub(crate) per_token: Vec<(String, f64)>,
     /// Folder for the fit of your own runs.
     #[arg(long, requires = "mixtures", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -69,6 +91,21 @@ pub(crate) struct FitArgs {
     /// Fit again if the inputs changed.
     #[arg(long)]
     pub(crate) redo: bool,
+}
+
+/// The name of a law of scale.
+fn parse_law(text: &str) -> Result<LawName, String> {
+    let known = || LawName::ALL.map(LawName::as_str).join(", ");
+    (LawName::ALL.into_iter().find(|law| law.as_str() == text))
+        .ok_or_else(|| format!("expected one of {}", known()))
+}
+
+/// A domain with a positive number.
+fn parse_amount(text: &str) -> Result<(String, f64), String> {
+    (text.rsplit_once('='))
+        .and_then(|(domain, amount)| Some((domain.to_owned(), amount.parse::<f64>().ok()?)))
+        .filter(|(_, amount)| amount.is_finite() && *amount > 0.0)
+        .ok_or_else(|| "expected a domain and a positive number, such as web=1e12".to_owned())
 }
 
 /// A domain with its parts, `code=rust:0.3,c:0.7`. Names may hold these signs

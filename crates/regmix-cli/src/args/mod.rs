@@ -1,6 +1,7 @@
 //! The command line: one module and one struct per verb.
 
 mod clean;
+mod cmr;
 mod completions;
 mod demo;
 mod design;
@@ -12,6 +13,7 @@ mod online;
 mod optimize;
 mod predict;
 mod retry;
+mod scale;
 mod schedule;
 mod status;
 mod target;
@@ -25,6 +27,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use regmix_model::DeviceSpec;
 
 pub(crate) use clean::CleanArgs;
+pub(crate) use cmr::CmrArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
@@ -36,6 +39,7 @@ pub(crate) use online::OnlineArgs;
 pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
 pub(crate) use retry::RetryArgs;
+pub(crate) use scale::ScaleArgs;
 pub(crate) use schedule::ScheduleArgs;
 pub(crate) use status::StatusArgs;
 pub(crate) use target::TargetArgs;
@@ -130,6 +134,8 @@ pub(crate) enum Command {
     Fit(FitArgs),
     Predict(PredictArgs),
     Optimize(OptimizeArgs),
+    Scale(ScaleArgs),
+    Cmr(CmrArgs),
     Schedule(ScheduleArgs),
     Online(OnlineArgs),
     Target(TargetArgs),

@@ -11,6 +11,7 @@ Examples:
   regmix optimize --fit fit --objective pile_cc --out mixture.json
   regmix optimize --fit fit --objective goal.toml --prior natural.csv --out mixture.json
   regmix optimize --fit fit --pareto pile_cc,github --objective goal.toml --out front.csv
+  regmix optimize --fit fit --parameters 1.2e9 --tokens 46e9 --out mixture.json   at that size
 
 An objective file holds `loss` (mean, worst or a target) or `[weights]`, and optionally
 `maximize = true` for scores that are better when higher, `relative_to` for worst (natural,
@@ -32,6 +33,12 @@ pub(crate) struct OptimizeArgs {
     /// Mixtures of the front.
     #[arg(long, requires = "pareto", default_value_t = 11, value_name = "N")]
     pub(crate) points: usize,
+    /// Parameters of the model that the mixture is for; the fit holds laws of scale.
+    #[arg(long, requires_all = ["tokens", "fit"], conflicts_with_all = ["pareto", "method"], value_name = "N")]
+    pub(crate) parameters: Option<f64>,
+    /// Tokens of its run.
+    #[arg(long, requires = "parameters", value_name = "N")]
+    pub(crate) tokens: Option<f64>,
     /// The natural mixture: a table of mixtures whose first row it is.
     #[arg(long, requires = "fit", value_name = "CSV")]
     pub(crate) prior: Option<PathBuf>,

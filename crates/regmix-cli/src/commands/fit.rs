@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use regmix_data::Result;
+use regmix_regress::scale::ScaleOptions;
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
 use regmix_study::config::EarlierSection;
-use regmix_study::tables::{fit_tables, learning_curve};
+use regmix_study::tables::{Counting, ScaleTables, fit_scale, fit_tables, learning_curve};
 use serde_json::json;
 
 use crate::args::FitArgs;
@@ -17,8 +18,44 @@ pub(super) fn run(session: &Session<'_>, args: &FitArgs) -> Result<()> {
         (Some(mixtures), Some(losses), Some(out)) => {
             fit_own_runs(session, args, mixtures, losses, out)
         }
+        (Some(mixtures), None, Some(out)) => fit_laws_of_scale(session, args, mixtures, out),
         _ => fit_proxies(session, args),
     }
+}
+
+fn fit_laws_of_scale(
+    session: &Session<'_>,
+    args: &FitArgs,
+    mixtures: &Path,
+    out: &Path,
+) -> Result<()> {
+    let Some(trajectories) = &args.trajectories else {
+        return fit_proxies(session, args);
+    };
+    let defaults = ScaleOptions::default();
+    let options = ScaleOptions {
+        laws: args.laws.clone().unwrap_or(defaults.laws),
+        ..ScaleOptions::default()
+    };
+    let tables = ScaleTables {
+        mixtures,
+        trajectories,
+        sizes: args.sizes.as_deref(),
+    };
+    let counting = Counting {
+        available: &args.available,
+        per_token: &args.per_token,
+    };
+    let into = (out, args.redo);
+    let fit = fit_scale(tables, options, counting, into, session.display)?;
+    let result = json!({
+        "laws": fit.laws(),
+        "corrected": fit.is_corrected(),
+        "judged": fit.judged(),
+        "trust": fit.trust(),
+        "warnings": fit.warnings(),
+    });
+    session.print_result(&result, || show::scale_fit(&fit))
 }
 
 fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {

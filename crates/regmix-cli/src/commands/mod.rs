@@ -2,6 +2,7 @@
 //! prints what they give.
 
 mod clean;
+mod cmr;
 mod completions;
 mod demo;
 mod design;
@@ -14,6 +15,7 @@ mod optimize;
 mod predict;
 mod report;
 mod retry;
+mod scale;
 mod schedule;
 mod status;
 mod target;
@@ -41,6 +43,8 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,
         Command::Optimize(args) => optimize::run(session, args)?,
+        Command::Scale(args) => scale::run(session, args)?,
+        Command::Cmr(args) => cmr::run(session, args)?,
         Command::Schedule(args) => schedule::run(session, args)?,
         Command::Online(args) => online::run(session, args)?,
         Command::Target(args) => return target::run(session, args),

@@ -6,8 +6,9 @@ use std::path::Path;
 use regmix_data::Result;
 use regmix_data::artefact::write_atomic;
 use regmix_data::table::MixtureTable;
+use regmix_regress::scale::ScaleFit;
 use regmix_regress::{Fit, RecommendOptions};
-use regmix_study::tables::{optimize, pareto, refuse_to_overwrite};
+use regmix_study::tables::{optimize, optimize_scale, pareto, refuse_to_overwrite};
 
 use crate::args::OptimizeArgs;
 use crate::session::Session;
@@ -15,6 +16,7 @@ use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
     match (&args.fit, &args.out) {
+        (Some(fit), Some(out)) if args.parameters.is_some() => optimize_at(session, args, fit, out),
         (Some(fit), Some(out)) => optimize_fit(session, args, fit, out),
         _ => optimize_study(session, args),
     }
@@ -46,6 +48,28 @@ fn optimize_fit(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Pa
     let found = optimize(&fit, objective, options, session.display)?;
     found.save(out)?;
     session.print_result(&found, || show::mixture(&found))
+}
+
+/// The best mixture at a size and length, by laws of scale.
+fn optimize_at(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Path) -> Result<()> {
+    let (Some(parameters), Some(tokens)) = (args.parameters, args.tokens) else {
+        return optimize_fit(session, args, fit, out);
+    };
+    let fit = ScaleFit::load(fit)?;
+    refuse_to_overwrite(out, args.redo)?;
+    let natural = match &args.prior {
+        None => None,
+        Some(path) => {
+            let table = MixtureTable::read_csv(path)?;
+            let first = table.mixtures()[0].reordered(fit.domains());
+            Some(first.map_err(|e| e.in_file(path))?)
+        }
+    };
+    let objective = args.objective.as_deref().unwrap_or("mean");
+    let at = (parameters, tokens);
+    let found = optimize_scale(&fit, objective, natural, at, session.display)?;
+    found.save(out)?;
+    session.print_result(&found, || show::scale_optimum(&found))
 }
 
 fn search_front(

@@ -1,10 +1,12 @@
 //! `regmix predict`: losses of mixtures, to stdout or into a file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use regmix_data::table::MixtureTable;
+use regmix_data::table::{MixtureTable, ValueTable};
 use regmix_data::{Monitor, Result};
 use regmix_regress::Fit;
+use regmix_regress::scale::ScaleFit;
 use regmix_study::tables::{Extrapolations, predict_file, refuse_to_overwrite};
 
 use crate::args::PredictArgs;
@@ -13,6 +15,11 @@ use crate::session::Session;
 pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<()> {
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, args.redo)?;
+    }
+    if let (Some(parameters), Some(tokens), Some(folder)) =
+        (args.parameters, args.tokens, &args.fit)
+    {
+        return predict_at(session, args, folder, (parameters, tokens));
     }
     let fit = match &args.fit {
         Some(folder) => Fit::load(folder)?,
@@ -50,4 +57,41 @@ fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Re
         session.display.message(&format!("warning: {sentence}"));
     }
     Ok(())
+}
+
+/// Losses at a size and length, by laws of scale.
+fn predict_at(
+    session: &Session<'_>,
+    args: &PredictArgs,
+    folder: &Path,
+    at: (f64, f64),
+) -> Result<()> {
+    let fit = ScaleFit::load(folder)?;
+    for warning in fit.check_setting(at.0, at.1)? {
+        session.message(&format!("warning: {warning}"));
+    }
+    let table = MixtureTable::read_csv(&args.mixtures)?;
+    let mut predicted = (fit.predict_table(&table, at, session.display))
+        .map_err(|e| e.in_file_if_none(&args.mixtures))?;
+    if args.means_only {
+        let means: Vec<usize> = (0..predicted.targets().len()).step_by(2).collect();
+        predicted = predicted.with_targets(&means);
+    }
+    match &args.out {
+        Some(out) => predicted.write_csv(out),
+        None => print_table(session, &predicted),
+    }
+}
+
+fn print_table(session: &Session<'_>, predicted: &ValueTable) -> Result<()> {
+    let rows: Vec<BTreeMap<&str, serde_json::Value>> = (predicted.runs().iter())
+        .zip(predicted.rows())
+        .map(|(run, row)| {
+            let values = predicted.targets().iter().zip(row);
+            std::iter::once(("run", run.as_str().into()))
+                .chain(values.map(|(target, &value)| (target.as_str(), value.into())))
+                .collect()
+        })
+        .collect();
+    session.print_result(&rows, || predicted.to_csv())
 }

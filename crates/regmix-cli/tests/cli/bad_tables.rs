@@ -180,9 +180,9 @@ fn mixtures_without_losses_and_the_reverse_are_refused() {
     exit code: 2
     ----- stderr -----
     error: the following required arguments were not provided:
-      --losses <CSV>
+      <--losses <CSV>|--trajectories <CSV>>
 
-    Usage: regmix fit --mixtures <CSV> --out <DIR> --losses <CSV>
+    Usage: regmix fit --mixtures <CSV> --out <DIR> <--losses <CSV>|--trajectories <CSV>>
 
     For more information, try '--help'.
 

@@ -25,6 +25,7 @@ mod own_schedules;
 mod pool;
 mod progress;
 mod published;
+mod scale;
 mod schedule;
 mod staleness;
 mod study;

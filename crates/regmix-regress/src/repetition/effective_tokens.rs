@@ -37,6 +37,16 @@ pub fn effective_tokens(tokens: f64, unique: f64) -> f64 {
     unique + unique * R_STAR * -(-repeats / R_STAR).exp_m1()
 }
 
+/// How much the effective number of tokens grows with one more token: 1 up to
+/// one epoch, then ever less.
+pub(crate) fn effective_tokens_slope(tokens: f64, unique: f64) -> f64 {
+    match tokens <= unique {
+        true if unique > 0.0 => 1.0,
+        false if unique > 0.0 => (-(tokens / unique - 1.0) / R_STAR).exp(),
+        _ => 0.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +63,16 @@ mod tests {
         }
         assert!((effective_tokens(1e6, 1.0) - 16.387_756).abs() < 1e-9);
         assert_eq!(effective_tokens(3.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_effective_tokens() {
+        for tokens in [0.3, 1.5, 4.0, 30.0] {
+            let h = 1e-6;
+            let numeric =
+                (effective_tokens(tokens + h, 1.0) - effective_tokens(tokens - h, 1.0)) / (2.0 * h);
+            assert!((numeric - effective_tokens_slope(tokens, 1.0)).abs() < 1e-6);
+        }
+        assert_eq!(effective_tokens_slope(3.0, 0.0), 0.0);
     }
 }

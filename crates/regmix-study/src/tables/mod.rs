@@ -8,6 +8,7 @@ mod objective;
 mod optimize;
 mod pool;
 mod predict;
+mod scale;
 mod schedule;
 
 pub(crate) use earlier::earlier_runs;
@@ -18,5 +19,6 @@ pub(crate) use next_runs::number_runs;
 pub use optimize::{optimize, pareto};
 pub use pool::{ChosenRun, choose_from_files, choose_runs};
 pub use predict::{Extrapolations, predict_file};
+pub use scale::{CmrQuestion, Counting, ScaleTables, cmr, fit_scale, optimize_scale};
 pub use schedule::{Plan, SecondSize, plan};
 pub(crate) use schedule::{measure_size_correction, plan_request};

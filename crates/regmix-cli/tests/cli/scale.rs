@@ -1,0 +1,169 @@
+//! Laws of scale from tables, and the critical mixture ratio.
+
+use std::fmt::Write;
+
+use crate::fixture::{Fixture, Output};
+
+const FIT: [&str; 9] = [
+    "fit",
+    "--mixtures",
+    "m.csv",
+    "--trajectories",
+    "t.csv",
+    "--sizes",
+    "s.csv",
+    "--out",
+    "f",
+];
+
+/// Runs of three sizes on nine mixtures of two domains, under a known law.
+fn tables(fixture: &Fixture) {
+    let (mut m, mut t, mut s) = (
+        "run,web,code\n".to_owned(),
+        "run,step,tokens,web,code\n".to_owned(),
+        "run,parameters\n".to_owned(),
+    );
+    for size in [5e7, 1e8, 2e8] {
+        for i in 0..9 {
+            let w = (f64::from(i) + 0.5) / 9.0;
+            let run = format!("{}m-{i}", size / 1e6);
+            writeln!(m, "{run},{w},{}", 1.0 - w).unwrap();
+            writeln!(s, "{run},{size}").unwrap();
+            for k in 1..=5 {
+                let tokens = 2e9 * f64::from(k);
+                let loss = |own: f64| {
+                    let scale = 0.5 * f64::powf(size / 1e8, -0.3)
+                        + 0.6 * f64::powf(tokens / 1e10, -0.35)
+                        + 0.7;
+                    1.2 + (own.sqrt() + 0.3 * (1.0 - own).sqrt()).powf(-0.3) * scale
+                };
+                writeln!(t, "{run},{k},{tokens},{},{}", loss(w), loss(1.0 - w)).unwrap();
+            }
+        }
+    }
+    fixture.write("m.csv", m);
+    fixture.write("t.csv", t);
+    fixture.write("s.csv", s);
+}
+
+#[test]
+fn laws_of_scale_predict_and_search_at_the_size_that_counts() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    let fitted = fixture
+        .ok(&[&FIT[..], &["--format", "json"]].concat())
+        .json();
+    assert!(fitted["trust"].as_array().unwrap().len() >= 3, "{fitted}");
+    fixture.write("c.csv", "run,web,code\nx,0.5,0.5\ny,0.9,0.1\n");
+    let at = ["--parameters", "4e8", "--tokens", "2e10"];
+    let predict = [
+        "predict",
+        "--fit",
+        "f",
+        "--mixtures",
+        "c.csv",
+        "--out",
+        "p.csv",
+    ];
+    fixture.ok(&[&predict[..], &at].concat());
+    let text = fixture.text("p.csv");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("run,web,web_sd,code,code_sd"));
+    let row = lines.next().unwrap();
+    let x: Vec<f64> = row.split(',').skip(1).map(|n| n.parse().unwrap()).collect();
+    let scale = 0.5 * f64::powf(4.0, -0.3) + 0.6 * f64::powf(2.0, -0.35) + 0.7;
+    let truth = 1.2 + (1.3 * 0.5f64.sqrt()).powf(-0.3) * scale;
+    assert!((x[0] / truth - 1.0).abs() < 0.005, "{x:?} {truth}");
+    assert!(x[1] > 0.0 && x[1] < 0.1, "{x:?}");
+
+    let optimize = [
+        "optimize",
+        "--fit",
+        "f",
+        "--out",
+        "best.json",
+        "--format",
+        "json",
+    ];
+    let best = fixture.ok(&[&optimize[..], &at].concat()).json();
+    let web = best["weights"][0][1].as_f64().unwrap();
+    assert!((web - 0.5).abs() < 0.1, "{best}");
+
+    let scale = fixture.ok(&["scale", "--fit", "f"]);
+    let verdict = "Small models rank these mixtures as large ones do: from 5.000e7 to 2.000e8";
+    assert!(scale.stdout.contains(verdict), "{}", scale.stdout);
+}
+
+#[test]
+fn sizes_and_settings_without_sense_are_refused() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    let edited = |file: &str, from: &str, to: &str| -> Output {
+        let before = fixture.text(file);
+        fixture.edit(file, from, to);
+        let output = fixture.refused(&FIT);
+        fixture.write(file, before);
+        output
+    };
+    let outputs = [
+        edited("s.csv", "50m-3,50000000", "50m-3,50"),
+        edited("s.csv", "50m-3,50000000\n", ""),
+        edited("m.csv", "50m-3,", "50m-x,"),
+        edited("t.csv", "50m-3,2,4000000000,", "50m-3,2,,"),
+    ];
+    let expected = [
+        "`parameters`: 50: expected a number of parameters, such as 1.2e9",
+        "run `50m-3` has no row: expected its parameters",
+        "run `50m-3` has no row in m.csv",
+        "`tokens`: `NaN`: expected a whole number",
+    ];
+    for (output, text) in outputs.iter().zip(expected) {
+        output.says(text);
+    }
+}
+
+#[test]
+fn the_critical_ratio_comes_with_an_interval() {
+    let fixture = Fixture::empty();
+    let (mut m, mut t) = (
+        "run,web,code\n".to_owned(),
+        "run,step,tokens,web,code\n".to_owned(),
+    );
+    for i in 1..=4 {
+        let share = 0.2 * f64::from(i);
+        writeln!(m, "r{i},{},{share}", 1.0 - share).unwrap();
+        writeln!(t, "r{i},0,0,2.5,2.0").unwrap();
+        for k in 1..=5 {
+            let web = 2.3 + 0.1 * (1.0 - share).powf(-0.8) - 0.001 * f64::from(k);
+            let code = 2.0 - 0.2 * share * f64::from(k).powf(0.3);
+            writeln!(t, "r{i},{k},{},{web},{code}", 1_000_000_000 * k).unwrap();
+        }
+    }
+    fixture.write("m.csv", m);
+    fixture.write("t.csv", t);
+    let cmr = [
+        "cmr",
+        "--mixtures",
+        "m.csv",
+        "--trajectories",
+        "t.csv",
+        "--general",
+        "web",
+        "--special",
+        "code",
+    ];
+    let found = fixture
+        .ok(&[&cmr[..], &["--format", "json"]].concat())
+        .json();
+    let share = found["critical"]["special_share"].as_f64().unwrap();
+    // 2.295 + 0.1 g^-0.8 = 2.55.
+    let truth = 1.0 - 2.55f64.powf(-1.0 / 0.8);
+    assert!((share - truth).abs() < 1e-3, "{share} {truth}");
+    let unknown = [&cmr[..7], &["--special", "law"]].concat();
+    fixture
+        .refused(&unknown)
+        .says("`--special`: unknown `law`: expected one of web, code");
+    fixture
+        .refused(&[&cmr[..], &["--epsilon", "-1"]].concat())
+        .says("`--epsilon`: -1: expected nats per token, 0 or more");
+}

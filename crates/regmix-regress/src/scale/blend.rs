@@ -1,0 +1,273 @@
+//! Some laws together, with a process on what they leave: the model of all
+//! targets.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use regmix_data::{Monitor, Result};
+
+use crate::prediction::Prediction;
+use crate::scale::fitted::FittedLaw;
+use crate::scale::form::LawName;
+use crate::scale::process::{Factored, Kernel, Place, expected};
+use crate::scale::runs::ScaleRuns;
+use crate::scale::units::{Setting, Units};
+
+/// Measurements that a process holds at most.
+const PLACES: usize = 700;
+
+/// The laws of one target, and the process on their residuals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TargetBlend {
+    pub(crate) laws: Vec<FittedLaw>,
+    /// Measured places of this target, by place among those of the blend.
+    places: Vec<usize>,
+    weights: Vec<f64>,
+}
+
+/// The mean of the logarithms of some laws, for every target, corrected by a
+/// process.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Blend {
+    pub(crate) targets: Vec<TargetBlend>,
+    pub(crate) kernel: Option<Kernel>,
+    places: Vec<Place>,
+    /// The largest size and the greatest length that were fitted.
+    reach: (f64, f64),
+    /// Factors of the covariance per target; made when they are first needed.
+    #[serde(skip)]
+    factors: OnceLock<Vec<Arc<Factored>>>,
+}
+
+/// A prediction of the logarithm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LnPrediction {
+    pub(crate) mean: f64,
+    /// The standard deviation of a measurement at the sizes and lengths that
+    /// were fitted.
+    pub(crate) base: f64,
+    /// The distance beyond these, in logarithms.
+    pub(crate) far: f64,
+}
+
+impl Blend {
+    /// Fits the laws to all targets.
+    pub(crate) fn laws(
+        names: &[LawName],
+        runs: &ScaleRuns,
+        units: &Units,
+        starts: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Vec<FittedLaw>>> {
+        let own = |t: usize| runs.domains().position(&runs.targets()[t]).is_some();
+        let jobs: Vec<(usize, LawName)> = (0..runs.targets().len())
+            .flat_map(|t| names.iter().map(move |n| (t, *n)))
+            .filter(|(t, n)| own(*t) || !n.needs_own_domain())
+            .collect();
+        let fitted: Vec<FittedLaw> = (jobs.par_iter())
+            .map(|&(target, name)| FittedLaw::fit(name, runs, target, units, starts, monitor))
+            .collect::<Result<_>>()?;
+        let mut out = vec![Vec::new(); runs.targets().len()];
+        for ((target, _), law) in jobs.into_iter().zip(fitted) {
+            out[target].push(law);
+        }
+        Ok(out)
+    }
+
+    /// Joins fitted laws, and fits a process to what they leave.
+    pub(crate) fn join(
+        laws: Vec<Vec<FittedLaw>>,
+        runs: &ScaleRuns,
+        kernel: Option<Kernel>,
+    ) -> Result<Self> {
+        let points = places(runs);
+        let settings: Vec<Setting<'_>> = points.iter().map(|&(r, p)| setting(runs, r, p)).collect();
+        let mut out = Self {
+            targets: Vec::new(),
+            kernel,
+            places: settings.iter().map(Place::of).collect(),
+            reach: (
+                runs.sizes().last().copied().unwrap_or(1.0),
+                runs.token_range().1,
+            ),
+            factors: OnceLock::new(),
+        };
+        for (target, laws) in laws.into_iter().enumerate() {
+            let mut one = TargetBlend {
+                laws,
+                places: Vec::new(),
+                weights: Vec::new(),
+            };
+            if kernel.is_some() {
+                let value = |i: usize| runs.runs()[points[i].0].points[points[i].1].values[target];
+                one.places = (0..points.len())
+                    .filter(|&i| value(i).is_finite())
+                    .collect();
+                let mut residuals: Vec<f64> = one.places.iter().map(|&i| value(i).ln()).collect();
+                for law in &one.laws {
+                    let form = law.form();
+                    for (residual, &i) in residuals.iter_mut().zip(&one.places) {
+                        let ln = law.ln_loss_by(&form, &settings[i]).0;
+                        *residual -= ln / one.laws.len() as f64;
+                    }
+                }
+                one.weights = residuals;
+            }
+            out.targets.push(one);
+        }
+        if kernel.is_some() {
+            let factors = out.factored()?;
+            for (target, factor) in out.targets.iter_mut().zip(&factors) {
+                target.weights = factor.weights_of(&target.weights);
+            }
+            out.factors = OnceLock::from(factors);
+        }
+        Ok(out)
+    }
+
+    /// The factors of all targets; targets that are measured at the same places
+    /// share one.
+    fn factored(&self) -> Result<Vec<Arc<Factored>>> {
+        let Some(kernel) = self.kernel else {
+            return Ok(Vec::new());
+        };
+        let mut made: BTreeMap<&[usize], Arc<Factored>> = BTreeMap::new();
+        (self.targets.iter())
+            .map(|target| {
+                if let Some(factored) = made.get(&target.places[..]) {
+                    return Ok(Arc::clone(factored));
+                }
+                let factored = Arc::new(Factored::of(kernel, &self.places, &target.places)?);
+                made.insert(&target.places, Arc::clone(&factored));
+                Ok(factored)
+            })
+            .collect()
+    }
+
+    /// ln L of a target, and its derivative by the weights where `by` is given.
+    pub(crate) fn ln_mean(&self, target: usize, at: &Setting<'_>, by: Option<&mut [f64]>) -> f64 {
+        let one = &self.targets[target];
+        let share = 1.0 / one.laws.len() as f64;
+        let mut mean = 0.0;
+        let mut slopes = vec![0.0; at.weights.len()];
+        for law in &one.laws {
+            let (ln, _, by) = law.ln_loss(at);
+            mean += share * ln;
+            crate::numeric::slices::add(&mut slopes, share, &by);
+        }
+        if let Some(kernel) = &self.kernel {
+            let data = (&one.places[..], &one.weights[..]);
+            mean += expected(
+                kernel,
+                &self.places,
+                data,
+                &Place::of(at),
+                Some(&mut slopes),
+            );
+        }
+        if let Some(by) = by {
+            by.copy_from_slice(&slopes);
+        }
+        mean
+    }
+
+    /// ln L of a target with what its standard deviation is made of.
+    pub(crate) fn predict(&self, target: usize, at: &Setting<'_>) -> LnPrediction {
+        let one = &self.targets[target];
+        let count = one.laws.len() as f64;
+        let beyond = |x: f64, limit: f64| (x / limit).ln().max(0.0);
+        let far = beyond(at.parameters, self.reach.0).hypot(beyond(at.tokens, self.reach.1));
+        // What the parameters say about other mixtures; about other sizes and
+        // lengths, validation says more.
+        let near = Setting {
+            parameters: at.parameters.min(self.reach.0),
+            tokens: at.tokens.min(self.reach.1),
+            ..*at
+        };
+        let own = one.laws.iter().map(|law| law.ln_loss(&near).1).sum::<f64>() / count;
+        let noise = one.laws.iter().map(FittedLaw::residual_sd).sum::<f64>() / count;
+        let mut base = own.min(0.1).powi(2);
+        match &self.kernel {
+            None => base += noise.powi(2),
+            Some(kernel) => {
+                let factors = self
+                    .factors
+                    .get_or_init(|| self.factored().unwrap_or_default());
+                let place = Place::of(&near);
+                let sd = factors
+                    .get(target)
+                    .map_or(noise, |f| f.sd(&self.places, &one.places, &place));
+                base += sd.powi(2).min(noise.powi(2)) + kernel.noise.min(noise).powi(2);
+            }
+        }
+        LnPrediction {
+            mean: self.ln_mean(target, at, None),
+            base: base.sqrt(),
+            far,
+        }
+    }
+
+    /// Whether what was read fits some runs.
+    pub(crate) fn is_sound(&self, runs: &ScaleRuns) -> bool {
+        let domains = runs.domains().len();
+        self.targets.len() == runs.targets().len()
+            && self.targets.iter().all(|t| {
+                !t.laws.is_empty()
+                    && t.laws.iter().all(|l| l.is_sound(domains))
+                    && t.places.len() == t.weights.len()
+                    && t.places.iter().all(|p| *p < self.places.len())
+                    && t.weights.iter().all(|w| w.is_finite())
+            })
+    }
+}
+
+impl LnPrediction {
+    /// The loss; beyond the data its standard deviation grows by `growth` per
+    /// unit of the distance.
+    pub(crate) fn loss(self, growth: f64) -> Prediction {
+        let mean = self.mean.exp();
+        Prediction {
+            mean,
+            sd: mean * self.base.hypot(growth * self.far),
+        }
+    }
+}
+
+/// The setting of a measurement.
+pub(crate) fn setting(runs: &ScaleRuns, run: usize, point: usize) -> Setting<'_> {
+    let run = &runs.runs()[run];
+    Setting {
+        weights: &run.weights,
+        parameters: run.parameters,
+        tokens: run.points[point].tokens,
+    }
+}
+
+/// The measurements that a process holds: as many of every run, up to the last.
+fn places(runs: &ScaleRuns) -> Vec<(usize, usize)> {
+    let each = (PLACES / runs.runs().len()).max(1);
+    let mut out = Vec::new();
+    for (r, run) in runs.runs().iter().enumerate() {
+        let n = run.points.len();
+        let kept = each.min(n);
+        // Even steps back from the last point.
+        out.extend((0..kept).map(|k| (r, n - 1 - k * n / kept)));
+    }
+    if out.len() > PLACES {
+        // More runs than places: the largest and longest.
+        out.sort_by(|a, b| {
+            let scale = |&(r, p): &(usize, usize)| {
+                let at = setting(runs, r, p);
+                at.parameters * at.tokens
+            };
+            scale(b).total_cmp(&scale(a))
+        });
+        out.truncate(PLACES);
+    }
+    out
+}

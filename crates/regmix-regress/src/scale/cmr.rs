@@ -1,0 +1,340 @@
+//! The critical mixture ratio of continual pre-training (arXiv 2407.17467).
+
+use serde::Serialize;
+
+use regmix_data::{Error, Result};
+
+use crate::prediction::Z90;
+use crate::scale::power::PowerLaw;
+
+/// One run that goes on from a trained model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CmrRun {
+    /// The run's name.
+    pub run: String,
+    /// The share of special text in its mixture.
+    pub special_share: f64,
+    /// Tokens, the general loss and the special loss; the first point, at 0
+    /// tokens, is the model before.
+    pub points: Vec<(f64, f64, f64)>,
+}
+
+/// The largest share of special text that keeps the general loss.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cmr {
+    /// How far the general loss may rise, in nats per token.
+    pub epsilon: f64,
+    /// The tokens for which the shares hold.
+    pub tokens: f64,
+    /// The general loss before.
+    pub general_before: f64,
+    /// The special loss before.
+    pub special_before: f64,
+    /// The general loss by the share of general text, at the last measurement.
+    pub general_law: PowerLaw,
+    /// The special loss by the share of special text, at the last measurement.
+    pub special_law: PowerLaw,
+    /// Special shares up to this are feasible; `None` where none is.
+    pub critical: Option<CriticalRatio>,
+    /// The critical ratio at every measured length.
+    pub by_tokens: Vec<CriticalRatio>,
+    /// The critical ratio by tokens, where at least four lengths have one.
+    pub ratio_by_tokens: Option<PowerLaw>,
+    /// The special loss above that before, by tokens, for every run.
+    pub special_by_tokens: Vec<(String, PowerLaw)>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// A critical ratio with its 90 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CriticalRatio {
+    /// Tokens of the run.
+    pub tokens: f64,
+    /// The largest feasible special share.
+    pub special_share: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Cmr {
+    /// Finds the critical ratio after `tokens`, by default those of the last
+    /// measurement.
+    ///
+    /// At every length that all runs have, the general loss is fitted by a power
+    /// with a level of the general share, `L(g) = α g^s + β`; the critical share
+    /// is where it has risen by `epsilon`. Shares of 0 and 1 are left out, as in
+    /// the paper: a power does not reach them. The interval is the residual
+    /// spread around these laws, pooled over lengths, over their slope.
+    ///
+    /// # Errors
+    /// When a run has no measurement at 0 tokens, fewer than three shares lie
+    /// between 0 and 1, no length is common to all runs, or a number is out of
+    /// range.
+    pub fn find(runs: &[CmrRun], epsilon: f64, tokens: Option<f64>) -> Result<Self> {
+        if !(epsilon >= 0.0 && epsilon.is_finite()) {
+            return Err(
+                Error::input(format!("{epsilon}: expected nats per token, 0 or more"))
+                    .field("--epsilon"),
+            );
+        }
+        let mut notes = Vec::new();
+        let inner = inner(runs, &mut notes)?;
+        let (general_before, special_before) = before(&inner)?;
+        let lengths = common_lengths(&inner);
+        let Some(&last) = lengths.last() else {
+            return Err(Error::input("no length at which all runs were measured")
+                .help("measure all runs after the same numbers of tokens"));
+        };
+        let law = |length: f64, general: bool| {
+            let points: Vec<(f64, f64)> = (inner.iter())
+                .filter_map(|run| {
+                    let p = run.points.iter().find(|p| p.0 == length)?;
+                    Some(match general {
+                        true => (1.0 - run.special_share, p.1),
+                        false => (run.special_share, p.2),
+                    })
+                })
+                .collect();
+            PowerLaw::fit(&points)
+        };
+        let laws: Vec<(f64, PowerLaw)> = (lengths.iter())
+            .map(|&length| Ok((length, law(length, true)?)))
+            .collect::<Result<_>>()?;
+        let noise = pooled(&laws);
+        let mut by_tokens = Vec::new();
+        for (length, law) in &laws {
+            by_tokens.extend(critical(law, general_before + epsilon, *length, noise));
+        }
+        let ratios: Vec<(f64, f64)> = (by_tokens.iter())
+            .map(|c| (c.tokens, c.special_share))
+            .collect();
+        let ratio_by_tokens = match ratios.len() >= 4 {
+            true => Some(PowerLaw::fit(&ratios)?),
+            false => None,
+        };
+        let tokens = tokens.unwrap_or(last);
+        let at_tokens = ratio_at(tokens, &lengths, &by_tokens, ratio_by_tokens, &mut notes)?;
+        Ok(Self {
+            epsilon,
+            tokens,
+            general_before,
+            special_before,
+            general_law: law(last, true)?,
+            special_law: law(last, false)?,
+            critical: at_tokens,
+            by_tokens,
+            ratio_by_tokens,
+            special_by_tokens: (inner.iter())
+                .filter_map(|run| {
+                    let later = run.points.iter().filter(|p| p.0 > 0.0);
+                    let points: Vec<_> = later.map(|p| (p.0, p.2 - special_before)).collect();
+                    Some((run.run.clone(), PowerLaw::fit(&points).ok()?))
+                })
+                .collect(),
+            notes,
+        })
+    }
+}
+
+/// The runs whose shares lie between 0 and 1.
+fn inner<'a>(runs: &'a [CmrRun], notes: &mut Vec<String>) -> Result<Vec<&'a CmrRun>> {
+    let (inner, outer): (Vec<&CmrRun>, Vec<&CmrRun>) =
+        (runs.iter()).partition(|r| r.special_share > 0.0 && r.special_share < 1.0);
+    if !outer.is_empty() {
+        let names: Vec<&str> = outer.iter().map(|r| r.run.as_str()).collect();
+        notes.push(format!(
+            "left out {}: their share of special text is 0 or 1, which a power law does not reach",
+            names.join(", ")
+        ));
+    }
+    let mut shares: Vec<f64> = inner.iter().map(|r| r.special_share).collect();
+    shares.sort_by(f64::total_cmp);
+    shares.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+    if shares.len() < 3 {
+        return Err(Error::input(format!(
+            "{} shares of special text between 0 and 1: expected at least three",
+            shares.len()
+        ))
+        .help("train at further shares, such as 0.25, 0.5 and 0.75"));
+    }
+    Ok(inner)
+}
+
+/// The losses of the model before.
+fn before(runs: &[&CmrRun]) -> Result<(f64, f64)> {
+    let mut sum = (0.0, 0.0);
+    for run in runs {
+        let Some(first) = run.points.first().filter(|p| p.0 == 0.0) else {
+            return Err(Error::input(format!(
+                "run `{}` has no measurement at step 0 and 0 tokens: expected the losses of the \
+                 model before",
+                run.run
+            ))
+            .help("add a row of step 0 to every run"));
+        };
+        sum.0 += first.1 / runs.len() as f64;
+        sum.1 += first.2 / runs.len() as f64;
+    }
+    Ok(sum)
+}
+
+/// Positive token counts that all runs have.
+fn common_lengths(runs: &[&CmrRun]) -> Vec<f64> {
+    let has = |run: &CmrRun, tokens: f64| run.points.iter().any(|p| p.0 == tokens);
+    (runs[0].points.iter())
+        .map(|p| p.0)
+        .filter(|&t| t > 0.0 && runs.iter().all(|run| has(run, t)))
+        .collect()
+}
+
+/// The residual spread of all laws together; 0 where three points leave none.
+fn pooled(laws: &[(f64, PowerLaw)]) -> f64 {
+    let squares: Vec<f64> = (laws.iter())
+        .map(|(_, law)| law.residual_sd.powi(2))
+        .filter(|s| s.is_finite())
+        .collect();
+    (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt()
+}
+
+/// Where the general loss reaches a limit.
+fn critical(law: &PowerLaw, limit: f64, tokens: f64, noise: f64) -> Option<CriticalRatio> {
+    let share = match law.inverse(limit) {
+        Some(general) => 1.0 - general,
+        // The law stays below the limit, or above it, whatever the share.
+        None if law.value(1e-3) <= limit => 1.0,
+        None => return None,
+    };
+    if share <= 0.0 {
+        return None;
+    }
+    let share = share.min(1.0);
+    let spread = Z90 * noise / law.slope((1.0 - share).max(1e-3)).abs();
+    Some(CriticalRatio {
+        tokens,
+        special_share: share,
+        low: (share - spread).max(0.0),
+        high: (share + spread).min(1.0),
+    })
+}
+
+/// The ratio at some tokens: measured there, or by the law of ratios.
+fn ratio_at(
+    tokens: f64,
+    lengths: &[f64],
+    found: &[CriticalRatio],
+    law: Option<PowerLaw>,
+    notes: &mut Vec<String>,
+) -> Result<Option<CriticalRatio>> {
+    if !(tokens > 0.0 && tokens.is_finite()) {
+        return Err(Error::input(format!("{tokens}: expected tokens")).field("--tokens"));
+    }
+    if lengths.contains(&tokens) {
+        return Ok(found.iter().find(|c| c.tokens == tokens).copied());
+    }
+    let last = lengths[lengths.len() - 1];
+    let Some(law) = law else {
+        return Err(Error::input(format!(
+            "no run was measured after {tokens} tokens, and fewer than four lengths have a \
+             critical ratio"
+        ))
+        .field("--tokens")
+        .help("ask for a measured length, or measure more lengths"));
+    };
+    if tokens > last {
+        notes.push(format!(
+            "{:.1} times the tokens of the runs: the ratio is extended along its law",
+            tokens / last
+        ));
+    }
+    let share = law.value(tokens).clamp(0.0, 1.0);
+    let half = found.last().map_or(0.1, |c| 0.5 * (c.high - c.low))
+        + Z90 * law.residual_sd.max(0.0) * (1.0 + (tokens / last).ln().max(0.0));
+    Ok(Some(CriticalRatio {
+        tokens,
+        special_share: share,
+        low: (share - half).max(0.0),
+        high: (share + half).min(1.0),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs under L(g, T) with a known critical share.
+    fn runs(shares: &[f64]) -> Vec<CmrRun> {
+        (shares.iter())
+            .map(|&special_share| {
+                let points = (0..=8).map(|k| {
+                    let tokens = 1e9 * f64::from(k);
+                    let general = match k {
+                        0 => 2.5,
+                        _ => 2.3 + 0.1 * (1.0 - special_share).powf(-0.8),
+                    };
+                    (
+                        tokens,
+                        general,
+                        2.0 - 0.1 * f64::from(k).powf(0.3) * special_share,
+                    )
+                });
+                CmrRun {
+                    run: format!("s{special_share}"),
+                    special_share,
+                    points: points.collect(),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_known_ratio_is_found_and_ends_are_left_out() {
+        let found = Cmr::find(&runs(&[0.0, 0.25, 0.5, 0.6, 0.75, 1.0]), 0.05, None).unwrap();
+        // 2.3 + 0.1 g^-0.8 = 2.55.
+        let truth = 1.0 - 2.5f64.powf(-1.0 / 0.8);
+        let ratio = found.critical.unwrap();
+        assert!(
+            (ratio.special_share - truth).abs() < 1e-3,
+            "{ratio:?} {truth}"
+        );
+        assert!(ratio.low <= truth + 1e-3 && truth - 1e-3 <= ratio.high);
+        assert_eq!(
+            found.notes,
+            [
+                "left out s0, s1: their share of special text is 0 or 1, which a power law does not \
+              reach"
+            ]
+        );
+        let later = Cmr::find(&runs(&[0.25, 0.5, 0.6, 0.75]), 0.05, Some(16e9)).unwrap();
+        assert!((later.critical.unwrap().special_share - truth).abs() < 1e-2);
+        assert!(later.notes[0].starts_with("2.0 times the tokens"));
+    }
+
+    #[test]
+    fn bad_runs_are_refused() {
+        let text = |runs: &[CmrRun], epsilon, tokens| {
+            Cmr::find(runs, epsilon, tokens).unwrap_err().to_string()
+        };
+        assert_eq!(
+            text(&runs(&[0.0, 0.5, 0.75, 1.0]), 0.05, None),
+            "2 shares of special text between 0 and 1: expected at least three"
+        );
+        let mut late = runs(&[0.25, 0.5, 0.75]);
+        late[1].points.remove(0);
+        assert_eq!(
+            text(&late, 0.05, None),
+            "run `s0.5` has no measurement at step 0 and 0 tokens: expected the losses of the \
+             model before"
+        );
+        assert_eq!(
+            text(&runs(&[0.25, 0.5, 0.75]), -1.0, None),
+            "`--epsilon`: -1: expected nats per token, 0 or more"
+        );
+        assert_eq!(
+            text(&runs(&[0.25, 0.5, 0.75]), 0.05, Some(-2.0)),
+            "`--tokens`: -2: expected tokens"
+        );
+    }
+}

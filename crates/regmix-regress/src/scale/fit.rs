@@ -1,0 +1,400 @@
+//! The laws of scale of all targets, judged, kept in a file.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use rayon::prelude::*;
+use regmix_data::sealed::{read_sealed, write_sealed};
+use regmix_data::table::{MixtureTable, ValueTable};
+use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
+
+use crate::prediction::Prediction;
+use crate::scale::blend::Blend;
+use crate::scale::fitted::FittedLaw;
+use crate::scale::form::LawName;
+use crate::scale::runs::ScaleRuns;
+use crate::scale::select::{CHOSEN, Judged, select};
+use crate::scale::split::{Direction, splits};
+use crate::scale::units::{Setting, Units};
+
+const VERSION: u32 = 1;
+/// The name of the file in the folder of a fit.
+pub const SCALE_FILE: &str = "scale.json";
+
+/// What laws of scale are fitted with.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `laws` | additive, multiplicative, dml, slodm_additive | [`LawName::ALL`] |
+/// | `starts` | 4 | 1 or more |
+/// | `available` | none | tokens per domain, positive |
+/// | `per_token` | none | positive, any unit |
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaleOptions {
+    /// The laws that are compared.
+    pub laws: Vec<LawName>,
+    /// Points from which each fit starts.
+    pub starts: usize,
+    /// Tokens that there are of every domain, by place; empty where unknown.
+    /// Repeated tokens then count less ([`effective_tokens`](crate::effective_tokens)).
+    pub available: Vec<f64>,
+    /// How much data a token of every domain is (bytes, or anything else), by
+    /// place; empty where all tokens count alike.
+    pub per_token: Vec<f64>,
+}
+
+impl Default for ScaleOptions {
+    fn default() -> Self {
+        Self {
+            laws: vec![
+                LawName::Additive,
+                LawName::Multiplicative,
+                LawName::Dml,
+                LawName::SlodmAdditive,
+            ],
+            starts: 4,
+            available: Vec::new(),
+            per_token: Vec::new(),
+        }
+    }
+}
+
+/// How far a law can be trusted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trust {
+    /// The law, or [`CHOSEN`].
+    pub law: String,
+    /// How many times larger than the largest fitted model.
+    pub factor: f64,
+    /// The relative error to expect.
+    pub error: f64,
+    /// Whether splits reached that far, or the error was extended.
+    pub measured: bool,
+}
+
+/// Laws of scale for all targets, with the runs that they were fitted to.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleFit {
+    version: u32,
+    runs: ScaleRuns,
+    laws: Vec<LawName>,
+    blend: Blend,
+    growth: Vec<f64>,
+    judged: Vec<Judged>,
+    warnings: Vec<String>,
+}
+
+impl ScaleFit {
+    /// Fits laws to runs, chooses among them, and fits the chosen to all runs.
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn train(runs: &ScaleRuns, options: &ScaleOptions) -> Result<Self> {
+        Self::train_monitored(runs, options, &Silent)
+    }
+
+    /// [`ScaleFit::train`] with a monitor.
+    ///
+    /// # Errors
+    /// As [`ScaleFit::train`], and when the monitor asks to stop.
+    pub fn train_monitored(
+        runs: &ScaleRuns,
+        options: &ScaleOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        check(runs, options)?;
+        let counting = (&options.available[..], &options.per_token[..]);
+        let selection = select(&options.laws, &splits(runs), counting, monitor)?;
+        let units = Units::of(runs, counting.0, counting.1);
+        let laws = Blend::laws(&selection.laws, runs, &units, options.starts, monitor)?;
+        let blend = Blend::join(laws, runs, selection.kernel)?;
+        let mut out = Self {
+            version: VERSION,
+            runs: runs.clone(),
+            laws: selection.laws,
+            blend,
+            growth: selection.growth,
+            judged: selection.judged,
+            warnings: Vec::new(),
+        };
+        out.warnings = out.cautions();
+        Ok(out)
+    }
+
+    /// The runs.
+    pub fn runs(&self) -> &ScaleRuns {
+        &self.runs
+    }
+
+    /// The domains of the mixtures.
+    pub fn domains(&self) -> &DomainSet {
+        self.runs.domains()
+    }
+
+    /// The laws whose mean is used.
+    pub fn laws(&self) -> &[LawName] {
+        &self.laws
+    }
+
+    /// The laws of a target.
+    pub fn target_laws(&self, target: usize) -> &[FittedLaw] {
+        &self.blend.targets[target].laws
+    }
+
+    /// How every law did in the direction of use.
+    pub fn judged(&self) -> &[Judged] {
+        &self.judged
+    }
+
+    /// What a reader should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether a process corrects the laws near the data.
+    pub fn is_corrected(&self) -> bool {
+        self.blend.kernel.is_some()
+    }
+
+    /// The loss of a target, by place, at a setting.
+    pub fn predict(&self, target: usize, at: &Setting<'_>) -> Prediction {
+        self.blend.predict(target, at).loss(self.growth[target])
+    }
+
+    /// The expected loss of a target, and its derivative by the weights.
+    pub fn mean_and_gradient(&self, target: usize, at: &Setting<'_>) -> (f64, Vec<f64>) {
+        let mut by = vec![0.0; at.weights.len()];
+        let mean = self.blend.ln_mean(target, at, Some(&mut by)).exp();
+        by.iter_mut().for_each(|b| *b *= mean);
+        (mean, by)
+    }
+
+    /// The losses of a table of mixtures at a size and length: a column per
+    /// target, and one with its standard deviation.
+    ///
+    /// # Errors
+    /// When the table is over other domains, and when the monitor asks to stop.
+    pub fn predict_table(
+        &self,
+        table: &MixtureTable,
+        (parameters, tokens): (f64, f64),
+        monitor: &dyn Monitor,
+    ) -> Result<ValueTable> {
+        let table = table.reordered(self.domains())?;
+        let targets = self.runs.targets();
+        let rows: Vec<Vec<f64>> = (table.mixtures().par_iter())
+            .map(|mixture| {
+                monitor.check()?;
+                let at = Setting {
+                    weights: mixture.weights(),
+                    parameters,
+                    tokens,
+                };
+                Ok((0..targets.len())
+                    .map(|t| self.predict(t, &at))
+                    .flat_map(|p| [p.mean, p.sd])
+                    .collect())
+            })
+            .collect::<Result<_>>()?;
+        let names = targets.iter().flat_map(|t| [t.clone(), format!("{t}_sd")]);
+        ValueTable::new(names.collect(), table.runs().iter().cloned().zip(rows))
+    }
+
+    /// How far each law can be trusted at 2, 4 and 10 times the largest size:
+    /// the error of the splits, extended in the logarithm of the factor from
+    /// the noise of single measurements. Empty where no larger size was
+    /// judged.
+    pub fn trust(&self) -> Vec<Trust> {
+        let noise = self.blend.targets.iter().flat_map(|t| &t.laws);
+        let (sum, n) = noise.fold((0.0, 0.0), |(s, n), l| (s + l.residual_sd(), n + 1.0));
+        // The mean of the absolute value of normal noise.
+        let base = 0.8 * sum / n;
+        let larger = self.judged.iter().filter(|j| j.size_factor > 1.05);
+        let mut out = Vec::new();
+        for judged in larger.filter(|j| j.direction == Direction::Larger) {
+            let slope = (judged.error - base).max(0.1 * judged.error) / judged.size_factor.ln();
+            for factor in [2.0f64, 4.0, 10.0] {
+                out.push(Trust {
+                    law: judged.law.clone(),
+                    factor,
+                    error: judged.error.min(base) + slope * factor.ln(),
+                    measured: factor <= 1.1 * judged.size_factor,
+                });
+            }
+        }
+        out
+    }
+
+    /// How many times larger and longer than the fitted runs a setting may be
+    /// before it leaves what splits judged.
+    pub fn judged_factors(&self) -> (f64, f64) {
+        let chosen = self.judged.iter().filter(|j| j.law == CHOSEN);
+        chosen.fold((1.0, 1.0), |(n, d), j| {
+            (j.size_factor.max(n), j.tokens_factor.max(d))
+        })
+    }
+
+    /// Warnings where a size and a length leave what validation covers.
+    ///
+    /// # Errors
+    /// When they are no size and no length, or smaller than the smallest run.
+    pub fn check_setting(&self, parameters: f64, tokens: f64) -> Result<Vec<String>> {
+        let sizes = self.runs.sizes();
+        let (smallest, largest) = (sizes[0], sizes[sizes.len() - 1]);
+        if largest <= 1.0 {
+            return Err(Error::input("the sizes of the runs are not known")
+                .field("--parameters")
+                .help("fit again with --sizes, a table `run,parameters`"));
+        }
+        let (_, longest) = self.runs.token_range();
+        let ends = self
+            .runs
+            .runs()
+            .iter()
+            .map(|r| r.points[r.points.len() - 1].tokens);
+        let shortest = ends.fold(f64::INFINITY, f64::min);
+        let refuse = |field: &str, found: f64, least: f64, help: &str| {
+            Err(Error::input(format!(
+                "{found}: expected at least {least:e}, that of the smallest run"
+            ))
+            .field(field)
+            .help(help))
+        };
+        if !(parameters.is_finite() && parameters >= smallest * 0.999) {
+            return refuse(
+                "--parameters",
+                parameters,
+                smallest,
+                "parameters are counted one by one: 1.2e9, not 1.2; a law of scale says nothing \
+                 about models smaller than the proxies",
+            );
+        }
+        if !(tokens.is_finite() && tokens >= 0.5 * shortest) {
+            return refuse(
+                "--tokens",
+                tokens,
+                0.5 * shortest,
+                "tokens are counted one by one: 46e9, not 46",
+            );
+        }
+        let (size, length) = self.judged_factors();
+        let mut out = Vec::new();
+        let mut beyond = |what: &str, factor: f64, judged: f64| {
+            if factor > 1.1 * judged {
+                out.push(format!(
+                    "{factor:.1} times the {what} of the runs, and validation judged up to \
+                     {judged:.1} times: the intervals are extended from there"
+                ));
+            }
+        };
+        beyond("largest size", parameters / largest, size);
+        beyond("greatest length", tokens / longest, length);
+        Ok(out)
+    }
+
+    /// Writes the fit to `scale.json` in a folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        write_sealed(folder.join(SCALE_FILE), self)
+    }
+
+    /// Reads what [`ScaleFit::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
+        let path = folder.as_ref().join(SCALE_FILE);
+        let remedy = "run the fit again";
+        let fit: Self = read_sealed(&path, VERSION, remedy)?;
+        let sound = fit.blend.is_sound(&fit.runs) && fit.growth.len() == fit.runs.targets().len();
+        match sound {
+            true => Ok(fit),
+            false => Err(Error::input("damaged laws of scale")
+                .in_file(path)
+                .help(remedy)),
+        }
+    }
+
+    fn cautions(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let (sizes, lengths) = (self.runs.sizes().len(), self.runs.lengths());
+        if sizes < 3 {
+            out.push(format!(
+                "{sizes} size{}: how far the laws hold for larger models was not judged; that \
+                 takes three sizes",
+                if sizes == 1 { "" } else { "s" }
+            ));
+        }
+        if sizes == 1 {
+            out.push(
+                "with one size the exponent of size cannot be known; it is 0.34, that of \
+                 Hoffmann et al."
+                    .to_owned(),
+            );
+        }
+        if lengths < 2 {
+            out.push(
+                "with one length the exponent of tokens cannot be known from it; it is 0.4, or \
+                 that of the mixtures where a law ties the two"
+                    .to_owned(),
+            );
+        }
+        let mut tied: std::collections::BTreeMap<(&str, &str), usize> = Default::default();
+        for law in self.blend.targets.iter().flat_map(|t| &t.laws) {
+            for name in law.tied() {
+                *tied.entry((law.law().as_str(), name)).or_default() += 1;
+            }
+        }
+        for ((law, name), count) in tied {
+            if count == self.runs.targets().len() && count > 0 {
+                out.push(format!(
+                    "`{name}` of `{law}` is not determined by the runs of any target: it stays \
+                     near its start"
+                ));
+            }
+        }
+        out
+    }
+}
+
+/// Refuses options that no fit can use.
+fn check(runs: &ScaleRuns, options: &ScaleOptions) -> Result<()> {
+    if options.laws.is_empty() || options.starts == 0 {
+        return Err(Error::input(format!(
+            "{} laws from {} starts: expected at least one of each",
+            options.laws.len(),
+            options.starts
+        )));
+    }
+    let domains = runs.domains().len();
+    for (what, given) in [
+        ("available tokens", &options.available),
+        ("data per token", &options.per_token),
+    ] {
+        let wrong = |x: &f64| !(x.is_finite() && *x > 0.0);
+        if !given.is_empty() && (given.len() != domains || given.iter().any(wrong)) {
+            return Err(Error::input(format!(
+                "{what} {given:?}: expected a positive number for each of {domains} domains"
+            )));
+        }
+    }
+    let sizes = runs.sizes();
+    let shared = (runs.by_mixture().iter()).any(|members| {
+        let first = runs.runs()[members[0]].parameters;
+        members.iter().any(|&r| runs.runs()[r].parameters != first)
+    });
+    if sizes.len() > 1 && !shared {
+        return Err(Error::input(format!(
+            "{} sizes, and no mixture was trained at two of them",
+            sizes.len()
+        ))
+        .help("what size does cannot be told from what the mixtures do: train some mixtures at every size"));
+    }
+    Ok(())
+}

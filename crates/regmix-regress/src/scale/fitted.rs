@@ -1,0 +1,356 @@
+//! One law, fitted to one target.
+
+use serde::{Deserialize, Serialize};
+
+use regmix_data::random::stream;
+use regmix_data::{Error, Monitor, Result};
+
+use crate::numeric::factor::Factor;
+use crate::numeric::slices::add;
+use crate::prediction::Prediction;
+use crate::scale::form::{Form, Kind, LawName};
+use crate::scale::law::ScaleLaw;
+use crate::scale::marquardt::{Squares, minimise};
+use crate::scale::runs::ScaleRuns;
+use crate::scale::units::{Setting, Units};
+
+/// Residuals of the logarithm are counted in this; larger ones count
+/// linearly.
+const RESIDUAL: f64 = 0.01;
+/// The weight of the start in units of residuals: what data does not determine
+/// stays there.
+const PRIOR: f64 = 0.05;
+/// The same for parameters that cannot be known.
+const TIED: f64 = 1e3;
+/// No parameter leaves this range: all are logarithms or slopes.
+const LIMITS: (f64, f64) = (-25.0, 12.0);
+
+/// A law of scale with its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FittedLaw {
+    name: LawName,
+    units: Units,
+    domains: usize,
+    own: Option<usize>,
+    parameters: Vec<f64>,
+    residual_sd: f64,
+    factor: Factor,
+    /// Parameters that the runs say nothing about.
+    tied: Vec<String>,
+}
+
+/// The measurements of one target, ready for a fit.
+pub(crate) struct Rows {
+    /// Weights as a law sees them; each once.
+    pub(crate) weights: Vec<Vec<f64>>,
+    pub(crate) rows: Vec<Row>,
+}
+
+pub(crate) struct Row {
+    weights: usize,
+    scales: (f64, f64),
+    ln_loss: f64,
+    /// Grows towards the largest size and the greatest length.
+    importance: f64,
+}
+
+impl Rows {
+    pub(crate) fn of(runs: &ScaleRuns, target: usize, units: &Units) -> Self {
+        let largest = runs.sizes().last().copied().unwrap_or(1.0);
+        let longest = runs.token_range().1;
+        let mut out = Self {
+            weights: Vec::new(),
+            rows: Vec::new(),
+        };
+        for run in runs.runs() {
+            let first = out.weights.len();
+            for point in &run.points {
+                if !point.values[target].is_finite() {
+                    continue;
+                }
+                if units.repeats() || out.weights.len() == first {
+                    out.weights
+                        .push(units.effective(&run.weights, point.tokens));
+                }
+                let importance = (run.parameters / largest * point.tokens / longest).sqrt();
+                out.rows.push(Row {
+                    weights: out.weights.len() - 1,
+                    scales: units.scales(run.parameters, point.tokens),
+                    ln_loss: point.values[target].ln(),
+                    importance,
+                });
+            }
+        }
+        let squares: f64 = out.rows.iter().map(|r| r.importance.powi(2)).sum();
+        let scale = (out.rows.len() as f64 / squares.max(f64::MIN_POSITIVE)).sqrt();
+        out.rows.iter_mut().for_each(|r| r.importance *= scale);
+        out
+    }
+
+    fn height(&self) -> f64 {
+        let mut all: Vec<f64> = self.rows.iter().map(|r| r.ln_loss).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2].exp()
+    }
+}
+
+/// The robust squares of a form over some of the rows.
+struct Problem<'a> {
+    form: &'a Form,
+    rows: &'a Rows,
+    every: usize,
+    centre: &'a [f64],
+    prior: &'a [f64],
+}
+
+impl Problem<'_> {
+    fn sum(&self, p: &[f64], mut each: impl FnMut(f64, f64, &[f64])) -> f64 {
+        let amounts: Vec<_> = (self.rows.weights.iter())
+            .map(|w| self.form.amounts(p, w))
+            .collect();
+        let mut by = vec![0.0; p.len()];
+        let mut cost = 0.0;
+        for row in self.rows.rows.iter().step_by(self.every) {
+            let at = &amounts[row.weights];
+            let ln = self.form.ln_loss(p, at, row.scales, &mut by, &mut []);
+            let scale = row.importance / RESIDUAL;
+            let residual = scale * (ln - row.ln_loss);
+            let root = (1.0 + residual * residual).sqrt();
+            cost += root - 1.0;
+            each(residual / root * scale, scale * scale / root, &by);
+        }
+        let pulls = p.iter().zip(self.centre).zip(self.prior);
+        cost + pulls
+            .map(|((p, c), w)| 0.5 * (w * (p - c)).powi(2))
+            .sum::<f64>()
+    }
+}
+
+impl Squares for Problem<'_> {
+    fn cost(&self, p: &[f64]) -> f64 {
+        self.sum(p, |_, _, _| {})
+    }
+
+    fn system(&self, p: &[f64], gradient: &mut [f64], matrix: &mut [f64]) -> f64 {
+        let cost = self.sum(p, |slope, weight, by| {
+            add(gradient, slope, by);
+            let mut at = 0;
+            for (i, b) in by.iter().enumerate() {
+                if *b != 0.0 {
+                    add(&mut matrix[at..=at + i], weight * b, &by[..=i]);
+                }
+                at += i + 1;
+            }
+        });
+        let mut at = 0;
+        for i in 0..p.len() {
+            let square = self.prior[i] * self.prior[i];
+            gradient[i] += square * (p[i] - self.centre[i]);
+            matrix[at + i] += square;
+            at += i + 1;
+        }
+        cost
+    }
+}
+
+impl FittedLaw {
+    /// Fits a form to one target of some runs. The logarithm of the loss is
+    /// fitted, with squares that become linear beyond 1 %, from `starts` points;
+    /// measurements count more towards the largest size and length, since
+    /// that is the side on which the law is used.
+    ///
+    /// Exponents of size (with one size) or tokens (with one length) that cannot
+    /// be known stay at 0.34 and 0.4, see [`FittedLaw::tied`].
+    ///
+    /// # Errors
+    /// When the target is not measured, a law of the target's own weight is
+    /// asked for a target that is no domain, and when the monitor asks to stop.
+    pub fn fit(
+        name: LawName,
+        runs: &ScaleRuns,
+        target: usize,
+        units: &Units,
+        starts: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        /// Rows that are enough to compare starts.
+        const ROWS: usize = 300;
+        /// Rows that are enough for the fit itself.
+        const MANY: usize = 1500;
+        let rows = Rows::of(runs, target, units);
+        let field = &runs.targets()[target];
+        let own = runs.domains().position(field);
+        if rows.rows.is_empty() {
+            return Err(Error::input("no measurement of this target").field(field));
+        }
+        if name.needs_own_domain() && own.is_none() {
+            return Err(Error::input(format!(
+                "`{}` is a law of the target's own weight, and `{field}` is no domain",
+                name.as_str()
+            ))
+            .field(field)
+            .help("choose another law"));
+        }
+        let form = name.form(runs.domains().len(), own);
+        let (one_size, one_length) = (runs.sizes().len() < 2, runs.lengths() < 2);
+        let prior: Vec<f64> = (form.parameters.iter())
+            .map(|p| match p.kind {
+                Kind::SizeLevel(_) | Kind::SizeExponent if one_size => TIED,
+                Kind::TokensLevel(_) | Kind::TokensExponent if one_length => TIED,
+                _ => PRIOR,
+            })
+            .collect();
+        let mut rng = stream(42, name.as_str(), "scale start");
+        let height = rows.height();
+        let centre = form.start(height, 0, &mut rng);
+        let problem = |every| Problem {
+            form: &form,
+            rows: &rows,
+            every,
+            centre: &centre,
+            prior: &prior,
+        };
+        let coarse = problem(rows.rows.len().div_ceil(ROWS).max(1));
+        let mut best: Option<(Vec<f64>, f64)> = None;
+        for turn in 0..starts.max(1) {
+            let start = form.start(height, turn, &mut rng);
+            let found = minimise(&coarse, start, LIMITS, 40, monitor)?;
+            if best.as_ref().is_none_or(|b| found.1 < b.1) {
+                best = Some(found);
+            }
+        }
+        let all = problem(rows.rows.len().div_ceil(MANY).max(1));
+        let start = best.map_or_else(|| centre.clone(), |b| b.0);
+        let (parameters, _) = minimise(&all, start, LIMITS, 60, monitor)?;
+        let (residual_sd, factor, tied) = uncertainty(&all, &parameters)?;
+        Ok(Self {
+            name,
+            units: units.clone(),
+            domains: runs.domains().len(),
+            own,
+            parameters,
+            residual_sd,
+            factor,
+            tied,
+        })
+    }
+
+    /// The form.
+    pub fn law(&self) -> LawName {
+        self.name
+    }
+
+    /// The parameters by name: exponents and levels as they stand in the
+    /// equation, in the units of the fit.
+    pub fn parameters(&self) -> Vec<(String, f64)> {
+        let form = self.form();
+        (form.parameters.into_iter().zip(&self.parameters))
+            .map(|(p, v)| match p.kind {
+                Kind::Signed | Kind::Slope => (p.name(), *v),
+                _ => (p.name(), v.exp()),
+            })
+            .collect()
+    }
+
+    /// Parameters of which the runs say next to nothing: they stay near where
+    /// the fit began.
+    pub fn tied(&self) -> &[String] {
+        &self.tied
+    }
+
+    /// The standard deviation of the logarithm of single measurements around
+    /// the law.
+    pub fn residual_sd(&self) -> f64 {
+        self.residual_sd
+    }
+
+    /// ln L, its standard deviation without the noise of one measurement, and
+    /// its derivative by every weight.
+    pub(crate) fn ln_loss(&self, at: &Setting<'_>) -> (f64, f64, Vec<f64>) {
+        let form = self.form();
+        self.ln_loss_by(&form, at)
+    }
+
+    /// As [`FittedLaw::ln_loss`] with the form at hand, for many settings.
+    pub(crate) fn ln_loss_by(&self, form: &Form, at: &Setting<'_>) -> (f64, f64, Vec<f64>) {
+        let weights = self.units.effective(at.weights, at.tokens);
+        let amounts = form.amounts(&self.parameters, &weights);
+        let scales = self.units.scales(at.parameters, at.tokens);
+        let mut by = vec![0.0; self.parameters.len()];
+        let mut by_weights = vec![0.0; self.domains];
+        let ln = form.ln_loss(&self.parameters, &amounts, scales, &mut by, &mut by_weights);
+        self.units.chain(at.weights, at.tokens, &mut by_weights);
+        let sd = self.residual_sd / RESIDUAL * self.factor.quadratic(&by).sqrt();
+        (ln, sd, by_weights)
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.name.form(self.domains, self.own)
+    }
+
+    /// Whether what was read is a law over that many domains.
+    pub(crate) fn is_sound(&self, domains: usize) -> bool {
+        let n = self.form().parameters.len();
+        self.domains == domains
+            && self.own.is_none_or(|own| own < domains)
+            && self.parameters.len() == n
+            && self.parameters.iter().all(|p| p.is_finite())
+            && self.residual_sd.is_finite()
+            && self.factor.is_sound(n)
+            && [0, domains].contains(&self.units.available.len())
+            && [0, domains].contains(&self.units.per_token.len())
+    }
+}
+
+impl ScaleLaw for FittedLaw {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn predict(&self, at: &Setting<'_>) -> Prediction {
+        let (ln, sd, _) = self.ln_loss(at);
+        let mean = ln.exp();
+        Prediction {
+            mean,
+            sd: mean * sd.hypot(self.residual_sd),
+        }
+    }
+
+    fn gradient(&self, at: &Setting<'_>) -> Vec<f64> {
+        let (ln, _, mut by) = self.ln_loss(at);
+        by.iter_mut().for_each(|b| *b *= ln.exp());
+        by
+    }
+}
+
+/// The residual standard deviation, the factor of the Gauss-Newton matrix, and
+/// the parameters that only the prior holds.
+fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor, Vec<String>)> {
+    /// Knowledge of a parameter below this part of its prior variance is none.
+    const KNOWN: f64 = 0.9;
+    let n = p.len();
+    let (mut gradient, mut matrix) = (vec![0.0; n], vec![0.0; n * (n + 1) / 2]);
+    let (mut squares, mut rows) = (0.0, 0.0);
+    problem.system(p, &mut gradient, &mut matrix);
+    problem.sum(p, |slope, weight, _| {
+        // The robust residual: slope / weight is the residual itself.
+        let residual = slope / weight;
+        squares += weight * RESIDUAL * RESIDUAL * residual * residual;
+        rows += 1.0;
+    });
+    let factor = (Factor::of_lower(matrix.clone(), 0.0))
+        .or_else(|| Factor::of_lower(matrix, 1e-6))
+        .ok_or_else(|| Error::failed("the matrix of a law of scale is not positive"))?;
+    let tied = (problem.form.parameters.iter().enumerate())
+        .filter(|(i, _)| {
+            let mut unit = vec![0.0; n];
+            unit[*i] = 1.0;
+            let prior = problem.prior[*i].powi(-2);
+            problem.prior[*i] >= TIED || factor.quadratic(&unit) > KNOWN * prior
+        })
+        .map(|(_, p)| p.name())
+        .collect();
+    let freedom = (rows - n as f64).max(0.1 * rows);
+    Ok(((squares / freedom).sqrt(), factor, tied))
+}

@@ -1,0 +1,40 @@
+//! Laws of the loss over mixture, size of the model and length of training.
+//!
+//! [`ScaleFit`] fits several published laws to runs of one or more sizes,
+//! judges them in the direction of use (fit on smaller and shorter, judge on
+//! larger and longer), and predicts with the mean of those that did best,
+//! corrected near the data by a Gaussian process on their residuals.
+//! `docs/scale.md` describes every law.
+
+mod blend;
+mod cmr;
+mod fit;
+mod fitted;
+mod form;
+mod law;
+mod marquardt;
+mod optimum;
+mod power;
+mod process;
+mod runs;
+mod select;
+mod split;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod units;
+
+pub use cmr::{Cmr, CmrRun, CriticalRatio};
+pub use fit::{SCALE_FILE, ScaleFit, ScaleOptions, Trust};
+pub use fitted::FittedLaw;
+pub use form::LawName;
+pub use law::ScaleLaw;
+pub use optimum::{ScaleEstimate, ScaleOptimum, ScaleQuestion, ScaleStep};
+pub use power::PowerLaw;
+pub use process::Kernel;
+pub use runs::{ScalePoint, ScaleRun, ScaleRuns};
+pub use select::{CHOSEN, Judged};
+pub use split::Direction;
+pub use transfer::{RankTransfer, rank_transfer, verdict};
+pub use units::{Setting, Units};
