@@ -29,7 +29,7 @@ fn tables(fixture: &Fixture) {
             let run = format!("{}m-{i}", size / 1e6);
             writeln!(m, "{run},{w},{}", 1.0 - w).unwrap();
             writeln!(s, "{run},{size}").unwrap();
-            for k in 1..=5 {
+            for k in 1..=5_u32 {
                 let tokens = 2e9 * f64::from(k);
                 let loss = |own: f64| {
                     let scale = 0.5 * f64::powf(size / 1e8, -0.3)
@@ -133,10 +133,10 @@ fn the_critical_ratio_comes_with_an_interval() {
         let share = 0.2 * f64::from(i);
         writeln!(m, "r{i},{},{share}", 1.0 - share).unwrap();
         writeln!(t, "r{i},0,0,2.5,2.0").unwrap();
-        for k in 1..=5 {
+        for k in 1..=5_u32 {
             let web = 2.3 + 0.1 * (1.0 - share).powf(-0.8) - 0.001 * f64::from(k);
             let code = 2.0 - 0.2 * share * f64::from(k).powf(0.3);
-            writeln!(t, "r{i},{k},{},{web},{code}", 1_000_000_000 * k).unwrap();
+            writeln!(t, "r{i},{k},{},{web},{code}", 1_000_000_000 * u64::from(k)).unwrap();
         }
     }
     fixture.write("m.csv", m);

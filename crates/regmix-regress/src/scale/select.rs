@@ -277,13 +277,31 @@ pub(crate) fn select(
         }
     }
     let kernel = kernel.0;
+    let (judged, needed) = judge(&contests, &general, &laws, kernel)?;
+    Ok(Selection {
+        laws,
+        kernel,
+        judged,
+        growth: growth(&needed),
+    })
+}
+
+/// Judges each law and the chosen blend on all splits. Beside it, by target, how
+/// fast intervals must grow with the distance from the data to hold each held-out
+/// measurement.
+fn judge(
+    contests: &[Contest<'_>],
+    general: &[LawName],
+    laws: &[LawName],
+    kernel: Option<Kernel>,
+) -> Result<(Vec<Judged>, Vec<Vec<f64>>)> {
     let mut judged = Vec::new();
     let mut needed: Vec<Vec<f64>> = Vec::new();
-    for contest in &contests {
-        for name in &general {
+    for contest in contests {
+        for name in general {
             judged.push(contest.judged(name.as_str(), &contest.mean(&[*name])));
         }
-        let blend = contest.blend(&laws, kernel)?;
+        let blend = contest.blend(laws, kernel)?;
         judged.push(contest.judged(CHOSEN, &contest.corrected(&blend)));
         needed.resize(contest.points.len(), Vec::new());
         for (t, points) in contest.points.iter().enumerate() {
@@ -299,12 +317,7 @@ pub(crate) fn select(
             }
         }
     }
-    Ok(Selection {
-        laws,
-        kernel,
-        judged,
-        growth: growth(&needed),
-    })
+    Ok((judged, needed))
 }
 
 /// The growth with which 90 % of the held-out measurements fall into the
