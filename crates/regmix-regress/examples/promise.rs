@@ -13,14 +13,17 @@
 //! | `--draws` | 20 | random subsets |
 //! | `--refits` | 20 | refits that measure what a fit flatters |
 //! | `--regressors` | `stacked` | names to choose from |
+//! | `--objectives` | `all` | `mean`: the mean of all targets only; `all`: every target by itself, too |
 //! | `--threads` | 1 | threads over draws |
 //!
 //! The objectives are the mean of all targets and every target by itself. The
 //! gain is over the average of the rows that were searched: their mean predicted
 //! (or measured) value minus that of the chosen row. What is printed is promised
 //! minus measured gain, in the unit of the table: mean and standard error over
-//! draws, `before` and `after` the flattery was taken off; `targets` is the mean
-//! over the targets.
+//! draws, `before` and `after` the flattery was taken off. `before` has two parts:
+//! `level`, by how much the rows that were searched are predicted too high on
+//! average, and `found`, by how much the chosen row is predicted too low; only the
+//! second is what a search flatters. `targets` is the mean over the targets.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
 mod common;
@@ -37,7 +40,14 @@ use regmix_regress::{Fit, FitOptions, Objective, RecommendOptions, Scorer, recom
 use common::{Arguments, average, observations, some_runs, spread, with_threads};
 
 fn main() -> Result<()> {
-    let words = Arguments::read(&["--rows", "--draws", "--refits", "--regressors", "--threads"])?;
+    let words = Arguments::read(&[
+        "--rows",
+        "--draws",
+        "--refits",
+        "--regressors",
+        "--objectives",
+        "--threads",
+    ])?;
     let [mixtures, losses] = &words.plain[..] else {
         return Err(Error::input(format!(
             "{} arguments: expected MIXTURES.csv LOSSES.csv",
@@ -59,10 +69,19 @@ fn main() -> Result<()> {
         ..FitOptions::default()
     };
     let refits = words.number("--refits", 20)?;
+    let single = match words.text("--objectives").unwrap_or("all") {
+        "all" => true,
+        "mean" => false,
+        other => {
+            return Err(
+                Error::input(format!("`{other}`, expected `mean` or `all`")).field("--objectives")
+            );
+        }
+    };
     let kept = with_threads(words.number("--threads", 1)?, || {
         (0..draws)
             .into_par_iter()
-            .map(|draw| promises(&table, rows, draw, &fitting, refits))
+            .map(|draw| promises(&table, rows, draw, &fitting, (refits, single)))
             .collect::<Result<Vec<_>>>()
     })?;
     let of = |pick: &dyn Fn(&Vec<Kept>) -> f64| -> Value {
@@ -70,24 +89,28 @@ fn main() -> Result<()> {
         let error = spread(&values) / (values.len() as f64).sqrt();
         json!({"mean": average(&values), "standard_error": error})
     };
-    let targets = |draw: &Vec<Kept>, of: fn(&Kept) -> f64| {
-        average(&draw[1..].iter().map(of).collect::<Vec<_>>())
+    // Over the objectives at these places of a draw.
+    let figures = |places: std::ops::Range<usize>| {
+        let of = |pick: fn(&Kept) -> f64| {
+            of(&|draw| average(&draw[places.clone()].iter().map(pick).collect::<Vec<_>>()))
+        };
+        json!({
+            "measured_gain": of(|k| k.measured),
+            "before": of(|k| k.before - k.measured),
+            "after": of(|k| k.after - k.measured),
+            "level": of(|k| k.level),
+            "found": of(|k| k.before - k.measured - k.level),
+        })
     };
-    let out = json!({
+    let mut out = json!({
         "rows": rows,
         "draws": draws,
         "refits": refits,
-        "mean": {
-            "measured_gain": of(&|draw| draw[0].measured),
-            "before": of(&|draw| draw[0].before - draw[0].measured),
-            "after": of(&|draw| draw[0].after - draw[0].measured),
-        },
-        "targets": {
-            "measured_gain": of(&|draw| targets(draw, |k| k.measured)),
-            "before": of(&|draw| targets(draw, |k| k.before - k.measured)),
-            "after": of(&|draw| targets(draw, |k| k.after - k.measured)),
-        },
+        "mean": figures(0..1),
     });
+    if single {
+        out["targets"] = figures(1..table.values.targets().len() + 1);
+    }
     println!("{out:#}");
     Ok(())
 }
@@ -97,15 +120,18 @@ struct Kept {
     measured: f64,
     before: f64,
     after: f64,
+    /// Average of the predicted values of all rows that were searched, minus that
+    /// of the measured ones.
+    level: f64,
 }
 
-/// The mean of all targets, then every target.
+/// The mean of all targets, then, where `single`, every target.
 fn promises(
     table: &Observations,
     rows: usize,
     draw: u64,
     fitting: &FitOptions,
-    refits: usize,
+    (refits, single): (usize, bool),
 ) -> Result<Vec<Kept>> {
     let mut order: Vec<usize> = (0..table.mixtures.len()).collect();
     order.shuffle(&mut stream(draw, "promise", "rows"));
@@ -122,8 +148,12 @@ fn promises(
         .collect();
     let targets = table.values.targets();
     let mut out = Vec::with_capacity(targets.len() + 1);
-    let objectives = std::iter::once(Objective::Mean)
-        .chain(targets.iter().map(|target| Objective::parse(target)));
+    let objectives = std::iter::once(Objective::Mean).chain(
+        targets
+            .iter()
+            .filter(|_| single)
+            .map(|target| Objective::parse(target)),
+    );
     for (k, objective) in objectives.enumerate() {
         let measured: Vec<f64> = (rest.iter())
             .map(|&i| match k {
@@ -148,6 +178,7 @@ fn promises(
             measured: average(&measured) - measured[best.place],
             before: reference - predicted[best.place],
             after: reference - best.predicted.mean,
+            level: reference - average(&measured),
         });
     }
     Ok(out)
