@@ -15,6 +15,7 @@
 //! - Feature `shards` adds memory-mapped token shards and the mixing loader.
 //! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
 //!   trees; plain, gzip or zstd) and tokenizers.
+//! - Feature `entropy` adds entropies of domains, and mixtures that follow from them.
 //! - Feature `hub` adds corpora on the Hugging Face hub.
 
 pub mod artefact;
@@ -22,6 +23,8 @@ pub mod artefact;
 pub mod corpus;
 pub mod design;
 mod domain;
+#[cfg(feature = "entropy")]
+pub mod entropy;
 mod error;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -34,6 +37,7 @@ mod mixture;
 mod monitor;
 #[cfg(feature = "corpus")]
 mod parquet;
+mod pile;
 pub mod process;
 pub mod random;
 mod run_event;
@@ -55,6 +59,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use loader::{Loader, LoaderConfig, ValidationSet};
 pub use mixture::Mixture;
 pub use monitor::{Monitor, Muted, Silent, Unit};
+pub use pile::PileMixture;
 pub use run_event::{Evaluation, RunEvent};
 #[cfg(feature = "shards")]
 pub use token_corpus::{CorpusWriter, TokenCorpus, TokenStream};

@@ -77,6 +77,24 @@ impl Mixture {
         }
     }
 
+    /// The weights to a power, rescaled: a power below 1 lifts small domains, and with
+    /// 0 all domains that have a weight have the same.
+    ///
+    /// # Errors
+    /// When the power is negative or not finite, or so large that nothing is left.
+    pub fn tempered(&self, power: f64) -> Result<Self> {
+        if !(power >= 0.0 && power.is_finite()) {
+            return Err(Error::input(format!(
+                "weights to the power of {power}: expected a number of 0 or more"
+            )));
+        }
+        let raised = (self.weights.iter()).map(|w| match *w > 0.0 {
+            true => w.powf(power),
+            false => 0.0,
+        });
+        Self::normalized(self.domains.clone(), raised.collect())
+    }
+
     /// The domains, in the order of the weights.
     pub fn domains(&self) -> &DomainSet {
         &self.domains
@@ -230,6 +248,26 @@ mod tests {
         assert!(err.problem().contains("domain `c` has no weight"), "{err}");
         let err = Mixture::uniform(abc).reordered(&ab).unwrap_err();
         assert!(err.problem().contains("unknown domain `c`"), "{err}");
+    }
+
+    #[test]
+    fn a_power_makes_weights_more_or_less_even() {
+        let m = Mixture::new(domains(3), vec![0.8, 0.2, 0.0]).unwrap();
+        let weights = |power| m.tempered(power).unwrap().weights().to_vec();
+        assert_eq!(weights(0.0), [0.5, 0.5, 0.0]);
+        assert_eq!(weights(0.5)[0], 2.0 / 3.0);
+        assert_eq!(weights(1.0), m.weights());
+        for power in [-1.0, f64::NAN, f64::INFINITY] {
+            let err = m.tempered(power).unwrap_err();
+            let expected =
+                format!("weights to the power of {power}: expected a number of 0 or more");
+            assert_eq!(err.problem(), expected);
+        }
+        let err = m.tempered(1e9).unwrap_err();
+        assert_eq!(
+            err.problem(),
+            "weights sum to 0, expected a positive finite sum"
+        );
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, tempered};
+use super::{Dirichlet, Drawn, Sampler, Space, check_strengths};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 use crate::random::Stream;
@@ -42,7 +42,7 @@ impl Sampler for Floored {
 
     fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
         check_strengths(&self.strengths, 1, self.temperature)?;
-        let base = tempered(space.prior(), self.temperature);
+        let base = space.prior().tempered(self.temperature)?;
         let (low, high) = (self.strengths[0].ln(), self.strengths[1].ln());
         let mut mixtures: Vec<Mixture> = Vec::with_capacity(n);
         let mut tried = 0;
@@ -51,7 +51,7 @@ impl Sampler for Floored {
         while mixtures.len() < n && tried < 20 * n + 100 {
             tried += 1;
             let strength = (low + (high - low) * rng.random::<f64>()).exp();
-            let alpha: Vec<f64> = base.iter().map(|q| q * strength).collect();
+            let alpha: Vec<f64> = base.weights().iter().map(|q| q * strength).collect();
             let weights = bounded(space, &Dirichlet::new(&alpha)?.sample(rng));
             let mixture = Mixture::normalized(space.prior().domains().clone(), weights)?;
             if mixtures.iter().all(|m| m.tv_distance(&mixture) > 1e-9) {

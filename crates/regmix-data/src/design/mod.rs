@@ -197,18 +197,6 @@ fn log_spaced(low: f64, high: f64, count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The prior to the power `temperature`, rescaled: below 1 it lifts small
-/// domains.
-fn tempered(prior: &Mixture, temperature: f64) -> Vec<f64> {
-    let raised: Vec<f64> = prior
-        .weights()
-        .iter()
-        .map(|p| p.powf(temperature))
-        .collect();
-    let sum: f64 = raised.iter().sum();
-    raised.iter().map(|p| p / sum).collect()
-}
-
 fn check_strengths(strengths: &[f64; 2], count: usize, temperature: f64) -> Result<()> {
     let [low, high] = *strengths;
     if !(low > 0.0 && low <= high && high.is_finite()) || count == 0 {

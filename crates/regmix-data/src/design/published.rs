@@ -2,7 +2,7 @@
 
 use rand::seq::{IndexedRandom, SliceRandom};
 
-use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, log_spaced, tempered};
+use super::{Dirichlet, Drawn, Sampler, Space, check_strengths, log_spaced};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 use crate::random::Stream;
@@ -75,10 +75,10 @@ impl Sampler for RegMix {
             )));
         }
         let prior = space.prior();
-        let base = tempered(prior, self.temperature);
+        let base = prior.tempered(self.temperature)?;
         let strengths = log_spaced(self.strengths[0], self.strengths[1], self.steps)
             .into_iter()
-            .map(|s| Dirichlet::new(&base.iter().map(|q| q * s).collect::<Vec<_>>()))
+            .map(|s| Dirichlet::new(&base.weights().iter().map(|q| q * s).collect::<Vec<_>>()))
             .collect::<Result<Vec<_>>>()?;
         let high: Vec<f64> = (prior.weights().iter().zip(space.cap()))
             .map(|(p, cap)| (self.usage * p).min(1.0).min(*cap))
