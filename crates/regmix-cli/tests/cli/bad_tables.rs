@@ -192,7 +192,7 @@ fn mixtures_without_losses_and_the_reverse_are_refused() {
     error: the following required arguments were not provided:
       --mixtures <CSV>
 
-    Usage: regmix fit --losses <CSV> --out <DIR> --mixtures <CSV>
+    Usage: regmix fit --out <DIR> --mixtures <CSV> <--losses <CSV>|--trajectories <CSV>>
 
     For more information, try '--help'.
 

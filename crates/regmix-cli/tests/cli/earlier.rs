@@ -126,7 +126,7 @@ fn earlier_tables_that_do_not_match_are_refused() {
     error: the following required arguments were not provided:
       --earlier-losses <CSV>
 
-    Usage: regmix fit --mixtures <CSV> --out <DIR> --losses <CSV> --earlier-mixtures <CSV> --earlier-losses <CSV>
+    Usage: regmix fit --mixtures <CSV> --out <DIR> --earlier-mixtures <CSV> --earlier-losses <CSV> <--losses <CSV>|--trajectories <CSV>>
 
     For more information, try '--help'.
     "#);
