@@ -8,6 +8,8 @@
 //! TABLES holds `dml-5mix-70m` and so on, each with `mixtures.csv` and
 //! `trajectories.csv`. The figures are in `benches/RESULTS.md`.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -26,6 +28,9 @@ const SIZES: [(&str, f64); 4] = [
     ("305m", 3.05e8),
     ("410m", 4.1e8),
 ];
+
+/// By target: what was measured, and what was predicted for it.
+type Judged = Vec<(Vec<f64>, Vec<Prediction>)>;
 
 /// The runs of some sizes up to a step.
 fn read(folder: &Path, sizes: &[(&str, f64)], last_step: u64) -> Result<ScaleRuns> {
@@ -111,7 +116,7 @@ fn case(folder: &Path, fitted: &[(&str, f64)], last: u64, judged: (&str, f64)) -
     let everything = read(folder, &[judged], u64::MAX)?;
     for step in [10_000u64, 20_000, 30_000] {
         let tokens = step as f64 * 1_048_576.0;
-        let mut all: Vec<(String, Vec<(Vec<f64>, Vec<Prediction>)>)> = Vec::new();
+        let mut all: Vec<(String, Judged)> = Vec::new();
         for target in 0..runs.targets().len() {
             let mut rows = Vec::new();
             for run in everything.runs() {
