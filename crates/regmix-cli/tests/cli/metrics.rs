@@ -1,4 +1,4 @@
-//! `--metrics-listen`: what Prometheus is told while runs train.
+//! `--metrics-listen`: the metrics that Prometheus reads while runs train.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

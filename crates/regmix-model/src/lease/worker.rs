@@ -198,8 +198,8 @@ impl Drop for Worker {
 }
 
 impl Lease {
-    /// Whether the run was taken over by another worker. What a look at the files
-    /// told last; costs nothing.
+    /// Whether the run was taken over by another worker. As found at the
+    /// last look at the files; costs nothing.
     pub(crate) fn is_lost(&self) -> bool {
         self.0.lost.load(Ordering::Relaxed)
     }
