@@ -162,10 +162,11 @@ impl Spread {
         (sd, range(0.05), range(0.95))
     }
 
-    /// The mean over refits of what each flatters at its own optimum.
+    /// The mean over refits of what each flatters at its own optimum; never
+    /// below 0, since a search can only flatter: what is below is chance.
     pub(super) fn optimism(&self) -> Option<f64> {
         let column = self.column(|r| r.optimism);
-        (column.len() >= 2).then(|| mean(&column))
+        (column.len() >= 2).then(|| mean(&column).max(0.0))
     }
 
     fn column(&self, of: impl Fn(&Replicate) -> f64) -> Vec<f64> {
@@ -208,6 +209,9 @@ mod tests {
         assert!((spread(&values, 1).value_sd(0) - expected).abs() < 1e-9);
         assert_eq!(spread(&[1.0], 1).value_sd(0), 0.0);
         assert_eq!(spread(&[], 19).optimism(), None);
+        let mut chance = spread(&[1.0, 2.0], 0);
+        chance.all[0].optimism = -0.3;
+        assert_eq!(chance.optimism(), Some(0.0));
     }
 
     #[test]

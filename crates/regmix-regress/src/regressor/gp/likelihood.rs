@@ -158,6 +158,22 @@ impl Likelihood {
         cost
     }
 
+    /// As [`Likelihood::cost`], without the gradient, which is most of the work.
+    pub(super) fn value(&mut self, p: &[f64]) -> f64 {
+        let Some(log_determinant) = self.covariance(p) else {
+            return f64::INFINITY;
+        };
+        let fit = dot(
+            &solve(self.scratch.factor.as_ref(), &self.values),
+            &self.values,
+        );
+        let priors = p.iter().enumerate().map(|(i, p)| {
+            let Prior { centre, precision } = prior(i, self.domains);
+            0.5 * precision * (p - centre).powi(2)
+        });
+        0.5 * (fit + log_determinant) + priors.sum::<f64>()
+    }
+
     /// Fills the factor of the covariance and gives the logarithm of the
     /// covariance's determinant; `None` where it is not positive.
     fn covariance(&mut self, p: &[f64]) -> Option<f64> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod fit;
+mod hyperparameters;
 pub(crate) mod inputs;
 mod likelihood;
 pub(crate) mod model;

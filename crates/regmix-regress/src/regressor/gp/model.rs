@@ -17,6 +17,9 @@ use crate::vector::{self, Op, madd};
 /// 8 n² bytes, several at a time.
 pub(crate) const MAX_ROWS: usize = 4096;
 
+/// The most drawn hyperparameters that a file may hold.
+const MAX_DRAWS: usize = 64;
+
 /// Rows scored side by side: four vectors of four doubles.
 const LANES: usize = 16;
 
@@ -35,7 +38,10 @@ const STRETCH: f64 = 5.0 * LOG2_E * LOG2_E;
 /// known no better than to 0.001.
 ///
 /// `mean` is the median of the prediction (in logarithms the median is the
-/// mean), `sd` its standard deviation to first order. Files hold rows,
+/// mean), `sd` its standard deviation to first order. Where hyperparameters
+/// were drawn, the variance is the mean over the likeliest and the drawn ones
+/// of the variance that each gives and the square of the distance of its mean
+/// from that of the likeliest: the law of total variance. Files hold rows,
 /// values and parameters; the factor of the covariance is computed when
 /// reading them, O(n³).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +62,8 @@ pub struct GpModel {
     level: f64,
     factor: Mat<f64>,
     scale: Scale,
+    /// The same with drawn hyperparameters.
+    others: Vec<GpModel>,
 }
 
 /// What a file holds.
@@ -68,6 +76,9 @@ pub(super) struct Stored {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) times: Vec<f64>,
     pub(super) parameters: Vec<f64>,
+    /// Other parameters, drawn from their posterior.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) draws: Vec<Vec<f64>>,
 }
 
 impl PartialEq for GpModel {
@@ -88,17 +99,21 @@ impl TryFrom<Stored> for GpModel {
     fn try_from(stored: Stored) -> Result<Self> {
         let n = stored.rows.len();
         let domains = stored.rows.first().map_or(0, Vec::len);
+        let parameters = |some: &Vec<f64>| {
+            some.len() == HEAD + 2 * domains && some.iter().all(|p| p.is_finite() && p.abs() < 50.0)
+        };
         let sound = n > 0
             && n <= MAX_ROWS
             && domains > 0
             && stored.values.len() == n
-            && stored.parameters.len() == HEAD + 2 * domains
+            && parameters(&stored.parameters)
+            && stored.draws.len() <= MAX_DRAWS
+            && stored.draws.iter().all(parameters)
             && (stored.rows.iter())
                 .all(|r| r.len() == domains && r.iter().all(|w| w.is_finite() && *w >= 0.0))
             && stored.values.iter().all(|v| v.is_finite())
             && (stored.times.is_empty() || stored.times.len() == n)
-            && stored.times.iter().all(|k| *k >= 1.0 && k.is_finite())
-            && (stored.parameters.iter()).all(|p| p.is_finite() && p.abs() < 50.0);
+            && stored.times.iter().all(|k| *k >= 1.0 && k.is_finite());
         if !sound {
             return Err(Error::input(
                 "damaged Gaussian process: expected rows, values and parameters of matching sizes",
@@ -147,6 +162,14 @@ impl Scale {
 impl GpModel {
     /// Works out the posterior.
     pub(super) fn new(stored: Stored) -> Result<Self> {
+        let mut others = Vec::with_capacity(stored.draws.len());
+        for draw in &stored.draws {
+            others.push(Self::new(Stored {
+                parameters: draw.clone(),
+                draws: Vec::new(),
+                ..stored.clone()
+            })?);
+        }
         let rows: Vec<&[f64]> = stored.rows.iter().map(Vec::as_slice).collect();
         let times = match stored.times.is_empty() {
             true => vec![1.0; rows.len()],
@@ -203,6 +226,7 @@ impl GpModel {
             slopes,
             factor,
             scale,
+            others,
         })
     }
 
@@ -210,8 +234,9 @@ impl GpModel {
         self.inputs.domains()
     }
 
-    pub(super) fn parameters(&self) -> &[f64] {
-        &self.stored.parameters
+    /// The likeliest, and those drawn.
+    pub(super) fn hyperparameters(&self) -> (&[f64], &[Vec<f64>]) {
+        (&self.stored.parameters, &self.stored.draws)
     }
 
     /// The lengthscale of every domain, in standard deviations of its
@@ -273,16 +298,35 @@ impl GpModel {
     /// Predicts some mixtures together, which is several times faster than
     /// one by one.
     pub(crate) fn predict_all(&self, rows: &[&[f64]]) -> Vec<Prediction> {
+        let others: Vec<_> = self
+            .others
+            .iter()
+            .map(|other| other.moments(rows))
+            .collect();
+        let all = 1.0 + others.len() as f64;
+        (self.moments(rows).into_iter().enumerate())
+            .map(|(r, (standardised, variance))| {
+                let other = |other: &Vec<(f64, f64)>| {
+                    let (mean, variance) = other[r];
+                    variance + (mean - standardised).powi(2)
+                };
+                let variance = (variance + others.iter().map(other).sum::<f64>()) / all;
+                let mean = self.value(standardised);
+                Prediction {
+                    mean,
+                    sd: self.unit(mean) * variance.sqrt(),
+                }
+            })
+            .collect()
+    }
+
+    /// The standardised mean and variance of a run of each mixture.
+    fn moments(&self, rows: &[&[f64]]) -> Vec<(f64, f64)> {
         let (explained, before) = self.explained(rows);
         (before.into_iter().enumerate())
             .map(|(r, (mean, own, noise))| {
                 let explained: f64 = explained.col_as_slice(r).iter().map(|c| c * c).sum();
-                let sd = self.scale.spread * ((own - explained).max(0.0) + noise).sqrt();
-                let mean = self.value(mean);
-                Prediction {
-                    mean,
-                    sd: if self.scale.log { mean * sd } else { sd },
-                }
+                (mean, (own - explained).max(0.0) + noise)
             })
             .collect()
     }

@@ -2,6 +2,7 @@ use crate::metrics::{coverage90, spearman};
 use crate::regressor::block::Block;
 use crate::regressor::gp::batch::Batch;
 use crate::regressor::gp::fit::Gp;
+use crate::regressor::gp::model::GpModel;
 use crate::regressor::interface::{FitContext, Regressor};
 use crate::regressor::model::Model;
 use crate::samples::Samples;
@@ -107,12 +108,16 @@ fn repeats_unused_domains_and_few_rows_are_no_obstacle() {
 
 #[test]
 fn a_batch_shrinks_as_by_runs() {
-    let (rows, values) = made_up(70);
-    let samples = Samples::new(rows[..50].iter().map(Vec::as_slice), values[..50].to_vec());
+    // With more rows than hyperparameters are drawn for.
+    let (rows, values) = made_up(230);
+    let samples = Samples::new(
+        rows[..200].iter().map(Vec::as_slice),
+        values[..200].to_vec(),
+    );
     let model = Gp::default()
         .process(&samples.unwrap(), 3, &Silent)
         .unwrap();
-    let some: Vec<&[f64]> = rows[50..].iter().map(Vec::as_slice).collect();
+    let some: Vec<&[f64]> = rows[200..].iter().map(Vec::as_slice).collect();
     let fresh = Batch::new(&model, &some);
     for ((p, v), noise) in (model.predict_all(&some).iter())
         .zip(fresh.variances())
@@ -141,4 +146,26 @@ fn a_batch_shrinks_as_by_runs() {
     {
         assert!((a - b).abs() < 1e-8 && *a <= before + 1e-12);
     }
+}
+
+#[test]
+fn few_rows_leave_hyperparameters_open_and_intervals_hold() {
+    let (rows, values) = made_up(420);
+    let (mut with, mut without) = (0.0, 0.0);
+    for part in rows.chunks(20).zip(values.chunks(20)).take(10) {
+        let Model::Gp(model) = fitted(part.0, part.1) else {
+            panic!("another kind of model");
+        };
+        assert!(!model.hyperparameters().1.is_empty());
+        let mut json = serde_json::to_value(&model).unwrap();
+        json.as_object_mut().unwrap().remove("draws");
+        let certain: GpModel = serde_json::from_value(json).unwrap();
+        let judged: Vec<&[f64]> = rows[220..].iter().map(Vec::as_slice).collect();
+        with += 0.1 * coverage90(&values[220..], &model.predict_all(&judged));
+        without += 0.1 * coverage90(&values[220..], &certain.predict_all(&judged));
+    }
+    assert!(
+        (0.85..=0.97).contains(&with) && without < with - 0.05,
+        "{with} {without}"
+    );
 }
