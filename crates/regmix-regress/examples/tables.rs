@@ -19,8 +19,9 @@
 //! | `--threads` | 1 | threads |
 //!
 //! `auto` is [`Fit::train`] on the rows that are left: regressors, weights and
-//! calibration are chosen by a cross-validation of five folds among them. MAE
-//! and width of 90 % intervals are in the unit of the table; all columns are means
+//! calibration are chosen by a cross-validation of five folds among them. MAE,
+//! width and score of 90 % intervals (the lower the better: width, and twenty
+//! times what lies outside) are in the unit of the table; all columns are means
 //! over targets, with the standard deviation over seeds, and coverage has its
 //! lowest and highest target, over all seeds. `to best` is the MAE in that of the
 //! single regressor with the lowest.
@@ -198,6 +199,15 @@ fn covered(target: &[(f64, Prediction)]) -> f64 {
     })
 }
 
+/// The interval score of Gneiting and Raftery (2007): width, and twenty times
+/// the distance of what lies outside of a 90 % interval.
+fn interval_score(target: &[(f64, Prediction)]) -> f64 {
+    mean_over(target, |y, p| {
+        let (low, high) = p.interval90();
+        high - low + 20.0 * ((low - y).max(0.0) + (y - high).max(0.0))
+    })
+}
+
 /// A figure of one target: its values with their predictions.
 type Figure<'a> = &'a dyn Fn(&[(f64, Prediction)]) -> f64;
 
@@ -218,9 +228,9 @@ fn print(judged: &[BTreeMap<String, Pairs>]) {
     let singles = rows.iter().filter(|(_, name)| *name != AUTO);
     let best = singles.map(|row| row.0).fold(f64::INFINITY, f64::min);
     println!(
-        "| regressor | MAE | to best | Spearman x 100 | in 90 % | lowest, highest target | width |"
+        "| regressor | MAE | to best | Spearman x 100 | in 90 % | lowest, highest target | width | score |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for (mae, name) in rows {
         let ranks = means(name, &|target| {
             let (y, p): (Vec<f64>, Vec<f64>) = target.iter().map(|(y, p)| (*y, p.mean)).unzip();
@@ -240,8 +250,9 @@ fn print(judged: &[BTreeMap<String, Pairs>]) {
         let width = means(name, &|target| {
             mean_over(target, |_, p| p.interval90().1 - p.interval90().0)
         });
+        let score = means(name, &interval_score);
         println!(
-            "| {name} | {mae:.4} ± {:.4} | {:.3} | {:.1} ± {:.1} | {:.1} ± {:.1} | {:.0}, {:.0} | {:.3} |",
+            "| {name} | {mae:.4} ± {:.4} | {:.3} | {:.1} ± {:.1} | {:.1} ± {:.1} | {:.0}, {:.0} | {:.3} | {:.3} |",
             spread(&means(name, &error)),
             mae / best,
             average(&ranks),
@@ -251,6 +262,7 @@ fn print(judged: &[BTreeMap<String, Pairs>]) {
             by_target.iter().copied().fold(f64::INFINITY, f64::min),
             by_target.iter().copied().fold(0.0, f64::max),
             average(&width),
+            average(&score),
         );
     }
 }

@@ -109,6 +109,9 @@ pub(super) fn train(
             .warnings
             .push(format!("`{name}` does not fit {targets}: {e}"));
     }
+    saved
+        .warnings
+        .extend(warnings::unlike_the_rest(&selection.predictions));
     warn_of_harm(&mut saved, &winners);
     Ok(Fit {
         saved,

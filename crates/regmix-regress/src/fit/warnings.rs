@@ -1,10 +1,17 @@
-//! Warnings about the runs of a fit, before anything is fitted.
+//! Warnings about the runs of a fit.
+
+use std::collections::BTreeMap;
 
 use regmix_data::table::Observations;
 
+use crate::fit::OutOfFold;
 use crate::fit::prepare::Range;
 use crate::fixed_shares::FixedShares;
+use crate::metrics::quantile;
 use crate::samples::measured;
+
+/// Runs that a sentence names.
+const SHOWN: usize = 5;
 
 /// Warnings about the mixtures: domains without weight, domains in a fixed
 /// ratio, too few runs, and the noise between runs of one mixture.
@@ -41,7 +48,6 @@ pub(super) fn of_runs(observations: &Observations) -> Vec<String> {
 /// The runs whose value is far outside of the others, in a sentence: those that
 /// were fitted nevertheless.
 fn far_outside(target: &str, runs: &[&str], values: &[f64]) -> Option<String> {
-    const SHOWN: usize = 5;
     let range = Range::of(values)?;
     let far: Vec<String> = (runs.iter().zip(values))
         .filter(|(_, value)| !range.holds(**value))
@@ -58,10 +64,67 @@ fn far_outside(target: &str, runs: &[&str], values: &[f64]) -> Option<String> {
     })
 }
 
+/// Standard deviations that the losses of a run must be away from what the
+/// other runs predict, on a quarter of its targets, to be named. In tables of
+/// others one run in a hundred is, and of two runs whose losses were exchanged
+/// at least one.
+const UNLIKE: f64 = 3.5;
+
+/// The runs whose losses are not what the other runs predict for their
+/// mixture, in a sentence: a mistaken mixture or a run that went wrong without
+/// a loss far outside of all others.
+pub(super) fn unlike_the_rest(predictions: &[OutOfFold]) -> Option<String> {
+    let mut by_run: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for p in predictions.iter().filter(|p| p.sd > 0.0) {
+        let distance = (p.measured - p.predicted).abs() / p.sd;
+        by_run.entry(&p.run).or_default().push(distance);
+    }
+    let mut unlike: Vec<(f64, &str)> = (by_run.iter())
+        .map(|(run, distances)| (quantile(distances, 0.75), *run))
+        .filter(|(distance, _)| *distance > UNLIKE)
+        .collect();
+    unlike.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let named: Vec<String> = (unlike.iter().take(SHOWN))
+        .map(|(distance, run)| format!("`{run}` ({distance:.1})"))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "losses that are not what the other runs predict for the mixture, with the distance in \
+             standard deviations that a quarter of the targets exceeds: {}{}; check these mixtures \
+             and runs",
+            named.join(", "),
+            if unlike.len() > SHOWN {
+                " and others"
+            } else {
+                ""
+            }
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use regmix_data::table::{MixtureTable, ValueTable};
+
+    #[test]
+    fn runs_unlike_the_rest_are_named_worst_first() {
+        let of = |run: &str, target: &str, measured: f64| OutOfFold {
+            run: run.into(),
+            target: target.into(),
+            measured,
+            predicted: 0.0,
+            sd: 0.1,
+        };
+        let mut all = vec![of("a", "x", 0.1), of("a", "y", -0.2)];
+        assert_eq!(unlike_the_rest(&all), None);
+        all.extend([of("b", "x", 0.4), of("b", "y", -0.4), of("c", "x", 0.9)]);
+        let warning = unlike_the_rest(&all).unwrap();
+        assert!(
+            warning.ends_with("exceeds: `c` (9.0), `b` (4.0); check these mixtures and runs"),
+            "{warning}"
+        );
+    }
 
     #[test]
     fn unused_proportional_and_repeated_mixtures_are_reported() {

@@ -39,9 +39,10 @@ const STRETCH: f64 = 5.0 * LOG2_E * LOG2_E;
 ///
 /// `mean` is the median of the prediction (in logarithms the median is the
 /// mean), `sd` its standard deviation to first order. Where hyperparameters
-/// were drawn, the variance is the mean over the likeliest and the drawn ones
-/// of the variance that each gives and the square of the distance of its mean
-/// from that of the likeliest: the law of total variance. Files hold rows,
+/// were drawn, each of them gives a variance around the mean of the likeliest
+/// (its own, and the square of the distance of its mean), and the variance is
+/// their geometric mean: of an arithmetic one, a single draw that believes in
+/// noise alone would be most. Files hold rows,
 /// values and parameters; the factor of the covariance is computed when
 /// reading them, O(n³).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -310,7 +311,8 @@ impl GpModel {
                     let (mean, variance) = other[r];
                     variance + (mean - standardised).powi(2)
                 };
-                let variance = (variance + others.iter().map(other).sum::<f64>()) / all;
+                let logs = variance.ln() + others.iter().map(other).map(f64::ln).sum::<f64>();
+                let variance = (logs / all).exp();
                 let mean = self.value(standardised);
                 Prediction {
                     mean,
