@@ -56,7 +56,7 @@ pub mod vector;
 pub use domain::{Domain, DomainSet};
 pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "shards")]
-pub use loader::{Loader, LoaderConfig, ValidationSet};
+pub use loader::{Loader, LoaderConfig, Place, ValidationSet};
 pub use mixture::Mixture;
 pub use monitor::{Monitor, Muted, Silent, Unit};
 pub use pile::PileMixture;

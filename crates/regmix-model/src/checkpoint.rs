@@ -64,6 +64,34 @@ pub(crate) fn save_weights(
     write(path, weights(parameters, values), HashMap::new())
 }
 
+/// Reads what [`save_weights`] wrote for a model with these parameters.
+pub(crate) fn load_weights(path: &Path, parameters: &[Parameter]) -> Result<Vec<Vec<f32>>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bad = |problem: String| Error::input(problem).in_file(path);
+    check(&bytes).map_err(bad)?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|e| bad(format!("not a safetensors file: {e}")))?;
+    (parameters.iter())
+        .map(|parameter| weight(&tensors, parameter).map_err(bad))
+        .collect()
+}
+
+/// The weights of one parameter, in this crate's layout.
+fn weight(
+    tensors: &SafeTensors<'_>,
+    parameter: &Parameter,
+) -> std::result::Result<Vec<f32>, String> {
+    let mut stored = parameter.shape.clone();
+    if parameter.transposed {
+        stored.reverse();
+    }
+    let values = read(tensors, &parameter.name, &stored)?;
+    Ok(match parameter.transposed {
+        true => transpose(&values, stored[1]),
+        false => values,
+    })
+}
+
 /// What a checkpoint holds.
 pub(crate) struct Loaded {
     pub(crate) state: State,
@@ -106,16 +134,10 @@ pub(crate) fn load(
         ..State::default()
     };
     for parameter in parameters {
-        let Parameter { name, shape, .. } = parameter;
-        let (count, mut stored) = (parameter.count(), shape.clone());
-        if parameter.transposed {
-            stored.reverse();
-        }
-        let mut values = read(&tensors, name, &stored).map_err(bad)?;
-        if parameter.transposed {
-            values = transpose(&values, stored[1]);
-        }
-        state.weights.push(values);
+        let (name, count) = (&parameter.name, parameter.count());
+        state
+            .weights
+            .push(weight(&tensors, parameter).map_err(bad)?);
         let moment = |prefix| read(&tensors, &format!("{prefix}{name}"), &[count]).map_err(bad);
         state.moments.push((moment(MEAN)?, moment(SQUARE)?));
     }

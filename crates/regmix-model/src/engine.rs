@@ -29,6 +29,10 @@ pub(crate) trait Engine: Debug {
     /// gradient of the next update. Returns the mean loss, nats per token.
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64;
 
+    /// As [`Engine::accumulate`], with a weight for every sequence: adds the
+    /// gradient of the weighted sum of their mean losses, and returns that sum.
+    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64;
+
     /// Updates the weights by the gradient and clears it. Returns its norm
     /// before clipping. If the norm is not finite, nothing is updated.
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
@@ -45,6 +49,10 @@ pub(crate) trait Engine: Debug {
 
     /// Mean loss of every sequence, nats per token.
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64>;
+
+    /// The loss of every token, in the order of `tokens`, `context` for each
+    /// sequence.
+    fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32>;
 
     /// Logits of one sequence of at most `context` tokens, `[tokens, vocab]`.
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32>;

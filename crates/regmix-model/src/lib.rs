@@ -19,6 +19,7 @@
 mod checkpoint;
 mod config;
 mod device;
+pub mod doremi;
 mod engine;
 mod fleet;
 mod graph;
@@ -46,7 +47,7 @@ pub use precision::Precision;
 #[doc(hidden)]
 pub use products::Products;
 pub use run::{
-    Fallback, FinishedRun, Job, RunSegment, RunSpec, RunStatus, RunSummary, Steer, TrainConfig,
-    stored_fingerprint, stored_spec, train,
+    Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary, Steer,
+    TrainConfig, Weigh, stored_fingerprint, stored_spec, train,
 };
 pub use trainer::{StepOutcome, Trainer};

@@ -1,10 +1,12 @@
 //! A model with its optimizer: single steps and evaluations.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use regmix_data::{Error, Result, random};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::device::failure::{Cause, catch_panics};
@@ -14,6 +16,10 @@ use crate::host::Host;
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
 use crate::precision::Precision;
+use crate::run::stored_spec;
+
+/// The weights of a finished run, in its folder.
+pub(crate) const WEIGHTS: &str = "checkpoint/model.safetensors";
 
 /// A model in training on one device.
 ///
@@ -109,6 +115,29 @@ impl Trainer {
         })
     }
 
+    /// The model of a finished run that kept its weights, without the optimizer's
+    /// state.
+    ///
+    /// # Errors
+    /// When the folder has no such run, a file is damaged, or the device fails.
+    pub fn of_finished_run(folder: &Path, device: &Device) -> Result<Self> {
+        let spec = stored_spec(folder)?
+            .ok_or_else(|| Error::input("no run: expected a `run.toml`").in_file(folder))?;
+        let path = folder.join(WEIGHTS);
+        if !path.exists() {
+            return Err(Error::input("the weights of the run were not kept")
+                .in_file(path)
+                .help("train it with `keep_weights = true`"));
+        }
+        let weights = checkpoint::load_weights(&path, &parameters::list(&spec.model))?;
+        let mut trainer = Self::new(&spec.model, spec.train.optimizer, spec.seed, device)?;
+        trainer.restore(State {
+            weights,
+            ..State::default()
+        })?;
+        Ok(trainer)
+    }
+
     /// One optimizer step on sequences of `context + 1` tokens, laid end to
     /// end, in micro-batches of at most `micro_batch` sequences.
     ///
@@ -130,6 +159,59 @@ impl Trainer {
                 loss,
                 gradient_norm,
             }
+        })
+    }
+
+    /// As [`Trainer::step`], with a weight for every sequence: the loss is the
+    /// weighted sum of their mean losses.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`], and when there is not one weight per sequence.
+    pub fn step_weighted(
+        &mut self,
+        tokens: &[u32],
+        weights: &[f32],
+        micro_batch: usize,
+        lr: f64,
+    ) -> Result<StepOutcome> {
+        let row = self.context + 1;
+        self.check(tokens)?;
+        if weights.len() * row != tokens.len() {
+            return Err(Error::input(format!(
+                "{} weights for {} sequences: expected one each",
+                weights.len(),
+                tokens.len() / row
+            )));
+        }
+        let optimizer = self.optimizer.clone();
+        let micro_batch = micro_batch.max(1);
+        self.compute(|engine| {
+            let parts = tokens
+                .chunks(micro_batch * row)
+                .zip(weights.chunks(micro_batch));
+            let loss = parts.fold(0.0, |sum, (tokens, weights)| {
+                sum + engine.accumulate_weighted(tokens, weights)
+            });
+            StepOutcome {
+                loss,
+                gradient_norm: engine.update(&optimizer, lr),
+            }
+        })
+    }
+
+    /// Cross-entropy of every token in nats, `context` for each sequence, without
+    /// updating anything. `tokens` is laid out as in [`Trainer::step`].
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn token_losses(&mut self, tokens: &[u32], micro_batch: usize) -> Result<Vec<f32>> {
+        let row = self.context + 1;
+        self.check(tokens)?;
+        self.compute(|engine| {
+            let chunks = tokens.chunks(micro_batch.max(1) * row);
+            chunks
+                .flat_map(|chunk| engine.token_losses(chunk))
+                .collect()
         })
     }
 

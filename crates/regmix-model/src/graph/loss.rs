@@ -26,6 +26,24 @@ pub(super) struct Output {
     pub(super) logits: usize,
 }
 
+/// The weights of rows in the loss.
+#[derive(Debug, Clone)]
+pub(super) enum Weights {
+    /// The same for all.
+    Same(f32),
+    /// `[rows, 1]`.
+    Each(Tensor<2>),
+}
+
+impl Weights {
+    fn chunk(&self, rows: Range<usize>) -> Self {
+        match self {
+            Self::Same(weight) => Self::Same(*weight),
+            Self::Each(weights) => Self::Each(weights.clone().slice_dim(0, rows)),
+        }
+    }
+}
+
 /// The gradients of a weighted sum of losses, in f32.
 pub(super) struct Gradients {
     /// With respect to the rows.
@@ -92,18 +110,41 @@ impl Output {
         Tensor::cat(losses.collect(), 0).reshape([rows])
     }
 
-    /// The sum of a chunk's losses, and the gradient of `weight` times that sum with
-    /// respect to its logits, of the type of operands.
+    /// The sum of a chunk's losses, and the gradient of the weighted sum with
+    /// respect to its logits, of the type of operands. Where every row has its
+    /// weight, the first is the weighted sum, too.
     fn chunk_back(
+        &self,
+        h: Tensor<2>,
+        targets: Tensor<1, Int>,
+        weights: Weights,
+    ) -> (Tensor<1>, Tensor<2>) {
+        match weights {
+            Weights::Same(weight) => {
+                let (losses, gradient) = self.rows_back(h, targets, weight);
+                (losses.sum(), gradient)
+            }
+            Weights::Each(weights) => {
+                let (losses, gradient) = self.rows_back(h, targets, 1.0);
+                let weighted = wide(gradient) * weights.clone();
+                let rows = weights.dims()[0];
+                let sum = (losses * weights.reshape([rows])).sum();
+                (sum, self.products.operand(weighted))
+            }
+        }
+    }
+
+    /// The losses of rows, and the gradient of `weight` times their sum.
+    fn rows_back(
         &self,
         h: Tensor<2>,
         targets: Tensor<1, Int>,
         weight: f32,
     ) -> (Tensor<1>, Tensor<2>) {
+        let [rows, _] = h.dims();
         if let Some(kernels) = self.kernels {
             let logits = h.matmul(self.weights.clone());
-            let (losses, gradient) = kernels.cross_entropy(logits, targets, weight);
-            return (losses.sum(), gradient);
+            return kernels.cross_entropy(logits, targets, weight);
         }
         let targets = targets.unsqueeze_dim(1);
         let softmax = self.softmax(h, targets.clone());
@@ -111,15 +152,17 @@ impl Output {
         let factor = softmax.sums.recip().mul_scalar(weight);
         let gradient =
             (softmax.exponentials * factor).scatter(1, targets, ones, IndexingUpdateOp::Add);
-        (softmax.losses.sum(), self.products.operand(gradient))
+        let losses = softmax.losses.reshape([rows]);
+        (losses, self.products.operand(gradient))
     }
 
-    /// The sum of the losses, `[1]`, and the gradients of `weight` times that sum.
+    /// The sum of the losses, `[1]`, weighted where every row has its weight, and
+    /// the gradients of the weighted sum.
     pub(super) fn backward(
         &self,
         h: Tensor<2>,
         targets: Tensor<1, Int>,
-        weight: f32,
+        weights: &Weights,
     ) -> (Tensor<1>, Gradients) {
         let [rows, _] = h.dims();
         let mut losses: Option<Tensor<1>> = None;
@@ -127,8 +170,9 @@ impl Output {
         let mut dhs = Vec::new();
         for chunk in self.chunks(rows) {
             let targets = targets.clone().slice_dim(0, chunk.clone());
+            let weights = weights.chunk(chunk.clone());
             let h = h.clone().slice_dim(0, chunk);
-            let (loss, gradient) = self.chunk_back(h.clone(), targets, weight);
+            let (loss, gradient) = self.chunk_back(h.clone(), targets, weights);
             losses = Some(plus(losses, loss));
             let dh = gradient.clone().matmul(self.weights.clone().transpose());
             dhs.push(wide(dh));

@@ -36,7 +36,7 @@ use crate::precision::Precision;
 use block::{Attended, Fed, Shape};
 use kernels::Kernels;
 use layout::Joined;
-use loss::{Output, plus};
+use loss::{Output, Weights, plus};
 pub(crate) use memory::bytes_held;
 use norm::Norm;
 use products::Products;
@@ -210,24 +210,30 @@ impl Graph {
     /// Adds `share` times the gradient of the sequences' mean loss to the
     /// gradient. Returns that loss, which the device may not have computed yet.
     fn backward(&mut self, tokens: &[u32], share: f64) -> Tensor<1> {
+        let rows = tokens.len() / (self.config.context + 1) * self.config.context;
+        let weights = Weights::Same((share / rows as f64) as f32);
+        self.backward_by(tokens, &weights).div_scalar(rows as f64)
+    }
+
+    /// As [`Graph::backward`], with weights of rows, and the sum in place of
+    /// the mean.
+    fn backward_by(&mut self, tokens: &[u32], weights: &Weights) -> Tensor<1> {
         let (ids, targets) = split(tokens, self.config.context);
         let ids: Vec<u32> = ids.collect();
-        let rows = ids.len();
-        let batch = rows / self.config.context;
+        let batch = ids.len() / self.config.context;
         let inputs = embedding::indices(ids.iter().map(|&t| t as i32).collect(), &self.device);
         let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
         let mut blocks = Vec::new();
         let last = self.forward(inputs, batch, |attended, fed| blocks.push((attended, fed)));
         let (h, root) = self.last_norm(last.clone());
-        let weight = (share / rows as f64) as f32;
-        let (loss, gradients) = self.output().backward(h, targets, weight);
+        let (loss, gradients) = self.output().backward(h, targets, weights);
         match layout::head(&self.config) {
             Some(place) => self.add(place, gradients.weights),
             None => self.add(layout::EMBEDDING, gradients.weights.transpose()),
         }
         let kept = Kept { blocks, last, root };
         self.backward_from(kept, gradients.rows, &ids);
-        loss.div_scalar(rows as f64)
+        loss
     }
 
     /// The backward pass from the last norm to the embedding.
@@ -332,17 +338,31 @@ impl Engine for Graph {
         (losses.iter().map(|&l| f64::from(l)).sum(), norm)
     }
 
+    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
+        let context = self.config.context;
+        let by_row: Vec<f32> = (weights.iter().map(|w| w / context as f32))
+            .flat_map(|w| std::iter::repeat_n(w, context))
+            .collect();
+        let rows = by_row.len();
+        let each = Tensor::from_data(TensorData::new(by_row, [rows, 1]), &self.device);
+        let sum = self.backward_by(tokens, &Weights::Each(each));
+        f64::from(sum.into_scalar::<f32>())
+    }
+
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
+        (self.token_losses(tokens).chunks(self.config.context))
+            .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
+            .collect()
+    }
+
+    fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
         let context = self.config.context;
         let (ids, targets) = split(tokens, context);
         let ids = embedding::indices(ids.map(|t| t as i32).collect(), &self.device);
         let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
         let batch = ids.dims()[0] / context;
         let x = self.forward(ids, batch, |_, _| {});
-        let rows = numbers(self.output().losses(self.last_norm(x).0, targets));
-        (rows.chunks(context))
-            .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
-            .collect()
+        numbers(self.output().losses(self.last_norm(x).0, targets))
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {

@@ -88,8 +88,8 @@ pub(super) struct Gradient<'a> {
     pub(super) dhead: MatrixMut<'a>,
     /// Whether `dhead` is replaced or added to.
     pub(super) write: Write,
-    /// Factor of all gradients: the weight of one row in the loss.
-    pub(super) weight: f32,
+    /// The weight of every row in the loss: a factor of its gradients.
+    pub(super) weights: &'a [f32],
 }
 
 /// As [`losses`], with the gradient of the losses' weighted sum.
@@ -105,8 +105,9 @@ pub(super) fn backward(
     let (d, vocab) = head.shape();
     let rows = rows_of_chunk(vocab);
     let chunks = h.chunks(rows * d).zip(gradient.dh.chunks_mut(rows * d));
-    let chunks = (chunks.zip(targets.chunks(rows))).zip(losses.chunks_mut(rows));
-    for (((h, dh), targets), losses) in chunks {
+    let given = targets.chunks(rows).zip(gradient.weights.chunks(rows));
+    let chunks = (chunks.zip(given)).zip(losses.chunks_mut(rows));
+    for (((h, dh), (targets, weights)), losses) in chunks {
         let n = targets.len();
         let h = matrix(h, d);
         let logits = sized(&mut scratch.logits, n * vocab);
@@ -127,7 +128,7 @@ pub(super) fn backward(
                 targets,
                 shifts,
                 sums: &sums,
-                weight: gradient.weight,
+                weights,
             });
             let dlogits = matrix(panel, to - from);
             let first = if from == 0 {
@@ -135,8 +136,8 @@ pub(super) fn backward(
             } else {
                 Write::Add
             };
-            let weights = head.columns(from, to).transpose();
-            products.product(matrix_mut(dh, d), first, dlogits, weights);
+            let back = head.columns(from, to).transpose();
+            products.product(matrix_mut(dh, d), first, dlogits, back);
             let dweights = gradient.dhead.columns(from, to);
             products.product(dweights, gradient.write, h.transpose(), dlogits);
         }
@@ -229,7 +230,8 @@ struct Normalize<'a> {
     shifts: &'a [f32],
     /// Logarithms of the softmax's sums.
     sums: &'a [f32],
-    weight: f32,
+    /// Of the rows.
+    weights: &'a [f32],
 }
 
 impl Op for Normalize<'_> {
@@ -239,14 +241,15 @@ impl Op for Normalize<'_> {
     fn run<const FMA: bool>(self) {
         let columns = self.panel.len() / self.targets.len();
         let rows = self.panel.chunks_exact_mut(columns).zip(self.targets);
-        for ((row, &target), (shift, sum)) in rows.zip(self.shifts.iter().zip(self.sums)) {
-            let factor = self.weight * exp::<FMA>(shift - sum);
+        let given = self.shifts.iter().zip(self.sums).zip(self.weights);
+        for ((row, &target), ((shift, sum), weight)) in rows.zip(given) {
+            let factor = weight * exp::<FMA>(shift - sum);
             for p in row.iter_mut() {
                 *p *= factor;
             }
             let at = (target as usize).checked_sub(self.from);
             if let Some(p) = at.and_then(|t| row.get_mut(t)) {
-                *p -= self.weight;
+                *p -= weight;
             }
         }
     }

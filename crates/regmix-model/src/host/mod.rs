@@ -77,6 +77,8 @@ struct Buffers {
     dx: Vec<f32>,
     output: loss::Scratch,
     losses: Vec<f32>,
+    /// Of the rows, in the loss.
+    row_weights: Vec<f32>,
     products: Products,
 }
 
@@ -232,6 +234,10 @@ pub(crate) fn numbers_held(config: &ModelConfig, micro_batch: usize) -> u64 {
     u64::try_from(all).unwrap_or(u64::MAX)
 }
 
+fn mean(losses: &[f32]) -> f64 {
+    losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64
+}
+
 /// The output layer, `[d, vocab]`.
 fn output_layer<'a>(config: &ModelConfig, weights: &'a [Vec<f32>]) -> Matrix<'a> {
     if config.tied {
@@ -294,8 +300,10 @@ impl Host {
     }
 }
 
-impl Engine for Host {
-    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+impl Host {
+    /// Adds to the gradient. The rows' weights are in `buffers.row_weights`;
+    /// losses are left in `buffers.losses`.
+    fn backward(&mut self, tokens: &[u32]) {
         self.set_tokens(tokens);
         self.forward(true);
         self.prepare_gradient();
@@ -337,7 +345,7 @@ impl Engine for Host {
                 matrix_mut(&mut dense[place], config.vocab_size)
             },
             write,
-            weight: (share / rows as f64) as f32,
+            weights: &buffers.row_weights,
         };
         loss::backward(
             normed,
@@ -373,7 +381,35 @@ impl Engine for Host {
             Some(rows) => rows.add(&buffers.ids, dx),
             None => embedding::backward(&buffers.ids, dx, d, &mut dense[EMBEDDING]),
         }
-        losses.iter().map(|&l| f64::from(l)).sum::<f64>() / rows as f64
+    }
+
+    /// Sequences in these tokens.
+    fn sequences(&self, tokens: &[u32]) -> usize {
+        tokens.len() / (self.config.context + 1)
+    }
+}
+
+impl Engine for Host {
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+        let rows = self.sequences(tokens) * self.config.context;
+        let weights = &mut self.buffers.row_weights;
+        weights.clear();
+        weights.resize(rows, (share / rows as f64) as f32);
+        self.backward(tokens);
+        mean(&self.buffers.losses[..rows])
+    }
+
+    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
+        let context = self.config.context;
+        let by_row = weights.iter().map(|w| w / context as f32);
+        let row_weights = &mut self.buffers.row_weights;
+        row_weights.clear();
+        row_weights.extend(by_row.flat_map(|w| std::iter::repeat_n(w, context)));
+        self.backward(tokens);
+        let losses = self.buffers.losses.chunks(context);
+        (weights.iter().zip(losses))
+            .map(|(w, losses)| f64::from(*w) * mean(losses))
+            .sum()
     }
 
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
@@ -415,6 +451,11 @@ impl Engine for Host {
     }
 
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
+        let losses = self.token_losses(tokens);
+        losses.chunks(self.config.context).map(mean).collect()
+    }
+
+    fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
         self.set_tokens(tokens);
         self.forward(false);
         let Self {
@@ -433,8 +474,7 @@ impl Engine for Host {
             &mut buffers.output,
             &mut buffers.products,
         );
-        let mean = |l: &[f32]| l.iter().map(|&l| f64::from(l)).sum::<f64>() / l.len() as f64;
-        losses.chunks(config.context).map(mean).collect()
+        losses.to_vec()
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {

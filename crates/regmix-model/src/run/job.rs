@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::spec::RunSpec;
 use super::steer::Steer;
+use super::weigh::Weigh;
 
 /// A run and its folder.
 #[derive(Debug, Clone)]
@@ -15,4 +16,6 @@ pub struct Job {
     pub folder: PathBuf,
     /// What chooses its mixtures while it trains, if anything does.
     pub steer: Option<Arc<dyn Steer>>,
+    /// What weighs its sequences, if anything does.
+    pub weigh: Option<Arc<dyn Weigh>>,
 }

@@ -8,6 +8,8 @@
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
 //! runs/<run>/fallback.json   the step at which a run in bf16 changed to f32, and why
+//! runs/<run>/doremi.jsonl    of a DoReMi proxy: the weights of domains, a line per step
+//! runs/<run>/reference-*.f32 of a DoReMi proxy: the losses of the reference model
 //! runs/<run>/lease.<n>       while training, the worker that trains it (see [`crate::lease`])
 //! ```
 
@@ -22,6 +24,7 @@ mod status;
 mod steer;
 mod train_config;
 mod validation;
+mod weigh;
 
 use std::path::Path;
 
@@ -42,6 +45,7 @@ pub use status::{Fallback, RunStatus, RunSummary};
 pub use steer::Steer;
 pub use train_config::TrainConfig;
 pub(crate) use validation::SharedValidation;
+pub use weigh::{Batch, Opened, Weigh};
 
 /// Trains a run in its folder, continuing where an earlier attempt stopped. A
 /// finished or failed run is not changed: its status is returned.
@@ -69,6 +73,7 @@ pub fn train(
         spec: spec.clone(),
         folder: folder.to_path_buf(),
         steer: None,
+        weigh: None,
     };
     let shared = SharedValidation::default();
     let worker = Worker::new(&device.spec().to_string(), Sharing::default().stale_after)?;
@@ -120,6 +125,13 @@ pub(crate) fn train_job(
             spec.run
         ))
         .field("steered_by"));
+    }
+    if spec.weighed_by.is_some() != job.weigh.is_some() {
+        return Err(Error::input(format!(
+            "run `{}`: `weighed_by` and `weigh` must be set together",
+            spec.run
+        ))
+        .field("weighed_by"));
     }
     check_corpus(spec, corpus)?;
     folder::claim(spec, path)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use regmix_data::{Error, Loader, LoaderConfig, Monitor, Result, TokenCorpus, artefact};
+use regmix_data::{Error, Loader, LoaderConfig, Monitor, Place, Result, TokenCorpus, artefact};
 
 use super::checkpoints::Checkpoints;
 use super::job::Job;
@@ -14,6 +14,7 @@ use super::spec::RunSpec;
 use super::status::{Fallback, RunStatus, RunSummary};
 use super::steer::{Steer, apply_steering};
 use super::validation::{SharedValidation, Validation};
+use super::weigh::{Batch, Opened, Weigh};
 use crate::checkpoint;
 use crate::device::Device;
 use crate::lease::Lease;
@@ -21,7 +22,7 @@ use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
 use crate::precision::{Precision, SpikeWatch};
-use crate::trainer::{StepOutcome, Trainer};
+use crate::trainer::{StepOutcome, Trainer, WEIGHTS};
 
 const FALLBACK: &str = "fallback.json";
 
@@ -58,6 +59,7 @@ pub(super) struct Session<'a> {
     spec: &'a RunSpec,
     folder: &'a Path,
     steering: Option<&'a dyn Steer>,
+    weighing: Option<&'a dyn Weigh>,
     lease: &'a Lease,
     checkpoints: Checkpoints,
     trainer: Trainer,
@@ -125,6 +127,18 @@ impl<'a> Session<'a> {
             apply_steering(steering, &start.lines, spec, &mut loader)?;
         }
         let step = start.step;
+        let weighing = job.weigh.as_deref();
+        if let Some(weighing) = weighing {
+            weighing.open(Opened {
+                spec,
+                folder,
+                step,
+                loader: &mut loader,
+                device,
+                micro_batch,
+                monitor: log.monitor,
+            })?;
+        }
         log.started(folder, step);
         Ok(Self {
             log,
@@ -135,6 +149,7 @@ impl<'a> Session<'a> {
             spikes: (precision != Precision::F32).then(SpikeWatch::default),
             metrics,
             steering,
+            weighing,
             checkpoints,
             spec,
             folder,
@@ -165,10 +180,7 @@ impl<'a> Session<'a> {
                 self.lease.check()?;
             }
             let begun = Instant::now();
-            let first = self.step * t.batch_size as u64;
-            self.loader.fill_batch(first, &mut tokens)?;
-            let lr = self.learning_rate(self.step);
-            let outcome = match self.trainer.step(&tokens, self.micro_batch, lr) {
+            let outcome = match self.train_step(&mut tokens) {
                 Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
                 outcome => outcome?,
             };
@@ -192,6 +204,27 @@ impl<'a> Session<'a> {
             Error::failed("the run ended without an evaluation").in_file(self.folder)
         })?;
         self.finish(line)
+    }
+
+    /// One step; `tokens` has room for a batch.
+    fn train_step(&mut self, tokens: &mut [u32]) -> Result<StepOutcome> {
+        let first = self.step * self.spec.train.batch_size as u64;
+        self.loader.fill_batch(first, tokens)?;
+        let lr = self.learning_rate(self.step);
+        let Some(weighing) = self.weighing else {
+            return self.trainer.step(tokens, self.micro_batch, lr);
+        };
+        let places: Vec<Place> = (first..first + self.spec.train.batch_size as u64)
+            .map(|i| self.loader.place(i))
+            .collect();
+        let batch = Batch {
+            step: self.step,
+            tokens,
+            places: &places,
+            micro_batch: self.micro_batch,
+            lr,
+        };
+        weighing.step(&mut self.trainer, batch)
     }
 
     /// Measures the losses after the last step and writes them down. A request to
@@ -325,6 +358,9 @@ impl<'a> Session<'a> {
         }
         // A checkpoint without the losses before it is not used.
         self.metrics.sync()?;
+        if let Some(weighing) = self.weighing {
+            weighing.sync()?;
+        }
         let state = self.trainer.state()?;
         self.checkpoints
             .save(self.spec, &state, self.step, outcome)?;
@@ -354,7 +390,7 @@ impl<'a> Session<'a> {
     fn finish(mut self, line: metrics::Line) -> Result<Ended> {
         self.lease.check()?;
         if self.spec.train.keep_weights {
-            let path = self.folder.join("checkpoint/model.safetensors");
+            let path = self.folder.join(WEIGHTS);
             let parameters = parameters::list(&self.spec.model);
             checkpoint::save_weights(&path, &parameters, &self.trainer.state()?.weights)?;
         }

@@ -28,6 +28,10 @@ pub struct RunSpec {
     /// Two names must differ where the choices may differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steered_by: Option<String>,
+    /// The name of what weighs its sequences, if anything does. Two names must
+    /// differ where the weights may differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weighed_by: Option<String>,
     /// The name of the order in which text is seen; the run's own name if
     /// absent. Runs with the same order and seed see the sequences of a domain
     /// in the same order, which makes comparisons between them less noisy.

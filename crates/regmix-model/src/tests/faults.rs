@@ -112,8 +112,16 @@ impl Engine for Faulty {
         self.engine.update(config, lr)
     }
 
+    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
+        self.engine.accumulate_weighted(tokens, weights)
+    }
+
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
         self.engine.losses(tokens)
+    }
+
+    fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
+        self.engine.token_losses(tokens)
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
@@ -189,6 +197,7 @@ fn a_fleet_stops_when_its_device_fails() {
             spec: spec(&corpus, &format!("run-{i}"), 0.5),
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
+            weigh: None,
         })
         .collect();
     // The first run and a half are made before it fails.
@@ -275,6 +284,7 @@ fn models_are_spread_over_all_cards() {
             spec: spec(&corpus, &format!("run-{i}"), 0.5),
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
+            weigh: None,
         })
         .collect();
     assert_eq!(default_parallel(&device, &jobs), 3);
@@ -307,6 +317,7 @@ fn a_parallel_trial_stops_when_memory_runs_out() {
         spec: spec(&corpus, "run", 0.5),
         folder: dir.path().join("run"),
         steer: None,
+        weigh: None,
     }];
     let device = flex().with(Fault::Crowded(1, "out of memory", Arc::default()));
     let found = ParallelTrial::measure(&device, &jobs, 8, &Silent).unwrap();

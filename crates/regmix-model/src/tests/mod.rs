@@ -2,6 +2,7 @@
 
 mod changing;
 mod correctness;
+mod doremi;
 mod faults;
 mod graph;
 mod runs;

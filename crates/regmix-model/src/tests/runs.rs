@@ -67,6 +67,7 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
         later_segments: Vec::new(),
         steered_by: None,
+        weighed_by: None,
         data_order: None,
     }
 }
@@ -170,6 +171,7 @@ fn a_model_is_better_on_the_domain_it_was_trained_on() {
             spec: spec(&corpus, &format!("run-{i}"), low),
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
+            weigh: None,
         })
         .collect();
     let statuses = train_all(&jobs, &corpus, &cpu(), 2, Sharing::default(), &Silent).unwrap();
@@ -196,6 +198,7 @@ fn divergence_ends_the_run_and_not_the_fleet() {
         spec,
         folder: dir.path().join(name),
         steer: None,
+        weigh: None,
     });
     let statuses = train_all(&jobs, &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let RunStatus::Failed(reason) = &statuses[0] else {
@@ -216,6 +219,7 @@ fn a_run_of_another_configuration_is_noticed_before_any_training() {
         spec: spec(&corpus, name, 0.5),
         folder: dir.path().join(name),
         steer: None,
+        weigh: None,
     });
     train_all(&jobs[1..], &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let [first, mut last] = jobs;

@@ -51,6 +51,7 @@ pub(crate) fn train(
                 spec,
                 folder: study.path(files::PROXIES).join(run),
                 steer: None,
+                weigh: None,
             })
         })
         .collect::<Result<Vec<_>>>()?;

@@ -56,6 +56,7 @@ pub(super) fn spec(
         mixture: mixture.reordered(corpus.domains())?,
         later_segments: Vec::new(),
         steered_by: None,
+        weighed_by: None,
         data_order: None,
     })
 }

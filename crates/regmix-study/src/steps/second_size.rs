@@ -59,6 +59,7 @@ pub(super) fn train(
             spec: spec(&section.model, &run, seed, mixture, compute.corpus)?,
             folder: study.path(files::SECOND_SIZE).join(&run),
             steer: None,
+            weigh: None,
         });
     }
     let names = ["train second size", "second size, "];

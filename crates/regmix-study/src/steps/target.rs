@@ -114,6 +114,7 @@ fn job(study: &Study, arm: &PlannedArm, k: u64, corpus: &TokenCorpus) -> Result<
         spec,
         folder,
         steer,
+        weigh: None,
     })
 }
 
