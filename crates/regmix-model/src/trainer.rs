@@ -1,12 +1,10 @@
 //! A model with its optimizer: single steps and evaluations.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use regmix_data::{Error, Result, random};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::device::failure::{Cause, catch_panics};
@@ -16,10 +14,6 @@ use crate::host::Host;
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
 use crate::precision::Precision;
-use crate::run::stored_spec;
-
-/// The weights of a finished run, in its folder.
-pub(crate) const WEIGHTS: &str = "checkpoint/model.safetensors";
 
 /// A model in training on one device.
 ///
@@ -113,29 +107,6 @@ impl Trainer {
             context: model.context,
             vocab_size: model.vocab_size,
         })
-    }
-
-    /// The model of a finished run that kept its weights, without the optimizer's
-    /// state.
-    ///
-    /// # Errors
-    /// When the folder has no such run, a file is damaged, or the device fails.
-    pub fn of_finished_run(folder: &Path, device: &Device) -> Result<Self> {
-        let spec = stored_spec(folder)?
-            .ok_or_else(|| Error::input("no run: expected a `run.toml`").in_file(folder))?;
-        let path = folder.join(WEIGHTS);
-        if !path.exists() {
-            return Err(Error::input("the weights of the run were not kept")
-                .in_file(path)
-                .help("train it with `keep_weights = true`"));
-        }
-        let weights = checkpoint::load_weights(&path, &parameters::list(&spec.model))?;
-        let mut trainer = Self::new(&spec.model, spec.train.optimizer, spec.seed, device)?;
-        trainer.restore(State {
-            weights,
-            ..State::default()
-        })?;
-        Ok(trainer)
     }
 
     /// One optimizer step on sequences of `context + 1` tokens, laid end to

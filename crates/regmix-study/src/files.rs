@@ -80,6 +80,8 @@ pub const SEGMENTS: &str = "design/segments.csv";
 pub const PROXIES: &str = "runs";
 /// A folder per proxy of the second size.
 pub const SECOND_SIZE: &str = "second";
+/// Reference models and proxies of DoReMi, and the mixture they found.
+pub const DOREMI: &str = "doremi";
 /// Losses of the proxies along training.
 pub const TRAJECTORIES: &str = "trajectories.csv";
 /// Everything about the fit.
@@ -102,11 +104,12 @@ pub const LAUNCH_FOLDER: &str = "launch";
 pub const LAUNCHED: &str = "launch/jobs.json";
 /// Folders of which no step reads a file that it does not know by name: what a
 /// killed process left in them can be removed.
-pub(crate) const SWEPT: [&str; 7] = [
+pub(crate) const SWEPT: [&str; 8] = [
     CORPUS_FOLDER,
     "design",
     PROXIES,
     SECOND_SIZE,
+    DOREMI,
     FIT_FOLDER,
     TARGETS,
     LAUNCH_FOLDER,
@@ -136,9 +139,11 @@ pub(crate) fn target_run(arm: &str, k: u64) -> String {
 
 /// The step that trains the run in a folder.
 pub(crate) fn trained_by(run: &Path) -> &'static str {
-    match run.parent().is_some_and(|folder| folder.ends_with(TARGETS)) {
-        true => "target",
-        false => "train",
+    let is_in = |name: &str| run.parent().is_some_and(|folder| folder.ends_with(name));
+    match () {
+        () if is_in(TARGETS) => "target",
+        () if is_in(DOREMI) => "doremi",
+        () => "train",
     }
 }
 

@@ -31,6 +31,7 @@ pub use demo::DemoCorpus;
 pub use files::STUDY_FILE;
 pub use progress::{Pace, RunOwner, RunRow, RunState};
 pub use steps::clean::{Leftover, LeftoverKind};
+pub use steps::doremi::{DoremiOutcome, DoremiRound};
 pub use steps::proxies::Trained;
 pub use steps::retry::Retried;
 pub use steps::status::{RunCounts, Status};

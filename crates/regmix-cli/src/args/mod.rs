@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod design;
 mod devices;
+mod doremi;
 mod fit;
 mod init;
 mod launch;
@@ -32,6 +33,7 @@ pub(crate) use completions::CompletionsArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
 pub(crate) use devices::DevicesArgs;
+pub(crate) use doremi::DoremiArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
@@ -134,6 +136,7 @@ pub(crate) enum Command {
     Fit(FitArgs),
     Predict(PredictArgs),
     Optimize(OptimizeArgs),
+    Doremi(DoremiArgs),
     Scale(ScaleArgs),
     Cmr(CmrArgs),
     Schedule(ScheduleArgs),

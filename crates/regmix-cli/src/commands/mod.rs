@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod design;
 mod devices;
+mod doremi;
 mod fit;
 mod init;
 mod launch;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,
         Command::Optimize(args) => optimize::run(session, args)?,
+        Command::Doremi(args) => doremi::run(session, args)?,
         Command::Scale(args) => scale::run(session, args)?,
         Command::Cmr(args) => cmr::run(session, args)?,
         Command::Schedule(args) => schedule::run(session, args)?,

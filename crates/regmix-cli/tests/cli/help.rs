@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "demo",
     "init",
     "tokenize",
@@ -14,6 +14,7 @@ const VERBS: [&str; 18] = [
     "fit",
     "predict",
     "optimize",
+    "doremi",
     "schedule",
     "online",
     "target",

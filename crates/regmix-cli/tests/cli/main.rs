@@ -8,6 +8,7 @@ mod bad_study;
 mod bad_tables;
 mod corpora;
 mod devices;
+mod doremi;
 mod earlier;
 mod fixture;
 mod help;

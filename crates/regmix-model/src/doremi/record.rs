@@ -57,7 +57,9 @@ impl Record {
                         .in_file(&path),
                 ),
             })
-            .map_err(|e| e.help("repeat this run with `regmix retry`"))?;
+            .map_err(|e| {
+                e.help("move the folder of this run away, and run the same command again")
+            })?;
         }
         artefact::write_atomic(&path, &kept)?;
         let file = File::options().append(true).open(&path);

@@ -97,7 +97,7 @@ impl ReferenceLosses {
             return Err(
                 Error::input(format!("a loss of {loss}, expected a finite number"))
                     .in_file(path)
-                    .help("repeat this run with `regmix retry`"),
+                    .help("move the folder of this run away, and run the same command again"),
             );
         }
         Ok(out)

@@ -4,9 +4,17 @@ use std::path::Path;
 
 use regmix_data::{Error, Result};
 
-use super::folder::stored;
+use super::folder::{stored, stored_spec};
 use super::status::{RunStatus, RunSummary};
+use crate::checkpoint;
+use crate::device::Device;
+use crate::engine::State;
 use crate::metrics::{self, Line};
+use crate::parameters;
+use crate::trainer::Trainer;
+
+/// The weights of a finished run, in its folder.
+pub(super) const WEIGHTS: &str = "checkpoint/model.safetensors";
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,4 +80,27 @@ impl FinishedRun {
         }
         Ok(Some(Self { summary, lines }))
     }
+}
+
+/// The model of a finished run that kept its weights, without the optimizer's
+/// state.
+///
+/// # Errors
+/// When the folder has no such run, a file is damaged, or the device fails.
+pub(crate) fn trained_model(folder: &Path, device: &Device) -> Result<Trainer> {
+    let spec = stored_spec(folder)?
+        .ok_or_else(|| Error::input("no run: expected a `run.toml`").in_file(folder))?;
+    let path = folder.join(WEIGHTS);
+    if !path.exists() {
+        return Err(Error::input("the weights of the run were not kept")
+            .in_file(path)
+            .help("train it with `keep_weights = true`"));
+    }
+    let weights = checkpoint::load_weights(&path, &parameters::list(&spec.model))?;
+    let mut trainer = Trainer::new(&spec.model, spec.train.optimizer, spec.seed, device)?;
+    trainer.restore(State {
+        weights,
+        ..State::default()
+    })?;
+    Ok(trainer)
 }

@@ -35,6 +35,7 @@ use crate::lease::{self, Claim, Lease, Sharing, Worker};
 use crate::memory::fitting_micro_batch;
 use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
+pub(crate) use finished::trained_model;
 pub(crate) use folder::is_claimed;
 pub use folder::{stored_fingerprint, stored_spec};
 pub use job::Job;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use regmix_data::{Error, Loader, LoaderConfig, Monitor, Place, Result, TokenCorpus, artefact};
 
 use super::checkpoints::Checkpoints;
+use super::finished::WEIGHTS;
 use super::job::Job;
 use super::log::RunLog;
 use super::spec::RunSpec;
@@ -22,7 +23,7 @@ use crate::metrics::{self, Metrics};
 use crate::optimizer::learning_rate;
 use crate::parameters;
 use crate::precision::{Precision, SpikeWatch};
-use crate::trainer::{StepOutcome, Trainer, WEIGHTS};
+use crate::trainer::{StepOutcome, Trainer};
 
 const FALLBACK: &str = "fallback.json";
 

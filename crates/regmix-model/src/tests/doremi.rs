@@ -161,7 +161,7 @@ fn domains_that_can_be_learnt_gain_weight_and_a_resumed_proxy_is_the_same() {
     );
     let mut reference = uniform(&corpus, "reference", 60);
     train(&reference, &corpus, &folder("bare"), &cpu(), &Silent).unwrap();
-    let bare = crate::Trainer::of_finished_run(&folder("bare"), &cpu()).unwrap_err();
+    let bare = crate::run::trained_model(&folder("bare"), &cpu()).unwrap_err();
     assert!(
         bare.to_string()
             .contains("the weights of the run were not kept"),

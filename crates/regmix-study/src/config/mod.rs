@@ -1,6 +1,7 @@
 //! `study.toml` and objective files: what a user writes.
 
 mod corpus;
+mod doremi;
 mod explain;
 mod launch;
 mod objective_file;
@@ -19,6 +20,7 @@ use explain::explain;
 pub(crate) use explain::place;
 
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
+pub use doremi::{DoremiSection, ReferenceMixture};
 pub use launch::{
     ContainerSection, ContainerTool, HyperQueueSection, KubernetesSection, LaunchSection,
     SlurmSection, Toleration,
@@ -62,6 +64,9 @@ pub struct StudyConfig {
     /// How schedules are planned.
     #[serde(default)]
     pub dynamic: regmix_dynamic::DynamicConfig,
+    /// How DoReMi finds a mixture.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub doremi: DoremiSection,
     /// A second size of proxies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_size: Option<SecondSizeSection>,
@@ -77,6 +82,10 @@ pub struct StudyConfig {
     /// What is written about runs besides their results.
     #[serde(default)]
     pub logs: LogSection,
+}
+
+fn is_default(section: &DoremiSection) -> bool {
+    *section == DoremiSection::default()
 }
 
 impl StudyConfig {
@@ -112,6 +121,7 @@ impl StudyConfig {
         (config.objective.objective()).map_err(|e| e.in_file(path))?;
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
+        (config.doremi.options()).map_err(|e| at(("doremi", e)))?;
         rules::arms(&config.check).map_err(at)?;
         launch::rules::launch(&config.launch).map_err(at)?;
         Ok(config)

@@ -5,6 +5,7 @@ mod arms_from_files;
 pub(crate) mod clean;
 pub(crate) mod current;
 pub(crate) mod design;
+pub(crate) mod doremi;
 pub(crate) mod fit;
 mod limits;
 mod loss_inputs;

@@ -16,11 +16,12 @@ use crate::demo::{self, DemoCorpus};
 use crate::files;
 use crate::steps::clean::{self, Leftover};
 use crate::steps::current::{Reads, require_current};
+use crate::steps::doremi::DoremiOutcome;
 use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
-    design, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
+    design, doremi, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
 };
 use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
@@ -170,6 +171,27 @@ impl Study {
     pub fn optimize(&self, cx: Context<'_>) -> Result<Recommendation> {
         require_current(self, Reads::Fit, cx.monitor)?;
         optimize::optimize(self, cx)
+    }
+
+    /// Finds a mixture by DoReMi (arXiv 2305.10429), as `[doremi]` says: trains a
+    /// reference model and a proxy in every round, in `doremi/`, and writes
+    /// `doremi/mixture.csv` and `doremi/doremi.json`. Runs that are finished are not
+    /// trained again. `None` while another worker still trains one of them, if the
+    /// options do not wait for it.
+    ///
+    /// # Errors
+    /// When the corpus is missing, runs were made with another configuration, one
+    /// failed, a file cannot be written, or the user stops it.
+    pub fn doremi(
+        &self,
+        device: &Device,
+        options: TrainOptions,
+        cx: Context<'_>,
+    ) -> Result<Option<DoremiOutcome>> {
+        require_current(self, Reads::Corpus, cx.monitor)?;
+        self.with_event_files(&[files::DOREMI], cx, |cx| {
+            doremi::doremi(self, device, options, cx)
+        })
     }
 
     /// Plans mixtures segment by segment from the trajectories of all finished

@@ -1,0 +1,49 @@
+//! `regmix doremi`: a mixture from a reference model and a proxy.
+
+use crate::fixture::{Fixture, assert_output};
+
+#[test]
+fn a_mixture_is_found_kept_and_checked() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.edit("study.toml", "seeds = 2", "seeds = 1");
+    let text = fixture.text("study.toml");
+    let add =
+        "[check.others]\ndoremi = \"doremi/mixture.csv\"\n\n[doremi]\nrounds = 2\nbatch_size = 4\n";
+    fixture.write("study.toml", format!("{text}\n{add}"));
+    let found = fixture.ok(&["doremi", "--format", "json"]).json();
+    let rounds = found["rounds"].as_array().unwrap();
+    assert!(rounds.len() == 2, "{found}");
+    assert_eq!(rounds[1]["reference"], rounds[0]["mixture"]);
+    assert_eq!(found["mixture"], rounds[1]["mixture"]);
+    // Two rounds of a reference and a proxy: 4 steps of 4 sequences of 16 tokens each.
+    assert_eq!(found["tokens"], 4 * 4 * 4 * 16);
+    let files = fixture.files("doremi");
+    let again = fixture.ok(&["doremi", "--format", "json"]).json();
+    assert_eq!(again, found);
+    assert_eq!(fixture.files("doremi"), files, "nothing is trained again");
+
+    let check = fixture.ok(&["target", "--format", "json"]).json();
+    let arms = check["arms"].as_array().unwrap();
+    assert!(arms.iter().any(|arm| arm["name"] == "doremi"), "{check}");
+
+    // Another step size gives another proxy; the reference stays.
+    fixture.edit("study.toml", "rounds = 2", "rounds = 1\nstep_size = 0.1");
+    let stale = fixture.refused(&["doremi"]);
+    assert!(stale.stderr.contains("weighed_by"), "{stale}");
+    let changed = fixture.ok(&["doremi", "--redo", "--format", "json"]).json();
+    assert_eq!(changed["rounds"][0]["reference"], rounds[0]["reference"]);
+    assert_ne!(changed["mixture"], rounds[0]["mixture"]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let fixture = Fixture::study();
+    let with = |line: &str| {
+        let text = crate::fixture::STUDY;
+        fixture.write("study.toml", format!("{text}\n[doremi]\n{line}\n"));
+        fixture.refused(&["doremi"])
+    };
+    assert_output!(with("step_size = 0"), @"");
+    assert_output!(with("reference = \"web\""), @"");
+    assert_output!(with("rounds = 0"), @"");
+}
