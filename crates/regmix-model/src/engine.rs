@@ -33,6 +33,10 @@ pub(crate) trait Engine: Debug {
     /// gradient of the weighted sum of their mean losses, and returns that sum.
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64;
 
+    /// As [`Engine::accumulate_weighted`], with weights that depend on the losses of
+    /// the tokens. There is one forward pass, not two.
+    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64;
+
     /// Updates the weights by the gradient and clears it. Returns its norm
     /// before clipping. If the norm is not finite, nothing is updated.
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
@@ -63,6 +67,9 @@ pub(crate) trait Engine: Debug {
     /// Resumes from a state of the same shapes.
     fn restore(&mut self, state: State);
 }
+
+/// From the loss of every token to the weight of every sequence.
+pub(crate) type WeightsOf<'a> = dyn FnMut(&[f32]) -> Vec<f32> + 'a;
 
 /// Inputs and targets of sequences of `context + 1` tokens, end to end.
 pub(crate) fn split(

@@ -134,40 +134,64 @@ impl Trainer {
     }
 
     /// As [`Trainer::step`], with a weight for every sequence: the loss is the
-    /// weighted sum of their mean losses.
+    /// weighted sum of their mean losses. `weigh` gives the weights, from the
+    /// cross-entropy of every token in nats, `context` for each sequence. A batch
+    /// of at most `micro_batch` sequences has one forward pass, a larger one two.
     ///
     /// # Errors
-    /// As [`Trainer::step`], and when there is not one weight per sequence.
+    /// As [`Trainer::step`], those of `weigh`, and when it does not give one weight
+    /// per sequence; nothing is updated then.
     pub fn step_weighted(
         &mut self,
         tokens: &[u32],
-        weights: &[f32],
+        mut weigh: impl FnMut(&[f32]) -> Result<Vec<f32>>,
         micro_batch: usize,
         lr: f64,
     ) -> Result<StepOutcome> {
         let row = self.context + 1;
         self.check(tokens)?;
-        if weights.len() * row != tokens.len() {
-            return Err(Error::input(format!(
-                "{} weights for {} sequences: expected one each",
-                weights.len(),
-                tokens.len() / row
-            )));
-        }
+        let sequences = tokens.len() / row;
+        let mut weigh = |losses: &[f32]| -> Result<Vec<f32>> {
+            let weights = weigh(losses)?;
+            if weights.len() != sequences {
+                return Err(Error::input(format!(
+                    "{} weights for {sequences} sequences: expected one each",
+                    weights.len()
+                )));
+            }
+            Ok(weights)
+        };
         let optimizer = self.optimizer.clone();
         let micro_batch = micro_batch.max(1);
-        self.compute(|engine| {
-            let parts = tokens
-                .chunks(micro_batch * row)
-                .zip(weights.chunks(micro_batch));
-            let loss = parts.fold(0.0, |sum, (tokens, weights)| {
-                sum + engine.accumulate_weighted(tokens, weights)
+        if sequences > micro_batch {
+            let weights = weigh(&self.token_losses(tokens, micro_batch)?)?;
+            return self.compute(|engine| {
+                let parts = (tokens.chunks(micro_batch * row)).zip(weights.chunks(micro_batch));
+                let loss = parts.fold(0.0, |sum, (tokens, weights)| {
+                    sum + engine.accumulate_weighted(tokens, weights)
+                });
+                StepOutcome {
+                    loss,
+                    gradient_norm: engine.update(&optimizer, lr),
+                }
+            });
+        }
+        let mut failed = None;
+        let outcome = self.compute(|engine| {
+            let loss = engine.accumulate_by(tokens, &mut |losses| match weigh(losses) {
+                Ok(weights) => weights,
+                Err(e) => {
+                    failed = Some(e);
+                    vec![f32::NAN; sequences]
+                }
             });
             StepOutcome {
                 loss,
+                // A gradient that is not a number updates nothing.
                 gradient_norm: engine.update(&optimizer, lr),
             }
-        })
+        })?;
+        failed.map_or(Ok(outcome), Err)
     }
 
     /// Cross-entropy of every token in nats, `context` for each sequence, without

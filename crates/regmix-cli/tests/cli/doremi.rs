@@ -43,7 +43,40 @@ fn settings_that_make_no_sense_are_refused() {
         fixture.write("study.toml", format!("{text}\n[doremi]\n{line}\n"));
         fixture.refused(&["doremi"])
     };
-    assert_output!(with("step_size = 0"), @"");
-    assert_output!(with("reference = \"web\""), @"");
-    assert_output!(with("rounds = 0"), @"");
+    assert_output!(with("step_size = 0"), @r#"
+    $ regmix doremi
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: `doremi.step_size`: 0, expected a number above 0
+        ╭─[./study.toml:49:1]
+     48 │ [doremi]
+     49 │ step_size = 0
+        · ──────┬──────
+        ·       ╰── here
+        ╰────
+    "#);
+    assert_output!(with("reference = \"web\""), @r#"
+    $ regmix doremi
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: unknown variant `web`, expected `natural` or `uniform`
+        ╭─[./study.toml:49:13]
+     48 │ [doremi]
+     49 │ reference = "web"
+        ·             ──┬──
+        ·               ╰── here
+        ╰────
+    "#);
+    assert_output!(with("rounds = 0"), @r#"
+    $ regmix doremi
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: `doremi.rounds`: 0, expected 1 to 20
+        ╭─[./study.toml:49:1]
+     48 │ [doremi]
+     49 │ rounds = 0
+        · ─────┬────
+        ·      ╰── here
+        ╰────
+    "#);
 }

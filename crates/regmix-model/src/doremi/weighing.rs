@@ -102,19 +102,8 @@ impl Weigh for Doremi {
         let active = active
             .as_mut()
             .ok_or_else(|| Error::failed("the run is not open"))?;
-        let losses = trainer.token_losses(batch.tokens, batch.micro_batch)?;
-        let reference = active.losses.of(batch.places)?;
-        active
-            .dro
-            .update(&excess(active, &batch, &losses, &reference));
-        active.record.add(batch.step + 1, &active.dro)?;
-        let weights = active.dro.weights();
-        let by_sequence: Vec<f64> = (batch.places.iter())
-            .map(|place| weights[place.domain] / active.drawn[place.domain])
-            .collect();
-        let total: f64 = by_sequence.iter().sum();
-        let by_sequence: Vec<f32> = by_sequence.iter().map(|w| (w / total) as f32).collect();
-        trainer.step_weighted(batch.tokens, &by_sequence, batch.micro_batch, batch.lr)
+        let weigh = |losses: &[f32]| active.weights(&batch, losses);
+        trainer.step_weighted(batch.tokens, weigh, batch.micro_batch, batch.lr)
     }
 
     fn sync(&self) -> Result<()> {
@@ -125,28 +114,33 @@ impl Weigh for Doremi {
     }
 }
 
-/// By domain: the mean over its tokens of the loss above the reference's, or 0
-/// where it is below.
-fn excess(
-    active: &Active,
-    batch: &Batch<'_>,
-    losses: &[f32],
-    reference: &[f32],
-) -> Vec<Option<f64>> {
-    let mut sums = vec![(0.0, 0.0); active.drawn.len()];
-    let rows = losses
-        .chunks(active.context)
-        .zip(reference.chunks(active.context));
-    for (place, (own, reference)) in batch.places.iter().zip(rows) {
-        let above = own
-            .iter()
-            .zip(reference)
-            .map(|(own, r)| f64::from((own - r).max(0.0)));
-        let (sum, tokens) = &mut sums[place.domain];
-        *sum += above.sum::<f64>();
-        *tokens += own.len() as f64;
+impl Active {
+    /// Updates the weights of domains, and gives those of the batch's sequences.
+    fn weights(&mut self, batch: &Batch<'_>, losses: &[f32]) -> Result<Vec<f32>> {
+        let reference = self.losses.of(batch.places)?;
+        self.dro.update(&self.excess(batch, losses, &reference));
+        self.record.add(batch.step + 1, &self.dro)?;
+        let weights = self.dro.weights();
+        let by_sequence: Vec<f64> = (batch.places.iter())
+            .map(|place| weights[place.domain] / self.drawn[place.domain])
+            .collect();
+        let total: f64 = by_sequence.iter().sum();
+        Ok(by_sequence.iter().map(|w| (w / total) as f32).collect())
     }
-    (sums.into_iter())
-        .map(|(sum, tokens)| (tokens > 0.0).then(|| sum / tokens))
-        .collect()
+
+    /// By domain: the mean over its tokens of the loss above the reference's, or 0
+    /// where it is below.
+    fn excess(&self, batch: &Batch<'_>, losses: &[f32], reference: &[f32]) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0.0); self.drawn.len()];
+        let rows = (losses.chunks(self.context)).zip(reference.chunks(self.context));
+        for (place, (own, reference)) in batch.places.iter().zip(rows) {
+            let above = (own.iter().zip(reference)).map(|(own, r)| f64::from((own - r).max(0.0)));
+            let (sum, tokens) = &mut sums[place.domain];
+            *sum += above.sum::<f64>();
+            *tokens += own.len() as f64;
+        }
+        (sums.into_iter())
+            .map(|(sum, tokens)| (tokens > 0.0).then(|| sum / tokens))
+            .collect()
+    }
 }

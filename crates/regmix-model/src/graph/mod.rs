@@ -30,7 +30,7 @@ use std::borrow::Cow;
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, State, split};
+use crate::engine::{Engine, State, WeightsOf, split};
 use crate::optimizer::AdamWConfig;
 use crate::precision::Precision;
 use block::{Attended, Fed, Shape};
@@ -212,12 +212,27 @@ impl Graph {
     fn backward(&mut self, tokens: &[u32], share: f64) -> Tensor<1> {
         let rows = tokens.len() / (self.config.context + 1) * self.config.context;
         let weights = Weights::Same((share / rows as f64) as f32);
-        self.backward_by(tokens, &weights).div_scalar(rows as f64)
+        (self.backward_by(tokens, |_, _, _| weights)).div_scalar(rows as f64)
     }
 
-    /// As [`Graph::backward`], with weights of rows, and the sum in place of
-    /// the mean.
-    fn backward_by(&mut self, tokens: &[u32], weights: &Weights) -> Tensor<1> {
+    /// Weights of sequences as those of rows.
+    fn weights_of_rows(&self, weights: &[f32]) -> Weights {
+        let context = self.config.context;
+        let by_row: Vec<f32> = (weights.iter().map(|w| w / context as f32))
+            .flat_map(|w| std::iter::repeat_n(w, context))
+            .collect();
+        let rows = by_row.len();
+        let data = TensorData::new(by_row, [rows, 1]);
+        Weights::Each(Tensor::from_data(data, &self.device))
+    }
+
+    /// As [`Graph::backward`], with weights of rows, which may depend on the last
+    /// norm's output and the targets, and the sum in place of the mean.
+    fn backward_by(
+        &mut self,
+        tokens: &[u32],
+        weights: impl FnOnce(&Self, &Tensor<2>, &Tensor<1, Int>) -> Weights,
+    ) -> Tensor<1> {
         let (ids, targets) = split(tokens, self.config.context);
         let ids: Vec<u32> = ids.collect();
         let batch = ids.len() / self.config.context;
@@ -226,7 +241,8 @@ impl Graph {
         let mut blocks = Vec::new();
         let last = self.forward(inputs, batch, |attended, fed| blocks.push((attended, fed)));
         let (h, root) = self.last_norm(last.clone());
-        let (loss, gradients) = self.output().backward(h, targets, weights);
+        let weights = weights(self, &h, &targets);
+        let (loss, gradients) = self.output().backward(h, targets, &weights);
         match layout::head(&self.config) {
             Some(place) => self.add(place, gradients.weights),
             None => self.add(layout::EMBEDDING, gradients.weights.transpose()),
@@ -339,13 +355,15 @@ impl Engine for Graph {
     }
 
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
-        let context = self.config.context;
-        let by_row: Vec<f32> = (weights.iter().map(|w| w / context as f32))
-            .flat_map(|w| std::iter::repeat_n(w, context))
-            .collect();
-        let rows = by_row.len();
-        let each = Tensor::from_data(TensorData::new(by_row, [rows, 1]), &self.device);
-        let sum = self.backward_by(tokens, &Weights::Each(each));
+        let sum = self.backward_by(tokens, |graph, _, _| graph.weights_of_rows(weights));
+        f64::from(sum.into_scalar::<f32>())
+    }
+
+    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64 {
+        let sum = self.backward_by(tokens, |graph, h, targets| {
+            let losses = numbers(graph.output().losses(h.clone(), targets.clone()));
+            graph.weights_of_rows(&weigh(&losses))
+        });
         f64::from(sum.into_scalar::<f32>())
     }
 

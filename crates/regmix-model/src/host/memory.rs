@@ -1,5 +1,7 @@
 //! The memory of a model in training.
 
+#[cfg(test)]
+use super::{Buffers, EMBEDDING, Host, block};
 use super::{attention, loss};
 use crate::config::ModelConfig;
 
@@ -26,4 +28,42 @@ pub(crate) fn numbers_held(config: &ModelConfig, micro_batch: usize) -> u64 {
     let buffers = loss::numbers_held(vocab, rows) + attention::numbers_held(wide(config.context));
     let all = 3 * parameters + gradient + rows * between + buffers;
     u64::try_from(all).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+impl Host {
+    /// The length of all its vectors together, without small scratch buffers.
+    pub(crate) fn held(&self) -> usize {
+        let Buffers {
+            stream,
+            blocks,
+            work,
+            root,
+            normed,
+            dnormed,
+            dx,
+            losses,
+            ..
+        } = &self.buffers;
+        let between = [root, normed, dnormed, dx, losses];
+        let moments = self.state.moments.iter().flat_map(|(m, v)| [m, v]);
+        let vectors = (self.state.weights.iter().chain(moments))
+            .chain(&self.gradient.dense)
+            .chain(stream)
+            .chain(between);
+        vectors.map(Vec::len).sum::<usize>()
+            + blocks.iter().map(block::Activations::held).sum::<usize>()
+            + work.held()
+            + self.gradient.rows.as_ref().map_or(0, |r| r.rows().len())
+    }
+
+    /// The gradient so far, in the order of the parameters.
+    pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
+        let mut all = self.gradient.dense.clone();
+        if let Some(rows) = &self.gradient.rows {
+            let ids = 0..self.config.vocab_size;
+            all[EMBEDDING] = ids.flat_map(|id| rows.of(id).to_vec()).collect();
+        }
+        all
+    }
 }

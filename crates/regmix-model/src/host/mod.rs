@@ -35,7 +35,7 @@ pub(crate) use memory::numbers_held;
 use product::Products;
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, State, split};
+use crate::engine::{Engine, State, WeightsOf, split};
 use crate::optimizer::AdamWConfig;
 use crate::parameters::PER_BLOCK;
 use crate::precision::Precision;
@@ -239,50 +239,46 @@ fn input_and_output(
     (&x[..n], &mut y[..n])
 }
 
-#[cfg(test)]
 impl Host {
-    /// The length of all its vectors together, without small scratch buffers.
-    pub(crate) fn held(&self) -> usize {
-        let Buffers {
-            stream,
-            blocks,
-            work,
-            root,
-            normed,
-            dnormed,
-            dx,
-            losses,
+    /// The weights of rows from those of sequences.
+    fn set_weights(&mut self, weights: &[f32]) {
+        let context = self.config.context;
+        let by_row = weights.iter().map(|w| w / context as f32);
+        let row_weights = &mut self.buffers.row_weights;
+        row_weights.clear();
+        row_weights.extend(by_row.flat_map(|w| std::iter::repeat_n(w, context)));
+    }
+
+    /// The weighted sum of the sequences' mean losses in `buffers.losses`.
+    fn weighted_sum(&self, weights: &[f32]) -> f64 {
+        let losses = self.buffers.losses.chunks(self.config.context);
+        (weights.iter().zip(losses))
+            .map(|(w, losses)| f64::from(*w) * mean(losses))
+            .sum()
+    }
+
+    /// Computes `buffers.losses` after a forward pass.
+    fn output_losses(&mut self) {
+        let Self {
+            config,
+            state,
+            buffers,
             ..
-        } = &self.buffers;
-        let between = [root, normed, dnormed, dx, losses];
-        let moments = self.state.moments.iter().flat_map(|(m, v)| [m, v]);
-        let vectors = (self.state.weights.iter().chain(moments))
-            .chain(&self.gradient.dense)
-            .chain(stream)
-            .chain(between);
-        vectors.map(Vec::len).sum::<usize>()
-            + blocks.iter().map(block::Activations::held).sum::<usize>()
-            + work.held()
-            + self.gradient.rows.as_ref().map_or(0, |r| r.rows().len())
+        } = self;
+        let rows = buffers.ids.len();
+        loss::losses(
+            &buffers.normed[..rows * config.d_model],
+            output_layer(config, &state.weights),
+            &buffers.targets,
+            sized(&mut buffers.losses, rows),
+            &mut buffers.output,
+            &mut buffers.products,
+        );
     }
 
-    /// The gradient so far, in the order of the parameters.
-    pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
-        let mut all = self.gradient.dense.clone();
-        if let Some(rows) = &self.gradient.rows {
-            let ids = 0..self.config.vocab_size;
-            all[EMBEDDING] = ids.flat_map(|id| rows.of(id).to_vec()).collect();
-        }
-        all
-    }
-}
-
-impl Host {
-    /// Adds to the gradient. The rows' weights are in `buffers.row_weights`;
-    /// losses are left in `buffers.losses`.
-    fn backward(&mut self, tokens: &[u32]) {
-        self.set_tokens(tokens);
-        self.forward(true);
+    /// Adds to the gradient, after a forward pass that kept what it needs. The rows'
+    /// weights are in `buffers.row_weights`; losses are left in `buffers.losses`.
+    fn backward(&mut self) {
         self.prepare_gradient();
         let Self {
             config,
@@ -372,21 +368,29 @@ impl Engine for Host {
         let weights = &mut self.buffers.row_weights;
         weights.clear();
         weights.resize(rows, (share / rows as f64) as f32);
-        self.backward(tokens);
+        self.set_tokens(tokens);
+        self.forward(true);
+        self.backward();
         mean(&self.buffers.losses[..rows])
     }
 
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
-        let context = self.config.context;
-        let by_row = weights.iter().map(|w| w / context as f32);
-        let row_weights = &mut self.buffers.row_weights;
-        row_weights.clear();
-        row_weights.extend(by_row.flat_map(|w| std::iter::repeat_n(w, context)));
-        self.backward(tokens);
-        let losses = self.buffers.losses.chunks(context);
-        (weights.iter().zip(losses))
-            .map(|(w, losses)| f64::from(*w) * mean(losses))
-            .sum()
+        self.set_tokens(tokens);
+        self.forward(true);
+        self.set_weights(weights);
+        self.backward();
+        self.weighted_sum(weights)
+    }
+
+    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64 {
+        self.set_tokens(tokens);
+        self.forward(true);
+        self.output_losses();
+        let rows = self.buffers.ids.len();
+        let weights = weigh(&self.buffers.losses[..rows]);
+        self.set_weights(&weights);
+        self.backward();
+        self.weighted_sum(&weights)
     }
 
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
@@ -435,23 +439,8 @@ impl Engine for Host {
     fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
         self.set_tokens(tokens);
         self.forward(false);
-        let Self {
-            config,
-            state,
-            buffers,
-            ..
-        } = self;
-        let rows = buffers.ids.len();
-        let losses = sized(&mut buffers.losses, rows);
-        loss::losses(
-            &buffers.normed[..rows * config.d_model],
-            output_layer(config, &state.weights),
-            &buffers.targets,
-            losses,
-            &mut buffers.output,
-            &mut buffers.products,
-        );
-        losses.to_vec()
+        self.output_losses();
+        self.buffers.losses[..self.buffers.ids.len()].to_vec()
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {

@@ -45,8 +45,11 @@ fn weights_of_sequences_are_those_of_their_losses() {
         let row = config.context + 1;
         let weights = [0.5f32, 0.0, 0.2, 0.3];
         let mut weighted = host();
-        let sum = weighted.accumulate_weighted(&batch, &weights);
-        let on_graph = graph.accumulate_weighted(&batch, &weights);
+        let sum = weighted.accumulate_by(&batch, &mut |_| weights.to_vec());
+        let on_graph = graph.accumulate_by(&batch, &mut |losses| {
+            assert_eq!(losses.len(), 4 * config.context);
+            weights.to_vec()
+        });
         assert!((sum - on_graph).abs() < 1e-5, "{sum} {on_graph}");
         // One sequence after the other, each with its share.
         let mut parts = host();
@@ -71,13 +74,29 @@ fn weights_of_sequences_are_those_of_their_losses() {
         assert_eq!(means[0], mean);
     }
     let mut trainer = trainer(&tiny(), 1);
-    let err = trainer
-        .step_weighted(&tokens(&tiny(), 2), &[1.0], 2, 0.1)
-        .unwrap_err();
-    assert_eq!(
-        err.problem(),
-        "1 weights for 2 sequences: expected one each"
-    );
+    // In one forward pass and in two the steps are the same, but for rounding.
+    let batch = tokens(&tiny(), 4);
+    let mut pieces = super::trainer(&tiny(), 1);
+    let weigh = |losses: &[f32]| Ok(vec![losses[0] / 9.0, 0.1, 0.2, 0.0]);
+    for _ in 0..3 {
+        let whole = trainer.step_weighted(&batch, weigh, 4, 0.01).unwrap();
+        let parts = pieces.step_weighted(&batch, weigh, 3, 0.01).unwrap();
+        assert!(
+            (whole.loss - parts.loss).abs() < 1e-4,
+            "{whole:?} {parts:?}"
+        );
+    }
+    let before = trainer.evaluate(&batch, 4).unwrap();
+    for micro_batch in [1, 4] {
+        let bad = trainer.step_weighted(&batch, |_| Ok(vec![1.0]), micro_batch, 0.1);
+        let problem = "1 weights for 4 sequences: expected one each";
+        assert_eq!(bad.unwrap_err().problem(), problem);
+        assert_eq!(
+            trainer.evaluate(&batch, 4).unwrap(),
+            before,
+            "nothing was updated"
+        );
+    }
 }
 
 /// Of three domains one can be learnt, `count`, and two are noise.

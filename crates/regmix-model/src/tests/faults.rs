@@ -9,7 +9,7 @@ use regmix_data::{ErrorKind, Monitor, Silent};
 use super::runs::{corpus, losses, spec};
 use super::{cpu, tiny};
 use crate::device::{Device, DeviceSpec};
-use crate::engine::{Engine, State};
+use crate::engine::{Engine, State, WeightsOf};
 use crate::fleet::train_all;
 use crate::lease::Sharing;
 use crate::optimizer::AdamWConfig;
@@ -114,6 +114,10 @@ impl Engine for Faulty {
 
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
         self.engine.accumulate_weighted(tokens, weights)
+    }
+
+    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64 {
+        self.engine.accumulate_by(tokens, weigh)
     }
 
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
