@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Monitor, Result};
 
-use crate::prediction::Prediction;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
-use crate::scale::process::{Factored, Kernel, Place, expected};
+use crate::scale::process::{Factored, Kernel, Place, covariances, expected};
 use crate::scale::runs::ScaleRuns;
 use crate::scale::units::{Setting, Units};
 
@@ -27,6 +26,9 @@ pub(crate) struct TargetBlend {
     /// Measured places of this target, by place among those of the blend.
     places: Vec<usize>,
     weights: Vec<f64>,
+    /// How large residuals are, in units of the kernel; without one, in
+    /// logarithms.
+    amplitude: f64,
 }
 
 /// The mean of the logarithms of some laws, for every target, corrected by a
@@ -44,15 +46,33 @@ pub(crate) struct Blend {
     factors: OnceLock<Vec<Arc<Factored>>>,
 }
 
+impl TargetBlend {
+    /// The mean of the laws, and of what their parameters leave open.
+    fn ln_laws(&self, at: &Setting<'_>) -> (f64, f64) {
+        let (mut mean, mut sd) = (0.0, 0.0);
+        for law in &self.laws {
+            let (ln, open, _) = law.ln_loss(at);
+            mean += ln;
+            sd += open;
+        }
+        let count = self.laws.len() as f64;
+        (mean / count, sd / count)
+    }
+}
+
 /// A prediction of the logarithm.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LnPrediction {
     pub(crate) mean: f64,
-    /// The standard deviation of a measurement at the sizes and lengths that
-    /// were fitted.
+    /// The standard deviation of a measurement, as far as residuals near the data
+    /// tell.
     pub(crate) base: f64,
-    /// The distance beyond these, in logarithms.
-    pub(crate) far: f64,
+    /// The standard deviation of a measurement at the fitted runs.
+    pub(crate) spread: f64,
+    /// The distance beyond the fitted sizes, in logarithms.
+    pub(crate) larger: f64,
+    /// The same beyond the fitted lengths.
+    pub(crate) longer: f64,
 }
 
 impl Blend {
@@ -72,6 +92,7 @@ impl Blend {
         let fitted: Vec<FittedLaw> = (jobs.par_iter())
             .map(|&(target, name)| FittedLaw::fit(name, runs, target, units, starts, monitor))
             .collect::<Result<_>>()?;
+        let fitted = pool(&jobs, fitted, runs, monitor)?;
         let mut out = vec![Vec::new(); runs.targets().len()];
         for ((target, _), law) in jobs.into_iter().zip(fitted) {
             out[target].push(law);
@@ -102,7 +123,10 @@ impl Blend {
                 laws,
                 places: Vec::new(),
                 weights: Vec::new(),
+                amplitude: 0.0,
             };
+            let count = one.laws.len() as f64;
+            one.amplitude = one.laws.iter().map(FittedLaw::residual_sd).sum::<f64>() / count;
             if kernel.is_some() {
                 let value = |i: usize| runs.runs()[points[i].0].points[points[i].1].values[target];
                 one.places = (0..points.len())
@@ -123,7 +147,10 @@ impl Blend {
         if kernel.is_some() {
             let factors = out.factored()?;
             for (target, factor) in out.targets.iter_mut().zip(&factors) {
-                target.weights = factor.weights_of(&target.weights);
+                let residuals = std::mem::take(&mut target.weights);
+                target.weights = factor.weights_of(&residuals);
+                let squares = crate::numeric::slices::dot(&residuals, &target.weights);
+                target.amplitude = (squares / residuals.len().max(1) as f64).max(0.0).sqrt();
             }
             out.factors = OnceLock::from(factors);
         }
@@ -149,8 +176,8 @@ impl Blend {
             .collect()
     }
 
-    /// ln L of a target, and its derivative by the weights where `by` is given.
-    pub(crate) fn ln_mean(&self, target: usize, at: &Setting<'_>, by: Option<&mut [f64]>) -> f64 {
+    /// ln L of a target, and its derivative by the weights.
+    pub(crate) fn ln_mean(&self, target: usize, at: &Setting<'_>) -> (f64, Vec<f64>) {
         let one = &self.targets[target];
         let share = 1.0 / one.laws.len() as f64;
         let mut mean = 0.0;
@@ -162,26 +189,18 @@ impl Blend {
         }
         if let Some(kernel) = &self.kernel {
             let data = (&one.places[..], &one.weights[..]);
-            mean += expected(
-                kernel,
-                &self.places,
-                data,
-                &Place::of(at),
-                Some(&mut slopes),
-            );
+            mean += expected(kernel, &self.places, data, &Place::of(at), &mut slopes);
         }
-        if let Some(by) = by {
-            by.copy_from_slice(&slopes);
-        }
-        mean
+        (mean, slopes)
     }
 
-    /// ln L of a target with what its standard deviation is made of.
-    pub(crate) fn predict(&self, target: usize, at: &Setting<'_>) -> LnPrediction {
-        let one = &self.targets[target];
-        let count = one.laws.len() as f64;
+    /// ln L of all targets with what their standard deviations are made of.
+    pub(crate) fn predict(&self, at: &Setting<'_>) -> Vec<LnPrediction> {
         let beyond = |x: f64, limit: f64| (x / limit).ln().max(0.0);
-        let far = beyond(at.parameters, self.reach.0).hypot(beyond(at.tokens, self.reach.1));
+        let (larger, longer) = (
+            beyond(at.parameters, self.reach.0),
+            beyond(at.tokens, self.reach.1),
+        );
         // What the parameters say about other mixtures; about other sizes and
         // lengths, validation says more.
         let near = Setting {
@@ -189,27 +208,63 @@ impl Blend {
             tokens: at.tokens.min(self.reach.1),
             ..*at
         };
-        let own = one.laws.iter().map(|law| law.ln_loss(&near).1).sum::<f64>() / count;
-        let noise = one.laws.iter().map(FittedLaw::residual_sd).sum::<f64>() / count;
-        let mut base = own.min(0.1).powi(2);
-        match &self.kernel {
-            None => base += noise.powi(2),
-            Some(kernel) => {
-                let factors = self
-                    .factors
-                    .get_or_init(|| self.factored().unwrap_or_default());
-                let place = Place::of(&near);
-                let sd = factors
-                    .get(target)
-                    .map_or(noise, |f| f.sd(&self.places, &one.places, &place));
-                base += sd.powi(2).min(noise.powi(2)) + kernel.noise.min(noise).powi(2);
+        let near = [at, &near];
+        let corrections = self.corrections(at);
+        let sds = self.sds(at);
+        let noise = self.kernel.map_or(1.0, |k| k.noise);
+        (self.targets.iter().enumerate())
+            .map(|(target, one)| {
+                let [mean, own] = near.map(|at| one.ln_laws(at));
+                LnPrediction {
+                    mean: mean.0 + corrections[target],
+                    base: own
+                        .1
+                        .min(0.1)
+                        .hypot(one.amplitude * sds[target].hypot(noise)),
+                    spread: one.amplitude * noise,
+                    larger,
+                    longer,
+                }
+            })
+            .collect()
+    }
+
+    /// What the process adds to ln L, by target.
+    pub(crate) fn corrections(&self, at: &Setting<'_>) -> Vec<f64> {
+        let Some(kernel) = &self.kernel else {
+            return vec![0.0; self.targets.len()];
+        };
+        let all = covariances(kernel, &self.places, &Place::of(at));
+        (self.targets.iter())
+            .map(|one| {
+                let each = one.places.iter().zip(&one.weights);
+                each.map(|(&place, weight)| all[place] * weight).sum()
+            })
+            .collect()
+    }
+
+    /// The standard deviation of the process without noise, by target, in units
+    /// of its amplitude.
+    fn sds(&self, at: &Setting<'_>) -> Vec<f64> {
+        let Some(kernel) = &self.kernel else {
+            return vec![0.0; self.targets.len()];
+        };
+        let factors = (self.factors).get_or_init(|| self.factored().unwrap_or_default());
+        let all = covariances(kernel, &self.places, &Place::of(at));
+        // Targets that are measured at the same places share a factor.
+        let mut known: Vec<(&Arc<Factored>, f64)> = Vec::new();
+        let mut of = |factor, picks: &[usize]| match known.iter().find(|k| Arc::ptr_eq(k.0, factor))
+        {
+            Some(known) => known.1,
+            None => {
+                let sd = factor.sd(picks, &all);
+                known.push((factor, sd));
+                sd
             }
-        }
-        LnPrediction {
-            mean: self.ln_mean(target, at, None),
-            base: base.sqrt(),
-            far,
-        }
+        };
+        (self.targets.iter().enumerate())
+            .map(|(t, one)| factors.get(t).map_or(0.0, |f| of(f, &one.places)))
+            .collect()
     }
 
     /// Whether what was read fits some runs.
@@ -222,20 +277,35 @@ impl Blend {
                     && t.places.len() == t.weights.len()
                     && t.places.iter().all(|p| *p < self.places.len())
                     && t.weights.iter().all(|w| w.is_finite())
+                    && t.amplitude.is_finite()
             })
     }
 }
 
-impl LnPrediction {
-    /// The loss; beyond the data its standard deviation grows by `growth` per
-    /// unit of the distance.
-    pub(crate) fn loss(self, growth: f64) -> Prediction {
-        let mean = self.mean.exp();
-        Prediction {
-            mean,
-            sd: mean * self.base.hypot(growth * self.far),
-        }
+/// Pulls the exponents of every law to what all targets say together, where
+/// there are enough of them.
+fn pool(
+    jobs: &[(usize, LawName)],
+    fitted: Vec<FittedLaw>,
+    runs: &ScaleRuns,
+    monitor: &dyn Monitor,
+) -> Result<Vec<FittedLaw>> {
+    /// The median of fewer targets says too little.
+    const ENOUGH: usize = 4;
+    let mut together: BTreeMap<LawName, Vec<&FittedLaw>> = BTreeMap::new();
+    for law in &fitted {
+        together.entry(law.law()).or_default().push(law);
     }
+    let exponents: BTreeMap<LawName, Vec<Option<f64>>> = (together.into_iter())
+        .filter(|(_, laws)| laws.len() >= ENOUGH)
+        .map(|(name, laws)| (name, FittedLaw::exponents(&laws)))
+        .collect();
+    (jobs.par_iter().zip(fitted))
+        .map(|(&(target, name), law)| match exponents.get(&name) {
+            Some(exponents) => law.pulled(runs, target, exponents, monitor),
+            None => Ok(law),
+        })
+        .collect()
 }
 
 /// The setting of a measurement.

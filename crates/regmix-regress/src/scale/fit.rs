@@ -11,14 +11,17 @@ use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 
 use crate::prediction::Prediction;
 use crate::scale::blend::Blend;
+use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
+use crate::scale::growth::Growth;
+use crate::scale::process::Kernel;
 use crate::scale::runs::ScaleRuns;
-use crate::scale::select::{CHOSEN, Judged, select};
+use crate::scale::select::{CHOSEN, Choice, Judged, select};
 use crate::scale::split::{Direction, splits};
 use crate::scale::units::{Setting, Units};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The name of the file in the folder of a fit.
 pub const SCALE_FILE: &str = "scale.json";
 
@@ -81,7 +84,7 @@ pub struct ScaleFit {
     runs: ScaleRuns,
     laws: Vec<LawName>,
     blend: Blend,
-    growth: Vec<f64>,
+    growth: Growth,
     judged: Vec<Judged>,
     warnings: Vec<String>,
 }
@@ -105,21 +108,37 @@ impl ScaleFit {
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         check(runs, options)?;
-        let counting = (&options.available[..], &options.per_token[..]);
-        let selection = select(&options.laws, &splits(runs), counting, monitor)?;
-        let units = Units::of(runs, counting.0, counting.1);
-        let laws = Blend::laws(&selection.laws, runs, &units, options.starts, monitor)?;
-        let blend = Blend::join(laws, runs, selection.kernel)?;
+        let choice = Choice {
+            names: &options.laws,
+            counting: (&options.available, &options.per_token),
+        };
+        let all = select(&choice, &splits(runs), monitor)?;
+        let ends = ends::better(runs, &all, &choice, monitor)?;
+        let (used, selection, errors) = match ends {
+            Some(ends) => (ends.runs, ends.selection, Some(ends.errors)),
+            None => (runs.clone(), all, None),
+        };
+        let units = Units::of(&used, choice.counting.0, choice.counting.1);
+        let laws = Blend::laws(&selection.laws, &used, &units, options.starts, monitor)?;
         let mut out = Self {
             version: VERSION,
             runs: runs.clone(),
             laws: selection.laws,
-            blend,
+            blend: Blend::join(laws, &used, selection.kernel)?,
             growth: selection.growth,
             judged: selection.judged,
             warnings: Vec::new(),
         };
         out.warnings = out.cautions();
+        out.warnings.extend(errors.map(|(all, last)| {
+            format!(
+                "points along the way lie on another curve than the last points of runs, and are \
+                 left out: at the last points of the largest size, laws of all points are wrong \
+                 by {:.2} %, laws of last points by {:.2} %",
+                100.0 * all,
+                100.0 * last
+            )
+        }));
         Ok(out)
     }
 
@@ -158,15 +177,26 @@ impl ScaleFit {
         self.blend.kernel.is_some()
     }
 
+    /// The covariance of that process.
+    pub fn kernel(&self) -> Option<Kernel> {
+        self.blend.kernel
+    }
+
     /// The loss of a target, by place, at a setting.
     pub fn predict(&self, target: usize, at: &Setting<'_>) -> Prediction {
-        self.blend.predict(target, at).loss(self.growth[target])
+        self.predict_all(at)[target]
+    }
+
+    /// The losses of all targets at a setting.
+    pub fn predict_all(&self, at: &Setting<'_>) -> Vec<Prediction> {
+        let predicted = self.blend.predict(at);
+        predicted.iter().map(|p| self.growth.loss(p)).collect()
     }
 
     /// The expected loss of a target, and its derivative by the weights.
     pub fn mean_and_gradient(&self, target: usize, at: &Setting<'_>) -> (f64, Vec<f64>) {
-        let mut by = vec![0.0; at.weights.len()];
-        let mean = self.blend.ln_mean(target, at, Some(&mut by)).exp();
+        let (ln, mut by) = self.blend.ln_mean(target, at);
+        let mean = ln.exp();
         by.iter_mut().for_each(|b| *b *= mean);
         (mean, by)
     }
@@ -192,10 +222,8 @@ impl ScaleFit {
                     parameters,
                     tokens,
                 };
-                Ok((0..targets.len())
-                    .map(|t| self.predict(t, &at))
-                    .flat_map(|p| [p.mean, p.sd])
-                    .collect())
+                let predicted = self.predict_all(&at).into_iter();
+                Ok(predicted.flat_map(|p| [p.mean, p.sd]).collect())
             })
             .collect::<Result<_>>()?;
         let names = targets.iter().flat_map(|t| [t.clone(), format!("{t}_sd")]);
@@ -312,7 +340,7 @@ impl ScaleFit {
         let path = folder.as_ref().join(SCALE_FILE);
         let remedy = "run the fit again";
         let fit: Self = read_sealed(&path, VERSION, remedy)?;
-        let sound = fit.blend.is_sound(&fit.runs) && fit.growth.len() == fit.runs.targets().len();
+        let sound = fit.blend.is_sound(&fit.runs) && fit.growth.is_sound();
         match sound {
             true => Ok(fit),
             false => Err(Error::input("damaged laws of scale")

@@ -20,8 +20,12 @@ const RESIDUAL: f64 = 0.01;
 /// The weight of the start in units of residuals: what data does not determine
 /// stays there.
 const PRIOR: f64 = 0.05;
+/// The weight of an exponent that all targets gave.
+const POOLED: f64 = 5.0;
 /// The same for parameters that cannot be known.
 const TIED: f64 = 1e3;
+/// Rows that are enough for a fit.
+const MANY: usize = 1500;
 /// No parameter leaves this range: all are logarithms or slopes.
 const LIMITS: (f64, f64) = (-25.0, 12.0);
 
@@ -154,6 +158,65 @@ impl Squares for Problem<'_> {
     }
 }
 
+/// A form and the rows it is fitted to, with the point to which parameters are
+/// pulled, and how strongly.
+struct Ready {
+    form: Form,
+    rows: Rows,
+    height: f64,
+    centre: Vec<f64>,
+    prior: Vec<f64>,
+}
+
+impl Ready {
+    fn of(name: LawName, runs: &ScaleRuns, target: usize, units: &Units) -> Result<Self> {
+        let rows = Rows::of(runs, target, units);
+        let field = &runs.targets()[target];
+        let own = runs.domains().position(field);
+        if rows.rows.is_empty() {
+            return Err(Error::input("no measurement of this target").field(field));
+        }
+        if name.needs_own_domain() && own.is_none() {
+            return Err(Error::input(format!(
+                "`{}` is a law of the target's own weight, and `{field}` is no domain",
+                name.as_str()
+            ))
+            .field(field)
+            .help("choose another law"));
+        }
+        let form = name.form(runs.domains().len(), own);
+        let (one_size, one_length) = (runs.sizes().len() < 2, runs.lengths() < 2);
+        let prior = (form.parameters.iter())
+            .map(|p| match p.kind {
+                Kind::SizeLevel(_) | Kind::SizeExponent if one_size => TIED,
+                Kind::TokensLevel(_) | Kind::TokensExponent if one_length => TIED,
+                _ => PRIOR,
+            })
+            .collect();
+        let height = rows.height();
+        // The first start has no random part.
+        let centre = form.start(height, 0, &mut stream(42, name.as_str(), "scale start"));
+        Ok(Self {
+            form,
+            rows,
+            height,
+            centre,
+            prior,
+        })
+    }
+
+    /// The squares over as many rows at most.
+    fn problem(&self, most: usize) -> Problem<'_> {
+        Problem {
+            form: &self.form,
+            rows: &self.rows,
+            every: self.rows.rows.len().div_ceil(most).max(1),
+            centre: &self.centre,
+            prior: &self.prior,
+        }
+    }
+}
+
 impl FittedLaw {
     /// Fits a form to one target of some runs. The logarithm of the loss is
     /// fitted, with squares that become linear beyond 1 %, from `starts` points;
@@ -176,64 +239,72 @@ impl FittedLaw {
     ) -> Result<Self> {
         /// Rows that are enough to compare starts.
         const ROWS: usize = 300;
-        /// Rows that are enough for the fit itself.
-        const MANY: usize = 1500;
-        let rows = Rows::of(runs, target, units);
-        let field = &runs.targets()[target];
-        let own = runs.domains().position(field);
-        if rows.rows.is_empty() {
-            return Err(Error::input("no measurement of this target").field(field));
-        }
-        if name.needs_own_domain() && own.is_none() {
-            return Err(Error::input(format!(
-                "`{}` is a law of the target's own weight, and `{field}` is no domain",
-                name.as_str()
-            ))
-            .field(field)
-            .help("choose another law"));
-        }
-        let form = name.form(runs.domains().len(), own);
-        let (one_size, one_length) = (runs.sizes().len() < 2, runs.lengths() < 2);
-        let prior: Vec<f64> = (form.parameters.iter())
-            .map(|p| match p.kind {
-                Kind::SizeLevel(_) | Kind::SizeExponent if one_size => TIED,
-                Kind::TokensLevel(_) | Kind::TokensExponent if one_length => TIED,
-                _ => PRIOR,
-            })
-            .collect();
+        let ready = Ready::of(name, runs, target, units)?;
         let mut rng = stream(42, name.as_str(), "scale start");
-        let height = rows.height();
-        let centre = form.start(height, 0, &mut rng);
-        let problem = |every| Problem {
-            form: &form,
-            rows: &rows,
-            every,
-            centre: &centre,
-            prior: &prior,
-        };
-        let coarse = problem(rows.rows.len().div_ceil(ROWS).max(1));
+        let coarse = ready.problem(ROWS);
         let mut best: Option<(Vec<f64>, f64)> = None;
         for turn in 0..starts.max(1) {
-            let start = form.start(height, turn, &mut rng);
+            let start = ready.form.start(ready.height, turn, &mut rng);
             let found = minimise(&coarse, start, LIMITS, 40, monitor)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }
         }
-        let all = problem(rows.rows.len().div_ceil(MANY).max(1));
-        let start = best.map_or_else(|| centre.clone(), |b| b.0);
-        let (parameters, _) = minimise(&all, start, LIMITS, 60, monitor)?;
-        let (residual_sd, factor, tied) = uncertainty(&all, &parameters)?;
+        let start = best.map_or_else(|| ready.centre.clone(), |b| b.0);
+        let all = ready.problem(MANY);
+        let (parameters, residual_sd, factor) = settle(&all, start, monitor)?;
         Ok(Self {
             name,
             units: units.clone(),
             domains: runs.domains().len(),
-            own,
+            own: runs.domains().position(&runs.targets()[target]),
             parameters,
             residual_sd,
+            tied: tied(&all, &factor),
             factor,
-            tied,
         })
+    }
+
+    /// What fits of one law to several targets say together about its exponents:
+    /// the median of each, in the order of the parameters; nothing for
+    /// parameters that are a target's own.
+    pub(crate) fn exponents(laws: &[&Self]) -> Vec<Option<f64>> {
+        let Some(first) = laws.first() else {
+            return Vec::new();
+        };
+        (first.form().parameters.iter().enumerate())
+            .map(|(i, parameter)| {
+                let mut all: Vec<f64> = laws.iter().map(|law| law.parameters[i]).collect();
+                all.sort_by(f64::total_cmp);
+                (parameter.is_exponent()).then(|| all[all.len() / 2])
+            })
+            .collect()
+    }
+
+    /// The same law, with its exponents pulled to what all targets say. One
+    /// target hardly tells an exponent from a level with two sizes, or with
+    /// lengths that differ little.
+    ///
+    /// # Errors
+    /// When the monitor asks to stop.
+    pub(crate) fn pulled(
+        mut self,
+        runs: &ScaleRuns,
+        target: usize,
+        exponents: &[Option<f64>],
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let mut ready = Ready::of(self.name, runs, target, &self.units)?;
+        for (i, exponent) in exponents.iter().enumerate() {
+            if let Some(exponent) = exponent
+                && ready.prior[i] < TIED
+            {
+                (ready.centre[i], ready.prior[i]) = (*exponent, POOLED);
+            }
+        }
+        (self.parameters, self.residual_sd, self.factor) =
+            settle(&ready.problem(MANY), self.parameters, monitor)?;
+        Ok(self)
     }
 
     /// The form.
@@ -324,11 +395,20 @@ impl ScaleLaw for FittedLaw {
     }
 }
 
-/// The residual standard deviation, the factor of the Gauss-Newton matrix, and
-/// the parameters that only the prior holds.
-fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor, Vec<String>)> {
-    /// Knowledge of a parameter below this part of its prior variance is none.
-    const KNOWN: f64 = 0.9;
+/// Descends to the end: the parameters, the residual standard deviation and the
+/// factor of the Gauss-Newton matrix.
+fn settle(
+    all: &Problem<'_>,
+    start: Vec<f64>,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<f64>, f64, Factor)> {
+    let (parameters, _) = minimise(all, start, LIMITS, 60, monitor)?;
+    let (residual_sd, factor) = uncertainty(all, &parameters)?;
+    Ok((parameters, residual_sd, factor))
+}
+
+/// The residual standard deviation, and the factor of the Gauss-Newton matrix.
+fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor)> {
     let n = p.len();
     let (mut gradient, mut matrix) = (vec![0.0; n], vec![0.0; n * (n + 1) / 2]);
     let (mut squares, mut rows) = (0.0, 0.0);
@@ -342,15 +422,21 @@ fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor, Vec<Str
     let factor = (Factor::of_lower(matrix.clone(), 0.0))
         .or_else(|| Factor::of_lower(matrix, 1e-6))
         .ok_or_else(|| Error::failed("the matrix of a law of scale is not positive"))?;
-    let tied = (problem.form.parameters.iter().enumerate())
+    let freedom = (rows - n as f64).max(0.1 * rows);
+    Ok(((squares / freedom).sqrt(), factor))
+}
+
+/// The parameters that only the prior holds.
+fn tied(problem: &Problem<'_>, factor: &Factor) -> Vec<String> {
+    /// Knowledge of a parameter below this part of its prior variance is none.
+    const KNOWN: f64 = 0.9;
+    (problem.form.parameters.iter().enumerate())
         .filter(|(i, _)| {
-            let mut unit = vec![0.0; n];
+            let mut unit = vec![0.0; problem.prior.len()];
             unit[*i] = 1.0;
             let prior = problem.prior[*i].powi(-2);
             problem.prior[*i] >= TIED || factor.quadratic(&unit) > KNOWN * prior
         })
         .map(|(_, p)| p.name())
-        .collect();
-    let freedom = (rows - n as f64).max(0.1 * rows);
-    Ok(((squares / freedom).sqrt(), factor, tied))
+        .collect()
 }

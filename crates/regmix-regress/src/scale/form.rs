@@ -129,6 +129,15 @@ impl Parameter {
             None => self.name.to_owned(),
         }
     }
+
+    /// Whether it is an exponent of the whole law, which targets may share.
+    pub(crate) fn is_exponent(&self) -> bool {
+        let exponent = matches!(
+            self.kind,
+            Kind::SizeExponent | Kind::TokensExponent | Kind::Exponent
+        );
+        exponent && self.domain.is_none()
+    }
 }
 
 /// How an amount enters a term.
@@ -275,25 +284,37 @@ impl Form {
         });
     }
 
+    /// `A N^-a + K D^-b + h`, all times an amount or by slopes.
+    fn scaled(
+        &mut self,
+        [a, size]: [usize; 2],
+        [k, tokens]: [usize; 2],
+        h: usize,
+        amount: Option<(usize, Power)>,
+        slopes: Option<usize>,
+    ) {
+        for (scale, size, tokens) in [
+            (a, Some(size), None),
+            (k, None, Some(tokens)),
+            (h, None, None),
+        ] {
+            self.terms.push(Term {
+                scale: Some(scale),
+                size,
+                tokens,
+                amount,
+                slopes,
+            });
+        }
+    }
+
     fn multiplicative(&mut self, domains: usize, own: Option<usize>) {
         let (e, [a, size], [k, tokens]) = self.scales(35, 15, 15);
         let h = self.add("h", Kind::Level(30), 0.0);
         let g = self.add("g", Kind::Exponent, 0.3f64.ln());
         let amount = Some((self.shared(domains, own, 1.0, 1e-3), Power::Falling(g)));
         self.term(e);
-        for (scale, size, tokens) in [
-            (a, Some(size), None),
-            (k, None, Some(tokens)),
-            (h, None, None),
-        ] {
-            *self.term(scale) = Term {
-                scale: Some(scale),
-                size,
-                tokens,
-                amount,
-                slopes: None,
-            };
-        }
+        self.scaled([a, size], [k, tokens], h, amount, None);
     }
 
     fn dml(&mut self, domains: usize, own: Option<usize>) {
@@ -305,19 +326,7 @@ impl Form {
             self.add_of("t", Some(j), Kind::Slope, start);
         }
         self.term(e);
-        for (scale, size, tokens) in [
-            (a, Some(size), None),
-            (k, None, Some(tokens)),
-            (h, None, None),
-        ] {
-            *self.term(scale) = Term {
-                scale: Some(scale),
-                size,
-                tokens,
-                amount: None,
-                slopes,
-            };
-        }
+        self.scaled([a, size], [k, tokens], h, None, slopes);
     }
 
     fn slodm(&mut self, domains: usize, own: Option<usize>, joint: bool) {
@@ -359,19 +368,13 @@ impl Form {
         let h = self.add("C", Kind::Level(65), 0.0);
         let alpha = self.add("alpha", Kind::Exponent, 0.1f64.ln());
         self.amounts.push(Amount::Own(own));
-        for (scale, size, tokens) in [
-            (a, Some(size), None),
-            (k, None, Some(tokens)),
-            (h, None, None),
-        ] {
-            *self.term(scale) = Term {
-                scale: Some(scale),
-                size,
-                tokens,
-                amount: Some((0, Power::Falling(alpha))),
-                slopes: None,
-            };
-        }
+        self.scaled(
+            [a, size],
+            [k, tokens],
+            h,
+            Some((0, Power::Falling(alpha))),
+            None,
+        );
     }
 
     fn dcpt(&mut self, own: usize) {

@@ -8,9 +8,11 @@
 
 mod blend;
 mod cmr;
+mod ends;
 mod fit;
 mod fitted;
 mod form;
+mod growth;
 mod law;
 mod marquardt;
 mod optimum;
@@ -32,7 +34,7 @@ pub use form::LawName;
 pub use law::ScaleLaw;
 pub use optimum::{ScaleEstimate, ScaleOptimum, ScaleQuestion, ScaleStep};
 pub use power::PowerLaw;
-pub use process::Kernel;
+pub use process::{Kernel, Part};
 pub use runs::{ScalePoint, ScaleRun, ScaleRuns};
 pub use select::{CHOSEN, Judged};
 pub use split::Direction;

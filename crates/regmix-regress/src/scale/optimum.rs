@@ -281,9 +281,9 @@ impl<'a> At<'a> {
     }
 
     fn losses(&self, weights: &[f64]) -> Vec<ScaleEstimate> {
-        (self.fit.runs().targets().iter().enumerate())
-            .map(|(t, name)| {
-                let p = self.fit.predict(t, &self.setting(weights));
+        let predicted = self.fit.predict_all(&self.setting(weights));
+        (self.fit.runs().targets().iter().zip(predicted))
+            .map(|(name, p)| {
                 let (low, high) = p.interval90();
                 ScaleEstimate {
                     name: name.clone(),

@@ -10,27 +10,42 @@ use regmix_data::{Error, Result};
 
 use crate::scale::units::Setting;
 
-/// The covariance of residuals of the logarithm.
-///
-/// `common² k(ln N) k(ln D) + mixture² m(√r) k(ln N) k(ln D)`, k squared
-/// exponentials, m a Matérn function of order 3/2 of the distance of square
-/// roots of weights. Far from the data both fall to zero, and what is left is
-/// the law.
+/// The covariance of residuals of the logarithm: a sum of parts that fall with
+/// the distance in ln N and ln D, `sd² k(ln N) k(ln D)`, times `m(√r)` where they
+/// are particular to a mixture; k squared exponentials, m a Matérn function of
+/// order 3/2 of the distance of square roots of weights. Far from the data all
+/// fall to zero, and what is left is the law.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
-    /// Standard deviation of the trend of all mixtures.
-    pub common: f64,
-    /// Its length in ln N and in ln D.
-    pub common_lengths: [f64; 2],
-    /// Standard deviation of what is particular to a mixture.
-    pub mixture: f64,
-    /// Its length in square roots of weights.
+    /// What all mixtures share at a step of training: the same batches, the same
+    /// learning rate.
+    pub step: Part,
+    /// What a mixture keeps along training and over sizes.
+    pub mixture: Part,
+    /// What a mixture shows at a step at all sizes.
+    pub mixture_step: Part,
+    /// The length of both in square roots of weights.
     pub weights_length: f64,
-    /// Its length in ln N and in ln D.
-    pub mixture_lengths: [f64; 2],
     /// Standard deviation of single measurements.
     pub noise: f64,
+}
+
+/// One part of a covariance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its standard deviation.
+    pub sd: f64,
+    /// Its length in ln N and in ln D.
+    pub lengths: [f64; 2],
+}
+
+impl Part {
+    fn covariance(&self, dn: f64, dd: f64) -> f64 {
+        let [n, d] = self.lengths;
+        self.sd.powi(2) * (-0.5 * ((dn / n).powi(2) + (dd / d).powi(2))).exp()
+    }
 }
 
 /// Where the process was asked or measured.
@@ -54,19 +69,18 @@ impl Place {
 
 impl Kernel {
     fn own(&self) -> f64 {
-        self.common.powi(2) + self.mixture.powi(2)
+        self.step.sd.powi(2) + self.mixture.sd.powi(2) + self.mixture_step.sd.powi(2)
     }
 
-    /// The covariance of two places: the common part, and that of the mixture
-    /// as the part of scales and the distance of the weights.
+    /// The covariance of two places: what all mixtures share, and that of a
+    /// mixture as the part of scales and the distance of the weights.
     fn parts(&self, a: &Place, b: &Place) -> (f64, f64, f64) {
         let (dn, dd) = (a.ln_size - b.ln_size, a.ln_tokens - b.ln_tokens);
-        let scales = |[n, d]: [f64; 2]| (-0.5 * ((dn / n).powi(2) + (dd / d).powi(2))).exp();
         let roots = a.roots.iter().zip(&b.roots);
         let distance = roots.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
         (
-            self.common.powi(2) * scales(self.common_lengths),
-            self.mixture.powi(2) * scales(self.mixture_lengths),
+            self.step.covariance(dn, dd),
+            self.mixture.covariance(dn, dd) + self.mixture_step.covariance(dn, dd),
             3f64.sqrt() * distance / self.weights_length,
         )
     }
@@ -107,25 +121,28 @@ impl Factored {
     }
 
     /// The standard deviation of the process at a place, without the noise of a
-    /// measurement.
-    pub(crate) fn sd(&self, places: &[Place], picks: &[usize], at: &Place) -> f64 {
-        let k = Mat::from_fn(picks.len(), 1, |i, _| {
-            self.kernel.covariance(&places[picks[i]], at)
-        });
+    /// measurement, from its covariances with the measured places.
+    pub(crate) fn sd(&self, picks: &[usize], covariances: &[f64]) -> f64 {
+        let k = Mat::from_fn(picks.len(), 1, |i, _| covariances[picks[i]]);
         let solved = self.factor.solve(&k);
         let explained: f64 = (0..picks.len()).map(|i| k[(i, 0)] * solved[(i, 0)]).sum();
         (self.kernel.own() - explained).max(0.0).sqrt()
     }
 }
 
+/// The covariances of a place with all measured places.
+pub(crate) fn covariances(kernel: &Kernel, places: &[Place], at: &Place) -> Vec<f64> {
+    places.iter().map(|p| kernel.covariance(p, at)).collect()
+}
+
 /// The expected residual at a place from the measured places `picks` and their
-/// weights, and its derivative by the weights of the mixture.
+/// weights; its derivative by the weights of the mixture is added to `by`.
 pub(crate) fn expected(
     kernel: &Kernel,
     places: &[Place],
     (picks, weights): (&[usize], &[f64]),
     at: &Place,
-    by: Option<&mut [f64]>,
+    by: &mut [f64],
 ) -> f64 {
     /// Roots below this have the slope of this one.
     const FINEST: f64 = 1e-2;
@@ -141,10 +158,8 @@ pub(crate) fn expected(
             *s += slope * (a - b);
         }
     }
-    if let Some(by) = by {
-        for ((by, slope), root) in by.iter_mut().zip(slopes).zip(&at.roots) {
-            *by += slope / (2.0 * root.max(FINEST));
-        }
+    for ((by, slope), root) in by.iter_mut().zip(slopes).zip(&at.roots) {
+        *by += slope / (2.0 * root.max(FINEST));
     }
     mean
 }
@@ -154,11 +169,19 @@ mod tests {
     use super::*;
 
     const KERNEL: Kernel = Kernel {
-        common: 0.02,
-        common_lengths: [0.7, 0.7],
-        mixture: 0.02,
+        step: Part {
+            sd: 0.02,
+            lengths: [0.7, 0.7],
+        },
+        mixture: Part {
+            sd: 0.02,
+            lengths: [2.0, 2.0],
+        },
+        mixture_step: Part {
+            sd: 0.01,
+            lengths: [1.5, 0.1],
+        },
         weights_length: 0.5,
-        mixture_lengths: [2.0, 2.0],
         noise: 0.001,
     };
 
@@ -175,12 +198,14 @@ mod tests {
         let places = [place(0.2, 1e8, 1e9), place(0.7, 2e8, 2e9)];
         let factored = Factored::of(KERNEL, &places, &[0, 1]).unwrap();
         let weights = factored.weights_of(&[0.01, -0.01]);
-        let near = expected(&KERNEL, &places, (&[0, 1], &weights), &places[0], None);
+        let mean = |at: &Place| expected(&KERNEL, &places, (&[0, 1], &weights), at, &mut [0.0; 2]);
+        let sd = |at: &Place| factored.sd(&[0, 1], &covariances(&KERNEL, &places, at));
+        let near = mean(&places[0]);
         assert!((near - 0.01).abs() < 1e-4, "{near}");
-        assert!(factored.sd(&places, &[0, 1], &places[0]) < 0.002);
+        assert!(sd(&places[0]) < 0.002);
         let far = place(0.2, 1e11, 1e12);
-        assert!(expected(&KERNEL, &places, (&[0, 1], &weights), &far, None).abs() < 1e-4);
-        assert!((factored.sd(&places, &[0, 1], &far) - 0.02 * 2f64.sqrt()).abs() < 1e-4);
+        assert!(mean(&far).abs() < 1e-4);
+        assert!((sd(&far) - 0.03).abs() < 1e-4);
     }
 
     #[test]
@@ -193,7 +218,7 @@ mod tests {
                 parameters: 1.5e8,
                 tokens: 1.5e9,
             });
-            expected(&KERNEL, &places, (&[0, 1], &weights), &at, None)
+            expected(&KERNEL, &places, (&[0, 1], &weights), &at, &mut [0.0; 2])
         };
         let at = Place::of(&Setting {
             weights: &[0.4, 0.6],
@@ -201,7 +226,7 @@ mod tests {
             tokens: 1.5e9,
         });
         let mut by = [0.0; 2];
-        expected(&KERNEL, &places, (&[0, 1], &weights), &at, Some(&mut by));
+        expected(&KERNEL, &places, (&[0, 1], &weights), &at, &mut by);
         for j in 0..2 {
             let moved = |h: f64| {
                 let mut w = [0.4, 0.6];

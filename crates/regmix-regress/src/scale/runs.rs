@@ -154,6 +154,19 @@ impl ScaleRuns {
         out
     }
 
+    /// The same runs with their last points alone.
+    pub(crate) fn ends(&self) -> Self {
+        let last = |run: &ScaleRun| ScaleRun {
+            points: run.points.last().cloned().into_iter().collect(),
+            ..run.clone()
+        };
+        Self {
+            domains: self.domains.clone(),
+            targets: self.targets.clone(),
+            runs: self.runs.iter().map(last).collect(),
+        }
+    }
+
     /// The same runs with the points for which `keep` holds; runs that keep no
     /// point are left out. `None` where nothing is left.
     pub(crate) fn filtered(&self, keep: impl Fn(&ScaleRun, &ScalePoint) -> bool) -> Option<Self> {

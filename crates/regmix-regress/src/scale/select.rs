@@ -1,16 +1,18 @@
 //! Which laws, and which process, are used: chosen by splits in the direction of
 //! use.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use regmix_data::{Error, Monitor, Result, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::spearman;
-use crate::prediction::Z90;
-use crate::scale::blend::{Blend, LnPrediction, setting};
+use crate::scale::blend::{Blend, setting};
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
-use crate::scale::process::Kernel;
+use crate::scale::growth::{Growth, Held};
+use crate::scale::process::{Kernel, Part};
 use crate::scale::split::{Direction, Split};
 use crate::scale::units::Units;
 
@@ -36,27 +38,35 @@ pub struct Judged {
     pub spearman: f64,
 }
 
-/// The kernels that are compared: none; weak ones that remember a mixture along
-/// all lengths, which repairs ranks; and stronger ones that fade soon beyond the
-/// lengths of the runs.
+/// The mean of these is used unless others are clearly better: their errors beyond
+/// the data have opposite signs.
+const USUAL: [LawName; 3] = [
+    LawName::Additive,
+    LawName::Multiplicative,
+    LawName::SlodmAdditive,
+];
+/// By how much others must be better, in the logarithm of the score of a split.
+const CLEARLY: f64 = 0.3;
+
+/// The kernels that are compared, the usual one first, then a weaker one and none.
+/// What all mixtures share fades at once beyond the lengths of the runs, since a
+/// trend of residuals there says little about what comes after; what is particular
+/// to a mixture fades slowly, since ranks stay.
 fn kernels() -> Vec<Option<Kernel>> {
-    let kernel = |sd: f64, common_tokens: f64, tokens: f64, noise: f64| {
+    let kernel = |strength: f64| {
+        let part = |sd: f64, lengths| Part {
+            sd: strength * sd,
+            lengths,
+        };
         Some(Kernel {
-            common: sd,
-            common_lengths: [0.7, common_tokens],
-            mixture: sd,
-            weights_length: 0.9,
-            mixture_lengths: [2.5, tokens],
-            noise,
+            step: part(0.02, [1.5, 0.12]),
+            mixture: part(0.015, [1.2, 0.8]),
+            mixture_step: part(0.02, [1.4, 0.1]),
+            weights_length: 0.4,
+            noise: 0.01,
         })
     };
-    vec![
-        None,
-        kernel(0.01, 0.7, 3.0, 0.012),
-        kernel(0.02, 0.7, 3.0, 0.012),
-        kernel(0.02, 0.35, 0.35, 0.008),
-        kernel(0.02, 0.5, 0.5, 0.008),
-    ]
+    vec![kernel(1.0), kernel(0.5), None]
 }
 
 /// What was chosen.
@@ -64,8 +74,15 @@ pub(crate) struct Selection {
     pub(crate) laws: Vec<LawName>,
     pub(crate) kernel: Option<Kernel>,
     pub(crate) judged: Vec<Judged>,
-    /// How fast the standard deviation of every target grows beyond the data.
-    pub(crate) growth: Vec<f64>,
+    /// How standard deviations grow beyond the data.
+    pub(crate) growth: Growth,
+}
+
+/// What is chosen among, and how data is counted.
+pub(crate) struct Choice<'a> {
+    pub(crate) names: &'a [LawName],
+    /// Tokens that there are of every domain, and data per token.
+    pub(crate) counting: (&'a [f64], &'a [f64]),
 }
 
 /// The laws of one split, fitted once, with the logarithms that they predict for
@@ -84,12 +101,12 @@ impl<'a> Contest<'a> {
     fn hold(
         names: &[LawName],
         split: &'a Split,
-        counting: (&[f64], &[f64]),
+        choice: &Choice<'_>,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         /// Measurements of a run that are judged.
         const EACH: usize = 4;
-        let units = Units::of(&split.fit, counting.0, counting.1);
+        let units = Units::of(&split.fit, choice.counting.0, choice.counting.1);
         let laws = Blend::laws(names, &split.fit, &units, 2, monitor)?;
         let judge = &split.judge;
         let points: Vec<Vec<(usize, usize)>> = (0..judge.targets().len())
@@ -173,14 +190,26 @@ impl<'a> Contest<'a> {
         )
     }
 
-    fn corrected(&self, blend: &Blend) -> Vec<Vec<f64>> {
-        let judge = &self.split.judge;
-        (self.points.par_iter().enumerate())
-            .map(|(t, points)| {
-                let one = |&(r, p): &(usize, usize)| blend.ln_mean(t, &setting(judge, r, p), None);
-                points.iter().map(one).collect()
-            })
-            .collect()
+    /// The mean of the laws of a blend with what its process adds.
+    fn corrected(&self, of: &[LawName], blend: &Blend) -> Vec<Vec<f64>> {
+        let mut out = self.mean(of);
+        let corrections: BTreeMap<(usize, usize), Vec<f64>> = (self.places().into_par_iter())
+            .map(|(r, p)| ((r, p), blend.corrections(&setting(&self.split.judge, r, p))))
+            .collect();
+        for (t, (ln, points)) in out.iter_mut().zip(&self.points).enumerate() {
+            for (ln, at) in ln.iter_mut().zip(points) {
+                *ln += corrections[at][t];
+            }
+        }
+        out
+    }
+
+    /// The judged measurements of any target, each once.
+    fn places(&self) -> Vec<(usize, usize)> {
+        let mut all = self.points.concat();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn judged(&self, law: &str, predicted: &[Vec<f64>]) -> Judged {
@@ -220,20 +249,19 @@ impl<'a> Contest<'a> {
 /// predicted best: the least product, over all splits, of the error and of what the
 /// rank correlation lacks to 1.
 pub(crate) fn select(
-    names: &[LawName],
+    choice: &Choice<'_>,
     splits: &[Split],
-    counting: (&[f64], &[f64]),
     monitor: &dyn Monitor,
 ) -> Result<Selection> {
     monitor.begin("judging laws", splits.len() as u64, Unit::Items);
     let mut contests = Vec::new();
     for split in splits {
-        contests.push(Contest::hold(names, split, counting, monitor)?);
+        contests.push(Contest::hold(choice.names, split, choice, monitor)?);
         monitor.advance(1);
     }
     monitor.end();
     // A law of the own weight alone takes part where all targets are domains.
-    let general: Vec<LawName> = (names.iter().copied())
+    let general: Vec<LawName> = (choice.names.iter().copied())
         .filter(|n| {
             contests
                 .iter()
@@ -259,7 +287,17 @@ pub(crate) fn select(
         }
         Ok(product)
     };
-    let mut best = (vec![general[0]], f64::INFINITY);
+    let usual: Vec<LawName> = (general.iter().copied())
+        .filter(|name| USUAL.contains(name))
+        .collect();
+    let mut best = match usual.is_empty() {
+        true => (vec![general[0]], f64::INFINITY),
+        false => {
+            // Other laws must be better by more than chance.
+            let found = score(&|c| Ok(c.mean(&usual)))?;
+            (usual, found - CLEARLY * contests.len() as f64)
+        }
+    };
     for some in subsets(&general) {
         let found = score(&|c| Ok(c.mean(&some)))?;
         // A further law must bring something.
@@ -269,73 +307,77 @@ pub(crate) fn select(
     }
     let laws = best.0;
     let mut kernel = (None, f64::INFINITY);
-    for some in kernels() {
+    for (turn, some) in kernels().into_iter().enumerate() {
         monitor.check()?;
-        let found = score(&|c| Ok(c.corrected(&c.blend(&laws, some)?)))?;
-        if found < kernel.1 - 0.02 {
-            kernel = (some, found);
+        let found = score(&|c| Ok(c.corrected(&laws, &c.blend(&laws, some)?)))?;
+        // Splits that judge longer runs alone do not see what it does for larger
+        // models: others than the usual must be clearly better.
+        let ahead = match turn {
+            0 => CLEARLY * contests.len() as f64,
+            _ => 0.0,
+        };
+        if found - ahead < kernel.1 {
+            kernel = (some, found - ahead);
         }
     }
     let kernel = kernel.0;
-    let (judged, needed) = judge(&contests, &general, &laws, kernel)?;
+    let (judged, held) = judge(&contests, &general, &laws, kernel)?;
     Ok(Selection {
         laws,
         kernel,
         judged,
-        growth: growth(&needed),
+        growth: Growth::calibrated(&held),
     })
 }
 
-/// Judges each law and the chosen blend on all splits. Beside it, by target, how
-/// fast intervals must grow with the distance from the data to hold each held-out
-/// measurement.
+/// The error of a selection on a split.
+///
+/// # Errors
+/// When the monitor asks to stop.
+pub(crate) fn trial(
+    split: &Split,
+    selection: &Selection,
+    choice: &Choice<'_>,
+    monitor: &dyn Monitor,
+) -> Result<f64> {
+    let contest = Contest::hold(&selection.laws, split, choice, monitor)?;
+    let blend = contest.blend(&selection.laws, selection.kernel)?;
+    Ok(contest.error(&contest.corrected(&selection.laws, &blend)))
+}
+
+/// Judges each law and the chosen blend on all splits. Beside it, by split, the
+/// errors of the blend.
 fn judge(
     contests: &[Contest<'_>],
     general: &[LawName],
     laws: &[LawName],
     kernel: Option<Kernel>,
-) -> Result<(Vec<Judged>, Vec<Vec<f64>>)> {
+) -> Result<(Vec<Judged>, Vec<(Direction, Vec<Held>)>)> {
     let mut judged = Vec::new();
-    let mut needed: Vec<Vec<f64>> = Vec::new();
+    let mut out = Vec::new();
     for contest in contests {
         for name in general {
             judged.push(contest.judged(name.as_str(), &contest.mean(&[*name])));
         }
         let blend = contest.blend(laws, kernel)?;
-        judged.push(contest.judged(CHOSEN, &contest.corrected(&blend)));
-        needed.resize(contest.points.len(), Vec::new());
-        for (t, points) in contest.points.iter().enumerate() {
-            // A few measurements of every run are enough.
-            let every = points.len().div_ceil(200).max(1);
-            for &at in points.iter().step_by(every) {
-                let p: LnPrediction = blend.predict(t, &setting(&contest.split.judge, at.0, at.1));
-                let error = (contest.measured(t, at).ln() - p.mean).abs() / Z90;
-                let more = (error.powi(2) - p.base.powi(2)).max(0.0).sqrt();
-                if p.far > 0.1 {
-                    needed[t].push(more / p.far);
-                }
-            }
-        }
+        judged.push(contest.judged(CHOSEN, &contest.corrected(laws, &blend)));
+        // A few hundred measurements are enough.
+        let places = contest.places();
+        let every = places.len().div_ceil(200).max(1);
+        let places: Vec<_> = places.into_iter().step_by(every).collect();
+        let held = (places.par_iter())
+            .flat_map_iter(|&at| {
+                let predicted = blend.predict(&setting(&contest.split.judge, at.0, at.1));
+                (predicted.into_iter().enumerate()).map(move |(t, predicted)| Held {
+                    error: (contest.measured(t, at).ln() - predicted.mean).abs(),
+                    predicted,
+                })
+            })
+            .filter(|held| held.error.is_finite())
+            .collect();
+        out.push((contest.split.direction, held));
     }
-    Ok((judged, needed))
-}
-
-/// The growth with which 90 % of the held-out measurements fall into the
-/// intervals: half-way between a target's own and that of all. One hundredth
-/// per unit where nothing was judged beyond the data.
-fn growth(needed: &[Vec<f64>]) -> Vec<f64> {
-    let ninety = |mut needed: Vec<f64>| {
-        needed.sort_by(f64::total_cmp);
-        let at = (0.9 * needed.len() as f64).ceil() as usize;
-        needed.get(at.saturating_sub(1)).copied()
-    };
-    let all = ninety(needed.concat()).unwrap_or(0.01);
-    (needed.iter())
-        .map(|own| match own.len() < 10 {
-            true => all,
-            false => 0.5 * (all + ninety(own.clone()).unwrap_or(all)),
-        })
-        .collect()
+    Ok((judged, out))
 }
 
 /// All sets of one to three of the names.
