@@ -108,7 +108,7 @@ impl Domain {
 
 /// Whether a character shows in a table. Characters that change the direction
 /// of a line, or separate lines, do not.
-fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -16,6 +16,7 @@
 //! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
 //!   trees; plain, gzip or zstd) and tokenizers.
 //! - Feature `entropy` adds entropies of domains, and mixtures that follow from them.
+//! - Feature `exchange` adds mixtures in the formats of trainers.
 //! - Feature `hub` adds corpora on the Hugging Face hub.
 
 pub mod artefact;
@@ -26,6 +27,8 @@ mod domain;
 #[cfg(feature = "entropy")]
 pub mod entropy;
 mod error;
+#[cfg(feature = "exchange")]
+pub mod exchange;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod leftovers;

@@ -1,0 +1,6 @@
+# NeMo 2.0: PreTrainingDataModule(paths=paths, ...)
+paths = {
+  "train": ["0.55", "/data/web_text_document", "0.3", "/data/code_text_document", "0.15", "/data/law_text_document"],
+  "validation": ["/data/valid_text_document"],
+  "test": ["/data/test_text_document"]
+}
