@@ -105,8 +105,6 @@ pub use record::{
     FirstSegment, Point, Resample, Segment, Segments, StageGrid, StageLosses, Trajectories,
     Transition, Transitions,
 };
-pub use schedule::{
-    ExportOptions, PlannedSegment, Planner, Request, RunLength, Schedule, Trainer, Weight,
-};
+pub use schedule::{PlannedSegment, Planner, Request, RunLength, Schedule, Weight};
 pub use size::{SizeCalibration, SizeCorrection, SizeLaw};
 pub use stage_model::{OverTargets, StageAccuracy, StageModel, StageSummary};

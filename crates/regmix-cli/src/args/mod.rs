@@ -7,6 +7,7 @@ mod demo;
 mod design;
 mod devices;
 mod doremi;
+mod export;
 mod fit;
 mod init;
 mod launch;
@@ -34,6 +35,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
 pub(crate) use devices::DevicesArgs;
 pub(crate) use doremi::DoremiArgs;
+pub(crate) use export::ExportArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
@@ -142,6 +144,7 @@ pub(crate) enum Command {
     Schedule(ScheduleArgs),
     Online(OnlineArgs),
     Target(TargetArgs),
+    Export(ExportArgs),
     /// Write report.html.
     Report,
     Clean(CleanArgs),

@@ -1,19 +1,19 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use regmix_dynamic::{SizeLaw, Trainer};
+use regmix_dynamic::SizeLaw;
 
 /// Plan a mixture for every stage of training (RegMix-D), from how losses fell in the proxies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   regmix schedule                                    the target of the study, into schedule.json
-  regmix schedule --export nanotron                  the finished schedule, as a trainer takes it
+  regmix export --to nanotron --schedule             the finished schedule, as a trainer takes it
   regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan
 
 Tables: `run,step,tokens,<domain>...` with losses (CSV or .parquet), and `run,<domain>...` with weights, or
-`run,from,<domain>...` where runs change their mixture at a fraction of training. Trainers:
-levanter, nanotron, megatron, olmo_core. A controller for `regmix online` is written beside it.")]
+`run,from,<domain>...` where runs change their mixture at a fraction of training. A controller
+for `regmix online` is written beside it.")]
 pub(crate) struct ScheduleArgs {
     /// Losses of your own runs along training.
     #[arg(long, requires_all = ["mixtures", "steps", "tokens", "out"], value_name = "CSV|PARQUET")]
@@ -52,11 +52,8 @@ pub(crate) struct ScheduleArgs {
     /// Parameters of the target divided by those of a proxy; those of the second size without it.
     #[arg(long, requires = "second_trajectories", value_name = "X")]
     pub(crate) target_ratio: Option<f64>,
-    /// Print the finished schedule as a trainer takes it, into `--out` if that is given.
-    #[arg(long, conflicts_with = "trajectories", value_name = "TRAINER", value_parser = |s: &str| Trainer::parse(s).map_err(|e| e.to_string()))]
-    pub(crate) export: Option<Trainer>,
-    /// Folder for the schedule of your own runs, or file for an export.
-    #[arg(long, value_name = "PATH")]
+    /// Folder for the schedule of your own runs.
+    #[arg(long, requires = "trajectories", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Seed of draws and resampling.
     #[arg(long, requires = "trajectories", default_value_t = 42)]
@@ -86,7 +83,7 @@ impl From<SizeLawArg> for SizeLaw {
 }
 
 /// A count, written as 26000000000 or 26e9.
-fn parse_count(text: &str) -> Result<u64, String> {
+pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     if let Ok(count) = text.parse() {
         return Ok(count);
     }

@@ -8,6 +8,7 @@ mod demo;
 mod design;
 mod devices;
 mod doremi;
+mod export;
 mod fit;
 mod init;
 mod launch;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Schedule(args) => schedule::run(session, args)?,
         Command::Online(args) => online::run(session, args)?,
         Command::Target(args) => return target::run(session, args),
+        Command::Export(args) => export::run(session, args)?,
         Command::Report => report::run(session)?,
         Command::Devices(args) => devices::run(session, args)?,
         Command::Completions(args) => completions::run(args)?,

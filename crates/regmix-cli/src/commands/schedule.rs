@@ -1,23 +1,20 @@
-//! `regmix schedule`: planned for a study or from tables, or exported for a
-//! trainer.
+//! `regmix schedule`: planned for a study or from tables.
 
 use std::path::Path;
 
 use regmix_data::{Result, artefact};
-use regmix_dynamic::{ExportOptions, RunLength, Trainer};
+use regmix_dynamic::RunLength;
 use regmix_study::tables::{Plan, SecondSize, plan, refuse_to_overwrite};
 
 use crate::args::ScheduleArgs;
-use crate::output::print;
 use crate::session::Session;
 use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &ScheduleArgs) -> Result<()> {
-    match (&args.trajectories, &args.mixtures, &args.out, args.export) {
-        (Some(trajectories), Some(mixtures), Some(out), _) => {
+    match (&args.trajectories, &args.mixtures, &args.out) {
+        (Some(trajectories), Some(mixtures), Some(out)) => {
             plan_from_tables(session, args, trajectories, mixtures, out)
         }
-        (.., Some(trainer)) => export(session, args, trainer),
         _ => plan_of_study(session, args),
     }
 }
@@ -68,19 +65,4 @@ fn plan_options(args: &ScheduleArgs) -> Plan<'_> {
         }),
         seed: args.seed,
     }
-}
-
-/// Writes a finished schedule as a trainer reads it.
-fn export(session: &Session<'_>, args: &ScheduleArgs, trainer: Trainer) -> Result<()> {
-    let schedule = session.open_study()?.current_schedule(session.display)?;
-    let text = schedule.export(trainer, &ExportOptions::default())?;
-    match &args.out {
-        None => print(&text),
-        Some(path) => {
-            refuse_to_overwrite(path, args.redo)?;
-            artefact::write_atomic(path, text.as_bytes())?;
-            session.print_result(path, || format!("{}\n", path.display()))?;
-        }
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ const VERBS: [&str; 19] = [
     "schedule",
     "online",
     "target",
+    "export",
     "report",
     "clean",
     "devices",

@@ -10,6 +10,7 @@ mod corpora;
 mod devices;
 mod doremi;
 mod earlier;
+mod export;
 mod fixture;
 mod help;
 #[cfg(unix)]

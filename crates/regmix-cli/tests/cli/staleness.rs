@@ -233,7 +233,15 @@ fn no_step_uses_what_an_edited_setting_made_stale() {
             &["fit"],
             &["optimize"],
             &["schedule"],
-            &["schedule", "--export", "nanotron"],
+            &["export", "--to", "nanotron", "--path", "/{domain}"],
+            &[
+                "export",
+                "--to",
+                "nanotron",
+                "--path",
+                "/{domain}",
+                "--schedule",
+            ],
             &["target"],
             &predict,
         ],
@@ -269,7 +277,7 @@ fn no_step_uses_what_an_edited_setting_made_stale() {
     stale(
         "[check]",
         "[objective]\nloss = \"web\"\n[check]",
-        &[&["target"]],
+        &[&["target"], &["export", "--to", "csv"]],
         "mixture.json: it was made from other inputs (objective.loss was \"mean\", is \"web\")",
         "`regmix optimize --redo`",
     );

@@ -1,6 +1,5 @@
 //! A schedule of mixtures: the content of `schedule.json`.
 
-mod export;
 pub(crate) mod planner;
 
 use std::collections::BTreeMap;
@@ -16,7 +15,6 @@ use crate::config::DynamicConfig;
 use crate::record::StageGrid;
 use crate::stage_model::StageAccuracy;
 
-pub use self::export::{ExportOptions, Trainer};
 pub use self::planner::{Planner, Request};
 
 /// The layout of `schedule.json`.

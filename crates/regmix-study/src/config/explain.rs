@@ -34,7 +34,7 @@ pub(crate) fn place(error: Error, section: &str, text: &str, path: &Path) -> Err
 }
 
 /// Turns toml's error into ours, with the nearest known key.
-pub(super) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+pub(crate) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     let message = error.message();
     let mut out = Error::input(message.to_owned()).in_file(path);
     if let Some(span) = error.span() {

@@ -16,8 +16,7 @@ use std::path::Path;
 use regmix_data::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use explain::explain;
-pub(crate) use explain::place;
+pub(crate) use explain::{explain, place};
 
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
 pub use doremi::{DoremiSection, ReferenceMixture};

@@ -194,6 +194,16 @@ impl Study {
         })
     }
 
+    /// The finished mixture, if it is what the fit and study.toml give.
+    ///
+    /// # Errors
+    /// When it was not searched yet, is damaged or out of date, or `monitor`
+    /// requests a stop.
+    pub fn current_mixture(&self, monitor: &dyn Monitor) -> Result<Recommendation> {
+        require_current(self, Reads::Mixture, monitor)?;
+        self.recommendation()
+    }
+
     /// Plans mixtures segment by segment from the trajectories of all finished
     /// proxies, into `schedule.json` and, for the online controller,
     /// `controller.json`; reads the schedule when it is there already.

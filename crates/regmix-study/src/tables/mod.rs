@@ -1,6 +1,7 @@
 //! What works on tables of the user's own runs, without a study.
 
 mod earlier;
+mod export;
 mod fit;
 mod limits;
 mod next_runs;
@@ -12,6 +13,7 @@ mod scale;
 mod schedule;
 
 pub(crate) use earlier::earlier_runs;
+pub use export::{plan_of_schedule, read_mapping, read_plan};
 pub use fit::{fit_tables, learning_curve, refuse_to_overwrite};
 pub(crate) use limits::{bounded, limited};
 pub use next_runs::next_runs;

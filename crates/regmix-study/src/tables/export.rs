@@ -1,0 +1,100 @@
+//! Mixtures and schedules from files, for a trainer.
+
+use std::path::Path;
+
+use regmix_data::exchange::{ExportPlan, Mapping};
+use regmix_data::table::MixtureTable;
+use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_dynamic::Schedule;
+use regmix_regress::Recommendation;
+use serde_json::Value;
+
+use crate::config::explain;
+
+/// Hard switches that take the place of a ramp: no trainer has ramps.
+const RAMP_PARTS: u64 = 4;
+
+/// The mapping of a file: where the data of every domain lies.
+///
+/// # Errors
+/// When the file cannot be read or does not parse.
+pub fn read_mapping(path: &Path) -> Result<Mapping> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    toml::from_str(&text).map_err(|e| explain(&e, &text, path))
+}
+
+/// What a file holds, by its content: a mixture or a schedule that regmix wrote, a
+/// JSON object of domains and weights, or a table of mixtures, of which `run` names
+/// the row if there are several.
+///
+/// # Errors
+/// When the file cannot be read or holds none of these.
+pub fn read_plan(path: &Path, run: Option<&str>) -> Result<ExportPlan> {
+    let plan = match path.extension().is_some_and(|e| e == "json") {
+        true => from_json(path, run),
+        false => from_table(path, run).map(ExportPlan::of_mixture),
+    };
+    plan.map_err(|e| e.in_file_if_none(path))
+}
+
+/// The mixtures of a schedule, with hard switches.
+///
+/// # Errors
+/// When its steps do not rise.
+pub fn plan_of_schedule(schedule: &Schedule) -> Result<ExportPlan> {
+    let domains = schedule.mean.domains();
+    let switches = (schedule.switches(RAMP_PARTS).into_iter())
+        .map(|(step, weights)| Ok((step, Mixture::normalized(domains.clone(), weights)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let target = schedule.target;
+    ExportPlan::of_switches(switches, target.steps, target.tokens as f64)
+}
+
+fn from_table(path: &Path, run: Option<&str>) -> Result<Mixture> {
+    let table = MixtureTable::read_csv(path)?;
+    let row = match (run, table.mixtures()) {
+        (Some(run), _) => table.get(run),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    row.cloned().ok_or_else(|| {
+        let problem = match run {
+            Some(run) => format!("no mixture is called `{run}`: expected one of that name"),
+            None => format!("{} mixtures: expected one", table.len()),
+        };
+        Error::input(problem).help("name a row of the table with `--run`")
+    })
+}
+
+fn from_json(path: &Path, run: Option<&str>) -> Result<ExportPlan> {
+    if run.is_some() {
+        return Err(Error::input(
+            "`--run` with a .json file: expected a table of mixtures",
+        ));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|e| Error::input(format!("not JSON: {e}")).line(e.line() as u64))?;
+    let has = |key: &str| value.get(key);
+    if has("segments").is_some() {
+        return plan_of_schedule(&Schedule::load(path)?);
+    }
+    if has("mixture").is_some() {
+        return Ok(ExportPlan::of_mixture(Recommendation::load(path)?.mixture));
+    }
+    // The best mixture at a size: pairs, in the order of the domains.
+    if let Some(pairs) = has("weights").filter(|w| w.is_array()) {
+        let pairs: Vec<(String, f64)> = serde_json::from_value(pairs.clone())
+            .map_err(|e| Error::input(format!("not pairs of a domain and a weight: {e}")))?;
+        let (names, weights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let mixture = Mixture::new(DomainSet::from_names(names)?, weights)?;
+        return Ok(ExportPlan::of_mixture(mixture));
+    }
+    let mixture: Mixture = serde_json::from_str(&text).map_err(|e| {
+        Error::input(format!(
+            "neither a mixture nor a schedule of regmix, nor an object of domains with their \
+             weights: {e}"
+        ))
+    })?;
+    Ok(ExportPlan::of_mixture(mixture))
+}
