@@ -76,6 +76,8 @@ pub const SOURCE_FILES: &str = "corpus/files.json";
 pub const SOURCES: &str = "corpus/sources.csv";
 /// The segments of runs that change their mixture; missing where none does.
 pub const SEGMENTS: &str = "design/segments.csv";
+/// In the folder of a corpus: the entropies of its domains, once they were measured.
+pub(crate) const ENTROPIES: &str = "entropies.json";
 /// A folder per proxy.
 pub const PROXIES: &str = "runs";
 /// A folder per proxy of the second size.
@@ -134,7 +136,8 @@ pub(crate) const ONLINE: &str = "online";
 
 /// The target that is trained on an arm with the seed number `k`, from 1 on.
 pub(crate) fn target_run(arm: &str, k: u64) -> String {
-    format!("{arm}-seed{k}")
+    // Not every system takes a colon in a name.
+    format!("{}-seed{k}", arm.replace(':', "-"))
 }
 
 /// The step that trains the run in a folder.

@@ -11,6 +11,7 @@ mod export;
 mod fit;
 mod init;
 mod launch;
+mod mixtures;
 mod online;
 mod optimize;
 mod predict;
@@ -39,6 +40,7 @@ pub(crate) use export::ExportArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
+pub(crate) use mixtures::MixturesArgs;
 pub(crate) use online::OnlineArgs;
 pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
@@ -130,6 +132,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Init(InitArgs),
     Tokenize(TokenizeArgs),
+    Mixtures(MixturesArgs),
     Design(DesignArgs),
     Train(TrainArgs),
     Launch(LaunchArgs),

@@ -39,9 +39,10 @@ pub(crate) struct OptimizeArgs {
     /// Tokens of its run.
     #[arg(long, requires = "parameters", value_name = "N")]
     pub(crate) tokens: Option<f64>,
-    /// The natural mixture: a table of mixtures whose first row it is.
-    #[arg(long, requires = "fit", value_name = "CSV")]
-    pub(crate) prior: Option<PathBuf>,
+    /// The natural mixture: a table of mixtures whose first row it is; or uniform, pile:human,
+    /// pile:doremi, pile:regmix.
+    #[arg(long, requires = "fit", value_name = "CSV|NAME")]
+    pub(crate) prior: Option<String>,
     /// How it is searched.
     #[arg(long, requires = "fit", value_enum, default_value_t = SearchMethod::Descend, conflicts_with = "pareto")]
     pub(crate) method: SearchMethod,

@@ -12,6 +12,7 @@ mod export;
 mod fit;
 mod init;
 mod launch;
+mod mixtures;
 mod online;
 mod optimize;
 mod predict;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Demo(args) => demo::run(session, args)?,
         Command::Init(args) => init::run(session, args)?,
         Command::Tokenize(args) => tokenize::run(session, args)?,
+        Command::Mixtures(args) => mixtures::run(session, args)?,
         Command::Design(args) => design::run(session, args)?,
         Command::Train(args) => return train::run(session, args),
         Command::Launch(args) => return launch::run(session, args),

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use regmix_data::Result;
 use regmix_data::artefact::write_atomic;
-use regmix_data::table::MixtureTable;
 use regmix_regress::scale::ScaleFit;
 use regmix_regress::{Fit, RecommendOptions};
-use regmix_study::tables::{optimize, optimize_scale, pareto, refuse_to_overwrite};
+use regmix_study::tables::{optimize, optimize_scale, pareto, prior_of, refuse_to_overwrite};
 
 use crate::args::OptimizeArgs;
 use crate::session::Session;
@@ -32,9 +31,9 @@ fn optimize_study(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
 fn optimize_fit(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Path) -> Result<()> {
     let mut fit = Fit::load(fit)?;
     refuse_to_overwrite(out, args.redo)?;
-    if let Some(path) = &args.prior {
-        let table = MixtureTable::read_csv(path)?;
-        fit = (fit.with_natural(&table.mixtures()[0])).map_err(|e| e.in_file(path))?;
+    if let Some(prior) = &args.prior {
+        let natural = prior_of(prior, fit.domains(), session.display)?;
+        fit = fit.with_natural(&natural)?;
     }
     let options = RecommendOptions {
         method: args.method.into(),
@@ -57,14 +56,9 @@ fn optimize_at(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Pat
     };
     let fit = ScaleFit::load(fit)?;
     refuse_to_overwrite(out, args.redo)?;
-    let natural = match &args.prior {
-        None => None,
-        Some(path) => {
-            let table = MixtureTable::read_csv(path)?;
-            let first = table.mixtures()[0].reordered(fit.domains());
-            Some(first.map_err(|e| e.in_file(path))?)
-        }
-    };
+    let natural = (args.prior.as_deref())
+        .map(|prior| prior_of(prior, fit.domains(), session.display))
+        .transpose()?;
     let objective = args.objective.as_deref().unwrap_or("mean");
     let at = (parameters, tokens);
     let found = optimize_scale(&fit, objective, natural, at, session.display)?;

@@ -6,6 +6,7 @@ const VERBS: [&str; 19] = [
     "demo",
     "init",
     "tokenize",
+    "mixtures",
     "design",
     "train",
     "launch",

@@ -26,6 +26,7 @@ mod others;
 mod own_schedules;
 mod pool;
 mod progress;
+mod plain_mixtures;
 mod published;
 mod scale;
 mod schedule;

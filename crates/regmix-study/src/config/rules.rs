@@ -1,9 +1,12 @@
 //! What values in `study.toml` must satisfy beyond their types.
 
+use std::collections::BTreeMap;
+
 use regmix_data::{Error, Result};
 
 use super::{CheckSection, StudyConfig, TokenizerKind};
-use crate::files::{ARMS, BEST_OBSERVED, NATURAL, UNIFORM};
+use crate::files::{ARMS, BEST_OBSERVED, target_run};
+use crate::plain_mixture::{NAMES, PlainMixture};
 
 /// An error about a key, with the section that the key is in.
 pub(super) type Misplaced = (&'static str, Error);
@@ -89,11 +92,15 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
 /// The names of the arms of a check, which become names of folders.
 pub(super) fn arms(check: &CheckSection) -> Result<(), Misplaced> {
     for name in &check.against {
-        if ![NATURAL, UNIFORM, BEST_OBSERVED].contains(&name.as_str()) {
-            let e = Error::input(format!(
-                "unknown mixture `{name}`: expected natural, uniform or best_observed"
-            ));
-            return Err(("check", e.field("against")));
+        if name != BEST_OBSERVED {
+            let known = name.parse::<PlainMixture>();
+            known.map_err(|e| {
+                let e = e.field("against");
+                (
+                    "check",
+                    e.help(format!("expected {BEST_OBSERVED} or one of {NAMES}")),
+                )
+            })?;
         }
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -104,6 +111,15 @@ pub(super) fn arms(check: &CheckSection) -> Result<(), Misplaced> {
                 ARMS.join(", ")
             ));
             return Err(("check.others", e.field(name)));
+        }
+    }
+    let mut folders = BTreeMap::new();
+    for arm in check.arms() {
+        if let Some(other) = folders.insert(target_run(arm, 1), arm) {
+            let e = Error::input(format!(
+                "`{other}` and `{arm}` are trained in one folder: expected every mixture once"
+            ));
+            return Err(("check", e.field("against")));
         }
     }
     Ok(())

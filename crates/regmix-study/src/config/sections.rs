@@ -327,8 +327,8 @@ impl Default for ConstraintSection {
 pub struct CheckSection {
     /// Targets per mixture, each with its own seed.
     pub seeds: u64,
-    /// What the found mixture is compared with: `natural`, `uniform`,
-    /// `best_observed`.
+    /// What the found mixture is compared with: `best_observed`, and the names of
+    /// [`PlainMixture`](crate::PlainMixture).
     pub against: Vec<String>,
     /// Schedules that targets are trained on as well: `offline`, `online`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -336,7 +336,8 @@ pub struct CheckSection {
     /// Further mixtures, schedules and controllers, by a name of your own:
     /// files that are looked for from the study's folder. A `.csv` of mixtures
     /// (one row, or the row of that name), a `mixture.json`, `schedule.json`
-    /// or `controller.json`.
+    /// or `controller.json`. The name of a [`PlainMixture`](crate::PlainMixture) is
+    /// that mixture.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<String, PathBuf>,
 }

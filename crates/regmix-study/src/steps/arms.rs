@@ -8,11 +8,12 @@ use regmix_dynamic::{Controller, Schedule};
 use regmix_model::RunSegment;
 use regmix_regress::{Objective, Recommendation, Scorer, best_observed};
 
+use super::plain_mixtures::Maker;
 use super::schedule;
 use crate::config::ScheduleMode;
-use crate::files::{self, FOUND, NATURAL, UNIFORM};
+use crate::files::{self, BEST_OBSERVED, FOUND};
 use crate::stamp::digest;
-use crate::study::{Context, Study, natural_mixture};
+use crate::study::{Context, Study};
 
 /// One arm of the check.
 pub(super) struct PlannedArm {
@@ -57,8 +58,8 @@ impl Course {
 pub(super) fn single_mixture_arms(
     study: &Study,
     found: &Recommendation,
+    maker: &Maker<'_>,
 ) -> Result<Vec<PlannedArm>> {
-    let natural = natural_mixture(study.corpus()?.manifest())?;
     let fit = study.load_fit()?;
     let scorer = Scorer::new(&fit, &found.objective)?;
     let mut arms = vec![PlannedArm {
@@ -70,9 +71,7 @@ pub(super) fn single_mixture_arms(
     }];
     for name in &study.config().check.against {
         let mixture = match name.as_str() {
-            NATURAL => natural.clone(),
-            UNIFORM => Mixture::uniform(natural.domains().clone()),
-            _ => match best_observed(&fit, &found.objective)? {
+            BEST_OBSERVED => match best_observed(&fit, &found.objective)? {
                 Some((_, mixture, _)) => mixture.clone(),
                 None => {
                     return Err(Error::input("no proxy has all losses of the objective")
@@ -80,6 +79,10 @@ pub(super) fn single_mixture_arms(
                         .help("take \"best_observed\" out of `against` in study.toml"));
                 }
             },
+            plain => maker.make(plain.parse()?).map_err(|e| {
+                let e = e.field("against");
+                study.place(e, "check")
+            })?,
         };
         let mixture = mixture.reordered(fit.domains())?;
         let predicted = scorer.mean(mixture.weights());

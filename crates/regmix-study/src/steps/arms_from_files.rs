@@ -1,5 +1,5 @@
-//! Arms of the check from files: the mixtures, schedules and controllers of
-//! `[check.others]`.
+//! Further arms of the check, those of `[check.others]`: mixtures, schedules and
+//! controllers from files, and mixtures that need no run.
 
 use std::path::Path;
 
@@ -10,14 +10,30 @@ use regmix_regress::Recommendation;
 use serde_json::Value;
 
 use super::arms::{Course, PlannedArm};
+use super::plain_mixtures::Maker;
+use crate::plain_mixture::{NAMES, PlainMixture};
 use crate::study::Study;
 
 /// One arm for every entry of `[check.others]`.
-pub(super) fn arms_from_files(study: &Study, domains: &DomainSet) -> Result<Vec<PlannedArm>> {
+pub(super) fn arms_from_files(
+    study: &Study,
+    domains: &DomainSet,
+    maker: &Maker<'_>,
+) -> Result<Vec<PlannedArm>> {
     let mut arms = Vec::new();
     for (name, file) in &study.config().check.others {
         let path = study.resolve(file);
-        let (mixture, course) = read(name, domains, &path).map_err(|e| e.in_file_if_none(&path))?;
+        let placed = |e: Error| study.place(e.field(name), "check.others");
+        let plain = file.to_str().map(str::parse::<PlainMixture>);
+        let (mixture, course) = match plain {
+            Some(Ok(plain)) => (maker.make(plain).map_err(placed)?, Course::Fixed),
+            // More likely a name with a slip in it than a file.
+            Some(Err(e)) if file.extension().is_none() && !path.exists() => {
+                let help = format!("expected a .csv or .json file, or one of {NAMES}");
+                return Err(placed(e.help(help)));
+            }
+            _ => read(name, domains, &path).map_err(|e| e.in_file_if_none(&path))?,
+        };
         arms.push(PlannedArm {
             name: name.clone(),
             mixture,

@@ -9,6 +9,7 @@ use regmix_regress::{Baseline, Objective};
 
 use super::arms::{Course, PlannedArm, schedule_arms, single_mixture_arms};
 use super::arms_from_files::arms_from_files;
+use super::plain_mixtures::Maker;
 use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
 use super::steered_run::SteeredRun;
 use crate::check::{TargetCheck, TargetRun};
@@ -31,8 +32,9 @@ pub(crate) fn target(
     check_precision(study, device, "target", section)?;
     let corpus = study.checked_corpus(cx.monitor)?;
     let found = study.recommendation()?;
-    let mut arms = single_mixture_arms(study, &found)?;
-    let from_files = arms_from_files(study, corpus.domains())?;
+    let maker = Maker::new(study, &corpus, cx.monitor);
+    let mut arms = single_mixture_arms(study, &found, &maker)?;
+    let from_files = arms_from_files(study, corpus.domains(), &maker)?;
     let wanted = config.check.schedules.iter().chain(schedules);
     let wanted: BTreeSet<ScheduleMode> = wanted.copied().collect();
     let (fixed, changing): (Vec<_>, Vec<_>) =

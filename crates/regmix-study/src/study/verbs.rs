@@ -15,8 +15,10 @@ use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
 use crate::files;
 use crate::steps::clean::{self, Leftover};
+use crate::plain_mixture::PlainMixture;
 use crate::steps::current::{Reads, require_current};
 use crate::steps::doremi::DoremiOutcome;
+use crate::steps::plain_mixtures::{self, PlainMixtures};
 use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
@@ -59,6 +61,22 @@ impl Study {
     pub fn design(&self, cx: Context<'_>) -> Result<MixtureTable> {
         require_current(self, Reads::Corpus, cx.monitor)?;
         design::design(self, cx)
+    }
+
+    /// Mixtures that need no run, by their names; without names one of every kind that
+    /// suits the corpus. Entropies are measured when they are needed first, which
+    /// reads all tokens, and kept in `corpus/entropies.json`.
+    ///
+    /// # Errors
+    /// When the corpus is missing or damaged, the Pile has no such domain, or `monitor`
+    /// requests a stop.
+    pub fn plain_mixtures(
+        &self,
+        names: &[PlainMixture],
+        monitor: &dyn Monitor,
+    ) -> Result<PlainMixtures> {
+        require_current(self, Reads::Corpus, monitor)?;
+        plain_mixtures::plain_mixtures(self, names, monitor)
     }
 
     /// The greatest number of epochs per domain over all proxies.

@@ -9,6 +9,7 @@ mod objective;
 mod optimize;
 mod pool;
 mod predict;
+mod prior;
 mod scale;
 mod schedule;
 
@@ -21,6 +22,7 @@ pub(crate) use next_runs::number_runs;
 pub use optimize::{optimize, pareto};
 pub use pool::{ChosenRun, choose_from_files, choose_runs};
 pub use predict::{Extrapolations, predict_file};
+pub use prior::prior_of;
 pub use scale::{CmrQuestion, Counting, ScaleTables, cmr, fit_scale, optimize_scale};
 pub use schedule::{Plan, SecondSize, plan};
 pub(crate) use schedule::{measure_size_correction, plan_request};
