@@ -46,6 +46,9 @@ fn parts(study: &Study, status: &Status) -> String {
         (Some(domains), Some(tokens)) => format!("{domains} domains, {tokens} training tokens"),
         _ => "not tokenized".to_owned(),
     };
+    let share = status.text_share.map_or_else(String::new, |share| {
+        format!(", on 1/{:.1} of every domain (match_epochs)", 1.0 / share)
+    });
     let mut text = format!(
         "study {} in {}\n",
         study.config().study.name,
@@ -53,7 +56,13 @@ fn parts(study: &Study, status: &Status) -> String {
     );
     for (what, how) in [
         ("corpus", part("corpus", corpus)),
-        ("proxies", part("design", runs("proxies", &status.proxies))),
+        (
+            "proxies",
+            part(
+                "design",
+                format!("{}{share}", runs("proxies", &status.proxies)),
+            ),
+        ),
         ("second", runs("second", &status.second)),
         ("fit", part("fit", done(status.fitted))),
         ("mixture", part("mixture", done(status.optimized))),

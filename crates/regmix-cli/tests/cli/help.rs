@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 21] = [
     "demo",
     "init",
     "tokenize",

@@ -21,12 +21,13 @@ mod launch;
 #[cfg(unix)]
 mod local_workers;
 mod logs;
+mod match_epochs;
 mod metrics;
 mod others;
 mod own_schedules;
+mod plain_mixtures;
 mod pool;
 mod progress;
-mod plain_mixtures;
 mod published;
 mod scale;
 mod schedule;

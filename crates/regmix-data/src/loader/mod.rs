@@ -27,7 +27,7 @@ use permutation::Permutation;
 pub use validation::ValidationSet;
 
 /// The configuration of a [`Loader`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LoaderConfig {
     /// Tokens per sequence that are predicted, at least 1. A sequence has one
     /// token more: the last is a target only.
@@ -40,6 +40,10 @@ pub struct LoaderConfig {
     /// the order is random within a block. Default 64: small enough for short
     /// segments to have the shares of their mixture.
     pub block: u32,
+    /// The share of every domain's sequences that are read, above 0 and at most 1.
+    /// These are the same in all runs of a seed, whatever their names: a smaller part
+    /// is repeated more often. At least one sequence is read. Default 1.
+    pub text_share: f64,
 }
 
 impl LoaderConfig {
@@ -50,7 +54,15 @@ impl LoaderConfig {
             seed,
             run: run.into(),
             block: 64,
+            text_share: 1.0,
         }
+    }
+
+    /// Sets the share of every domain's sequences that are read.
+    #[must_use]
+    pub fn with_text_share(mut self, share: f64) -> Self {
+        self.text_share = share;
+        self
     }
 
     /// Sets the number of sequences per block; small runs want it to divide
@@ -69,7 +81,7 @@ pub struct Place {
     pub domain: usize,
     /// How often the whole domain was read before this sequence.
     pub epoch: u64,
-    /// The number of the sequence within the domain: it starts at token
+    /// The number of the sequence within the whole domain: it starts at token
     /// `sequence × seq_len` of the domain's training tokens.
     pub sequence: u64,
 }
@@ -94,6 +106,9 @@ pub struct Loader {
     segments: Vec<Segment>,
     /// Sequences per epoch of each domain.
     sequences: Vec<u64>,
+    /// The order of all sequences of a domain of which the first are read, where not
+    /// all of them are.
+    parts: Vec<Option<Permutation>>,
     cursor: Cursor,
     current: Option<Block>,
     /// The order of the epoch that each domain is in.
@@ -159,7 +174,7 @@ impl Loader {
     /// # Errors
     /// When the mixture is over other domains than the corpus, a domain with
     /// a positive weight has fewer training tokens than one sequence, or
-    /// `seq_len` or `block` is 0.
+    /// `seq_len` or `block` is 0, or `text_share` is not above 0 and at most 1.
     pub fn new(corpus: TokenCorpus, mixture: Mixture, config: LoaderConfig) -> Result<Self> {
         if config.seq_len == 0 || config.block == 0 {
             let field = if config.seq_len == 0 {
@@ -169,10 +184,20 @@ impl Loader {
             };
             return Err(Error::input("0, expected at least 1").field(field));
         }
+        if !(config.text_share > 0.0 && config.text_share <= 1.0) {
+            return Err(Error::input(format!(
+                "a share of {} of the sequences, expected one above 0 and at most 1",
+                config.text_share
+            ))
+            .field("text_share"));
+        }
         let count = corpus.domains().len();
-        let sequences = (0..count)
-            .map(|d| corpus.stream(d, Split::Train).sequences(config.seq_len))
-            .collect();
+        let (parts, sequences) = (corpus.domains().names().enumerate())
+            .map(|(d, name)| {
+                let whole = corpus.stream(d, Split::Train).sequences(config.seq_len);
+                part(whole, name, &config)
+            })
+            .unzip();
         let mixture = mixture.reordered(corpus.domains())?;
         let counts = Counts::new(&mixture);
         let mut loader = Self {
@@ -185,6 +210,7 @@ impl Loader {
             current: None,
             orders: vec![None; count],
             sequences,
+            parts,
             corpus,
             config,
         };
@@ -230,7 +256,7 @@ impl Loader {
         &self.segments[self.segment_of(i)].mixture
     }
 
-    /// Sequences of each domain in one epoch of it.
+    /// Sequences of each domain in one epoch of the part of it that is read.
     pub fn sequences_per_epoch(&self) -> &[u64] {
         &self.sequences
     }
@@ -274,10 +300,11 @@ impl Loader {
         let (domain, k) = self.places()[(offset % size) as usize];
         let d = domain as usize;
         let (epoch, within) = (k / self.sequences[d], k % self.sequences[d]);
+        let sequence = self.order(d, epoch).get(within);
         Place {
             domain: d,
             epoch,
-            sequence: self.order(d, epoch).get(within),
+            sequence: self.parts[d].map_or(sequence, |part| part.get(sequence)),
         }
     }
 
@@ -401,6 +428,16 @@ impl Loader {
             }
         }
     }
+}
+
+/// The part that is read of a domain with so many sequences, and how many it has.
+fn part(whole: u64, domain: &str, config: &LoaderConfig) -> (Option<Permutation>, u64) {
+    let read = ((whole as f64 * config.text_share).round() as u64).max(1);
+    if read >= whole {
+        return (None, whole);
+    }
+    let mut rng = stream(config.seed, "", &format!("loader/part/{domain}"));
+    (Some(Permutation::new(whole, &mut rng)), read)
 }
 
 /// The shuffle of Fisher and Yates. It is written out because a loader's order

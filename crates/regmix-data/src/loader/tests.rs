@@ -133,6 +133,69 @@ fn seeds_and_runs_have_their_own_order() {
 }
 
 #[test]
+fn all_runs_of_a_seed_read_the_same_part_of_every_domain() {
+    let (_dir, corpus) = corpus(&[801, 81]);
+    let read = |run: &str, seed: u64, share: f64| -> Vec<(usize, u64)> {
+        let config = LoaderConfig::new(8, seed, run)
+            .with_block(10)
+            .with_text_share(share);
+        let mut loader =
+            Loader::new(corpus.clone(), mixture(&corpus, &[0.8, 0.2]), config).unwrap();
+        (0..100)
+            .map(|i| loader.place(i))
+            .map(|p| (p.domain, p.sequence))
+            .collect()
+    };
+    let distinct = |mut all: Vec<(usize, u64)>| {
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let first = read("a", 42, 0.2);
+    let part = distinct(first.clone());
+    // 100 and 10 sequences; a fifth of them is read. 80 and 20 reads are four
+    // epochs of one and ten of the other.
+    assert_eq!(part.iter().filter(|p| p.0 == 0).count(), 20);
+    assert_eq!(part.iter().filter(|p| p.0 == 1).count(), 2);
+    let mut loader = {
+        let config = LoaderConfig::new(8, 42, "a")
+            .with_block(10)
+            .with_text_share(0.2);
+        Loader::new(corpus.clone(), mixture(&corpus, &[0.8, 0.2]), config).unwrap()
+    };
+    assert_eq!(loader.implied_epochs(100), [4.0, 10.0]);
+    assert_eq!(loader.sequences_per_epoch(), [20, 2]);
+    // Another run reads it in another order, another seed reads another part.
+    assert_ne!(read("b", 42, 0.2), first);
+    assert_eq!(distinct(read("b", 42, 0.2)), part);
+    assert_ne!(distinct(read("a", 43, 0.2)), part);
+    // It is spread over the domain.
+    assert!(part.iter().any(|p| *p < (0, 30)) && part.iter().any(|p| (0, 70) < *p && p.0 == 0));
+    // A whole domain is read as without a share; one sequence is always left.
+    assert_eq!(read("a", 42, 1.0), {
+        let mut loader = loader_of(&corpus, "a");
+        let places = (0..100).map(|i| loader.place(i));
+        places.map(|p| (p.domain, p.sequence)).collect::<Vec<_>>()
+    });
+    assert_eq!(distinct(read("a", 42, 1e-9)).len(), 2);
+    for share in [0.0, -1.0, 1.5, f64::NAN] {
+        let config = LoaderConfig::new(8, 42, "a").with_text_share(share);
+        let err = Loader::new(corpus.clone(), mixture(&corpus, &[0.8, 0.2]), config).unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            format!(
+                "`text_share`: a share of {share} of the sequences, expected one above 0 and at most 1"
+            )
+        );
+    }
+}
+
+fn loader_of(corpus: &TokenCorpus, run: &str) -> Loader {
+    let config = LoaderConfig::new(8, 42, run).with_block(10);
+    Loader::new(corpus.clone(), mixture(corpus, &[0.8, 0.2]), config).unwrap()
+}
+
+#[test]
 fn only_a_domain_without_weight_may_be_empty() {
     let (_dir, corpus) = corpus(&[300, 8]);
     let mut fine = loader(&corpus, &[1.0, 0.0], 16);

@@ -99,6 +99,7 @@ impl<'a> Session<'a> {
         let total = spec.train.steps * spec.train.batch_size as u64;
         let order = spec.data_order.as_deref().unwrap_or(&spec.run);
         let config = LoaderConfig::new(context, spec.seed, order);
+        let config = config.with_text_share(spec.text_share.unwrap_or(1.0));
         let block = u32::try_from(total).map_or(config.block, |total| total.min(config.block));
         let mut loader = Loader::new(corpus.clone(), mixture, config.with_block(block))?;
         spec.add_segments(&mut loader)?;

@@ -37,6 +37,10 @@ pub struct RunSpec {
     /// in the same order, which makes comparisons between them less noisy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_order: Option<String>,
+    /// The share of every domain's sequences that it reads; all of them if absent. Runs
+    /// of one seed read the same ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_share: Option<f64>,
 }
 
 /// A segment of a run that is planned before it: training on one mixture from

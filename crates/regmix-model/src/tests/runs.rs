@@ -69,6 +69,7 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         steered_by: None,
         weighed_by: None,
         data_order: None,
+        text_share: None,
     }
 }
 

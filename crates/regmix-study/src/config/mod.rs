@@ -121,9 +121,35 @@ impl StudyConfig {
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
         (config.doremi.options()).map_err(|e| at(("doremi", e)))?;
+        rules::text_shares(&config).map_err(at)?;
         rules::arms(&config.check).map_err(at)?;
         launch::rules::launch(&config.launch).map_err(at)?;
         Ok(config)
+    }
+
+    /// Tokens of the run that the mixture is for.
+    ///
+    /// # Errors
+    /// As [`RunSection::model`].
+    pub fn target_tokens(&self) -> Result<f64> {
+        match self.constraints.target_tokens {
+            Some(tokens) => Ok(tokens),
+            None => Ok(self.target.tokens()? as f64),
+        }
+    }
+
+    /// The share of every domain that models of a section read, so that they repeat
+    /// text as the run that the mixture is for will; `None` if they read all of it.
+    /// The targets of a check are cut as well where they are shorter than that run.
+    ///
+    /// # Errors
+    /// As [`RunSection::model`].
+    pub fn text_share(&self, section: &RunSection) -> Result<Option<f64>> {
+        if !self.proxy.match_epochs {
+            return Ok(None);
+        }
+        let share = section.tokens()? as f64 / self.target_tokens()?;
+        Ok((share < 1.0).then_some(share))
     }
 
     /// `[dynamic]` with the study's seed.

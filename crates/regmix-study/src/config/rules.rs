@@ -25,6 +25,38 @@ pub(super) fn models(config: &StudyConfig) -> Result<(), Misplaced> {
     Ok(())
 }
 
+/// Which runs read a part of the text.
+pub(super) fn text_shares(config: &StudyConfig) -> Result<(), Misplaced> {
+    let second = config.second_size.as_ref();
+    let second = second.map(|s| ("second_size.model", &s.model));
+    for (section, run) in std::iter::once(("target", &config.target)).chain(second) {
+        if run.match_epochs {
+            let e = Error::input("the target's epochs are matched by proxies: expected in [proxy]");
+            return Err((section, e.field("match_epochs")));
+        }
+    }
+    if !config.proxy.match_epochs {
+        return Ok(());
+    }
+    let target = (config.target_tokens()).map_err(|e| ("target", e))?;
+    let proxies = std::iter::once(("proxy", "match_epochs", &config.proxy));
+    for (section, field, run) in proxies.chain(second.map(|(s, run)| (s, "steps", run))) {
+        let own = run.tokens().map_err(|e| (section, e))?;
+        if own as f64 > target {
+            let e = Error::input(format!(
+                "a proxy takes {own} tokens and the target {target}: epochs can be matched only \
+                 where the target takes at least as many"
+            ));
+            let e = e.field(field).help(
+                "give `constraints.target_tokens` or a longer [target]; or leave `match_epochs` \
+                 out",
+            );
+            return Err((section, e));
+        }
+    }
+    Ok(())
+}
+
 /// The ranges of numbers.
 pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     let rule = |section| {

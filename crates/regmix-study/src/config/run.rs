@@ -34,6 +34,12 @@ pub struct RunSection {
     /// Whether the output layer shares the embedding.
     #[serde(default)]
     pub tied: bool,
+    /// In `[proxy]`: whether every domain is cut, the same for all models of a seed, so
+    /// that a proxy sees a domain's text as often as the target would at the same weight
+    /// (arXiv 2606.07597). Without it, a proxy sees text once that the target repeats.
+    /// See [`StudyConfig::text_share`](super::StudyConfig::text_share).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub match_epochs: bool,
     /// Optimizer steps.
     pub steps: u64,
     /// Sequences per step.
@@ -108,6 +114,7 @@ impl RunSection {
             context: None,
             vocab_size: None,
             tied: false,
+            match_epochs: false,
             steps: 200,
             batch_size: 16,
             micro_batch: None,
@@ -171,6 +178,15 @@ impl RunSection {
             .help("leave `vocab_size` out, so that it follows the tokenizer"));
         }
         Ok(model)
+    }
+
+    /// Tokens that it is trained on.
+    ///
+    /// # Errors
+    /// As [`RunSection::model`].
+    pub fn tokens(&self) -> Result<u64> {
+        let context = self.model(1)?.context as u64;
+        Ok((self.steps.saturating_mul(self.batch_size as u64)).saturating_mul(context))
     }
 
     /// How it is trained.

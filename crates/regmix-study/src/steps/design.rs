@@ -146,7 +146,10 @@ pub(crate) fn stamp(study: &Study, corpus: &TokenCorpus) -> Result<Stamp> {
     }
     if config.design.max_epochs > 0.0 {
         // The length of a proxy changes what is drawn only under this limit.
-        stamp = stamp.with("proxy_tokens", &proxy_tokens(study, corpus)?)?;
+        stamp = stamp.with("proxy_tokens", &proxy_tokens(study)?)?;
+        if let Some(share) = config.text_share(&config.proxy)? {
+            stamp = stamp.with("text_share", &share)?;
+        }
     }
     Ok(stamp)
 }
@@ -166,7 +169,8 @@ fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
     let natural = natural_mixture(corpus.manifest())?;
     let mut space = Space::new(natural);
     if section.max_epochs > 0.0 {
-        let tokens = proxy_tokens(study, corpus)? as f64;
+        let share = study.config().text_share(&study.config().proxy)?;
+        let tokens = proxy_tokens(study)? as f64 / share.unwrap_or(1.0);
         let caps = (corpus.manifest().domains.iter())
             .map(|d| (section.max_epochs * d.train.tokens as f64 / tokens).min(1.0))
             .collect();
@@ -210,13 +214,11 @@ fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
 }
 
 /// Tokens that one proxy is trained on.
-pub(crate) fn proxy_tokens(study: &Study, corpus: &TokenCorpus) -> Result<u64> {
-    let proxy = &study.config().proxy;
-    let context = proxy.model(corpus.vocab_size())?.context as u64;
-    Ok(proxy.steps * proxy.batch_size as u64 * context)
+pub(crate) fn proxy_tokens(study: &Study) -> Result<u64> {
+    study.config().proxy.tokens()
 }
 
-/// How often a run of `tokens` tokens sees each domain's text, per domain.
+/// How often a proxy of `tokens` tokens sees each domain's text, per domain.
 fn implied_epochs(
     study: &Study,
     corpus: &TokenCorpus,
@@ -226,6 +228,8 @@ fn implied_epochs(
 ) -> Result<Vec<f64>> {
     let mixture = mixture.reordered(corpus.domains())?;
     let config = LoaderConfig::new(context, study.config().study.seed, "epochs");
+    let share = study.config().text_share(&study.config().proxy)?;
+    let config = config.with_text_share(share.unwrap_or(1.0));
     let mut loader = Loader::new(corpus.clone(), mixture, config)?;
     Ok(loader.implied_epochs(tokens / context as u64))
 }
@@ -235,7 +239,7 @@ pub(crate) fn proxy_epochs(study: &Study) -> Result<Vec<(String, f64)>> {
     let corpus = study.corpus()?;
     let mixtures = study.mixtures()?;
     let context = study.config().proxy.model(corpus.vocab_size())?.context;
-    let tokens = proxy_tokens(study, &corpus)?;
+    let tokens = proxy_tokens(study)?;
     let mut greatest = vec![0.0_f64; corpus.domains().len()];
     for mixture in mixtures.mixtures() {
         let epochs = implied_epochs(study, &corpus, mixture, tokens, context)?;

@@ -122,14 +122,14 @@ fn jobs(
     let options = (section.options()).map_err(|e| study.place(e, "doremi"))?;
     let name = format!("reference-{number}");
     let reference = Job {
-        spec: spec(run, &name, seed, reference, corpus)?,
+        spec: spec(study, run, &name, seed, reference, corpus)?,
         folder: folder.join(&name),
         steer: None,
         weigh: None,
     };
     let name = format!("proxy-{number}");
     let uniform = Mixture::uniform(corpus.domains().clone());
-    let mut proxy = spec(run, &name, seed, &uniform, corpus)?;
+    let mut proxy = spec(study, run, &name, seed, &uniform, corpus)?;
     let by = serde_json::to_string(&options).map_err(|e| Error::failed(e.to_string()))?;
     proxy.weighed_by = Some(digest(format!("{by} {}", reference.spec.fingerprint())));
     let weigh = Doremi::new(&reference.folder, options)?;

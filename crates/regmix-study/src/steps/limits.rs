@@ -21,14 +21,7 @@ pub(super) fn place_bound(study: &Study, e: Error) -> Error {
 
 /// Tokens of the run that the mixture is for.
 pub(super) fn target_tokens(study: &Study) -> Result<f64> {
-    match study.config().constraints.target_tokens {
-        Some(tokens) => Ok(tokens),
-        None => {
-            let target = &study.config().target;
-            let context = target.model(study.corpus()?.vocab_size())?.context;
-            Ok(target.steps as f64 * (target.batch_size * context) as f64)
-        }
-    }
+    study.config().target_tokens()
 }
 
 /// How often domains may be repeated, by the tokens of the corpus.

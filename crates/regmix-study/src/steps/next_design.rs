@@ -51,8 +51,10 @@ pub(crate) fn next_design(
     );
     let mut constraints = Constraints::none(fit.domains().clone());
     if config.design.max_epochs > 0.0 {
+        // Of a part of the text, a proxy sees every token more often.
+        let share = config.text_share(&config.proxy)?;
         let proxies = Budget {
-            target_tokens: design::proxy_tokens(study, &corpus)? as f64,
+            target_tokens: design::proxy_tokens(study)? as f64 / share.unwrap_or(1.0),
             max_epochs: config.design.max_epochs,
             ..wanted.clone()
         };

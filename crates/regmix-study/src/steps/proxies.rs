@@ -40,7 +40,7 @@ pub(crate) fn train(
     let jobs = mixtures
         .iter()
         .map(|(run, mixture)| {
-            let mut spec = spec(section, run, seed, mixture, &corpus)?;
+            let mut spec = spec(study, section, run, seed, mixture, &corpus)?;
             for segment in segments.get(run).into_iter().flatten().skip(1) {
                 spec.later_segments.push(RunSegment {
                     step: (segment.from * section.steps as f64).round() as u64,

@@ -141,9 +141,14 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
     let run = |section: &RunSection| -> Result<String> {
         let model = section.model(vocab)?;
         let p = model.parameters();
-        let tokens = section.steps * (section.batch_size * model.context) as u64;
+        let text = config
+            .text_share(section)?
+            .map_or_else(String::new, |share| {
+                format!(" of 1/{:.1} of every domain (match_epochs)", 1.0 / share)
+            });
         Ok(format!(
-            "{}: {} parameters ({} embedding, {} other), {} steps of {} x {} tokens = {} tokens",
+            "{}: {} parameters ({} embedding, {} other), {} steps of {} x {} tokens = {} \
+             tokens{text}",
             section.preset,
             count(p.total() as u64),
             count(p.embedding as u64),
@@ -151,7 +156,7 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
             count(section.steps),
             section.batch_size,
             model.context,
-            count(tokens),
+            count(section.tokens()?),
         ))
     };
     let rows = [

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use regmix_data::shard::Split;
 use regmix_data::{
     Error, ErrorKind, Mixture, Monitor, Muted, Result, RunEvent, TokenCorpus, Unit, ValidationSet,
     artefact,
@@ -41,6 +42,7 @@ pub(super) fn check_precision(
 
 /// A run of a section on a mixture.
 pub(super) fn spec(
+    study: &Study,
     section: &RunSection,
     run: &str,
     seed: u64,
@@ -58,6 +60,7 @@ pub(super) fn spec(
         steered_by: None,
         weighed_by: None,
         data_order: None,
+        text_share: study.config().text_share(section)?,
     })
 }
 
@@ -174,11 +177,36 @@ pub(super) fn train_runs(
     let parameters = section.model(compute.corpus.vocab_size())?.parameters();
     cx.monitor
         .message(&format!("{models}{}: {parameters}", section.preset));
+    report_text_share(&own[0].spec, compute.corpus, cx.monitor);
     let found = run_jobs(what, &own, compute, cx).map_err(|e| damaged_run(&own, e))?;
     report_failures(&own, &found, cx.monitor);
     match part {
         None => Ok(found),
         Some(_) => statuses(jobs),
+    }
+}
+
+/// Says which part of the text is read, and where a domain is too small to be cut as
+/// it should be.
+fn report_text_share(spec: &RunSpec, corpus: &TokenCorpus, monitor: &dyn Monitor) {
+    let Some(share) = spec.text_share else {
+        return;
+    };
+    monitor.message(&format!(
+        "they read 1/{:.1} of every domain, so that they repeat its text as often as the target \
+         will (match_epochs)",
+        1.0 / share
+    ));
+    let context = spec.model.context;
+    for (d, name) in corpus.domains().names().enumerate() {
+        let whole = corpus.stream(d, Split::Train).sequences(context);
+        let wanted = share * whole as f64;
+        if whole > 0 && wanted < 1.0 {
+            monitor.message(&format!(
+                "{name} has {whole} sequences of {context} tokens, of which {wanted:.2} should be \
+                 read: one is read, and repeated less often than by the target"
+            ));
+        }
     }
 }
 

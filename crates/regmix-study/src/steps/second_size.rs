@@ -56,7 +56,7 @@ pub(super) fn train(
             continue;
         };
         jobs.push(Job {
-            spec: spec(&section.model, &run, seed, mixture, compute.corpus)?,
+            spec: spec(study, &section.model, &run, seed, mixture, compute.corpus)?,
             folder: study.path(files::SECOND_SIZE).join(&run),
             steer: None,
             weigh: None,

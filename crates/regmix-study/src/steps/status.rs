@@ -40,6 +40,10 @@ pub struct Status {
     pub tokens: Option<u64>,
     /// The proxies.
     pub proxies: RunCounts,
+    /// The share of every domain that proxies read, where they repeat text as the
+    /// target will.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_share: Option<f64>,
     /// Proxies of the second size.
     pub second: RunCounts,
     /// Whether there is a fit.
@@ -88,6 +92,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         domains: manifest.as_ref().map(|m| m.domains.len()),
         tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
         proxies: counts(PROXIES),
+        text_share: study.config().text_share(&study.config().proxy)?,
         second: counts(SECOND),
         fitted: exists(&files::FIT),
         optimized: exists(&files::MIXTURE),

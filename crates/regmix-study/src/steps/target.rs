@@ -95,7 +95,7 @@ fn job(study: &Study, arm: &PlannedArm, k: u64, corpus: &TokenCorpus) -> Result<
     let run = files::target_run(&arm.name, k);
     let folder = study.path(files::TARGETS).join(&run);
     let seed = config.study.seed + k;
-    let mut spec = spec(&config.target, &run, seed, &arm.mixture, corpus)?;
+    let mut spec = spec(study, &config.target, &run, seed, &arm.mixture, corpus)?;
     // The arms of a seed differ in their mixtures alone.
     spec.data_order = Some("target".to_owned());
     let mut steer = None;

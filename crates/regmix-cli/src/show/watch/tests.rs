@@ -45,6 +45,7 @@ fn view(rows: Vec<RunRow>) -> View {
             stale: 0,
             failed: of(RunState::Failed),
         },
+        text_share: None,
         second: RunCounts::default(),
         fitted: false,
         optimized: false,
