@@ -154,7 +154,7 @@ fn run(folder: &Path, case: &Case) -> Result<()> {
     for step in case.steps {
         let tokens = *step as f64 * 1_048_576.0;
         let mut all: Vec<(String, Judged)> = Vec::new();
-        for target in 0..runs.targets().len() {
+        for (target, prototype) in prototypes.iter().enumerate() {
             let mut rows = Vec::new();
             for run in everything.runs() {
                 if let Some(p) = run.points.iter().find(|p| p.tokens == tokens) {
@@ -175,7 +175,7 @@ fn run(folder: &Path, case: &Case) -> Result<()> {
                     None => all.push((name.to_owned(), vec![pair])),
                 }
             };
-            add("prototype", &|at| prototypes[target].predict(at));
+            add("prototype", &|at| prototype.predict(at));
             for law in fit.target_laws(target) {
                 add(law.name(), &|at| law.predict(at));
             }

@@ -114,10 +114,11 @@ fn odd_mixtures_are_named() {
             [3.0 - w[0] + apart, 3.0 - w[1]].map(|l| format!("{l:.6}")),
         )
     });
-    assert_output!(notes_of_fit(&fixture), @r#"
+    assert_output!(notes_of_fit(&fixture), @r"
     warning: `x`: runs of the same mixture differ by 0.0141 (standard deviation); no prediction can be better than that
     warning: `y`: runs of the same mixture differ by 0.0000 (standard deviation); no prediction can be better than that
-    "#);
+    warning: losses that are not what the other runs predict for the mixture, with the distance in standard deviations that a quarter of the targets exceeds: `r10` (5.7), `r11` (5.7); check these mixtures and runs
+    ");
     write(&fixture, 20, |i| {
         (
             [0.25; 4],

@@ -6,13 +6,13 @@ use crate::fixture::{Fixture, assert_output, transcript};
 fn an_unknown_key_is_refused_with_the_nearest_one() {
     let fixture = Fixture::study();
     fixture.edit("study.toml", "batch_size", "batch_sise");
-    assert_output!(fixture.refused(&["tokenize"]), @r#"
+    assert_output!(fixture.refused(&["tokenize"]), @r"
     $ regmix tokenize
     exit code: 2
     ----- stderr -----
       × ./study.toml:23: unknown field `batch_sise`, expected one of `preset`, `layers`, `d_model`,
-      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `steps`, `batch_size`,
-      │ `micro_batch`, `lr`, `min_lr`, `warmup`, `schedule`, `optimizer`, `evaluations`,
+      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `match_epochs`, `steps`,
+      │ `batch_size`, `micro_batch`, `lr`, `min_lr`, `warmup`, `schedule`, `optimizer`, `evaluations`,
       │ `eval_sequences`, `checkpoint_every`, `keep_weights`, `precision`
         ╭─[./study.toml:23:1]
      22 │ steps = 4
@@ -22,7 +22,7 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
      24 │ lr = 4e-3
         ╰────
       help: did you mean `batch_size`?
-    "#);
+    ");
 }
 
 #[test]

@@ -57,25 +57,25 @@ fn a_mixture_is_printed_with_its_tokens_and_epochs() {
     Wiki (en)    20.000%  2400000000  1000000000   2.400        4
     "#);
     let torchtitan = fixture.ok(&export("torchtitan", &mapped));
-    assert_output!(torchtitan, @r#"
+    assert_output!(torchtitan, @r"
     $ regmix export --to torchtitan --mixture mixture.json --mapping mapping.toml
     exit code: 0
     ----- stdout -----
     # torchtitan draws documents. Define a data set of each name before this.
     mix = DatasetMixConfig(
         datasets=(
-            WeightedDataset(dataset=web, weight=0.75428571),  # /data/web_text_document
-            WeightedDataset(dataset=code, weight=0.11428572),  # /data/code_text_document
-            WeightedDataset(dataset=wiki, weight=0.13142857),  # /data/wiki_text_document
+            WeightedDataset(dataset=web, weight=0.75),  # /data/web_text_document
+            WeightedDataset(dataset=code, weight=0.11363636),  # /data/code_text_document
+            WeightedDataset(dataset=wiki, weight=0.13636364),  # /data/wiki_text_document
         ),
     )
     ----- stderr -----
     weights of torchtitan count documents: shares of tokens, divided by the mean tokens of one
     domain     of tokens  of documents      tokens   available  epochs  at most
-    web          55.000%       75.429%  6600000000  8000000000   0.825        4
-    code         25.000%       11.429%  3000000000  3000000000   1.000        4
-    Wiki (en)    20.000%       13.143%  2400000000  1000000000   2.400        4
-    "#);
+    web          55.000%       75.000%  6600000018  8000000000   0.825        4
+    code         25.000%       11.364%  2999999912  3000000000   1.000        4
+    Wiki (en)    20.000%       13.636%  2400000070  1000000000   2.400        4
+    ");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn files_are_written_and_not_overwritten() {
     assert!(fixture.text("data.yaml").contains("\"Wiki (en)\": 0.2\n"));
     assert_output!(fixture.refused(&args).stderr, @r"
     × data.yaml: it is there already
-      help: choose another place with `--out`, or overwrite it with `--redo`
+    help: choose another place with `--out`, or overwrite it with `--redo`
     ");
     let json = export("levanter", &["--path", "/{domain}", "--format", "json"]);
     let whole = fixture.ok(&json).json();
@@ -110,7 +110,7 @@ fn tables_and_mixtures_at_a_size_are_read() {
     let csv = ["export", "--to", "csv", "--mixture", "m.csv"];
     assert_output!(fixture.refused(&csv).stderr, @r"
     × m.csv: 2 mixtures: expected one
-      help: name a row of the table with `--run`
+    help: name a row of the table with `--run`
     ");
     let row = fixture.ok(&[&csv[..], &["--run", "b"]].concat()).stdout;
     assert_eq!(row, "domain,share_of_tokens\nweb,0.75\ncode,0.25\n");
@@ -129,7 +129,7 @@ fn what_is_wrong_is_named() {
     let refused = |args: &[&str]| fixture.refused(args).stderr;
     assert_output!(refused(&export("megatron", &[])), @r"
     × megatron reads the data of every domain from its path: expected `--mapping` or `--path`
-      help: give a pattern, such as `--path '/data/{domain}'`, or see `regmix export --help`
+    help: give a pattern, such as `--path '/data/{domain}'`, or see `regmix export --help`
     ");
     assert_output!(refused(&export("pytorch", &[])), @r"
     error: invalid value 'pytorch' for '--to <TRAINER>': unknown trainer `pytorch`: expected one of megatron, megatron-args, megatron-json, nemo, megatron-bridge, energon, olmo-core, litgpt, tinyllama, regmix-yaml, levanter, mosaic-streaming, hf-datasets, nanotron, torchtitan, gpt-neox, doremi-json, olmix, csv, json
@@ -141,29 +141,37 @@ fn what_is_wrong_is_named() {
     ");
     // The pattern makes a path with a blank.
     assert_output!(refused(&export("megatron", &["--path", "/data/{domain}"])), @r#"
-    × `domains.Wiki (en).path`: "/data/Wiki (en)": the list is taken apart at blanks, and quotes
-      │ and a `-` at the beginning mean something else
-      help: link the data to a path without them, or export to `megatron-json`
+    × `domains.Wiki (en).path`: "/data/Wiki (en)": the list is taken apart at blanks, and quotes and
+    │ a `-` at the beginning mean something else
+    help: link the data to a path without them, or export to `megatron-json`
     "#);
     let mapped = export("megatron", &["--mapping", "mapping.toml"]);
     fixture.edit("mapping.toml", "[domains.code]\n", "[domains.coed]\n");
     assert_output!(refused(&mapped), @r"
     × mapping.toml: `domains.coed`: unknown domain `coed`: expected one of web, code, Wiki (en)
-      help: remove it, or rename it: names are those of the mixture
+    help: remove it, or rename it: names are those of the mixture
     ");
     fixture.write("mapping.toml", "[domains.web]\npath = \"/data/web\"\n");
     assert_output!(refused(&mapped), @r#"
     × no data for `code`, `Wiki (en)`: megatron needs a path for every domain
-      help: add `[domains.code]` with `path = "..."`
+    help: add `[domains.code]` with `path = "..."`
     "#);
     fixture.write("mapping.toml", "[domains.web]\npaht = \"/data/web\"\n");
     assert_output!(refused(&mapped), @r#"
-    × mapping.toml:2: unknown field `paht`, expected one of `name`, `path`, `paths`, `valid`, `test`, `local`, `tokens`, `documents`, `bytes`, `max_epochs`
+     × mapping.toml:2: unknown field `paht`, expected one of `name`, `path`, `paths`, `valid`,
+     │ `test`, `local`, `tokens`, `documents`, `bytes`, `max_epochs`
       ╭─[mapping.toml:2:1]
+    1 │ [domains.web]
+    2 │ paht = "/data/web"
+      · ──┬─
+      ·   ╰── here
+      ╰────
+     help: did you mean `path`?
     "#);
     fixture.write("mixture.json", r#"{"web": 0.55, "code": 0.25}"#);
     assert_output!(refused(&export("csv", &[])), @r"
     × mixture.json: neither a mixture nor a schedule of regmix, nor an object of domains with their
+    │ weights: weights sum to 0.8, expected 1 (within 1e-6) at line 1 column 27
     ");
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::account::{DomainAccount, account};
+use super::exported_file::ExportedFile;
 use super::mapping::Mapping;
 use super::plan::ExportPlan;
 use super::shares::{SegmentShares, Shares, shares};
@@ -23,15 +24,6 @@ pub struct ExportOptions {
     pub force: bool,
     /// Move changes of the mixture to the nearest step that the trainer can change at.
     pub align: bool,
-}
-
-/// A file for a trainer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExportedFile {
-    /// Its name, where it is one of several; otherwise a proposal.
-    pub name: String,
-    /// Its contents.
-    pub text: String,
 }
 
 /// What was exported.

@@ -33,6 +33,7 @@
 
 mod account;
 mod export;
+mod exported_file;
 mod mapping;
 mod plan;
 mod shares;
@@ -41,7 +42,8 @@ mod unit;
 mod write;
 
 pub use account::DomainAccount;
-pub use export::{ExportOptions, Exported, ExportedFile, export};
+pub use export::{ExportOptions, Exported, export};
+pub use exported_file::ExportedFile;
 pub use mapping::{Mapping, RunFacts, Source};
 pub use plan::{ExportPlan, ExportSegment};
 pub use trainer::Trainer;

@@ -32,14 +32,14 @@ pub(super) enum Weights {
     /// The same for all.
     Same(f32),
     /// `[rows, 1]`.
-    Each(Tensor<2>),
+    Each(Box<Tensor<2>>),
 }
 
 impl Weights {
     fn chunk(&self, rows: Range<usize>) -> Self {
         match self {
             Self::Same(weight) => Self::Same(*weight),
-            Self::Each(weights) => Self::Each(weights.clone().slice_dim(0, rows)),
+            Self::Each(weights) => Self::Each(Box::new((**weights).clone().slice_dim(0, rows))),
         }
     }
 }
@@ -126,7 +126,7 @@ impl Output {
             }
             Weights::Each(weights) => {
                 let (losses, gradient) = self.rows_back(h, targets, 1.0);
-                let weighted = wide(gradient) * weights.clone();
+                let weighted = wide(gradient) * (*weights).clone();
                 let rows = weights.dims()[0];
                 let sum = (losses * weights.reshape([rows])).sum();
                 (sum, self.products.operand(weighted))

@@ -223,7 +223,7 @@ impl Graph {
             .collect();
         let rows = by_row.len();
         let data = TensorData::new(by_row, [rows, 1]);
-        Weights::Each(Tensor::from_data(data, &self.device))
+        Weights::Each(Box::new(Tensor::from_data(data, &self.device)))
     }
 
     /// As [`Graph::backward`], with weights of rows, which may depend on the last

@@ -186,7 +186,7 @@ mod tests {
         let longer = (Direction::Longer, split(0.001, 0.0, 0.7));
         let larger = (Direction::Larger, split(0.001, 0.6, 0.0));
         let at = held(0.0, 0.6, 0.0).predicted;
-        let alone = Growth::calibrated(&[longer.clone()]);
+        let alone = Growth::calibrated(std::slice::from_ref(&longer));
         let both = Growth::calibrated(&[longer, larger]);
         assert!(alone.factor == 1.0 && both.factor < 1.0);
         assert!(alone.sd(&at) > both.sd(&at));

@@ -245,6 +245,9 @@ impl<'a> Contest<'a> {
     }
 }
 
+/// Judged points, by the direction of their split.
+type HeldOut = Vec<(Direction, Vec<Held>)>;
+
 /// Chooses the laws whose mean, and the process with which, held-out runs are
 /// predicted best: the least product, over all splits, of the error and of what the
 /// rank correlation lacks to 1.
@@ -260,21 +263,7 @@ pub(crate) fn select(
         monitor.advance(1);
     }
     monitor.end();
-    // A law of the own weight alone takes part where all targets are domains.
-    let general: Vec<LawName> = (choice.names.iter().copied())
-        .filter(|n| {
-            contests
-                .iter()
-                .all(|c| c.laws.iter().all(|l| l.iter().any(|l| l.law() == *n)))
-        })
-        .collect();
-    if general.is_empty() {
-        return Err(Error::input(
-            "no law that serves every target: expected at least one besides `bimix` and `dcpt`, \
-             which are for targets that are domains",
-        )
-        .field("--laws"));
-    }
+    let general = for_all_targets(choice.names, &contests)?;
     let score = |predicted: &dyn Fn(&Contest<'_>) -> Result<Vec<Vec<f64>>>| -> Result<f64> {
         let mut product = 0.0;
         for contest in &contests {
@@ -330,6 +319,25 @@ pub(crate) fn select(
     })
 }
 
+/// The laws that serve every target: one of the own weight alone takes part where
+/// all targets are domains.
+fn for_all_targets(names: &[LawName], contests: &[Contest<'_>]) -> Result<Vec<LawName>> {
+    let serves = |contest: &Contest<'_>, name: LawName| {
+        (contest.laws.iter()).all(|laws| laws.iter().any(|law| law.law() == name))
+    };
+    let general: Vec<LawName> = (names.iter().copied())
+        .filter(|name| contests.iter().all(|contest| serves(contest, *name)))
+        .collect();
+    if general.is_empty() {
+        return Err(Error::input(
+            "no law that serves every target: expected at least one besides `bimix` and `dcpt`, \
+             which are for targets that are domains",
+        )
+        .field("--laws"));
+    }
+    Ok(general)
+}
+
 /// The error of a selection on a split.
 ///
 /// # Errors
@@ -352,7 +360,7 @@ fn judge(
     general: &[LawName],
     laws: &[LawName],
     kernel: Option<Kernel>,
-) -> Result<(Vec<Judged>, Vec<(Direction, Vec<Held>)>)> {
+) -> Result<(Vec<Judged>, HeldOut)> {
     let mut judged = Vec::new();
     let mut out = Vec::new();
     for contest in contests {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{quoted, quoted_list, yaml};
 use super::{Job, one_file};
 use crate::error::Result;
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// Data sets by name, and their weights, from a step on where they change.
 pub(super) fn levanter(job: &Job<'_>) -> Result<Vec<ExportedFile>> {

@@ -3,7 +3,7 @@
 use super::text::{list, object, quoted, quoted_list};
 use super::{Entry, Job, file, one_file};
 use crate::error::{Error, Result};
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 use crate::exchange::mapping::Source;
 
 /// Arguments of the command: a file for every phase.

@@ -11,7 +11,7 @@ mod text;
 mod tinyllama;
 
 use super::account::DomainAccount;
-use super::export::ExportedFile;
+use super::exported_file::ExportedFile;
 use super::mapping::{RunFacts, Source};
 use super::shares::{SegmentShares, decimal};
 use super::trainer::Trainer;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{count, quoted, yaml};
 use super::{Job, one_file};
 use crate::error::Result;
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// `train_loader` of llm-foundry: every stream with its proportion, and none with
 /// `repeat` or `choose`, which must not stand beside it.

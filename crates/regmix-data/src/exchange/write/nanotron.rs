@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{list, quoted_list};
 use super::{Entry, Job, one_file};
 use crate::error::Result;
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// A stage for every mixture; steps are counted from 1.
 pub(super) fn nanotron(job: &Job<'_>) -> Result<Vec<ExportedFile>> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{count, object, quoted, yaml};
 use super::{Entry, Job, file, one_file};
 use crate::error::Result;
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// A `SourceMixtureList` for every stage.
 pub(super) fn sources(job: &Job<'_>, force: bool) -> Result<Vec<ExportedFile>> {

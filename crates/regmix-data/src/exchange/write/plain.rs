@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::text::object;
 use super::{Job, one_file};
 use crate::error::{Error, Result};
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 use crate::exchange::shares::WHOLE;
 use crate::exchange::unit::SampleUnit;
 use crate::table::records::render;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{quoted, quoted_list};
 use super::{Entry, Job, one_file};
 use crate::error::{Error, Result};
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// A `CombinedStreamingDataset`. It takes weights only when it does not have to
 /// read everything.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::text::{quoted, yaml};
 use super::{Job, one_file};
 use crate::error::{Error, Result};
-use crate::exchange::export::ExportedFile;
+use crate::exchange::exported_file::ExportedFile;
 
 /// `train_data_config`, a list of beginnings and weights.
 pub(super) fn data_config(job: &Job<'_>) -> Result<Vec<ExportedFile>> {
