@@ -66,7 +66,8 @@ fn proxies_read_a_part_of_the_text_as_often_as_the_target() {
     let share = status["text_share"].as_f64().unwrap();
     assert!((share - 1280.0 / 105_030.0).abs() < 1e-12, "{share}");
 
-    // Another target is another share: finished proxies do not fit it.
+    // Another target is another share: finished proxies do not fit it, nor does what
+    // is made from them.
     fixture.edit(
         "study.toml",
         "target_tokens = 105030",
@@ -82,7 +83,14 @@ fn proxies_read_a_part_of_the_text_as_often_as_the_target() {
       │ 0.01218699419213558 is now 0.00609349709606779)
       help: put the configuration back, or redo the run with `--redo`
     ");
+    fixture
+        .ok(&["status"])
+        .says("10 of 10 finished, on 1/82.1 of every domain");
     fixture.edit("study.toml", "match_epochs = true\n", "");
+    fixture.refused(&["fit"]).says(
+        "runs: the proxies read 1/82.1 of every domain, and `match_epochs` and the tokens of the \
+         target now ask for all",
+    );
     assert_output!(fixture.refused(&["train"]), @r"
     $ regmix train
     exit code: 2

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use regmix_data::{Error, Result, TokenCorpus};
+use regmix_data::{Error, ErrorKind, Result, TokenCorpus};
 use regmix_dynamic::{Point, Trajectories};
-use regmix_model::FinishedRun;
 use regmix_model::metrics::Line;
+use regmix_model::{FinishedRun, stored_spec};
 
 use crate::files;
 use crate::stamp::remade_by;
@@ -13,10 +13,54 @@ use crate::study::Study;
 
 /// Reads the metrics of all finished proxies into `trajectories.csv`.
 pub(crate) fn collect_trajectories(study: &Study, corpus: &TokenCorpus) -> Result<Trajectories> {
+    require_text_share(study)?;
     let mixtures = study.mixtures()?;
     let table = read_runs(&study.path(files::PROXIES), mixtures.runs(), corpus)?;
     table.write_csv(study.path(files::TRAJECTORIES))?;
     Ok(table)
+}
+
+/// The share of every domain that the proxies read, if one was started.
+pub(crate) fn text_share_of_proxies(study: &Study) -> Result<Option<Option<f64>>> {
+    for run in study.mixtures()?.runs() {
+        let folder = study.path(files::PROXIES).join(run);
+        let spec = stored_spec(&folder);
+        if let Some(spec) = spec.map_err(|e| remade_by(files::trained_by(&folder), e))? {
+            return Ok(Some(spec.text_share));
+        }
+    }
+    Ok(None)
+}
+
+/// Checks that the proxies repeat text as the target of `study.toml` does. Its tokens
+/// may be changed after the proxies were trained, for any step that follows.
+///
+/// # Errors
+/// `Stale` when they read another share of the text.
+pub(crate) fn require_text_share(study: &Study) -> Result<()> {
+    let config = study.config();
+    let wanted = config.text_share(&config.proxy)?;
+    let of = |share: Option<f64>| match share {
+        Some(share) => format!("1/{:.1}", 1.0 / share),
+        None => "all".to_owned(),
+    };
+    match text_share_of_proxies(study)? {
+        Some(read) if read != wanted => Err(Error::new(
+            ErrorKind::Stale,
+            format!(
+                "the proxies read {} of every domain, and `match_epochs` and the tokens of the \
+                 target now ask for {}",
+                of(read),
+                of(wanted)
+            ),
+        )
+        .in_file(study.path(files::PROXIES))
+        .help(
+            "put `proxy.match_epochs`, `constraints.target_tokens` and [target] back, or train \
+             again: `regmix train --redo`",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The metrics of those runs in a folder that are finished.

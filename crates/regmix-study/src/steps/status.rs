@@ -8,7 +8,7 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
-use super::{design, fit, optimize, schedule, second_size, tokenize};
+use super::{design, fit, losses, optimize, schedule, second_size, tokenize};
 use crate::files;
 use crate::progress::{Index, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
@@ -87,12 +87,19 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
     let stale = stale_parts(study, Some(&index), monitor)?;
     index.save(runs.iter().map(|row| row.folder.as_path()));
-    let check = &study.config().check;
+    // That of the runs, where there are some: `study.toml` may have changed since.
+    let text_share = match exists(&files::DESIGN) {
+        true => losses::text_share_of_proxies(study).ok().flatten(),
+        false => None,
+    };
+    let config = study.config();
+    let text_share = text_share.map_or_else(|| config.text_share(&config.proxy), Ok)?;
+    let check = &config.check;
     let mut status = Status {
         domains: manifest.as_ref().map(|m| m.domains.len()),
         tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
         proxies: counts(PROXIES),
-        text_share: study.config().text_share(&study.config().proxy)?,
+        text_share,
         second: counts(SECOND),
         fitted: exists(&files::FIT),
         optimized: exists(&files::MIXTURE),
