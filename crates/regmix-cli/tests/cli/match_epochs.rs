@@ -83,9 +83,9 @@ fn proxies_read_a_part_of_the_text_as_often_as_the_target() {
       │ 0.01218699419213558 is now 0.00609349709606779)
       help: put the configuration back, or redo the run with `--redo`
     ");
-    fixture
-        .ok(&["status"])
-        .says("10 of 10 finished, on 1/82.1 of every domain");
+    let status = fixture.ok(&["status"]);
+    let read = "10 of 10 finished, on 1/82.1 of every domain";
+    assert!(status.stdout.contains(read), "{status}");
     fixture.edit("study.toml", "match_epochs = true\n", "");
     fixture.refused(&["fit"]).says(
         "runs: the proxies read 1/82.1 of every domain, and `match_epochs` and the tokens of the \
