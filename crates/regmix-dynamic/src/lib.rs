@@ -19,8 +19,7 @@
 //!   of proxies that change their mixture during the run ([`Segments::switching`]).
 //! - [`StageModel`], [`StageAccuracy`]: f, and its accuracy on held-out runs.
 //! - [`Planner`]: offline, a [`Schedule`] before the target starts, with
-//!   predictions, standard deviations and epochs; [`Schedule::export`] writes
-//!   it for trainers.
+//!   predictions, standard deviations and epochs.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
 //! - [`PredictedObserved`]: what was predicted of a target, beside what was
