@@ -110,7 +110,7 @@ fn a_domain_above_its_cap_is_refused_unless_forced() {
         ..ExportOptions::default()
     };
     let out = export(&plan(), &mapping, Trainer::OlmoCore, &force).unwrap();
-    // The trainer must be told, or it refuses.
+    // The trainer refuses without a limit.
     assert!(
         out.files[0].text.contains("max_repetition_ratio: 18.02\n"),
         "{:?}",
@@ -124,7 +124,7 @@ fn olmo_core_repeats_nothing_that_it_was_not_told() {
     assert_eq!(
         refused(Trainer::OlmoCore, |m| m.run.max_epochs = None),
         "`domains.code.max_epochs`: the run reads the domain 1.20 times, and the trainer refuses \
-         to repeat data unless it is told how often it may"
+         to repeat data unless it is given a limit"
     );
     assert_eq!(
         refused_path(Trainer::OlmoCore, "/data/web"),

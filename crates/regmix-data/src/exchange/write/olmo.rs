@@ -85,7 +85,7 @@ fn repetition(entry: &Entry<'_>, force: bool) -> Result<String> {
             "max_epochs",
             format!(
                 "the run reads the domain {epochs:.2} times, and the trainer refuses to repeat data \
-                 unless it is told how often it may"
+                 unless it is given a limit"
             ),
         )
         .help(format!("add `max_epochs = {needed}` to the mapping, or give `--force`")))
