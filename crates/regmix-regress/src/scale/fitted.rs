@@ -245,7 +245,7 @@ impl FittedLaw {
         let mut best: Option<(Vec<f64>, f64)> = None;
         for turn in 0..starts.max(1) {
             let start = ready.form.start(ready.height, turn, &mut rng);
-            let found = minimise(&coarse, start, LIMITS, 40, monitor)?;
+            let found = minimise(&coarse, start, LIMITS, 25, monitor)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
                 best = Some(found);
             }
@@ -402,7 +402,7 @@ fn settle(
     start: Vec<f64>,
     monitor: &dyn Monitor,
 ) -> Result<(Vec<f64>, f64, Factor)> {
-    let (parameters, _) = minimise(all, start, LIMITS, 60, monitor)?;
+    let (parameters, _) = minimise(all, start, LIMITS, 30, monitor)?;
     let (residual_sd, factor) = uncertainty(all, &parameters)?;
     Ok((parameters, residual_sd, factor))
 }

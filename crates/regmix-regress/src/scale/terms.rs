@@ -155,16 +155,24 @@ fn sum(
     const FINEST: f64 = 1e-5;
     let mut total = floor;
     let mut parts = Vec::with_capacity(weights.len());
+    // Most amounts have one power: its exponential is taken once.
+    let mut known = (None, 1.0);
     for (j, &weight) in weights.iter().enumerate() {
-        let q = power(j).map_or(1.0, |i| p[i].exp());
-        let ln = weight.max(FINEST).ln();
-        let part = match weight > 0.0 {
-            true => (p[rates + j] + q * weight.ln()).exp(),
-            false => 0.0,
+        let power = power(j);
+        if power != known.0 {
+            known = (power, power.map_or(1.0, |i| p[i].exp()));
+        }
+        let q = known.1;
+        let finest = weight.max(FINEST);
+        let ln = finest.ln();
+        let at_finest = (p[rates + j] + q * ln).exp();
+        let part = match weight {
+            w if w >= FINEST => at_finest,
+            w if w > 0.0 => (p[rates + j] + q * w.ln()).exp(),
+            _ => 0.0,
         };
         total += part;
-        let slope = q * (p[rates + j] + (q - 1.0) * ln).exp();
-        parts.push((part, q * ln, slope));
+        parts.push((part, q * ln, q * at_finest / finest));
     }
     let mut by_parameters = Vec::with_capacity(2 * weights.len());
     for (j, (part, by_power, _)) in parts.iter().enumerate() {
