@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::fixture::Fixture;
 
-/// The published tables in `$REGMIX_SHARED/data`, or in a folder `shared`
-/// beside the workspace.
+/// Files under `$REGMIX_SHARED/data`, or under `data` in a folder `shared` beside
+/// the workspace; nothing, and a line that says so, where one is missing.
 #[allow(clippy::print_stderr)] // A skipped test says so.
-fn tables() -> Option<[String; 2]> {
+pub(crate) fn shared<const N: usize>(names: [&str; N]) -> Option<[String; N]> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let root = std::env::var_os("REGMIX_SHARED").map_or(beside, PathBuf::from);
-    let names = ["train_mixture_1m.csv", "train_pile_loss_1m.csv"];
-    let paths = names.map(|name| root.join("data/regmix-tables").join(name));
+    let paths = names.map(|name| root.join("data").join(name));
     if paths.iter().all(|path| path.exists()) {
         return Some(paths.map(|path| path.to_str().unwrap().to_owned()));
     }
@@ -21,7 +20,10 @@ fn tables() -> Option<[String; 2]> {
 
 #[test]
 fn the_published_tables_are_fitted_predicted_and_searched() {
-    let Some([mixtures, losses]) = tables() else {
+    let Some([mixtures, losses]) = shared([
+        "regmix-tables/train_mixture_1m.csv",
+        "regmix-tables/train_pile_loss_1m.csv",
+    ]) else {
         return;
     };
     let fixture = Fixture::empty();

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::fixture::{Fixture, Output};
+use crate::published::shared;
 
 const FIT: [&str; 9] = [
     "fit",
@@ -92,6 +93,102 @@ fn laws_of_scale_predict_and_search_at_the_size_that_counts() {
     let scale = fixture.ok(&["scale", "--fit", "f"]);
     let verdict = "Small models rank these mixtures as large ones do: from 5.000e7 to 2.000e8";
     assert!(scale.stdout.contains(verdict), "{}", scale.stdout);
+}
+
+/// Joins the tables of several sizes, the size before every run's name, points up
+/// to a step.
+fn joined(fixture: &Fixture, folders: &[(String, f64)], last_step: u64) {
+    let (mut m, mut t, mut s) = (String::new(), String::new(), "run,parameters\n".to_owned());
+    for (folder, size) in folders {
+        let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+        let (mixtures, points) = (read("mixtures.csv"), read("trajectories.csv"));
+        for (out, text) in [(&mut m, &mixtures), (&mut t, &points)] {
+            if out.is_empty() {
+                writeln!(out, "{}", text.lines().next().unwrap()).unwrap();
+            }
+        }
+        for line in mixtures.lines().skip(1) {
+            let run = line.split(',').next().unwrap();
+            writeln!(m, "{size}-{line}").unwrap();
+            writeln!(s, "{size}-{run},{size}").unwrap();
+        }
+        for line in points.lines().skip(1) {
+            let step: u64 = line.split(',').nth(1).unwrap().parse().unwrap();
+            if step <= last_step {
+                writeln!(t, "{size}-{line}").unwrap();
+            }
+        }
+    }
+    fixture.write("m.csv", m);
+    fixture.write("t.csv", t);
+    fixture.write("s.csv", s);
+}
+
+/// The columns of a table by name, by run.
+fn columns(text: &str, keep: impl Fn(&[&str]) -> bool) -> Vec<(String, Vec<f64>)> {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let mut out: Vec<(String, Vec<f64>)> = names
+        .iter()
+        .map(|n| ((*n).to_owned(), Vec::new()))
+        .collect();
+    for line in lines {
+        let row: Vec<&str> = line.split(',').collect();
+        if keep(&row) {
+            for (column, value) in out.iter_mut().zip(&row) {
+                column.1.push(value.parse().unwrap());
+            }
+        }
+    }
+    out
+}
+
+/// The runs of Data Mixing Laws up to step 20,000 at three sizes, and what was
+/// measured at a fourth, longer.
+#[test]
+fn published_runs_are_predicted_larger_and_longer() {
+    let Some([small, middle, large, judge]) = shared([
+        "other-tables/dml-5mix-70m",
+        "other-tables/dml-5mix-160m",
+        "other-tables/dml-5mix-305m",
+        "other-tables/dml-5mix-410m",
+    ]) else {
+        return;
+    };
+    let fixture = Fixture::empty();
+    joined(
+        &fixture,
+        &[(small, 7e7), (middle, 1.6e8), (large, 3.05e8)],
+        20_000,
+    );
+    fixture.ok(&[&["-q"][..], &FIT].concat());
+    let candidates = format!("{judge}/mixtures.csv");
+    let measured = std::fs::read_to_string(format!("{judge}/trajectories.csv")).unwrap();
+    for (step, most) in [("10000", 0.0059), ("20000", 0.0068), ("30000", 0.0113)] {
+        let tokens = (step.parse::<u64>().unwrap() * 1_048_576).to_string();
+        let out = format!("p{step}.csv");
+        let at = ["--parameters", "4.1e8", "--tokens", &tokens, "--out", &out];
+        let predict = ["-q", "predict", "--fit", "f", "--mixtures", &candidates];
+        fixture.ok(&[&predict[..], &at].concat());
+        let predicted = columns(&fixture.text(&out), |_| true);
+        let truth = columns(&measured, |row| row[1] == step);
+        let of = |all: &[(String, Vec<f64>)], name: &str| {
+            all.iter().find(|c| c.0 == name).unwrap().1.clone()
+        };
+        // Both tables have the runs in the same order.
+        assert_eq!(of(&predicted, "run"), of(&truth, "run"));
+        let (mut error, mut inside, mut n) = (0.0, 0.0, 0.0);
+        for (name, values) in &truth[3..] {
+            let (mean, sd) = (of(&predicted, name), of(&predicted, &format!("{name}_sd")));
+            for ((value, mean), sd) in values.iter().zip(mean).zip(sd) {
+                error += (mean / value - 1.0).abs();
+                inside += f64::from(u8::from((value - mean).abs() <= 1.645 * sd));
+                n += 1.0;
+            }
+        }
+        assert!(error / n <= most, "step {step}: error {}", error / n);
+        assert!(inside / n >= 0.65, "step {step}: {} inside", inside / n);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 
 use crate::prediction::Prediction;
 use crate::scale::blend::Blend;
+use crate::scale::checks::{cautions, check};
 use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
@@ -129,7 +130,7 @@ impl ScaleFit {
             judged: selection.judged,
             warnings: Vec::new(),
         };
-        out.warnings = out.cautions();
+        out.warnings = cautions(runs, &out.blend);
         out.warnings.extend(errors.map(|(all, last)| {
             format!(
                 "points along the way lie on another curve than the last points of runs, and are \
@@ -348,81 +349,4 @@ impl ScaleFit {
                 .help(remedy)),
         }
     }
-
-    fn cautions(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        let (sizes, lengths) = (self.runs.sizes().len(), self.runs.lengths());
-        if sizes < 3 {
-            out.push(format!(
-                "{sizes} size{}: how far the laws hold for larger models was not judged; that \
-                 takes three sizes",
-                if sizes == 1 { "" } else { "s" }
-            ));
-        }
-        if sizes == 1 {
-            out.push(
-                "with one size the exponent of size cannot be known; it is 0.34, that of \
-                 Hoffmann et al."
-                    .to_owned(),
-            );
-        }
-        if lengths < 2 {
-            out.push(
-                "with one length the exponent of tokens cannot be known from it; it is 0.4, or \
-                 that of the mixtures where a law ties the two"
-                    .to_owned(),
-            );
-        }
-        let mut tied: std::collections::BTreeMap<(&str, &str), usize> = Default::default();
-        for law in self.blend.targets.iter().flat_map(|t| &t.laws) {
-            for name in law.tied() {
-                *tied.entry((law.law().as_str(), name)).or_default() += 1;
-            }
-        }
-        for ((law, name), count) in tied {
-            if count == self.runs.targets().len() && count > 0 {
-                out.push(format!(
-                    "`{name}` of `{law}` is not determined by the runs of any target: it stays \
-                     near its start"
-                ));
-            }
-        }
-        out
-    }
-}
-
-/// Refuses options that no fit can use.
-fn check(runs: &ScaleRuns, options: &ScaleOptions) -> Result<()> {
-    if options.laws.is_empty() || options.starts == 0 {
-        return Err(Error::input(format!(
-            "{} laws from {} starts: expected at least one of each",
-            options.laws.len(),
-            options.starts
-        )));
-    }
-    let domains = runs.domains().len();
-    for (what, given) in [
-        ("available tokens", &options.available),
-        ("data per token", &options.per_token),
-    ] {
-        let wrong = |x: &f64| !(x.is_finite() && *x > 0.0);
-        if !given.is_empty() && (given.len() != domains || given.iter().any(wrong)) {
-            return Err(Error::input(format!(
-                "{what} {given:?}: expected a positive number for each of {domains} domains"
-            )));
-        }
-    }
-    let sizes = runs.sizes();
-    let shared = (runs.by_mixture().iter()).any(|members| {
-        let first = runs.runs()[members[0]].parameters;
-        members.iter().any(|&r| runs.runs()[r].parameters != first)
-    });
-    if sizes.len() > 1 && !shared {
-        return Err(Error::input(format!(
-            "{} sizes, and no mixture was trained at two of them",
-            sizes.len()
-        ))
-        .help("what size does cannot be told from what the mixtures do: train some mixtures at every size"));
-    }
-    Ok(())
 }

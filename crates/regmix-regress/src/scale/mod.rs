@@ -7,6 +7,7 @@
 //! `docs/scale.md` describes every law.
 
 mod blend;
+mod checks;
 mod cmr;
 mod ends;
 mod fit;

@@ -322,3 +322,34 @@ fn targets_share_their_exponents() {
         "{together:?} {alone:?}"
     );
 }
+
+#[test]
+fn losses_that_rise_along_a_run_are_named() {
+    let mut runs = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.001).runs().to_vec();
+    for value in &mut runs[7].points[3].values {
+        *value *= 1.06;
+    }
+    let all = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.001);
+    let runs = ScaleRuns::new(all.domains().clone(), all.targets().to_vec(), runs).unwrap();
+    let fit = ScaleFit::train(&runs, &ScaleOptions::default()).unwrap();
+    assert_eq!(
+        fit.warnings(),
+        [
+            "in 1 run the losses of most targets rise by more than 2 % from one point to the next \
+          (first: `50000000-7` from 8e9 to 1.2e10 tokens), as after a restart of the learning \
+          rate; laws only fall with tokens, so that such points count as noise"
+        ]
+    );
+}
+
+#[test]
+fn parameters_that_few_points_do_not_determine_are_named() {
+    let all = simulated(&[1e8, 2e8], &[1e10], 0.001);
+    let few = all.filtered(|r, _| r.weights[0] == 0.0).unwrap();
+    let fit = ScaleFit::train(&few, &ScaleOptions::default()).unwrap();
+    let said = fit.warnings().join("\n");
+    assert!(
+        said.contains("`t[a]` of `additive` is not determined by the runs of any target"),
+        "{said}"
+    );
+}
