@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regmix_data::{DomainSet, Error, Result};
 
 use crate::scale::blend::Blend;
-use crate::scale::fit::ScaleOptions;
+use crate::scale::options::ScaleOptions;
 use crate::scale::runs::ScaleRuns;
 
 /// What runs leave open, or have that no law describes.
