@@ -66,7 +66,7 @@ fn far_outside(target: &str, runs: &[&str], values: &[f64]) -> Option<String> {
 
 /// Standard deviations that the losses of a run must be away from what the
 /// other runs predict, on a quarter of its targets, to be named. Of the 512
-/// published runs three are.
+/// published runs two to four are, by the seed of the folds.
 const UNLIKE: f64 = 4.0;
 
 /// The runs whose losses are not what the other runs predict for their
