@@ -25,7 +25,8 @@
 //! - [`PredictedObserved`]: what was predicted of a target, beside what was
 //!   observed.
 //! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the
-//!   proxies' scale, by its first segment or by a second size of models.
+//!   proxies' scale, by its first segment, by a second size of models, or by laws of
+//!   scale ([`ScaleTranslation`]).
 //! - [`DynamicConfig`]: every choice, with the paper's values
 //!   ([`DynamicConfig::paper`]) and ours ([`DynamicConfig::improved`], the
 //!   default).
@@ -105,5 +106,5 @@ pub use record::{
     Transition, Transitions,
 };
 pub use schedule::{PlannedSegment, Planner, Request, RunLength, Schedule, Weight};
-pub use size::{SizeCalibration, SizeCorrection, SizeLaw};
+pub use size::{ScaleTranslation, SizeAndLength, SizeCalibration, SizeCorrection, SizeLaw};
 pub use stage_model::{OverTargets, StageAccuracy, StageModel, StageSummary};

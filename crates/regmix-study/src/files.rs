@@ -43,6 +43,14 @@ pub const FIT: Artefact = Artefact {
     missing: "nothing is fitted",
 };
 
+/// The laws of scale, where the study has several sizes.
+pub const SCALE: Artefact = Artefact {
+    path: "fit/scale.json",
+    stamp: "fit/scale.inputs.json",
+    verb: "fit",
+    missing: "no laws of scale are fitted",
+};
+
 /// The mixture that was found.
 pub const MIXTURE: Artefact = Artefact {
     path: "mixture.json",
@@ -80,7 +88,10 @@ pub const SEGMENTS: &str = "design/segments.csv";
 pub(crate) const ENTROPIES: &str = "entropies.json";
 /// A folder per proxy.
 pub const PROXIES: &str = "runs";
-/// A folder per proxy of the second size.
+/// A folder per size, with a folder per proxy of that size; and the tables that laws of
+/// scale are fitted to.
+pub const SIZES: &str = "sizes";
+/// A folder per proxy of the size of `[second_size]`.
 pub const SECOND_SIZE: &str = "second";
 /// Reference models and proxies of DoReMi, and the mixture they found.
 pub const DOREMI: &str = "doremi";
@@ -106,10 +117,11 @@ pub const LAUNCH_FOLDER: &str = "launch";
 pub const LAUNCHED: &str = "launch/jobs.json";
 /// Folders of which no step reads a file that it does not know by name: what a
 /// killed process left in them can be removed.
-pub(crate) const SWEPT: [&str; 8] = [
+pub(crate) const SWEPT: [&str; 9] = [
     CORPUS_FOLDER,
     "design",
     PROXIES,
+    SIZES,
     SECOND_SIZE,
     DOREMI,
     FIT_FOLDER,

@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 use regmix_regress::Method;
 
 /// Search the best mixture.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("elsewhere").multiple(true).args(["fit", "at_target", "parameters"])))]
 #[command(after_help = "\
 Examples:
   regmix optimize                                  the objective and limits of the study
+  regmix optimize --at-target --out at-target.json   at the size of the target, with [sizes]
   regmix optimize --fit fit --objective pile_cc --out mixture.json
   regmix optimize --fit fit --objective goal.toml --prior natural.csv --out mixture.json
   regmix optimize --fit fit --pareto pile_cc,github --objective goal.toml --out front.csv
@@ -33,8 +35,12 @@ pub(crate) struct OptimizeArgs {
     /// Mixtures of the front.
     #[arg(long, requires = "pareto", default_value_t = 11, value_name = "N")]
     pub(crate) points: usize,
-    /// Parameters of the model that the mixture is for; the fit holds laws of scale.
-    #[arg(long, requires_all = ["tokens", "fit"], conflicts_with_all = ["pareto", "method"], value_name = "N")]
+    /// The best mixture at the size and length of the study's target, by laws of scale; the
+    /// mixture of the study stays.
+    #[arg(long, conflicts_with_all = ["fit", "parameters"])]
+    pub(crate) at_target: bool,
+    /// Parameters of the model that the mixture is for, by laws of scale.
+    #[arg(long, requires = "tokens", conflicts_with_all = ["pareto", "method"], value_name = "N")]
     pub(crate) parameters: Option<f64>,
     /// Tokens of its run.
     #[arg(long, requires = "parameters", value_name = "N")]
@@ -47,7 +53,7 @@ pub(crate) struct OptimizeArgs {
     #[arg(long, requires = "fit", value_enum, default_value_t = SearchMethod::Descend, conflicts_with = "pareto")]
     pub(crate) method: SearchMethod,
     /// File for the mixture, or for the front.
-    #[arg(long, requires = "fit", value_name = "JSON|CSV")]
+    #[arg(long, requires = "elsewhere", value_name = "JSON|CSV")]
     pub(crate) out: Option<PathBuf>,
     /// Seed of draws and resampling.
     #[arg(long, requires = "fit", default_value_t = 42)]

@@ -14,8 +14,8 @@ pub(crate) struct PredictArgs {
     /// Mixtures to predict.
     #[arg(long, value_name = "CSV")]
     pub(crate) mixtures: PathBuf,
-    /// Parameters of the model that the mixture is for; the fit holds laws of scale.
-    #[arg(long, requires_all = ["tokens", "fit"], value_name = "N")]
+    /// Parameters of the model that the mixture is for, by laws of scale.
+    #[arg(long, requires = "tokens", value_name = "N")]
     pub(crate) parameters: Option<f64>,
     /// Tokens of its run.
     #[arg(long, requires = "parameters", value_name = "N")]

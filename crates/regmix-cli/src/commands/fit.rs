@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regmix_data::Result;
-use regmix_regress::scale::ScaleOptions;
+use regmix_regress::scale::{ScaleFit, ScaleOptions};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
 use regmix_study::config::EarlierSection;
 use regmix_study::tables::{Counting, ScaleTables, fit_scale, fit_tables, learning_curve};
@@ -48,14 +48,7 @@ fn fit_laws_of_scale(
     };
     let into = (out, args.redo);
     let fit = fit_scale(tables, options, counting, into, session.display)?;
-    let result = json!({
-        "laws": fit.laws(),
-        "corrected": fit.is_corrected(),
-        "judged": fit.judged(),
-        "trust": fit.trust(),
-        "warnings": fit.warnings(),
-    });
-    session.print_result(&result, || show::scale_fit(&fit))
+    session.print_result(&scale_json(&fit), || show::scale_fit(&fit))
 }
 
 fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {
@@ -65,7 +58,8 @@ fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {
         true => Some(study.learning_curve(session.context(args.redo))?),
         false => None,
     };
-    print_fit(session, &fit, curve.as_ref())?;
+    let scale = study.fit_scale(session.context(args.redo))?;
+    print_fit(session, &fit, curve.as_ref(), scale.as_ref())?;
     session.message_next(&study)
 }
 
@@ -94,7 +88,7 @@ fn fit_own_runs(
         true => Some(measure_learning_curve(session, args, &fit, out)?),
         false => None,
     };
-    print_fit(session, &fit, curve.as_ref())
+    print_fit(session, &fit, curve.as_ref(), None)
 }
 
 /// Runs from before the domains changed, if they were given.
@@ -128,13 +122,42 @@ fn measure_learning_curve(
     })
 }
 
-fn print_fit(session: &Session<'_>, fit: &Fit, curve: Option<&LearningCurve>) -> Result<()> {
+fn print_fit(
+    session: &Session<'_>,
+    fit: &Fit,
+    curve: Option<&LearningCurve>,
+    scale: Option<&ScaleFit>,
+) -> Result<()> {
     let league = fit.league().entries();
-    match curve {
-        None => session.print_result(&league, || show::league(fit)),
-        Some(curve) => {
-            let both = json!({ "league": league, "learning": curve.points() });
-            session.print_result(&both, || show::fitted(fit, curve))
+    let text = || {
+        let mut text = match curve {
+            None => show::league(fit),
+            Some(curve) => show::fitted(fit, curve),
+        };
+        if let Some(scale) = scale {
+            text.push_str(&format!("\nLaws of scale\n\n{}", show::scale_fit(scale)));
         }
+        text
+    };
+    if curve.is_none() && scale.is_none() {
+        return session.print_result(&league, text);
     }
+    let mut both = json!({ "league": league });
+    if let Some(curve) = curve {
+        both["learning"] = json!(curve.points());
+    }
+    if let Some(scale) = scale {
+        both["scale"] = scale_json(scale);
+    }
+    session.print_result(&both, text)
+}
+
+fn scale_json(fit: &ScaleFit) -> serde_json::Value {
+    json!({
+        "laws": fit.laws(),
+        "corrected": fit.is_corrected(),
+        "judged": fit.judged(),
+        "trust": fit.trust(),
+        "warnings": fit.warnings(),
+    })
 }

@@ -17,6 +17,7 @@ pub(super) fn run(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
     match (&args.fit, &args.out) {
         (Some(fit), Some(out)) if args.parameters.is_some() => optimize_at(session, args, fit, out),
         (Some(fit), Some(out)) => optimize_fit(session, args, fit, out),
+        _ if args.at_target || args.parameters.is_some() => optimize_study_at(session, args),
         _ => optimize_study(session, args),
     }
 }
@@ -26,6 +27,19 @@ fn optimize_study(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
     let found = study.optimize(session.context(args.redo))?;
     session.print_result(&found, || show::mixture(&found))?;
     session.message_next(&study)
+}
+
+/// The best mixture at a size and length, by the laws of scale of a study.
+fn optimize_study_at(session: &Session<'_>, args: &OptimizeArgs) -> Result<()> {
+    if let Some(out) = &args.out {
+        refuse_to_overwrite(out, args.redo)?;
+    }
+    let study = session.open_study()?;
+    let found = study.optimum_at(args.parameters, args.tokens, session.context(false))?;
+    if let Some(out) = &args.out {
+        found.save(out)?;
+    }
+    session.print_result(&found, || show::scale_optimum(&found))
 }
 
 fn optimize_fit(session: &Session<'_>, args: &OptimizeArgs, fit: &Path, out: &Path) -> Result<()> {

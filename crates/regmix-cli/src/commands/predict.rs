@@ -1,7 +1,6 @@
 //! `regmix predict`: losses of mixtures, to stdout or into a file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use regmix_data::table::{MixtureTable, ValueTable};
 use regmix_data::{Monitor, Result};
@@ -16,10 +15,12 @@ pub(super) fn run(session: &Session<'_>, args: &PredictArgs) -> Result<()> {
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, args.redo)?;
     }
-    if let (Some(parameters), Some(tokens), Some(folder)) =
-        (args.parameters, args.tokens, &args.fit)
-    {
-        return predict_at(session, args, folder, (parameters, tokens));
+    if let (Some(parameters), Some(tokens)) = (args.parameters, args.tokens) {
+        let fit = match &args.fit {
+            Some(folder) => ScaleFit::load(folder)?,
+            None => session.open_study()?.current_scale(session.display)?,
+        };
+        return predict_at(session, args, &fit, (parameters, tokens));
     }
     let fit = match &args.fit {
         Some(folder) => Fit::load(folder)?,
@@ -63,10 +64,9 @@ fn print_predictions(session: &Session<'_>, args: &PredictArgs, fit: &Fit) -> Re
 fn predict_at(
     session: &Session<'_>,
     args: &PredictArgs,
-    folder: &Path,
+    fit: &ScaleFit,
     at: (f64, f64),
 ) -> Result<()> {
-    let fit = ScaleFit::load(folder)?;
     for warning in fit.check_setting(at.0, at.1)? {
         session.message(&format!("warning: {warning}"));
     }

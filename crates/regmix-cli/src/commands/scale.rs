@@ -9,7 +9,10 @@ use crate::session::Session;
 use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
-    let fit = ScaleFit::load(&args.fit)?;
+    let fit = match &args.fit {
+        Some(folder) => ScaleFit::load(folder)?,
+        None => session.open_study()?.current_scale(session.display)?,
+    };
     let transfers = rank_transfer(fit.runs());
     let verdict = verdict(&transfers);
     let parameters: Vec<_> = (fit.runs().targets().iter().enumerate())

@@ -1,6 +1,6 @@
 //! Where a study stands.
 
-use regmix_study::{RunCounts, Status, Study};
+use regmix_study::{RunCounts, SizeStatus, Status, Study};
 
 use super::runs::{all_runs, notable_runs};
 use crate::output::command_line;
@@ -54,29 +54,34 @@ fn parts(study: &Study, status: &Status) -> String {
         study.config().study.name,
         study.root().display()
     );
-    for (what, how) in [
-        ("corpus", part("corpus", corpus)),
-        (
-            "proxies",
-            part(
-                "design",
-                format!("{}{share}", runs("proxies", &status.proxies)),
-            ),
-        ),
-        ("second", runs("second", &status.second)),
-        ("fit", part("fit", done(status.fitted))),
-        ("mixture", part("mixture", done(status.optimized))),
-        ("schedule", part("schedule", done(status.scheduled))),
-        ("targets", runs("targets", &status.targets)),
-        ("report", done(status.reported)),
-    ] {
-        // A second size is optional.
-        if what == "second" && status.second.planned == 0 {
-            continue;
-        }
-        text.push_str(&format!("  {what:<9} {how}\n"));
+    let mut line = |what: &str, how: String| text.push_str(&format!("  {what:<9} {how}\n"));
+    line("corpus", part("corpus", corpus));
+    let proxies = format!("{}{share}", runs("proxies", &status.proxies));
+    line("proxies", part("design", proxies));
+    for size in &status.sizes {
+        line("size", size_line(size));
     }
+    line("fit", part("fit", done(status.fitted)));
+    if !status.sizes.is_empty() {
+        line("scale", part("scale", done(status.scale_fitted)));
+    }
+    line("mixture", part("mixture", done(status.optimized)));
+    line("schedule", part("schedule", done(status.scheduled)));
+    line("targets", runs("targets", &status.targets));
+    line("report", done(status.reported));
     text
+}
+
+/// Another size of proxies.
+fn size_line(size: &SizeStatus) -> String {
+    format!(
+        "{}: {}; {:.3e} parameters, {:.3e} tokens, {:.2} of the proxies' cost",
+        size.name,
+        counts(&size.runs),
+        size.parameters as f64,
+        size.tokens as f64,
+        size.cost
+    )
 }
 
 /// Runs by how far they are.

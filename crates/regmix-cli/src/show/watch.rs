@@ -124,7 +124,7 @@ pub(crate) fn watch(frame: &mut Frame<'_>, view: &mut View) {
 fn sections(status: &Status) -> Vec<(&'static str, RunCounts)> {
     [
         ("proxies", status.proxies),
-        ("second", status.second),
+        ("sizes", status.of_sizes()),
         ("targets", status.targets),
     ]
     .into_iter()

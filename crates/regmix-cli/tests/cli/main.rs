@@ -31,6 +31,7 @@ mod progress;
 mod published;
 mod scale;
 mod schedule;
+mod sizes;
 mod staleness;
 mod study;
 #[cfg(unix)]

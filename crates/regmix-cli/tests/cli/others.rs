@@ -60,13 +60,12 @@ fn targets_are_trained_on_mixtures_of_ones_own() {
     ----- stderr -----
       × ./wiki.csv: unknown domain `wiki`: expected one of code, law, web
     "#);
-    assert_output!(bad("note.json", "{\"text\": 1}"), @r#"
+    assert_output!(bad("note.json", "{\"text\": 1}"), @r"
     $ regmix target
     exit code: 2
     ----- stderr -----
-      × ./note.json: neither a mixture, a schedule nor a controller: expected a .csv of mixtures, or
-      │ what `regmix optimize` or `regmix schedule` wrote
-    "#);
+      × ./note.json: unknown domain `text`: expected one of code, law, web
+    ");
     assert_output!(bad("note.json", "{\n\"text\": "), @r#"
     $ regmix target
     exit code: 2

@@ -46,16 +46,22 @@ type States = [Vec<f64>; 2];
 
 /// The states of the runs that exist in both sizes, `[runs][points]`; points
 /// with a missing loss are left out.
-fn states_of_both(
+pub(super) fn states_of_both(
     small: &StageLosses,
     large: &StageLosses,
     goal: Option<&Evaluator>,
-) -> Vec<Vec<States>> {
+) -> Result<Vec<Vec<States>>> {
+    if small.grid != large.grid || small.targets != large.targets {
+        return Err(Error::input(
+            "the two sizes have other stage points or losses: expected the same",
+        )
+        .field("second_size"));
+    }
     let state = |losses: &[f64]| match goal {
         Some(goal) => vec![goal.sum(losses)],
         None => losses.to_vec(),
     };
-    (large.runs.iter().zip(&large.losses))
+    let both = (large.runs.iter().zip(&large.losses))
         .filter_map(|(run, losses)| {
             let other = small.runs.iter().position(|r| r == run)?;
             let pairs = (losses.iter().zip(&small.losses[other]))
@@ -64,7 +70,26 @@ fn states_of_both(
                 .collect::<Vec<_>>();
             (!pairs.is_empty()).then_some(pairs)
         })
-        .collect()
+        .collect();
+    Ok(both)
+}
+
+/// The evaluator of an objective whose value is a state.
+pub(super) fn usable_goal(
+    objective: Option<&Objective>,
+    targets: &[String],
+) -> Result<Option<Evaluator>> {
+    let goal = objective
+        .map(|o| o.evaluator(targets))
+        .transpose()
+        .map_err(|e| e.field("objective"))?;
+    match goal {
+        Some(goal) if goal.is_worst() => Err(Error::input(
+            "a worst case needs the losses of all targets as state",
+        )
+        .field("state")),
+        goal => Ok(goal),
+    }
 }
 
 /// A measured size correction, and its error on held-out runs.
@@ -79,6 +104,8 @@ pub struct SizeCalibration {
     pub error: f64,
     /// The same without the correction.
     pub uncorrected: f64,
+    /// Whether laws of scale gave it ([`SizeCalibration::by_scale`]).
+    pub by_scale: bool,
 }
 
 impl SizeCalibration {
@@ -103,23 +130,8 @@ impl SizeCalibration {
         [ratio, target_ratio]: [f64; 2],
         objective: Option<&Objective>,
     ) -> Result<Self> {
-        if small.grid != large.grid || small.targets != large.targets {
-            return Err(Error::input(
-                "the two sizes have other stage points or losses: expected the same",
-            )
-            .field("second_size"));
-        }
-        let goal = objective
-            .map(|o| o.evaluator(&small.targets))
-            .transpose()
-            .map_err(|e| e.field("objective"))?;
-        if goal.as_ref().is_some_and(Evaluator::is_worst) {
-            return Err(
-                Error::input("a worst case needs the losses of all targets as state")
-                    .field("state"),
-            );
-        }
-        let all = states_of_both(small, large, goal.as_ref());
+        let goal = usable_goal(objective, &small.targets)?;
+        let all = states_of_both(small, large, goal.as_ref())?;
         if all.len() < 3 {
             return Err(Error::input(format!(
                 "{} runs are in both sizes: expected at least 3 with the same names and mixtures",
@@ -150,6 +162,7 @@ impl SizeCalibration {
             runs: all.len(),
             error: error / count,
             uncorrected: uncorrected / count,
+            by_scale: false,
         })
     }
 
@@ -168,8 +181,16 @@ impl SizeCalibration {
         };
         let worse = match self.error < self.uncorrected {
             true => "",
-            false => "; it does not hold: take the other law, or no second size",
+            false => "; it does not hold: take another law, or none",
         };
+        if self.by_scale {
+            return format!(
+                "size correction by laws of scale: {law}; by laws that do not know the largest \
+                 size, losses of its {} runs are {:.4} nats from the proxies' after the \
+                 correction, {:.4} before{worse}",
+                self.runs, self.error, self.uncorrected
+            );
+        }
         format!(
             "size correction measured on {} runs of a second size: {law}; losses of runs that it \
              was not measured on are {:.4} nats from the proxies' after it, {:.4} before{worse}",

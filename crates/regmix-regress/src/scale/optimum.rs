@@ -73,7 +73,7 @@ pub struct ScaleOptimum {
     pub objective: ScaleEstimate,
     /// Every target.
     pub losses: Vec<ScaleEstimate>,
-    /// From the size of the proxies to the size that was asked.
+    /// From the smallest fitted size to the size that was asked.
     pub path: Vec<ScaleStep>,
     /// The objective of the natural mixture, and by what factor it would need
     /// more tokens to reach the same; `None` in the factor where a hundred
@@ -94,23 +94,8 @@ impl ScaleFit {
         let mut warnings = self.check_setting(asked.parameters, asked.tokens)?;
         let evaluator = asked.objective.evaluator(self.runs().targets())?;
         let limits = self.limits(asked)?;
-        let (largest, longest) = (
-            self.runs().sizes().last().copied().unwrap_or(1.0),
-            self.runs().token_range().1,
-        );
         let mut path: Vec<ScaleStep> = Vec::new();
-        let mut settings = vec![(largest.min(asked.parameters), longest.min(asked.tokens))];
-        let far = (asked.parameters / settings[0].0).max(asked.tokens / settings[0].1);
-        if far > 2.0 {
-            let middle = |a: f64, b: f64| (a * b).sqrt();
-            settings.push((
-                middle(settings[0].0, asked.parameters),
-                middle(settings[0].1, asked.tokens),
-            ));
-        }
-        if far > 1.0 {
-            settings.push((asked.parameters, asked.tokens));
-        }
+        let settings = self.way_to(asked.parameters, asked.tokens);
         for (parameters, tokens) in settings {
             let surface = At::of(self, &evaluator, asked, parameters, tokens);
             let mut starts = self.starts(&surface, asked, &limits)?;
@@ -158,6 +143,50 @@ impl ScaleFit {
             natural,
             warnings,
         })
+    }
+
+    /// The objective and every target's loss that a mixture has at the size and length
+    /// of a question.
+    ///
+    /// # Errors
+    /// When the objective names unknown targets, or the mixture has other domains.
+    pub fn estimate(
+        &self,
+        asked: &ScaleQuestion,
+        mixture: &Mixture,
+    ) -> Result<(ScaleEstimate, Vec<ScaleEstimate>)> {
+        let evaluator = asked.objective.evaluator(self.runs().targets())?;
+        let mixture = mixture.reordered(self.domains())?;
+        let at = At::of(self, &evaluator, asked, asked.parameters, asked.tokens);
+        let weights = mixture.weights();
+        Ok((at.estimate(weights), at.losses(weights)))
+    }
+
+    /// Sizes and lengths from the smallest fitted size to one that is asked for: up to
+    /// four fitted sizes, the middle where the way beyond them is far, and the end.
+    fn way_to(&self, parameters: f64, tokens: f64) -> Vec<(f64, f64)> {
+        const SHOWN: usize = 4;
+        let sizes = self.runs().sizes();
+        let step = sizes.len().div_ceil(SHOWN);
+        let length = |size: f64| {
+            let own = self.runs().runs().iter().filter(|r| r.parameters == size);
+            own.flat_map(|r| &r.points)
+                .map(|p| p.tokens)
+                .fold(0.0, f64::max)
+        };
+        // From the largest downwards, so that the largest is there.
+        let mut way: Vec<(f64, f64)> = (sizes.iter().rev().step_by(step).rev())
+            .map(|&size| (size, length(size)))
+            .filter(|&(size, length)| size < parameters || length < tokens)
+            .map(|(size, length)| (size.min(parameters), length.min(tokens)))
+            .collect();
+        if let Some(&(size, length)) = way.last()
+            && (parameters / size).max(tokens / length) > 2.0
+        {
+            way.push(((size * parameters).sqrt(), (length * tokens).sqrt()));
+        }
+        way.push((parameters, tokens));
+        way
     }
 
     fn limits(&self, asked: &ScaleQuestion) -> Result<Constraints> {

@@ -8,6 +8,7 @@ mod objective_file;
 mod rules;
 mod run;
 mod sections;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,8 @@ pub use sections::{
     LogSection, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection,
     TokenizerKind, TokenizerSection,
 };
+pub(crate) use sizes::Size;
+pub use sizes::{SizeSection, SizesLaw, SizesSection};
 
 /// A study's configuration. Every section but `corpus` may be left out; the
 /// defaults are those of [`template`].
@@ -66,7 +69,10 @@ pub struct StudyConfig {
     /// How DoReMi finds a mixture.
     #[serde(default, skip_serializing_if = "is_default")]
     pub doremi: DoremiSection,
-    /// A second size of proxies.
+    /// Proxies of other sizes and lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<SizesSection>,
+    /// A single other size, as studies had it before `[sizes]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_size: Option<SecondSizeSection>,
     /// The larger model that the mixture is checked on.
@@ -116,12 +122,13 @@ impl StudyConfig {
         let config: Self = toml::from_str(text).map_err(|e| explain(&e, text, path))?;
         let at = |(section, e): (&str, Error)| place(e, section, text, path);
         rules::models(&config).map_err(at)?;
+        sizes::check(&config).map_err(|(section, e)| place(e, &section, text, path))?;
         (config.corpus.source_options()).map_err(|e| e.in_file(path))?;
         (config.objective.objective()).map_err(|e| e.in_file(path))?;
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
         (config.doremi.options()).map_err(|e| at(("doremi", e)))?;
-        rules::text_shares(&config).map_err(at)?;
+        rules::text_shares(&config).map_err(|(section, e)| place(e, &section, text, path))?;
         rules::arms(&config.check).map_err(at)?;
         launch::rules::launch(&config.launch).map_err(at)?;
         Ok(config)

@@ -13,10 +13,7 @@ pub(super) type Misplaced = (&'static str, Error);
 
 /// The models and their training.
 pub(super) fn models(config: &StudyConfig) -> Result<(), Misplaced> {
-    let second = config.second_size.as_ref();
-    let runs = [("proxy", &config.proxy), ("target", &config.target)];
-    let second = second.map(|s| ("second_size.model", &s.model));
-    for (section, run) in runs.into_iter().chain(second) {
+    for (section, run) in [("proxy", &config.proxy), ("target", &config.target)] {
         // The vocabulary is not known yet; the true one is checked later.
         run.model(1)
             .and_then(|_| run.training())
@@ -26,22 +23,22 @@ pub(super) fn models(config: &StudyConfig) -> Result<(), Misplaced> {
 }
 
 /// Which runs read a part of the text.
-pub(super) fn text_shares(config: &StudyConfig) -> Result<(), Misplaced> {
-    let second = config.second_size.as_ref();
-    let second = second.map(|s| ("second_size.model", &s.model));
-    for (section, run) in std::iter::once(("target", &config.target)).chain(second) {
-        if run.match_epochs {
-            let e = Error::input("the target's epochs are matched by proxies: expected in [proxy]");
-            return Err((section, e.field("match_epochs")));
-        }
+pub(super) fn text_shares(config: &StudyConfig) -> Result<(), (String, Error)> {
+    if config.target.match_epochs {
+        let e = Error::input("the target's epochs are matched by proxies: expected in [proxy]");
+        return Err(("target".to_owned(), e.field("match_epochs")));
     }
     if !config.proxy.match_epochs {
         return Ok(());
     }
-    let target = (config.target_tokens()).map_err(|e| ("target", e))?;
-    let proxies = std::iter::once(("proxy", "match_epochs", &config.proxy));
-    for (section, field, run) in proxies.chain(second.map(|(s, run)| (s, "steps", run))) {
-        let own = run.tokens().map_err(|e| (section, e))?;
+    let target = config
+        .target_tokens()
+        .map_err(|e| ("target".to_owned(), e))?;
+    let sizes = config.sizes().into_iter();
+    let sizes = sizes.map(|size| (format!("{}.model", size.section), "steps", size.model));
+    let proxies = ("proxy".to_owned(), "match_epochs", &config.proxy);
+    for (section, field, run) in std::iter::once(proxies).chain(sizes) {
+        let own = run.tokens().map_err(|e| (section.clone(), e))?;
         if own as f64 > target {
             let e = Error::input(format!(
                 "a proxy takes {own} tokens and the target {target}: epochs can be matched only \
@@ -115,10 +112,7 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     rule("check")("seeds", seeds, "1 to 1000")?;
     rule("fit")("folds", config.fit.folds >= 2, "2 or more")?;
     let repeats = (1..=1000).contains(&config.fit.repeats);
-    rule("fit")("repeats", repeats, "1 to 1000")?;
-    let second = config.second_size.as_ref();
-    let enough = second.is_none_or(|s| s.runs >= 3);
-    rule("second_size")("runs", enough, "at least 3")
+    rule("fit")("repeats", repeats, "1 to 1000")
 }
 
 /// The names of the arms of a check, which become names of folders.

@@ -128,8 +128,8 @@ pub enum SamplerName {
     Maximin,
 }
 
-/// `[second_size]`: a second size of proxies, on some of the first one's
-/// mixtures, from which the size correction of schedules is measured.
+/// `[second_size]`: a single other size of proxies, as studies had it before
+/// [`SizesSection`](super::SizesSection).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecondSizeSection {

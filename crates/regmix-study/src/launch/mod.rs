@@ -26,6 +26,7 @@ use regmix_data::{Error, Monitor, Result, artefact};
 use crate::campaign;
 use crate::files;
 use crate::steps::current::{Reads, require_current};
+use crate::steps::sizes;
 use crate::study::Study;
 
 pub use record::{Engine, Job};
@@ -87,8 +88,8 @@ pub fn launch(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Job>> {
     require_current(study, Reads::Design, monitor)?;
-    let second = study.config().second_size.as_ref().map_or(0, |s| s.runs);
-    let runs = study.mixtures()?.iter().count() + second;
+    let mixtures = study.mixtures()?;
+    let runs = mixtures.len() + sizes::runs(study, &mixtures)?;
     let folder = study.path(files::LAUNCH_FOLDER);
     let _lock = artefact::lock_folder(folder, "another process launches workers of this study")?;
     let mut record = record::read(study)?;
@@ -222,7 +223,7 @@ pub fn ready(study: &Study) -> Result<()> {
     let status = study.status(&regmix_data::Silent)?;
     for (what, counts) in [
         ("proxies", status.proxies),
-        ("proxies of the second size", status.second),
+        ("proxies of other sizes", status.of_sizes()),
     ] {
         let left = counts.planned - counts.done - counts.failed;
         if left > 0 || (what == "proxies" && counts.planned == 0) {

@@ -10,6 +10,7 @@
 //! What is missing is left out, or named with the command that makes it.
 
 mod answer;
+mod at_target;
 mod curves;
 mod epochs;
 mod facts;
@@ -31,6 +32,7 @@ use regmix_dynamic::{ControllerState, Schedule, Trajectories};
 use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
+pub(crate) use at_target::AtTarget;
 use kit::node::{Node, paragraph, scroll, section};
 pub(crate) use kit::number::count;
 use kit::number::plural;
@@ -50,6 +52,8 @@ pub(crate) struct Report<'a> {
     pub(crate) trajectories: Option<&'a Trajectories>,
     /// Whether the promise held for targets.
     pub(crate) check: Option<&'a TargetCheck>,
+    /// What laws of scale say about the target.
+    pub(crate) at_target: Option<&'a AtTarget>,
     /// A mixture per stage.
     pub(crate) schedule: Option<&'a Schedule>,
     /// Losses along training of the targets that had a schedule.
@@ -90,6 +94,7 @@ impl Report<'_> {
             .push(answer::headline(self))
             .push(weights::section(self))
             .push(promise::section(self))
+            .extend(at_target::section(self))
             .extend(schedule::section(self))
             .push(league::section(self))
             .extend(heat_map::section(self))

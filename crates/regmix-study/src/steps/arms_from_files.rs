@@ -6,13 +6,13 @@ use std::path::Path;
 use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Error, Mixture, Result};
 use regmix_dynamic::{Controller, Schedule};
-use regmix_regress::Recommendation;
 use serde_json::Value;
 
 use super::arms::{Course, PlannedArm};
 use super::plain_mixtures::Maker;
 use crate::plain_mixture::{NAMES, PlainMixture};
 use crate::study::Study;
+use crate::tables::mixture_of_json;
 
 /// One arm for every entry of `[check.others]`.
 pub(super) fn arms_from_files(
@@ -83,13 +83,8 @@ fn read(name: &str, domains: &DomainSet, path: &Path) -> Result<(Mixture, Course
             first.clone(),
             Course::steered(first, controller, text.as_bytes()),
         ))
-    } else if has("mixture") {
-        let found = Recommendation::load(path)?.mixture;
-        Ok((found.reordered(domains)?, Course::Fixed))
     } else {
-        Err(Error::input(
-            "neither a mixture, a schedule nor a controller: expected a .csv of mixtures, or what \
-             `regmix optimize` or `regmix schedule` wrote",
-        ))
+        let mixture = mixture_of_json(path, &text, &value)?;
+        Ok((mixture.reordered(domains)?, Course::Fixed))
     }
 }

@@ -7,6 +7,7 @@ use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
 use serde::Serialize;
 
+use super::sizes::folders_of_runs;
 use crate::files;
 use crate::study::Study;
 
@@ -33,8 +34,8 @@ pub struct Leftover {
     pub bytes: u64,
 }
 
-/// The folders of runs.
-const FOLDERS: [&str; 3] = [files::PROXIES, files::SECOND_SIZE, files::TARGETS];
+/// The folders of runs, apart from those of other sizes.
+const FOLDERS: [&str; 2] = [files::PROXIES, files::TARGETS];
 
 /// Checkpoints in the folder of a run.
 const CHECKPOINTS: [&str; 3] = [
@@ -46,14 +47,21 @@ const CHECKPOINTS: [&str; 3] = [
 /// Finds what can go, in the order of paths; kept weights only where they are asked for.
 pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
+    let named = FOLDERS.iter().copied().chain([files::SECOND_SIZE]);
     for name in folders_in(study.root())? {
-        if FOLDERS.iter().any(|of| is_aside(&name, Some(of))) {
+        if named.clone().any(|of| is_aside(&name, Some(of))) {
             found.push(aside(study, PathBuf::from(name))?);
         }
     }
-    for below in FOLDERS {
-        for name in folders_in(&study.path(below))? {
-            let run = Path::new(below).join(&name);
+    let sizes = folders_of_runs(study)?;
+    for below in FOLDERS.iter().map(PathBuf::from).chain(sizes) {
+        // A size may be set aside as a whole.
+        if is_aside(&below.to_string_lossy(), None) {
+            found.push(aside(study, below)?);
+            continue;
+        }
+        for name in folders_in(&study.path(&below))? {
+            let run = below.join(&name);
             if is_aside(&name, None) {
                 found.push(aside(study, run)?);
             } else {
@@ -86,7 +94,7 @@ pub(crate) fn remove(study: &Study, found: &[Leftover]) -> Result<()> {
 }
 
 /// The names of the folders in a folder; links are none.
-fn folders_in(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn folders_in(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -70,12 +70,17 @@ pub(super) fn read_runs(
     corpus: &TokenCorpus,
 ) -> Result<Trajectories> {
     let table = read_finished(folder, runs, corpus)?;
-    if table.is_empty() {
-        return Err(Error::input("no proxy is finished")
-            .in_file(folder)
-            .help("run `regmix train` first"));
+    match table.is_empty() {
+        true => none_finished(folder),
+        false => Ok(table),
     }
-    Ok(table)
+}
+
+/// The error where no run of a folder is finished.
+pub(super) fn none_finished<T>(folder: &Path) -> Result<T> {
+    Err(Error::input("no proxy is finished")
+        .in_file(folder)
+        .help("run `regmix train` first"))
 }
 
 /// The metrics of the finished proxies, if there are any.
@@ -87,7 +92,12 @@ pub(super) fn finished_proxies(study: &Study, corpus: &TokenCorpus) -> Result<Tr
     )
 }
 
-fn read_finished(folder: &Path, runs: &[String], corpus: &TokenCorpus) -> Result<Trajectories> {
+/// The metrics of those runs in a folder that are finished; empty where none is.
+pub(super) fn read_finished(
+    folder: &Path,
+    runs: &[String],
+    corpus: &TokenCorpus,
+) -> Result<Trajectories> {
     let mut table = Trajectories::new(corpus.domains().clone());
     for run in runs {
         let folder = folder.join(run);

@@ -6,7 +6,7 @@ use regmix_dynamic::Trajectories;
 use regmix_model::{Device, Job, RunSegment, RunStatus};
 
 use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
-use super::{design, losses, second_size};
+use super::{design, losses, sizes};
 use crate::files;
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
@@ -23,8 +23,8 @@ pub struct Trained {
     pub left: usize,
 }
 
-/// Trains every proxy that is not finished, and those of the second size, or this
-/// worker's part of them.
+/// Trains every proxy that is not finished, and those of other sizes, or this worker's
+/// part of them.
 pub(crate) fn train(
     study: &Study,
     device: &Device,
@@ -35,6 +35,8 @@ pub(crate) fn train(
     check_precision(study, device, "proxy", section)?;
     let corpus = study.checked_corpus(cx.monitor)?;
     let mixtures = design::design(study, Context { redo: false, ..cx })?;
+    // What cannot be planned is refused before anything is trained.
+    sizes::planned(study, &mixtures)?;
     let seed = study.config().study.seed;
     let segments = design::segments(study, &mixtures)?;
     let jobs = mixtures
@@ -80,7 +82,7 @@ pub(crate) fn train(
     })
 }
 
-/// Trains the proxies and those of the second size.
+/// Trains the proxies and those of other sizes.
 fn train_both(
     study: &Study,
     mut jobs: Vec<Job>,
@@ -91,21 +93,21 @@ fn train_both(
     let section = &study.config().proxy;
     let train =
         |jobs: &[Job], compute, cx| train_runs(["train proxies", ""], section, jobs, compute, cx);
-    if study.config().second_size.is_none() {
+    if study.config().sizes().is_empty() {
         let statuses = train(&jobs, compute, cx)?;
         return Ok((jobs, statuses));
     }
-    // Nobody waits for the last proxies of others while there are runs of the second
-    // size to be trained.
+    // Nobody waits for the last proxies of others while there are runs of other sizes
+    // to be trained.
     let mut first = compute;
     first.options.sharing.wait = false;
     let mut statuses = train(&jobs, first, cx)?;
-    let (second, others) = second_size::train(study, mixtures, compute, cx)?;
+    let (of_sizes, others) = sizes::train(study, mixtures, compute, cx)?;
     let waits = !compute.options.may_leave_runs();
     if waits && !statuses.iter().all(has_ended) {
         statuses = train(&jobs, compute, Context { redo: false, ..cx })?;
     }
-    jobs.extend(second);
+    jobs.extend(of_sizes);
     statuses.extend(others);
     Ok((jobs, statuses))
 }

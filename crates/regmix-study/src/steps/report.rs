@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use regmix_data::{Monitor, Result, TokenCorpus, artefact};
+use regmix_data::{Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
 use regmix_regress::Interactions;
+use regmix_regress::scale::ScaleFit;
 
 use super::status::stale_parts;
-use super::{design, losses};
+use super::{design, losses, scale};
 use crate::check::TargetCheck;
 use crate::config::{RunSection, ScheduleMode};
 use crate::files;
-use crate::report::{Report, count};
+use crate::report::{AtTarget, Report, count};
 use crate::stamp::remade_by;
 use crate::study::{Study, natural_mixture};
 
@@ -40,6 +41,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let decisions = decisions(study, check.as_ref())?;
     let scheduled = trajectories_on_schedules(study, check.as_ref(), &corpus)?;
     let design = study.mixtures()?;
+    let at_target = at_target(study, &recommendation.mixture, monitor)?;
     monitor.check()?;
     let html = Report {
         name: &study.config().study.name,
@@ -48,6 +50,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
         interactions: Some(&interactions),
         trajectories: trajectories.as_ref(),
         check: check.as_ref(),
+        at_target: at_target.as_ref(),
         schedule: schedule.as_ref(),
         scheduled: scheduled.as_ref(),
         decisions: &decisions,
@@ -61,6 +64,34 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let path = study.path(files::REPORT);
     artefact::write_atomic(&path, html.as_bytes())?;
     Ok(path)
+}
+
+/// What laws of scale say about the target; `None` where none are fitted.
+fn at_target(study: &Study, found: &Mixture, monitor: &dyn Monitor) -> Result<Option<AtTarget>> {
+    if !study.path(files::SCALE).exists() || study.config().sizes().is_empty() {
+        return Ok(None);
+    }
+    let fit = files::SCALE.read(study.root(), |_| {
+        ScaleFit::load(study.path(files::FIT_FOLDER))
+    })?;
+    let asked = scale::question(study, &fit, (None, None))?;
+    let natural = natural_mixture(study.corpus()?.manifest())?;
+    let optimum = match fit.optimum(&asked, monitor) {
+        // A target smaller than the proxies, for one: the rest of the page does not need it.
+        Err(e) if e.is_input() => {
+            monitor.message(&format!(
+                "the page has no section about the target's size: {e}"
+            ));
+            return Ok(None);
+        }
+        found => found?,
+    };
+    Ok(Some(AtTarget {
+        found: fit.estimate(&asked, found)?,
+        natural: fit.estimate(&asked, &natural)?,
+        optimum,
+        fit,
+    }))
 }
 
 /// Losses along training, from the runs themselves. A study may be copied to

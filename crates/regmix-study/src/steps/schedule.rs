@@ -9,7 +9,7 @@ use regmix_regress::Constraints;
 
 use super::limits::{budget, place_bound, target_tokens};
 use super::loss_inputs::loss_inputs;
-use super::{design, losses, second_size};
+use super::{design, losses, size_correction, sizes};
 use crate::files;
 use crate::progress::Index;
 use crate::stamp::{Stamp, digest};
@@ -35,7 +35,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
         "planning a schedule from {} trajectories",
         trajectories.len()
     ));
-    let (rows, request, calibration) = inputs(study, &corpus, &trajectories)?;
+    let (rows, request, calibration) = inputs(study, &corpus, &trajectories, cx)?;
     let calibration = calibration.as_ref();
     let (schedule, controller) = plan_request(
         &rows,
@@ -52,11 +52,12 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
 }
 
 /// What a schedule is planned from: what every stage did to the losses, what is
-/// wanted, and the size correction if there is a second size.
+/// wanted, and the size correction if there are other sizes.
 fn inputs(
     study: &Study,
     corpus: &TokenCorpus,
     trajectories: &Trajectories,
+    cx: Context<'_>,
 ) -> Result<(Transitions, Request, Option<SizeCalibration>)> {
     let config = study.config();
     let dynamic = config.stage_config();
@@ -67,10 +68,7 @@ fn inputs(
         dynamic.resample,
         Some(config.proxy.steps),
     )?;
-    let second = second_size::trajectories(study, corpus)?;
-    let calibration = (config.second_size.as_ref().zip(second.as_ref()))
-        .map(|(section, second)| second_size::calibration(study, section, &losses, second, corpus))
-        .transpose()?;
+    let calibration = size_correction::measure(study, &losses, corpus, cx)?;
     let target = run_length(study)?;
     let unlimited = Constraints::none(runs.domains().clone());
     let constraints = bounded(unlimited, &config.constraints).map_err(|e| place_bound(study, e))?;
@@ -105,25 +103,34 @@ fn run_length(study: &Study) -> Result<RunLength> {
 /// The inputs of a stamp that are made from the runs.
 const TRAJECTORIES: &str = "trajectories";
 const SECOND: &str = "second_trajectories";
+const SIZES: &str = "trajectories_of_sizes";
 
-/// Digests of the trajectories and of those of the second size. There are none of
+/// Digests of the trajectories and of those of other sizes. There are none of
 /// the first where a study was copied to another machine without its runs.
 type Digests = (Option<String>, Option<String>);
 
 fn digests(study: &Study, corpus: &TokenCorpus, trajectories: &Trajectories) -> Digests {
     let own = (!trajectories.is_empty()).then(|| digest(trajectories.to_csv()));
     // Missing runs are an error only where they are needed.
-    let second = second_size::trajectories(study, corpus).ok().flatten();
-    (own, second.map(|t| digest(t.to_csv())))
+    let others = (study.mixtures())
+        .and_then(|mixtures| sizes::all_trajectories(study, &mixtures, corpus))
+        .ok()
+        .filter(|tables| !tables.is_empty());
+    let text =
+        |tables: Vec<Trajectories>| -> String { tables.iter().map(Trajectories::to_csv).collect() };
+    (own, others.map(|tables| digest(text(tables))))
 }
 
 /// What a schedule planned now would be made from.
-fn stamp(study: &Study, corpus: &TokenCorpus, (own, second): &Digests) -> Result<Stamp> {
+fn stamp(study: &Study, corpus: &TokenCorpus, (own, others): &Digests) -> Result<Stamp> {
     let config = study.config();
     let target = run_length(study)?;
     let mut stamp = files::SCHEDULE.stamp(study.root());
-    if let Some(section) = &study.config().second_size {
-        stamp = (stamp.with("second_size", section)?).with(SECOND, second)?;
+    if let Some(section) = &config.second_size {
+        stamp = (stamp.with("second_size", section)?).with(SECOND, others)?;
+    }
+    if let Some(section) = &config.sizes {
+        stamp = (stamp.with("sizes", section)?).with(SIZES, others)?;
     }
     if let Some(own) = own {
         stamp = stamp.with(TRAJECTORIES, own)?;
@@ -176,6 +183,6 @@ pub(crate) fn staleness(
     let stamp = stamp(study, corpus, &found)?;
     match found.0 {
         Some(_) => stamp.staleness(),
-        None => stamp.staleness_apart_from(&[TRAJECTORIES, SECOND]),
+        None => stamp.staleness_apart_from(&[TRAJECTORIES, SECOND, SIZES]),
     }
 }

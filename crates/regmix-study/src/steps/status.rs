@@ -8,7 +8,7 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
-use super::{design, fit, losses, optimize, schedule, second_size, tokenize};
+use super::{design, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
 use crate::progress::{Index, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
@@ -31,6 +31,21 @@ pub struct RunCounts {
     pub failed: usize,
 }
 
+/// How far the proxies of another size are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SizeStatus {
+    /// Its name in `study.toml`.
+    pub name: String,
+    /// Parameters of a model.
+    pub parameters: u64,
+    /// Tokens of a run.
+    pub tokens: u64,
+    /// What all runs cost in floating-point operations, by what the proxies cost.
+    pub cost: f64,
+    /// Its runs.
+    pub runs: RunCounts,
+}
+
 /// What is done and what comes next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -44,10 +59,12 @@ pub struct Status {
     /// target will.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_share: Option<f64>,
-    /// Proxies of the second size.
-    pub second: RunCounts,
+    /// The other sizes of proxies, the cheapest run first.
+    pub sizes: Vec<SizeStatus>,
     /// Whether there is a fit.
     pub fitted: bool,
+    /// Whether laws of scale are fitted.
+    pub scale_fitted: bool,
     /// Whether there is a mixture.
     pub optimized: bool,
     /// Whether there is a schedule.
@@ -61,12 +78,12 @@ pub struct Status {
     /// Whether the report is written.
     pub reported: bool,
     /// What changed since a finished part was made, by part: `corpus`,
-    /// `design`, `fit`, `mixture`, `schedule`.
+    /// `design`, `fit`, `mixture`, `scale`, `schedule`.
     pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
     /// How fast the runs of each section go that are being trained: `proxies`,
-    /// `second`, `targets`.
+    /// `sizes`, `targets`.
     pub pace: BTreeMap<&'static str, Pace>,
     /// Every planned run.
     pub runs: Vec<RunRow>,
@@ -100,8 +117,9 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
         proxies: counts(PROXIES),
         text_share,
-        second: counts(SECOND),
+        sizes: size_status(study, &runs)?,
         fitted: exists(&files::FIT),
+        scale_fitted: exists(&files::SCALE),
         optimized: exists(&files::MIXTURE),
         scheduled: exists(&files::SCHEDULE),
         wants_schedule: !check.schedules.is_empty(),
@@ -126,7 +144,7 @@ pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
 
 /// The names of the sections of runs.
 const PROXIES: &str = "proxies";
-const SECOND: &str = "second";
+const SIZES: &str = "sizes";
 const TARGETS: &str = "targets";
 
 /// Every planned run of a study.
@@ -136,10 +154,11 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
     if design.exists() {
         let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
         rows = proxies(index, &mixtures)?;
-        for run in second_size::runs(study, &mixtures)? {
-            let folder = Path::new(files::SECOND_SIZE).join(run);
-            let config = "second_size.model";
-            rows.push(RunRow::read(index, &folder, SECOND, config)?);
+        for planned in sizes::planned(study, &mixtures)? {
+            let config = format!("{}.model", planned.size.section);
+            for folder in planned.folders() {
+                rows.push(RunRow::read(index, &folder, SIZES, &config)?);
+            }
         }
     }
     let check = &study.config().check;
@@ -152,9 +171,28 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
     Ok(rows)
 }
 
+/// How far each of the other sizes is.
+fn size_status(study: &Study, rows: &[RunRow]) -> Result<Vec<SizeStatus>> {
+    if !study.path(files::DESIGN).exists() {
+        return Ok(Vec::new());
+    }
+    let planned = sizes::planned(study, &study.mixtures()?)?;
+    let of = |p: &sizes::PlannedSize<'_>| {
+        let own = (rows.iter()).filter(|r| r.folder.parent() == Some(&p.size.folder));
+        SizeStatus {
+            name: p.size.name.to_owned(),
+            parameters: p.parameters,
+            tokens: p.tokens,
+            cost: p.cost,
+            runs: RunCounts::of(own),
+        }
+    };
+    Ok(planned.iter().map(of).collect())
+}
+
 fn pace(runs: &[RunRow]) -> BTreeMap<&'static str, Pace> {
     let of = |section| Pace::of(runs.iter().filter(move |run| run.section == section));
-    ([PROXIES, SECOND, TARGETS].into_iter())
+    ([PROXIES, SIZES, TARGETS].into_iter())
         .filter_map(|section| Some((section, of(section)?)))
         .collect()
 }
@@ -198,20 +236,45 @@ pub(super) fn stale_parts(
     }
     let changes = optimize::stamp(study, &corpus)?.staleness()?;
     stale.extend(one("mixture", changes).unwrap_or_default());
+    let changes = scale::staleness(study, &corpus)?;
+    stale.extend(one("scale", changes).unwrap_or_default());
     Ok(stale)
 }
 
 impl Status {
+    /// The runs of all other sizes.
+    pub fn of_sizes(&self) -> RunCounts {
+        let mut sum = RunCounts::default();
+        for RunCounts {
+            planned,
+            done,
+            started,
+            running,
+            stale,
+            failed,
+        } in self.sizes.iter().map(|s| s.runs)
+        {
+            sum.planned += planned;
+            sum.done += done;
+            sum.started += started;
+            sum.running += running;
+            sum.stale += stale;
+            sum.failed += failed;
+        }
+        sum
+    }
+
     fn next_step(&self) -> Option<&'static str> {
-        let (p, s) = (self.proxies, self.second);
+        let p = self.proxies;
+        let left = |c: RunCounts| c.done + c.failed < c.planned;
         let stale = |part| self.stale.contains_key(part);
         Some(match () {
             () if stale("corpus") => "tokenize --redo",
             () if stale("design") => "design --redo",
             () if self.domains.is_none() => "tokenize",
             () if p.planned == 0 => "design",
-            () if p.done + p.failed < p.planned || s.done + s.failed < s.planned => "train",
-            () if stale("fit") => "fit --redo",
+            () if left(p) || self.sizes.iter().any(|s| left(s.runs)) => "train",
+            () if stale("fit") || stale("scale") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",
             () if !self.optimized => "optimize",

@@ -7,6 +7,7 @@ use regmix_data::tokenize::Summary;
 use regmix_data::{Monitor, Muted, Result};
 use regmix_dynamic::Schedule;
 use regmix_model::Device;
+use regmix_regress::scale::{ScaleFit, ScaleOptimum};
 use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
 
 use super::{Context, Study};
@@ -23,7 +24,8 @@ use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
-    design, doremi, fit, next_design, optimize, proxies, report, schedule, status, target, tokenize,
+    design, doremi, fit, next_design, optimize, proxies, report, scale, schedule, status, target,
+    tokenize,
 };
 use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
@@ -88,8 +90,8 @@ impl Study {
         design::proxy_epochs(self)
     }
 
-    /// Trains every proxy of the design that is not finished, then those of the
-    /// second size if there is one, and writes `trajectories.csv`. Any number of
+    /// Trains every proxy of the design that is not finished, then those of other
+    /// sizes if there are some, and writes `trajectories.csv`. Any number of
     /// processes may do this at the same time, on all hosts that share the study's
     /// folder; they share the runs out.
     ///
@@ -104,7 +106,10 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Trained> {
         require_current(self, Reads::Design, cx.monitor)?;
-        let folders = [files::PROXIES, files::SECOND_SIZE];
+        let sizes = self.config().sizes();
+        let folders: Vec<PathBuf> = (std::iter::once(PathBuf::from(files::PROXIES)))
+            .chain(sizes.into_iter().map(|size| size.folder))
+            .collect();
         self.with_event_files(&folders, cx, |cx| proxies::train(self, device, options, cx))
     }
 
@@ -135,6 +140,42 @@ impl Study {
     pub fn current_fit(&self, monitor: &dyn Monitor) -> Result<Fit> {
         require_current(self, Reads::Fit, monitor)?;
         self.load_fit()
+    }
+
+    /// Fits laws of scale to the proxies and the runs of other sizes, into
+    /// `fit/scale.json`; reads them when they are there already. `None` where only one
+    /// size has finished runs.
+    ///
+    /// # Errors
+    /// When a run is damaged, or the inputs of finished laws changed.
+    pub fn fit_scale(&self, cx: Context<'_>) -> Result<Option<ScaleFit>> {
+        require_current(self, Reads::Design, cx.monitor)?;
+        scale::fit(self, cx)
+    }
+
+    /// The finished laws of scale, if they are what the runs give.
+    ///
+    /// # Errors
+    /// When the study has one size, they were not fitted yet, are damaged or out of
+    /// date, or `monitor` requests a stop.
+    pub fn current_scale(&self, monitor: &dyn Monitor) -> Result<ScaleFit> {
+        require_current(self, Reads::Design, monitor)?;
+        scale::current(self)
+    }
+
+    /// The best mixture at a size and a length by laws of scale, for the objective and
+    /// under the constraints of the study; where none are given, those of the target.
+    ///
+    /// # Errors
+    /// As [`Study::current_scale`] and [`ScaleFit::optimum`].
+    pub fn optimum_at(
+        &self,
+        parameters: Option<f64>,
+        tokens: Option<f64>,
+        cx: Context<'_>,
+    ) -> Result<ScaleOptimum> {
+        let fit = self.current_scale(cx.monitor)?;
+        scale::optimum(self, &fit, (parameters, tokens), cx)
     }
 
     /// Measures how accuracy grows with the number of proxies, into
@@ -207,7 +248,7 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Option<DoremiOutcome>> {
         require_current(self, Reads::Corpus, cx.monitor)?;
-        self.with_event_files(&[files::DOREMI], cx, |cx| {
+        self.with_event_files(&[files::DOREMI.into()], cx, |cx| {
             doremi::doremi(self, device, options, cx)
         })
     }
@@ -262,7 +303,7 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Option<TargetCheck>> {
         require_current(self, Reads::Mixture, cx.monitor)?;
-        self.with_event_files(&[files::TARGETS], cx, |cx| {
+        self.with_event_files(&[files::TARGETS.into()], cx, |cx| {
             target::target(self, device, options, schedules, cx)
         })
     }
@@ -271,7 +312,7 @@ impl Study {
     /// for TensorBoard where the study asks for them.
     fn with_event_files<T>(
         &self,
-        folders: &[&str],
+        folders: &[PathBuf],
         cx: Context<'_>,
         train: impl FnOnce(Context<'_>) -> Result<T>,
     ) -> Result<T> {

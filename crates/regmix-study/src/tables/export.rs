@@ -75,26 +75,29 @@ fn from_json(path: &Path, run: Option<&str>) -> Result<ExportPlan> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|e| Error::input(format!("not JSON: {e}")).line(e.line() as u64))?;
-    let has = |key: &str| value.get(key);
-    if has("segments").is_some() {
+    if value.get("segments").is_some() {
         return plan_of_schedule(&Schedule::load(path)?);
     }
-    if has("mixture").is_some() {
-        return Ok(ExportPlan::of_mixture(Recommendation::load(path)?.mixture));
+    mixture_of_json(path, &text, &value).map(ExportPlan::of_mixture)
+}
+
+/// The mixture of a JSON file: one that `regmix optimize` wrote, or an object of domains
+/// and weights.
+pub(crate) fn mixture_of_json(path: &Path, text: &str, value: &Value) -> Result<Mixture> {
+    if value.get("mixture").is_some() {
+        return Ok(Recommendation::load(path)?.mixture);
     }
     // The best mixture at a size: pairs, in the order of the domains.
-    if let Some(pairs) = has("weights").filter(|w| w.is_array()) {
+    if let Some(pairs) = value.get("weights").filter(|w| w.is_array()) {
         let pairs: Vec<(String, f64)> = serde_json::from_value(pairs.clone())
             .map_err(|e| Error::input(format!("not pairs of a domain and a weight: {e}")))?;
         let (names, weights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let mixture = Mixture::new(DomainSet::from_names(names)?, weights)?;
-        return Ok(ExportPlan::of_mixture(mixture));
+        return Mixture::new(DomainSet::from_names(names)?, weights);
     }
-    let mixture: Mixture = serde_json::from_str(&text).map_err(|e| {
+    serde_json::from_str(text).map_err(|e| {
         Error::input(format!(
             "neither a mixture nor a schedule of regmix, nor an object of domains with their \
              weights: {e}"
         ))
-    })?;
-    Ok(ExportPlan::of_mixture(mixture))
+    })
 }

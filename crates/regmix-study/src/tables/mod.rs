@@ -14,6 +14,7 @@ mod scale;
 mod schedule;
 
 pub(crate) use earlier::earlier_runs;
+pub(crate) use export::mixture_of_json;
 pub use export::{plan_of_schedule, read_mapping, read_plan};
 pub use fit::{fit_tables, learning_curve, refuse_to_overwrite};
 pub(crate) use limits::{bounded, limited};
@@ -23,6 +24,7 @@ pub use optimize::{optimize, pareto};
 pub use pool::{ChosenRun, choose_from_files, choose_runs};
 pub use predict::{Extrapolations, predict_file};
 pub use prior::prior_of;
+pub(crate) use scale::read_scale_runs;
 pub use scale::{CmrQuestion, Counting, ScaleTables, cmr, fit_scale, optimize_scale};
 pub use schedule::{Plan, SecondSize, plan};
 pub(crate) use schedule::{measure_size_correction, plan_request};

@@ -49,7 +49,7 @@ pub fn fit_scale(
     (out, redo): (&Path, bool),
     monitor: &dyn Monitor,
 ) -> Result<ScaleFit> {
-    let runs = read_runs(tables, monitor)?;
+    let runs = read_scale_runs(tables, monitor)?;
     let file = out.join(SCALE_FILE);
     refuse_to_overwrite(&file, redo)?;
     let options = ScaleOptions {
@@ -97,7 +97,7 @@ fn by_place(given: &[(String, f64)], domains: &DomainSet, field: &str) -> Result
 }
 
 /// Reads and joins the tables.
-fn read_runs(tables: ScaleTables<'_>, monitor: &dyn Monitor) -> Result<ScaleRuns> {
+pub(crate) fn read_scale_runs(tables: ScaleTables<'_>, monitor: &dyn Monitor) -> Result<ScaleRuns> {
     let mixtures = MixtureTable::read_csv(tables.mixtures)?;
     more_than_one(mixtures.domains(), tables.mixtures)?;
     let trajectories = Trajectories::read_csv(tables.trajectories)?.named_as(mixtures.runs());

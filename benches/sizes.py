@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Compares what laws of scale predict for targets with what targets measured.
+
+usage: benches/sizes.py OUT   (the study of sizes.sh; REGMIX names another binary)
+
+Prints relative errors, correlations of ranks and regrets over the mixtures of the check:
+the laws' and, for the ranks, those of the regression on proxies. Needs Python 3 only.
+"""
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+REGMIX = os.environ.get("REGMIX", "target/release/regmix")
+T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
+
+
+def ranks(values):
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    out = [0.0] * len(values)
+    i = 0
+    while i < len(order):
+        j = i
+        while j + 1 < len(order) and values[order[j + 1]] == values[order[i]]:
+            j += 1
+        for k in range(i, j + 1):
+            out[order[k]] = (i + j) / 2
+        i = j + 1
+    return out
+
+
+def spearman(a, b):
+    a, b = ranks(a), ranks(b)
+    ma, mb = statistics.fmean(a), statistics.fmean(b)
+    top = sum((x - ma) * (y - mb) for x, y in zip(a, b))
+    below = (sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b)) ** 0.5
+    return top / below if below else float("nan")
+
+
+def predicted(out, mixtures, extra):
+    command = [REGMIX, "-C", out, "predict", "--mixtures", mixtures, *extra]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {row["run"]: {k: float(v) for k, v in row.items() if k != "run"}
+            for row in csv.DictReader(text.splitlines())}
+
+
+def main():
+    out = sys.argv[1]
+    check = json.load(open(os.path.join(out, "check.json")))
+    weights = json.load(open(os.path.join(out, "mixture.json")))["objective"]["weighted"]
+    arms = [arm["name"] for arm in check["arms"]]
+    losses = {arm: [r for r in check["runs"] if r["arm"] == arm] for arm in arms}
+    targets = sorted(check["runs"][0]["loss"])
+    # The check's mixtures as a table, in one order of domains.
+    domains = targets
+    with open(os.path.join(out, "arms.csv"), "w") as file:
+        file.write("run," + ",".join(domains) + "\n")
+        for arm in check["arms"]:
+            mixture = arm["mixture"]
+            row = dict(zip(mixture["domains"], mixture["weights"])) if "domains" in mixture else mixture
+            file.write(arm["name"] + "," + ",".join(repr(row[d]) for d in domains) + "\n")
+    size, tokens = check["target_parameters"], check["target_tokens"]
+    laws = predicted(out, "arms.csv", ["--parameters", str(size), "--tokens", str(tokens)])
+    proxies = predicted(out, "arms.csv", [])
+    mean = {arm: {t: statistics.fmean(r["loss"][t] for r in losses[arm]) for t in targets}
+            for arm in arms}
+
+    errors, inside, biases, seed_sd = [], [], [], []
+    for t in targets:
+        own = []
+        for arm in arms:
+            guess, sd = laws[arm][t], laws[arm][t + "_sd"]
+            errors.append(abs(guess / mean[arm][t] - 1))
+            own.append(guess / mean[arm][t] - 1)
+            inside += [abs(r["loss"][t] - guess) <= 1.645 * sd for r in losses[arm]]
+            if len(losses[arm]) > 1:
+                seed_sd.append(statistics.stdev(r["loss"][t] for r in losses[arm]))
+        biases.append(statistics.fmean(own))
+    print(f"{len(arms)} mixtures, {len(losses[arms[0]])} seeds, {len(targets)} losses, "
+          f"{size:,} parameters, {tokens:,} tokens")
+    print(f"laws of scale: relative error {100 * statistics.fmean(errors):.2f} %, "
+          f"mean bias {100 * statistics.fmean(biases):+.2f} %, "
+          f"in 90 % interval {100 * statistics.fmean(inside):.0f} %; "
+          f"standard deviation between seeds {statistics.fmean(seed_sd):.4f} nats")
+    rows = {"laws at the target": laws, "regression on proxies": proxies}
+    for name, guess in rows.items():
+        each = [spearman([guess[a][t] for a in arms], [mean[a][t] for a in arms]) for t in targets]
+        goal = [sum(w * guess[a][t] for t, w in weights.items()) for a in arms]
+        truth = [sum(w * mean[a][t] for t, w in weights.items()) for a in arms]
+        best = min(range(len(arms)), key=lambda i: goal[i])
+        print(f"{name}: Spearman {statistics.fmean(each):.4f} (mean over losses), "
+              f"{spearman(goal, truth):.4f} (objective); picks {arms[best]}, regret "
+              f"{truth[best] - min(truth):.4f}")
+    print("\nmixture: objective measured (mean, sd), by laws, by the regression for a proxy")
+    for arm in arms:
+        runs = [r["objective"] for r in losses[arm]]
+        sd = statistics.stdev(runs) if len(runs) > 1 else float("nan")
+        law = sum(w * laws[arm][t] for t, w in weights.items())
+        proxy = sum(w * proxies[arm][t] for t, w in weights.items())
+        print(f"  {arm:<14} {statistics.fmean(runs):.4f} {sd:.4f}  {law:.4f}  {proxy:.4f}")
+    if "at-target" in arms:
+        pairs = [(a["objective"], b["objective"]) for a in losses["found"]
+                 for b in losses["at-target"] if a["seed"] == b["seed"]]
+        gains = [a - b for a, b in pairs]
+        if len(gains) > 1:
+            half = T975[len(gains) - 1] * statistics.stdev(gains) / len(gains) ** 0.5
+            print(f"\ngain of at-target over found, paired by seed: "
+                  f"{statistics.fmean(gains):+.4f} ({statistics.fmean(gains) - half:+.4f} to "
+                  f"{statistics.fmean(gains) + half:+.4f})")
+
+
+main()
