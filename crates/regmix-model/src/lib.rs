@@ -47,7 +47,7 @@ pub use precision::Precision;
 #[doc(hidden)]
 pub use products::Products;
 pub use run::{
-    Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary, Steer,
-    TrainConfig, Weigh, stored_fingerprint, stored_spec, train,
+    Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary,
+    StartingModel, Steer, TrainConfig, Weigh, stored_fingerprint, stored_spec, train,
 };
 pub use trainer::{StepOutcome, Trainer};

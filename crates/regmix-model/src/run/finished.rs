@@ -1,20 +1,19 @@
 //! Finished runs: the summary and the evaluations, checked against each other.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Result, artefact};
 
-use super::folder::{stored, stored_spec};
+use super::folder::stored;
 use super::status::{RunStatus, RunSummary};
-use crate::checkpoint;
-use crate::device::Device;
-use crate::engine::State;
 use crate::metrics::{self, Line};
-use crate::parameters;
-use crate::trainer::Trainer;
 
 /// The weights of a finished run, in its folder.
 pub(super) const WEIGHTS: &str = "checkpoint/model.safetensors";
+
+/// The losses of the model that a run started from, in its folder.
+pub(super) const BEFORE: &str = "before.json";
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +22,9 @@ pub struct FinishedRun {
     pub summary: RunSummary,
     /// Its evaluations, in order of steps.
     pub lines: Vec<Line>,
+    /// The losses of the model that it started from, nats per token by domain; none
+    /// where it started from random weights.
+    pub before: Option<BTreeMap<String, f64>>,
 }
 
 impl FinishedRun {
@@ -78,29 +80,17 @@ impl FinishedRun {
                 ));
             }
         }
-        Ok(Some(Self { summary, lines }))
+        let before = match config.starts_from {
+            None => None,
+            Some(_) => Some(
+                artefact::read_json(folder.join(BEFORE))
+                    .map_err(|e| damaged(BEFORE, e.problem().to_owned()))?,
+            ),
+        };
+        Ok(Some(Self {
+            summary,
+            lines,
+            before,
+        }))
     }
-}
-
-/// The model of a finished run that kept its weights, without the optimizer's
-/// state.
-///
-/// # Errors
-/// When the folder has no such run, a file is damaged, or the device fails.
-pub(crate) fn trained_model(folder: &Path, device: &Device) -> Result<Trainer> {
-    let spec = stored_spec(folder)?
-        .ok_or_else(|| Error::input("no run: expected a `run.toml`").in_file(folder))?;
-    let path = folder.join(WEIGHTS);
-    if !path.exists() {
-        return Err(Error::input("the weights of the run were not kept")
-            .in_file(path)
-            .help("train it with `keep_weights = true`"));
-    }
-    let weights = checkpoint::load_weights(&path, &parameters::list(&spec.model))?;
-    let mut trainer = Trainer::new(&spec.model, spec.train.optimizer, spec.seed, device)?;
-    trainer.restore(State {
-        weights,
-        ..State::default()
-    })?;
-    Ok(trainer)
 }

@@ -90,14 +90,12 @@ fn differences(old: &RunSpec, new: &RunSpec) -> String {
     fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
         match (a, b) {
             (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
-                for (key, value) in x {
+                let null = serde_json::Value::Null;
+                let of_new = y.keys().filter(|key| !x.contains_key(*key));
+                for key in x.keys().chain(of_new) {
                     let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
-                    walk(
-                        &path,
-                        value,
-                        y.get(key).unwrap_or(&serde_json::Value::Null),
-                        out,
-                    );
+                    let [a, b] = [x, y].map(|map| map.get(key).unwrap_or(&null));
+                    walk(&path, a, b, out);
                 }
             }
             _ if a != b => out.push(format!("{path}: {a} is now {b}")),

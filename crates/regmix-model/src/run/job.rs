@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::spec::RunSpec;
+use super::starting_model::StartingModel;
 use super::steer::Steer;
 use super::weigh::Weigh;
 
@@ -18,4 +19,19 @@ pub struct Job {
     pub steer: Option<Arc<dyn Steer>>,
     /// What weighs its sequences, if anything does.
     pub weigh: Option<Arc<dyn Weigh>>,
+    /// The model that it starts from; random weights if absent.
+    pub start: Option<Arc<StartingModel>>,
+}
+
+impl Job {
+    /// A run without anything that changes or weighs what it sees.
+    pub fn new(spec: RunSpec, folder: PathBuf, start: Option<Arc<StartingModel>>) -> Self {
+        Self {
+            spec,
+            folder,
+            steer: None,
+            weigh: None,
+            start,
+        }
+    }
 }

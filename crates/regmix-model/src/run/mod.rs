@@ -5,6 +5,7 @@
 //! runs/<run>/metrics.jsonl   one line per evaluation
 //! runs/<run>/checkpoint/     while training state.safetensors, the state before it as
 //!                            state.previous.safetensors; at the end model.safetensors
+//! runs/<run>/before.json     losses of the model that it starts from, if it starts from one
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
 //! runs/<run>/fallback.json   the step at which a run in bf16 changed to f32, and why
@@ -20,6 +21,7 @@ mod job;
 mod log;
 mod session;
 mod spec;
+mod starting_model;
 mod status;
 mod steer;
 mod train_config;
@@ -35,13 +37,13 @@ use crate::lease::{self, Claim, Lease, Sharing, Worker};
 use crate::memory::fitting_micro_batch;
 use checkpoints::Checkpoints;
 pub use finished::FinishedRun;
-pub(crate) use finished::trained_model;
 pub(crate) use folder::is_claimed;
 pub use folder::{stored_fingerprint, stored_spec};
 pub use job::Job;
 use log::RunLog;
 use session::{Ended, Session};
 pub use spec::{RunSegment, RunSpec};
+pub use starting_model::StartingModel;
 pub use status::{Fallback, RunStatus, RunSummary};
 pub use steer::Steer;
 pub use train_config::TrainConfig;
@@ -70,12 +72,7 @@ pub fn train(
     device: &Device,
     monitor: &dyn Monitor,
 ) -> Result<RunStatus> {
-    let job = Job {
-        spec: spec.clone(),
-        folder: folder.to_path_buf(),
-        steer: None,
-        weigh: None,
-    };
+    let job = Job::new(spec.clone(), folder.to_path_buf(), None);
     let shared = SharedValidation::default();
     let worker = Worker::new(&device.spec().to_string(), Sharing::default().stale_after)?;
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -133,6 +130,17 @@ pub(crate) fn train_job(
             spec.run
         ))
         .field("weighed_by"));
+    }
+    let start = job.start.as_deref();
+    if spec.starts_from.as_deref() != start.map(StartingModel::digest) {
+        return Err(Error::input(format!(
+            "run `{}`: `starts_from` and the model that it starts from do not agree",
+            spec.run
+        ))
+        .field("starts_from"));
+    }
+    if let Some(start) = start {
+        start.check(&spec.model)?;
     }
     check_corpus(spec, corpus)?;
     folder::claim(spec, path)?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use regmix_data::{Error, Loader, LoaderConfig, Monitor, Place, Result, TokenCorpus, artefact};
 
 use super::checkpoints::Checkpoints;
-use super::finished::WEIGHTS;
+use super::finished::{BEFORE, WEIGHTS};
 use super::job::Job;
 use super::log::RunLog;
 use super::spec::RunSpec;
@@ -122,6 +122,8 @@ impl<'a> Session<'a> {
         let start = checkpoints.resume(spec, lines, evaluated, log.monitor)?;
         if let Some(state) = start.state {
             trainer.restore(state)?;
+        } else if let Some(model) = &job.start {
+            trainer.restore(model.state())?;
         }
         let metrics = Metrics::resume(path, &start.lines)?;
         if let Some(steering) = steering {
@@ -168,6 +170,10 @@ impl<'a> Session<'a> {
         let t = &self.spec.train;
         let mut tokens = vec![0; t.batch_size * (self.spec.model.context + 1)];
         let mut clock = Clock::start();
+        match self.measure_before(monitor) {
+            Err(e) if self.is_crowded() => return Ok(Ended::Crowded(e)),
+            done => done?,
+        }
         if let Some(outcome) = self.unmeasured.take()
             && let Some(ended) = self.record(outcome, &mut clock, monitor)?
         {
@@ -206,6 +212,17 @@ impl<'a> Session<'a> {
             Error::failed("the run ended without an evaluation").in_file(self.folder)
         })?;
         self.finish(line)
+    }
+
+    /// Measures the losses of the model that the run starts from, once.
+    fn measure_before(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let path = self.folder.join(BEFORE);
+        if self.spec.starts_from.is_none() || self.step > 0 || path.exists() {
+            return Ok(());
+        }
+        let [loss, _] = self.evaluate(monitor)?;
+        self.lease.check()?;
+        artefact::write_json(path, &loss)
     }
 
     /// One step; `tokens` has room for a batch.

@@ -76,6 +76,7 @@ fn mixtures_can_change_during_a_run_planned_or_steered() {
                 observed: Mutex::default(),
             })),
             weigh: None,
+            start: None,
         };
         if let Some(stop_at) = stop_at {
             let stop = stop_after(|step| step == stop_at);

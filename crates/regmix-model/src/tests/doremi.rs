@@ -13,6 +13,7 @@ use regmix_data::{
 use super::correctness::{difference, tokens};
 use super::runs::{losses, spec, stop_after};
 use super::{cpu, tiny, trainer};
+use crate::StartingModel;
 use crate::device::Device;
 use crate::doremi::{Doremi, DoremiOptions, DoremiResult};
 use crate::engine::Engine;
@@ -160,6 +161,7 @@ fn proxy(
         folder: folder.to_owned(),
         steer: None,
         weigh: Some(Arc::new(Doremi::new(reference, options)?)),
+        start: None,
     };
     let mut statuses = train_all(&[job], corpus, device, 1, Sharing::default(), monitor)?;
     Ok(statuses.remove(0))
@@ -180,7 +182,7 @@ fn domains_that_can_be_learnt_gain_weight_and_a_resumed_proxy_is_the_same() {
     );
     let mut reference = uniform(&corpus, "reference", 60);
     train(&reference, &corpus, &folder("bare"), &cpu(), &Silent).unwrap();
-    let bare = crate::run::trained_model(&folder("bare"), &cpu()).unwrap_err();
+    let bare = StartingModel::of_run(&folder("bare")).unwrap_err();
     assert!(
         bare.to_string()
             .contains("the weights of the run were not kept"),

@@ -202,6 +202,7 @@ fn a_fleet_stops_when_its_device_fails() {
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
             weigh: None,
+            start: None,
         })
         .collect();
     // The first run and a half are made before it fails.
@@ -289,6 +290,7 @@ fn models_are_spread_over_all_cards() {
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
             weigh: None,
+            start: None,
         })
         .collect();
     assert_eq!(default_parallel(&device, &jobs), 3);
@@ -322,6 +324,7 @@ fn a_parallel_trial_stops_when_memory_runs_out() {
         folder: dir.path().join("run"),
         steer: None,
         weigh: None,
+        start: None,
     }];
     let device = flex().with(Fault::Crowded(1, "out of memory", Arc::default()));
     let found = ParallelTrial::measure(&device, &jobs, 8, &Silent).unwrap();

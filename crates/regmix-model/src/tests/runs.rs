@@ -66,6 +66,7 @@ pub(super) fn spec(corpus: &TokenCorpus, run: &str, low: f64) -> RunSpec {
         model: tiny(),
         mixture: Mixture::new(corpus.domains().clone(), vec![low, 1.0 - low]).unwrap(),
         later_segments: Vec::new(),
+        starts_from: None,
         steered_by: None,
         weighed_by: None,
         data_order: None,
@@ -173,6 +174,7 @@ fn a_model_is_better_on_the_domain_it_was_trained_on() {
             folder: dir.path().join(format!("run-{i}")),
             steer: None,
             weigh: None,
+            start: None,
         })
         .collect();
     let statuses = train_all(&jobs, &corpus, &cpu(), 2, Sharing::default(), &Silent).unwrap();
@@ -200,6 +202,7 @@ fn divergence_ends_the_run_and_not_the_fleet() {
         folder: dir.path().join(name),
         steer: None,
         weigh: None,
+        start: None,
     });
     let statuses = train_all(&jobs, &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let RunStatus::Failed(reason) = &statuses[0] else {
@@ -221,6 +224,7 @@ fn a_run_of_another_configuration_is_noticed_before_any_training() {
         folder: dir.path().join(name),
         steer: None,
         weigh: None,
+        start: None,
     });
     train_all(&jobs[1..], &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
     let [first, mut last] = jobs;

@@ -1,5 +1,7 @@
 //! `[proxy]` and `[target]`.
 
+use std::path::PathBuf;
+
 use regmix_data::{Error, Result};
 use regmix_model::{AdamWConfig, LearningRateSchedule, ModelConfig, Precision, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,10 @@ pub struct RunSection {
     /// See [`StudyConfig::text_share`](super::StudyConfig::text_share).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub match_epochs: bool,
+    /// The folder of a finished run with kept weights that these models start from, in
+    /// place of random weights; relative to the study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Optimizer steps.
     pub steps: u64,
     /// Sequences per step.
@@ -115,6 +121,7 @@ impl RunSection {
             vocab_size: None,
             tied: false,
             match_epochs: false,
+            from: None,
             steps: 200,
             batch_size: 16,
             micro_batch: None,

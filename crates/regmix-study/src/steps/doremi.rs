@@ -9,8 +9,8 @@ use regmix_model::doremi::{Doremi, DoremiResult};
 use regmix_model::{Device, FinishedRun, Job, RunStatus};
 use serde::Serialize;
 
-use super::runs::{Compute, check_precision, spec, train_runs};
-use crate::config::{DoremiSection, ReferenceMixture, RunSection};
+use super::runs::{Compute, Runs, check_precision, train_runs};
+use crate::config::{DoremiSection, ReferenceMixture};
 use crate::files;
 use crate::stamp::digest;
 use crate::study::{Context, Study, natural_mixture};
@@ -73,10 +73,11 @@ pub(crate) fn doremi(
         ReferenceMixture::Natural => natural_mixture(corpus.manifest())?,
         ReferenceMixture::Uniform => Mixture::uniform(corpus.domains().clone()),
     };
+    let runs = Runs::open(study, "proxy", &run, &corpus, cx.monitor)?;
     let mut rounds: Vec<DoremiRound> = Vec::new();
     let mut tokens = 0;
     for number in 1..=section.rounds {
-        let jobs = jobs(study, &run, section, number, &reference, &corpus)?;
+        let jobs = jobs(study, &runs, section, number, &reference)?;
         for (job, what) in jobs.iter().zip(["train reference", "train DoReMi's proxy"]) {
             let statuses = train_runs([what, ""], &run, std::slice::from_ref(job), compute, cx)?;
             match statuses.first() {
@@ -111,34 +112,24 @@ pub(crate) fn doremi(
 /// The reference and the proxy of a round.
 fn jobs(
     study: &Study,
-    run: &RunSection,
+    runs: &Runs<'_>,
     section: &DoremiSection,
     number: u64,
     reference: &Mixture,
-    corpus: &TokenCorpus,
 ) -> Result<[Job; 2]> {
     let folder = study.path(files::DOREMI);
     let seed = study.config().study.seed;
     let options = (section.options()).map_err(|e| study.place(e, "doremi"))?;
     let name = format!("reference-{number}");
-    let reference = Job {
-        spec: spec(study, run, &name, seed, reference, corpus)?,
-        folder: folder.join(&name),
-        steer: None,
-        weigh: None,
-    };
+    let reference = runs.job(runs.spec(&name, seed, reference)?, folder.join(&name));
     let name = format!("proxy-{number}");
-    let uniform = Mixture::uniform(corpus.domains().clone());
-    let mut proxy = spec(study, run, &name, seed, &uniform, corpus)?;
+    let uniform = Mixture::uniform(reference.spec.mixture.domains().clone());
+    let mut proxy = runs.spec(&name, seed, &uniform)?;
     let by = serde_json::to_string(&options).map_err(|e| Error::failed(e.to_string()))?;
     proxy.weighed_by = Some(digest(format!("{by} {}", reference.spec.fingerprint())));
     let weigh = Doremi::new(&reference.folder, options)?;
-    let proxy = Job {
-        spec: proxy,
-        folder: folder.join(&name),
-        steer: None,
-        weigh: Some(Arc::new(weigh)),
-    };
+    let mut proxy = runs.job(proxy, folder.join(&name));
+    proxy.weigh = Some(Arc::new(weigh));
     Ok([reference, proxy])
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use regmix_data::{Error, ErrorKind, Result, TokenCorpus};
 use regmix_dynamic::{Point, Trajectories};
-use regmix_model::metrics::Line;
 use regmix_model::{FinishedRun, stored_spec};
 
 use crate::files;
@@ -103,7 +102,7 @@ pub(super) fn read_finished(
         let folder = folder.join(run);
         let finished = FinishedRun::read(&folder);
         if let Some(finished) = finished.map_err(|e| remade_by(files::trained_by(&folder), e))? {
-            let points = points(&finished.lines, corpus);
+            let points = points(&finished, corpus);
             table.push(
                 run.clone(),
                 points.map_err(|e| e.in_file(folder.join(files::METRICS)))?,
@@ -113,28 +112,26 @@ pub(super) fn read_finished(
     Ok(table)
 }
 
-fn points(lines: &[Line], corpus: &TokenCorpus) -> Result<Vec<Point>> {
-    lines
-        .iter()
-        .map(|line| {
+/// The losses of a run along training; at step 0 those of the model it started from, if
+/// it started from one.
+fn points(run: &FinishedRun, corpus: &TokenCorpus) -> Result<Vec<Point>> {
+    let before = run.before.iter().map(|loss| (0, 0, loss));
+    let lines = run.lines.iter();
+    let lines = lines.map(|line| (line.step, line.tokens, &line.loss));
+    before
+        .chain(lines)
+        .map(|(step, tokens, losses)| {
             let loss = corpus
                 .domains()
                 .names()
                 .map(|domain| {
-                    line.loss.get(domain).copied().ok_or_else(|| {
-                        Error::input(format!(
-                            "no loss of domain `{domain}` at step {}",
-                            line.step
-                        ))
-                        .help("the corpus changed after this run: `regmix train --redo`")
+                    losses.get(domain).copied().ok_or_else(|| {
+                        Error::input(format!("no loss of domain `{domain}` at step {step}"))
+                            .help("the corpus changed after this run: `regmix train --redo`")
                     })
                 })
                 .collect::<Result<Vec<f64>>>()?;
-            Ok(Point {
-                step: line.step,
-                tokens: line.tokens,
-                loss,
-            })
+            Ok(Point { step, tokens, loss })
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use regmix_data::table::MixtureTable;
 use regmix_dynamic::Trajectories;
 use regmix_model::{Device, Job, RunSegment, RunStatus};
 
-use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
+use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::{design, losses, sizes};
 use crate::files;
 use crate::study::{Context, Study};
@@ -39,22 +39,18 @@ pub(crate) fn train(
     sizes::planned(study, &mixtures)?;
     let seed = study.config().study.seed;
     let segments = design::segments(study, &mixtures)?;
+    let runs = Runs::open(study, "proxy", section, &corpus, cx.monitor)?;
     let jobs = mixtures
         .iter()
         .map(|(run, mixture)| {
-            let mut spec = spec(study, section, run, seed, mixture, &corpus)?;
+            let mut spec = runs.spec(run, seed, mixture)?;
             for segment in segments.get(run).into_iter().flatten().skip(1) {
                 spec.later_segments.push(RunSegment {
                     step: (segment.from * section.steps as f64).round() as u64,
                     mixture: segment.mixture.reordered(corpus.domains())?,
                 });
             }
-            Ok(Job {
-                spec,
-                folder: study.path(files::PROXIES).join(run),
-                steer: None,
-                weigh: None,
-            })
+            Ok(runs.job(spec, study.path(files::PROXIES).join(run)))
         })
         .collect::<Result<Vec<_>>>()?;
     let compute = Compute {

@@ -1,9 +1,11 @@
 //! Runs of a study's models: their configuration, and training many of them.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use regmix_data::manifest::Manifest;
 use regmix_data::shard::Split;
 use regmix_data::{
     Error, ErrorKind, Mixture, Monitor, Muted, Result, RunEvent, TokenCorpus, Unit, ValidationSet,
@@ -12,8 +14,8 @@ use regmix_data::{
 use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
-    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, default_parallel,
-    memory_per_run, stored_fingerprint, train_all,
+    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, StartingModel,
+    default_parallel, memory_per_run, stored_fingerprint, train_all,
 };
 
 use crate::config::RunSection;
@@ -40,28 +42,102 @@ pub(super) fn check_precision(
     (device.check_precision(section.precision)).map_err(|e| study.place(e, name))
 }
 
-/// A run of a section on a mixture.
-pub(super) fn spec(
+/// What all runs of a section of `study.toml` have in common.
+pub(super) struct Runs<'a> {
+    study: &'a Study,
+    section: &'a RunSection,
+    corpus: &'a TokenCorpus,
+    /// The model that they start from.
+    start: Option<Arc<StartingModel>>,
+}
+
+impl<'a> Runs<'a> {
+    /// Reads the model that the runs of the section `name` start from, if it names one.
+    pub(super) fn open(
+        study: &'a Study,
+        name: &str,
+        section: &'a RunSection,
+        corpus: &'a TokenCorpus,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let start = match &section.from {
+            None => None,
+            Some(from) => Some(starting_model(study, name, section, from, corpus, monitor)?),
+        };
+        Ok(Self {
+            study,
+            section,
+            corpus,
+            start,
+        })
+    }
+
+    /// A run on a mixture.
+    pub(super) fn spec(&self, run: &str, seed: u64, mixture: &Mixture) -> Result<RunSpec> {
+        let (section, corpus) = (self.section, self.corpus);
+        Ok(RunSpec {
+            run: run.to_owned(),
+            seed,
+            corpus: corpus.fingerprint().to_owned(),
+            train: section.training()?,
+            model: section.model(corpus.vocab_size())?,
+            mixture: mixture.reordered(corpus.domains())?,
+            later_segments: Vec::new(),
+            starts_from: self.start.as_ref().map(|start| start.digest().to_owned()),
+            steered_by: None,
+            weighed_by: None,
+            data_order: None,
+            text_share: self.study.config().text_share(section)?,
+        })
+    }
+
+    /// A run and its folder.
+    pub(super) fn job(&self, spec: RunSpec, folder: PathBuf) -> Job {
+        Job::new(spec, folder, self.start.clone())
+    }
+}
+
+/// The model in the folder `from`, which has the shape and the tokenizer of the runs.
+fn starting_model(
     study: &Study,
+    name: &str,
     section: &RunSection,
-    run: &str,
-    seed: u64,
-    mixture: &Mixture,
+    from: &Path,
     corpus: &TokenCorpus,
-) -> Result<RunSpec> {
-    Ok(RunSpec {
-        run: run.to_owned(),
-        seed,
-        corpus: corpus.fingerprint().to_owned(),
-        train: section.training()?,
-        model: section.model(corpus.vocab_size())?,
-        mixture: mixture.reordered(corpus.domains())?,
-        later_segments: Vec::new(),
-        steered_by: None,
-        weighed_by: None,
-        data_order: None,
-        text_share: study.config().text_share(section)?,
-    })
+    monitor: &dyn Monitor,
+) -> Result<Arc<StartingModel>> {
+    let folder = study.resolve(from);
+    let start = StartingModel::of_run(&folder)?;
+    (start.check(&section.model(corpus.vocab_size())?)).map_err(|e| study.place(e, name))?;
+    if start.corpus() == corpus.fingerprint() {
+        return Ok(Arc::new(start));
+    }
+    // A run of a study lies two folders deep in it, a run of another size three.
+    let manifests = folder.ancestors().skip(2).take(2);
+    let manifests = manifests.map(|root| root.join(files::CORPUS));
+    match manifests.into_iter().find(|path| path.exists()) {
+        Some(path) => {
+            let other = Manifest::load(path.parent().unwrap_or(&folder))?;
+            if other.tokenizer.hash != corpus.manifest().tokenizer.hash {
+                let e = Error::input(
+                    "the model was trained on tokens of another tokenizer: expected that of this \
+                     study",
+                );
+                let e = e.field("from").help(format!(
+                    "set kind = \"file\" and path = \"{}\" in [tokenizer], then: \
+                     regmix tokenize --redo",
+                    path.with_file_name("tokenizer.json").display()
+                ));
+                return Err(study.place(e, name));
+            }
+        }
+        None => monitor.message(&format!(
+            "{} was trained on another corpus: its tokenizer must be that of this study, which \
+             cannot be checked here",
+            folder.display()
+        )),
+    }
+    Ok(Arc::new(start))
 }
 
 const TRAINING: &str = "another process is training the runs of this folder";

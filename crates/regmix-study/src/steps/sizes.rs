@@ -9,7 +9,7 @@ use regmix_dynamic::Trajectories;
 use regmix_model::{Job, RunStatus};
 
 use super::clean::folders_in;
-use super::runs::{Compute, spec, train_runs};
+use super::runs::{Compute, Runs, train_runs};
 use super::{design, losses};
 use crate::config::{RunSection, Size};
 use crate::files;
@@ -240,15 +240,12 @@ pub(super) fn train(
     }
     for planned in &all {
         let model = planned.size.model;
+        let section = format!("{}.model", planned.size.section);
+        let runs = Runs::open(study, &section, model, compute.corpus, cx.monitor)?;
         let own: Vec<Job> = (planned.runs.iter().zip(planned.folders()))
             .filter_map(|(run, folder)| Some((run, folder, mixtures.get(run)?)))
             .map(|(run, folder, mixture)| {
-                Ok(Job {
-                    spec: spec(study, model, run, seed, mixture, compute.corpus)?,
-                    folder: study.path(folder),
-                    steer: None,
-                    weigh: None,
-                })
+                Ok(runs.job(runs.spec(run, seed, mixture)?, study.path(folder)))
             })
             .collect::<Result<_>>()?;
         let name = planned.size.name;

@@ -10,7 +10,7 @@ use regmix_regress::{Baseline, Objective};
 use super::arms::{Course, PlannedArm, schedule_arms, single_mixture_arms};
 use super::arms_from_files::arms_from_files;
 use super::plain_mixtures::Maker;
-use super::runs::{Compute, check_precision, has_ended, spec, train_runs};
+use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::steered_run::SteeredRun;
 use crate::check::{TargetCheck, TargetRun};
 use crate::config::ScheduleMode;
@@ -55,11 +55,12 @@ pub(crate) fn target(
              regmix optimize --redo"
         )));
     }
+    let runs = Runs::open(study, "target", section, &corpus, cx.monitor)?;
     let mut jobs = Vec::new();
     let mut labels = Vec::new();
     for k in 1..=config.check.seeds {
         for arm in &arms {
-            jobs.push(job(study, arm, k, &corpus)?);
+            jobs.push(job(study, &runs, arm, k, &corpus)?);
             labels.push((arm.name.clone(), config.study.seed + k));
         }
     }
@@ -90,12 +91,18 @@ pub(crate) fn target(
 }
 
 /// The target of an arm with the seed number `k`.
-fn job(study: &Study, arm: &PlannedArm, k: u64, corpus: &TokenCorpus) -> Result<Job> {
+fn job(
+    study: &Study,
+    runs: &Runs<'_>,
+    arm: &PlannedArm,
+    k: u64,
+    corpus: &TokenCorpus,
+) -> Result<Job> {
     let config = study.config();
     let run = files::target_run(&arm.name, k);
     let folder = study.path(files::TARGETS).join(&run);
     let seed = config.study.seed + k;
-    let mut spec = spec(study, &config.target, &run, seed, &arm.mixture, corpus)?;
+    let mut spec = runs.spec(&run, seed, &arm.mixture)?;
     // The arms of a seed differ in their mixtures alone.
     spec.data_order = Some("target".to_owned());
     let mut steer = None;
@@ -112,12 +119,9 @@ fn job(study: &Study, arm: &PlannedArm, k: u64, corpus: &TokenCorpus) -> Result<
             steer = Some(Arc::new(SteeredRun::new((**controller).clone(), record)) as _);
         }
     }
-    Ok(Job {
-        spec,
-        folder,
-        steer,
-        weigh: None,
-    })
+    let mut job = runs.job(spec, folder);
+    job.steer = steer;
+    Ok(job)
 }
 
 /// The finished targets with the objective of their losses. `labels` are the
