@@ -49,5 +49,6 @@ pub use products::Products;
 pub use run::{
     Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary,
     StartingModel, Steer, TrainConfig, Weigh, stored_fingerprint, stored_spec, train,
+    training_losses,
 };
 pub use trainer::{StepOutcome, Trainer};

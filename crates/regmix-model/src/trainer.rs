@@ -133,6 +133,38 @@ impl Trainer {
         })
     }
 
+    /// As [`Trainer::step`]; `observe` is given the cross-entropy of every token before
+    /// the update, in nats, `context` for each sequence.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn step_observed(
+        &mut self,
+        tokens: &[u32],
+        mut observe: impl FnMut(&[f32]),
+        micro_batch: usize,
+        lr: f64,
+    ) -> Result<StepOutcome> {
+        let row = self.context + 1;
+        self.check(tokens)?;
+        let share = row as f32 / tokens.len() as f32;
+        let optimizer = self.optimizer.clone();
+        self.compute(|engine| {
+            let loss = tokens
+                .chunks(micro_batch.max(1) * row)
+                .fold(0.0, |sum, chunk| {
+                    sum + engine.accumulate_by(chunk, &mut |losses| {
+                        observe(losses);
+                        vec![share; chunk.len() / row]
+                    })
+                });
+            StepOutcome {
+                loss,
+                gradient_norm: engine.update(&optimizer, lr),
+            }
+        })
+    }
+
     /// As [`Trainer::step`], with a weight for every sequence: the loss is the
     /// weighted sum of their mean losses. `weigh` gives the weights, from the
     /// cross-entropy of every token in nats, `context` for each sequence. A batch

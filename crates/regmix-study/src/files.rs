@@ -138,13 +138,24 @@ pub(crate) const DECISIONS: &str = "decisions.json";
 
 /// The arms of the check that the study itself has. Names of arms begin the
 /// names of runs, which are folders.
-pub(crate) const ARMS: [&str; 6] = [FOUND, NATURAL, UNIFORM, BEST_OBSERVED, OFFLINE, ONLINE];
+pub(crate) const ARMS: [&str; 8] = [
+    FOUND,
+    NATURAL,
+    UNIFORM,
+    BEST_OBSERVED,
+    OFFLINE,
+    ONLINE,
+    ODM,
+    ADO,
+];
 pub(crate) const FOUND: &str = "found";
 pub(crate) const NATURAL: &str = "natural";
 pub(crate) const UNIFORM: &str = "uniform";
 pub(crate) const BEST_OBSERVED: &str = "best_observed";
 pub(crate) const OFFLINE: &str = "offline";
 pub(crate) const ONLINE: &str = "online";
+pub(crate) const ODM: &str = "odm";
+pub(crate) const ADO: &str = "ado";
 
 /// The target that is trained on an arm with the seed number `k`, from 1 on.
 pub(crate) fn target_run(arm: &str, k: u64) -> String {

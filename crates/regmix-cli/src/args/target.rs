@@ -8,7 +8,8 @@ use super::{ComputeArgs, WorkerArgs};
 pub(crate) struct TargetArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-    /// Also train on the schedule, as planned or as the controller changes it; may be repeated.
+    /// Also train on the schedule, as planned or as the controller changes it, or by another online
+    /// method; may be repeated.
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) schedule: Vec<ScheduleMode>,
     /// Train runs again that were made with another configuration, or failed.
@@ -29,6 +30,10 @@ pub(crate) enum ScheduleMode {
     Offline,
     /// As the controller decides from the target's losses.
     Online,
+    /// By online data mixing, a bandit on training losses.
+    Odm,
+    /// By adaptive data optimization, from laws of training losses.
+    Ado,
 }
 
 impl From<ScheduleMode> for config::ScheduleMode {
@@ -36,6 +41,8 @@ impl From<ScheduleMode> for config::ScheduleMode {
         match mode {
             ScheduleMode::Offline => Self::Offline,
             ScheduleMode::Online => Self::Online,
+            ScheduleMode::Odm => Self::Odm,
+            ScheduleMode::Ado => Self::Ado,
         }
     }
 }

@@ -26,6 +26,7 @@ mod match_epochs;
 mod metrics;
 mod others;
 mod own_schedules;
+mod peers;
 mod plain_mixtures;
 mod pool;
 mod progress;

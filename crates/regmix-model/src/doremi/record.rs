@@ -1,18 +1,14 @@
 //! The weights of every step, in the proxy's folder.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use regmix_data::{DomainSet, Error, Mixture, Result, artefact};
+use regmix_data::{DomainSet, Error, Mixture, Result};
 use serde::{Deserialize, Serialize};
 
 use super::group_dro::{DoremiOptions, GroupDro};
+use crate::run::{Entry, Journal, each_line};
 
 const FILE: &str = "doremi.jsonl";
-
-/// The longest line that is read: thousands of domains.
-const LONGEST: u64 = 1 << 20;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,12 +21,23 @@ struct Line {
     excess: Vec<f64>,
 }
 
+impl Entry for Line {
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn problem(&self, domains: usize) -> Option<String> {
+        let sound = |values: &[f64]| {
+            values.len() == domains && values.iter().all(|v| v.is_finite() && *v >= 0.0)
+        };
+        let whole = sound(&self.weights) && sound(&self.excess);
+        (!whole).then(|| format!("expected {domains} weights and excess losses, none below 0"))
+    }
+}
+
 /// Writes a line after each step.
 #[derive(Debug)]
-pub(super) struct Record {
-    file: File,
-    path: PathBuf,
-}
+pub(super) struct Record(Journal);
 
 impl Record {
     /// Opens the record of a run that continues after `step` steps, and brings
@@ -39,90 +46,24 @@ impl Record {
     /// # Errors
     /// When lines up to there are missing or damaged.
     pub(super) fn resume(folder: &Path, step: u64, dro: &mut GroupDro) -> Result<Self> {
-        let path = folder.join(FILE);
-        let mut kept = Vec::new();
-        if step > 0 {
-            each_line(&path, dro.weights().len(), |line, text| {
-                if line.step <= step {
-                    dro.repeat(&line.weights, &line.excess);
-                    kept.extend_from_slice(text.as_bytes());
-                    kept.push(b'\n');
-                }
-                Ok(line.step < step)
-            })
-            .and_then(|last| match last >= step {
-                true => Ok(()),
-                false => Err(
-                    Error::input(format!("the weights of step {} are missing", last + 1))
-                        .in_file(&path),
-                ),
-            })
-            .map_err(|e| {
-                e.help("move the folder of this run away, and run the same command again")
-            })?;
-        }
-        artefact::write_atomic(&path, &kept)?;
-        let file = File::options().append(true).open(&path);
-        Ok(Self {
-            file: file.map_err(|e| Error::io(&path, e))?,
-            path,
-        })
+        let domains = dro.weights().len();
+        let repeat = |line: Line| {
+            dro.repeat(&line.weights, &line.excess);
+            Ok(())
+        };
+        Journal::resume(folder.join(FILE), step, domains, repeat).map(Self)
     }
 
     pub(super) fn add(&mut self, step: u64, dro: &GroupDro) -> Result<()> {
-        let line = Line {
+        self.0.add(&Line {
             step,
             weights: dro.weights().to_vec(),
             excess: dro.excess().to_vec(),
-        };
-        let mut text = serde_json::to_string(&line).map_err(|e| Error::failed(e.to_string()))?;
-        text.push('\n');
-        (self.file.write_all(text.as_bytes())).map_err(|e| Error::io(&self.path, e))
+        })
     }
 
     pub(super) fn sync(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(|e| Error::io(&self.path, e))
-    }
-}
-
-/// Passes whole lines on, in the order of steps from 1 on, until `take` says
-/// false. Returns the last step. A half line at the end is left out.
-fn each_line(
-    path: &Path,
-    domains: usize,
-    mut take: impl FnMut(&Line, &str) -> Result<bool>,
-) -> Result<u64> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut reader = BufReader::new(file);
-    let mut last = 0;
-    let mut text = String::new();
-    loop {
-        text.clear();
-        let mut limited = std::io::Read::take(&mut reader, LONGEST);
-        limited
-            .read_line(&mut text)
-            .map_err(|e| Error::io(path, e))?;
-        let Some(whole) = text.strip_suffix('\n') else {
-            return Ok(last);
-        };
-        let bad = |problem: String| Error::input(problem).in_file(path).line(last + 1);
-        let line: Line =
-            serde_json::from_str(whole).map_err(|e| bad(format!("not a step of DoReMi: {e}")))?;
-        if line.step != last + 1 {
-            return Err(bad(format!("step {}, expected {}", line.step, last + 1)));
-        }
-        let sound = |values: &[f64]| {
-            values.len() == domains && values.iter().all(|v| v.is_finite() && *v >= 0.0)
-        };
-        if !sound(&line.weights) || !sound(&line.excess) {
-            return Err(bad(format!(
-                "expected {domains} weights and excess losses, none below 0"
-            )));
-        }
-        last = line.step;
-        if !take(&line, whole)? {
-            return Ok(last);
-        }
+        self.0.sync()
     }
 }
 
@@ -147,7 +88,7 @@ impl DoremiResult {
     /// When they are missing, damaged, or over another number of domains.
     pub fn read(folder: &Path, domains: &DomainSet) -> Result<Self> {
         let mut dro = GroupDro::new(domains.len(), DoremiOptions::default());
-        let steps = each_line(&folder.join(FILE), domains.len(), |line, _| {
+        let steps = each_line(&folder.join(FILE), domains.len(), |line: Line, _| {
             dro.repeat(&line.weights, &line.excess);
             Ok(true)
         })?;

@@ -5,6 +5,7 @@
 //! runs/<run>/metrics.jsonl   one line per evaluation
 //! runs/<run>/checkpoint/     while training state.safetensors, the state before it as
 //!                            state.previous.safetensors; at the end model.safetensors
+//! runs/<run>/steps.jsonl     of a run that is steered by every step: its training losses
 //! runs/<run>/before.json     losses of the model that it starts from, if it starts from one
 //! runs/<run>/DONE            summary of a finished run
 //! runs/<run>/FAILED          why a run ended without a result
@@ -18,12 +19,14 @@ mod checkpoints;
 mod finished;
 mod folder;
 mod job;
+mod journal;
 mod log;
 mod session;
 mod spec;
 mod starting_model;
 mod status;
 mod steer;
+mod step_losses;
 mod train_config;
 mod validation;
 mod weigh;
@@ -40,12 +43,14 @@ pub use finished::FinishedRun;
 pub(crate) use folder::is_claimed;
 pub use folder::{stored_fingerprint, stored_spec};
 pub use job::Job;
+pub(crate) use journal::{Entry, Journal, each_line};
 use log::RunLog;
 use session::{Ended, Session};
 pub use spec::{RunSegment, RunSpec};
 pub use starting_model::StartingModel;
 pub use status::{Fallback, RunStatus, RunSummary};
 pub use steer::Steer;
+pub use step_losses::training_losses;
 pub use train_config::TrainConfig;
 pub(crate) use validation::SharedValidation;
 pub use weigh::{Batch, Opened, Weigh};

@@ -14,6 +14,7 @@ use super::log::RunLog;
 use super::spec::RunSpec;
 use super::status::{Fallback, RunStatus, RunSummary};
 use super::steer::{Steer, apply_steering};
+use super::step_losses::StepLosses;
 use super::validation::{SharedValidation, Validation};
 use super::weigh::{Batch, Opened, Weigh};
 use crate::checkpoint;
@@ -61,6 +62,8 @@ pub(super) struct Session<'a> {
     folder: &'a Path,
     steering: Option<&'a dyn Steer>,
     weighing: Option<&'a dyn Weigh>,
+    /// The training losses of every step, where the steering takes them.
+    steps: Option<StepLosses>,
     lease: &'a Lease,
     checkpoints: Checkpoints,
     trainer: Trainer,
@@ -131,6 +134,9 @@ impl<'a> Session<'a> {
             apply_steering(steering, &start.lines, spec, &mut loader)?;
         }
         let step = start.step;
+        let steps = (steering.filter(|s| s.takes_steps()))
+            .map(|steering| StepLosses::resume(folder, step, steering, spec, &mut loader))
+            .transpose()?;
         let weighing = job.weigh.as_deref();
         if let Some(weighing) = weighing {
             weighing.open(Opened {
@@ -154,6 +160,7 @@ impl<'a> Session<'a> {
             metrics,
             steering,
             weighing,
+            steps,
             checkpoints,
             spec,
             folder,
@@ -230,12 +237,26 @@ impl<'a> Session<'a> {
         let first = self.step * self.spec.train.batch_size as u64;
         self.loader.fill_batch(first, tokens)?;
         let lr = self.learning_rate(self.step);
-        let Some(weighing) = self.weighing else {
+        if self.weighing.is_none() && self.steps.is_none() {
             return self.trainer.step(tokens, self.micro_batch, lr);
-        };
+        }
         let places: Vec<Place> = (first..first + self.spec.train.batch_size as u64)
             .map(|i| self.loader.place(i))
             .collect();
+        let Some(weighing) = self.weighing else {
+            let mut losses = Vec::new();
+            let observe = |own: &[f32]| losses.extend_from_slice(own);
+            let outcome = self
+                .trainer
+                .step_observed(tokens, observe, self.micro_batch, lr)?;
+            if let (Some(steps), Some(steering)) = (&mut self.steps, self.steering)
+                && outcome.is_finite()
+            {
+                let losses = steps.by_domain(&losses, &places);
+                steps.add(self.step + 1, losses, steering, self.spec, &mut self.loader)?;
+            }
+            return Ok(outcome);
+        };
         let batch = Batch {
             step: self.step,
             tokens,
@@ -379,6 +400,9 @@ impl<'a> Session<'a> {
         self.metrics.sync()?;
         if let Some(weighing) = self.weighing {
             weighing.sync()?;
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.sync()?;
         }
         let state = self.trainer.state()?;
         self.checkpoints

@@ -26,6 +26,24 @@ pub trait Steer: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When no mixture can be chosen, which ends the run with the error.
     fn observe(&self, step: u64, losses: &BTreeMap<String, f64>) -> Result<Option<Mixture>>;
+
+    /// Whether it takes the training losses of every step, by [`Steer::after_step`]. They
+    /// are recorded in the run's folder, from where they are repeated when the run is
+    /// opened again.
+    fn takes_steps(&self) -> bool {
+        false
+    }
+
+    /// Takes the mean training losses after `step` steps, in the order of the corpus's
+    /// domains, `None` where the batch held nothing of a domain. Returns the mixture of
+    /// the steps that follow, or `None` to stay on the present one.
+    ///
+    /// # Errors
+    /// When no mixture can be chosen, which ends the run with the error.
+    fn after_step(&self, step: u64, losses: &[Option<f64>]) -> Result<Option<Mixture>> {
+        let _ = (step, losses);
+        Ok(None)
+    }
 }
 
 /// Passes evaluations to the steering, and the mixtures that it chooses to the
@@ -37,12 +55,22 @@ pub(super) fn apply_steering(
     loader: &mut Loader,
 ) -> Result<()> {
     for line in lines {
-        let Some(mixture) = steering.observe(line.step, &line.loss)? else {
-            continue;
-        };
-        if line.step < spec.train.steps {
-            loader.change_mixture(line.step * spec.train.batch_size as u64, mixture)?;
+        if let Some(mixture) = steering.observe(line.step, &line.loss)? {
+            change(line.step, mixture, spec, loader)?;
         }
     }
     Ok(())
+}
+
+/// Begins a segment after a step, unless it was the last.
+pub(super) fn change(
+    step: u64,
+    mixture: Mixture,
+    spec: &RunSpec,
+    loader: &mut Loader,
+) -> Result<()> {
+    match step < spec.train.steps {
+        true => loader.change_mixture(step * spec.train.batch_size as u64, mixture),
+        false => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use super::cpu;
 use super::runs::{corpus, losses, spec, stop_after};
 use crate::fleet::train_all;
 use crate::lease::Sharing;
-use crate::run::{Job, RunSegment, RunSpec, Steer, train};
+use crate::run::{Job, RunSegment, RunSpec, Steer, train, training_losses};
 
 /// Changes to the second domain after five steps.
 #[derive(Debug)]
@@ -106,4 +106,107 @@ fn mixtures_can_change_during_a_run_planned_or_steered() {
     wrong.steered_by = Some("nobody".into());
     let err = train(&wrong, &corpus, &folder, &cpu(), &Silent).unwrap_err();
     assert_eq!(err.field_name(), Some("steered_by"));
+}
+
+/// Draws the domain with the higher training loss at the last step with three quarters.
+#[derive(Debug)]
+struct ByStep {
+    domains: DomainSet,
+    seen: Mutex<Vec<u64>>,
+}
+
+impl Steer for ByStep {
+    fn steps(&self) -> &[u64] {
+        &[]
+    }
+
+    fn reset(&self) {
+        self.seen.lock().unwrap().clear();
+    }
+
+    fn observe(&self, _: u64, _: &BTreeMap<String, f64>) -> Result<Option<Mixture>> {
+        Ok(None)
+    }
+
+    fn takes_steps(&self) -> bool {
+        true
+    }
+
+    fn after_step(&self, step: u64, losses: &[Option<f64>]) -> Result<Option<Mixture>> {
+        let mut seen = self.seen.lock().unwrap();
+        assert_eq!(seen.last().copied().unwrap_or(0) + 1, step);
+        seen.push(step);
+        let [high, low] = losses else { panic!() };
+        let more = high.unwrap_or(0.0) > low.unwrap_or(0.0);
+        let weights = if more {
+            vec![0.75, 0.25]
+        } else {
+            vec![0.25, 0.75]
+        };
+        Mixture::new(self.domains.clone(), weights).map(Some)
+    }
+}
+
+#[test]
+fn a_run_steered_by_every_step_goes_on_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let corpus = corpus(&dir.path().join("corpus"));
+    let plain = spec(&corpus, "run", 0.5);
+    let steered = |stop_at: Option<u64>, micro_batch: usize, name: &str| {
+        let mut spec = plain.clone();
+        spec.steered_by = Some("by step".into());
+        spec.train.micro_batch = micro_batch;
+        let job = Job {
+            steer: Some(Arc::new(ByStep {
+                domains: corpus.domains().clone(),
+                seen: Mutex::default(),
+            })),
+            ..Job::new(spec, dir.path().join(name), None)
+        };
+        let jobs = [job];
+        if let Some(stop_at) = stop_at {
+            let stop = stop_after(|step| step == stop_at);
+            train_all(&jobs, &corpus, &cpu(), 1, Sharing::default(), &stop).unwrap_err();
+        }
+        train_all(&jobs, &corpus, &cpu(), 1, Sharing::default(), &Silent).unwrap();
+        losses(&dir.path().join(name))
+    };
+    let whole = steered(None, 4, "whole");
+    let steps = training_losses(&dir.path().join("whole"), corpus.domains()).unwrap();
+    assert_eq!(steps.len(), 12);
+    assert!(
+        steps
+            .iter()
+            .all(|s| s.len() == 2 && s.iter().any(Option::is_some))
+    );
+    for stop_at in [1, 3, 5, 9, 11] {
+        let name = format!("stopped-{stop_at}");
+        assert_eq!(
+            steered(Some(stop_at), 4, &name),
+            whole,
+            "stopped at {stop_at}"
+        );
+        assert_eq!(
+            training_losses(&dir.path().join(name), corpus.domains()).unwrap(),
+            steps
+        );
+    }
+    // Fewer sequences at once: the same but for rounding.
+    let parts = steered(None, 1, "parts");
+    for (a, b) in whole.iter().zip(&parts) {
+        for (a, b) in a.1.iter().zip(&b.1) {
+            let [a, b] = [a, b].map(|bits| f64::from_bits(*bits));
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
+        }
+    }
+    // The first batch's losses are those of the model before any update.
+    let known = steps[0]
+        .iter()
+        .flatten()
+        .all(|loss| (loss - 3.5).abs() < 1.0);
+    assert!(known, "{:?}", steps[0]);
+    let path = dir.path().join("whole/steps.jsonl");
+    std::fs::write(&path, "{\"step\":2,\"losses\":[1.0,2.0]}\n").unwrap();
+    let e = training_losses(&dir.path().join("whole"), corpus.domains()).unwrap_err();
+    assert!(e.to_string().contains("step 2, expected 1"), "{e}");
 }

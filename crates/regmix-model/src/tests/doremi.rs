@@ -238,7 +238,7 @@ fn damaged_weights_of_a_proxy_are_reported() {
     assert_eq!(found.collapsed(), Some("b"));
     for (text, problem) in [
         ("", "no step: expected one line for each"),
-        ("{}\n", "not a step of DoReMi: missing field `step`"),
+        ("{}\n", "not a step of this run: missing field `step`"),
         (
             &good.replace("\"step\":1", "\"step\":2"),
             "step 2, expected 1",

@@ -15,6 +15,7 @@ mod tests;
 use std::path::Path;
 
 use regmix_data::{Error, Result};
+use regmix_dynamic::peers::{AdoOptions, OdmOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use explain::{explain, place};
@@ -69,6 +70,13 @@ pub struct StudyConfig {
     /// How DoReMi finds a mixture.
     #[serde(default, skip_serializing_if = "is_default")]
     pub doremi: DoremiSection,
+    /// ODM, where targets are trained by it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub odm: OdmOptions,
+    /// ADO, where targets are trained by it; numbers of steps follow from those of the
+    /// target if the section is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ado: Option<AdoOptions>,
     /// Proxies of other sizes and lengths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<SizesSection>,
@@ -89,8 +97,8 @@ pub struct StudyConfig {
     pub logs: LogSection,
 }
 
-fn is_default(section: &DoremiSection) -> bool {
-    *section == DoremiSection::default()
+fn is_default<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
 }
 
 impl StudyConfig {

@@ -8,7 +8,7 @@ use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::RunSection;
-use crate::files::{FOUND, NATURAL, OFFLINE, ONLINE, UNIFORM};
+use crate::files::{ADO, FOUND, NATURAL, ODM, OFFLINE, ONLINE, UNIFORM};
 
 /// `[study]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -330,7 +330,7 @@ pub struct CheckSection {
     /// What the found mixture is compared with: `best_observed`, and the names of
     /// [`PlainMixture`](crate::PlainMixture).
     pub against: Vec<String>,
-    /// Schedules that targets are trained on as well: `offline`, `online`.
+    /// Schedules that targets are trained on as well: `offline`, `online`, `odm`, `ado`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleMode>,
     /// Further mixtures, schedules and controllers, by a name of your own:
@@ -350,6 +350,10 @@ pub enum ScheduleMode {
     Offline,
     /// As the controller decides from the losses of the target.
     Online,
+    /// By ODM, from the target's training losses alone (`[odm]`).
+    Odm,
+    /// By ADO, from the target's training losses alone (`[ado]`).
+    Ado,
 }
 
 impl ScheduleMode {
@@ -358,7 +362,14 @@ impl ScheduleMode {
         match self {
             Self::Offline => OFFLINE,
             Self::Online => ONLINE,
+            Self::Odm => ODM,
+            Self::Ado => ADO,
         }
+    }
+
+    /// Whether it needs `schedule.json`.
+    pub(crate) fn is_planned(self) -> bool {
+        matches!(self, Self::Offline | Self::Online)
     }
 }
 

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 
 use regmix_data::{Error, Mixture, Result};
+use regmix_dynamic::peers::{Ado, AdoOptions, Odm, Peer};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_model::RunSegment;
 use regmix_regress::{Objective, Recommendation, Scorer, best_observed};
 
 use super::plain_mixtures::Maker;
-use super::schedule;
+use super::{limits, schedule};
 use crate::config::ScheduleMode;
 use crate::files::{self, BEST_OBSERVED, FOUND};
 use crate::stamp::digest;
-use crate::study::{Context, Study};
+use crate::study::{Context, Study, natural_mixture};
 
 /// One arm of the check.
 pub(super) struct PlannedArm {
@@ -31,6 +32,8 @@ pub(super) enum Course {
     Planned(Mixture, Vec<RunSegment>),
     /// The first mixture, a controller at the start, and its name.
     Steered(Mixture, Box<Controller>, String),
+    /// Another method at the start, and its name.
+    Peer(Box<Peer>, String),
 }
 
 impl Course {
@@ -106,14 +109,20 @@ pub(super) fn schedule_arms(
     if modes.is_empty() {
         return Ok(Vec::new());
     }
+    let mut arms = Vec::with_capacity(modes.len());
+    for mode in modes.iter().filter(|mode| !mode.is_planned()) {
+        arms.push(peer_arm(study, *mode)?);
+    }
+    if arms.len() == modes.len() {
+        return Ok(arms);
+    }
     let schedule = schedule::schedule(study, Context { redo: false, ..cx })?;
     let predicted = (schedule.predicted).map(|p| objective.sign() * p.mean);
-    let mut arms = Vec::with_capacity(modes.len());
-    for mode in modes {
+    for mode in modes.iter().filter(|mode| mode.is_planned()) {
         let (first, changes) = Course::planned(&schedule)?;
         let course = match mode {
             ScheduleMode::Offline => Course::Planned(first, changes),
-            ScheduleMode::Online => {
+            _ => {
                 let path = study.path(files::CONTROLLER);
                 let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
                 Course::steered(first, study.controller()?, &bytes)
@@ -128,4 +137,34 @@ pub(super) fn schedule_arms(
         });
     }
     Ok(arms)
+}
+
+/// Targets whose mixture another method chooses, within the limits of the study.
+fn peer_arm(study: &Study, mode: ScheduleMode) -> Result<PlannedArm> {
+    let config = study.config();
+    let corpus = study.corpus()?;
+    let limits = limits::constraints(study, corpus.manifest())?;
+    let steps = config.target.steps;
+    let peer = match mode {
+        ScheduleMode::Ado => {
+            let prior = natural_mixture(corpus.manifest())?;
+            let options = config.ado.unwrap_or_else(|| AdoOptions::for_steps(steps));
+            let ado = Ado::new(limits.project(prior.weights())?, options);
+            Peer::Ado(ado.map_err(|e| study.place(e, "ado"))?)
+        }
+        _ => {
+            let uniform = Mixture::uniform(corpus.domains().clone());
+            let odm = Odm::new(limits.project(uniform.weights())?, config.odm);
+            Peer::Odm(odm.map_err(|e| study.place(e, "odm"))?)
+        }
+    };
+    let json = serde_json::to_string(&peer).map_err(|e| Error::failed(e.to_string()))?;
+    let limited = serde_json::to_string(&config.constraints);
+    let limited = limited.map_err(|e| Error::failed(e.to_string()))?;
+    Ok(PlannedArm {
+        name: mode.name().to_owned(),
+        mixture: peer.first().clone(),
+        predicted: None,
+        course: Course::Peer(Box::new(peer), digest(json + &limited)),
+    })
 }

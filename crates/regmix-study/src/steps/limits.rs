@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::{Error, Result};
-use regmix_regress::Budget;
+use regmix_regress::{Budget, Constraints};
 
 use crate::config::ConstraintSection;
 use crate::files;
 use crate::study::Study;
+use crate::tables::bounded;
 
 /// Places an error of [`bounded`](crate::tables::bounded) in the study file.
 pub(super) fn place_bound(study: &Study, e: Error) -> Error {
@@ -38,4 +39,14 @@ pub(super) fn budget(
         target_tokens,
         max_epochs: section.max_epochs,
     }
+}
+
+/// The bounds of the study's mixtures, those of repetition in the target included.
+pub(super) fn constraints(study: &Study, manifest: &Manifest) -> Result<Constraints> {
+    let section = &study.config().constraints;
+    let domains = manifest.domain_set()?;
+    let free = Constraints::none(domains.clone());
+    let given = bounded(free, section).map_err(|e| place_bound(study, e))?;
+    let budget = budget(manifest, section, target_tokens(study)?);
+    given.and(&budget.caps(&domains)?)
 }

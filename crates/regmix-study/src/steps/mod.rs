@@ -12,6 +12,7 @@ mod loss_inputs;
 pub(crate) mod losses;
 pub(crate) mod next_design;
 pub(crate) mod optimize;
+mod peer_run;
 pub(crate) mod plain_mixtures;
 pub(crate) mod proxies;
 pub(crate) mod report;

@@ -122,7 +122,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         scale_fitted: exists(&files::SCALE),
         optimized: exists(&files::MIXTURE),
         scheduled: exists(&files::SCHEDULE),
-        wants_schedule: !check.schedules.is_empty(),
+        wants_schedule: check.schedules.iter().any(|mode| mode.is_planned()),
         targets: counts(TARGETS),
         checked: exists(&files::CHECK),
         reported: exists(&files::REPORT),

@@ -9,6 +9,8 @@ use regmix_regress::{Baseline, Objective};
 
 use super::arms::{Course, PlannedArm, schedule_arms, single_mixture_arms};
 use super::arms_from_files::arms_from_files;
+use super::limits;
+use super::peer_run::{PeerRun, mean_mixture};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::steered_run::SteeredRun;
@@ -73,6 +75,17 @@ pub(crate) fn target(
     if !statuses.iter().all(has_ended) {
         return Ok(None);
     }
+    for arm in &mut arms {
+        if let Course::Peer(peer, _) = &arm.course {
+            let own = labels.iter().zip(&jobs).zip(&statuses);
+            let own = own.filter(|((label, _), status)| {
+                label.0 == arm.name && matches!(status, RunStatus::Done(_))
+            });
+            let folders = own.map(|((_, job), _)| job.folder.as_path());
+            let limits = limits::constraints(study, corpus.manifest())?;
+            arm.mixture = mean_mixture(peer, &limits, folders)?;
+        }
+    }
     let runs = finished(&jobs, labels, &statuses, &found.objective, baseline)?;
     let proxy = config.proxy.model(corpus.vocab_size())?.parameters();
     let spec = &jobs[0].spec;
@@ -117,6 +130,11 @@ fn job(
             spec.steered_by = Some(name.clone());
             let record = folder.join(files::DECISIONS);
             steer = Some(Arc::new(SteeredRun::new((**controller).clone(), record)) as _);
+        }
+        Course::Peer(peer, name) => {
+            spec.steered_by = Some(name.clone());
+            let limits = limits::constraints(study, corpus.manifest())?;
+            steer = Some(Arc::new(PeerRun::new((**peer).clone(), limits)) as _);
         }
     }
     let mut job = runs.job(spec, folder);
