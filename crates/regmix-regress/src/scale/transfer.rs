@@ -41,8 +41,8 @@ struct Level {
 }
 
 /// Rank transfer between every two sizes with at least three mixtures in common.
-/// Each run counts with its last measurement at the length that most runs of its
-/// size have. Empty with one size.
+/// Each run counts with its measurement at the length that most runs of its size have;
+/// where runs of a mixture end there, those alone. Empty with one size.
 pub fn rank_transfer(runs: &ScaleRuns) -> Vec<RankTransfer> {
     let levels = levels(runs);
     let mut out = Vec::new();
@@ -107,13 +107,8 @@ fn levels(runs: &ScaleRuns) -> Vec<Level> {
             let mut values = BTreeMap::new();
             let mut spreads = Vec::new();
             for (mixture, members) in groups.iter().enumerate() {
-                let rows: Vec<&Vec<f64>> = (members.iter().filter(|r| own(r)))
-                    .filter_map(|&r| {
-                        let points = &runs.runs()[r].points;
-                        let at = points.iter().find(|p| same(p.tokens, length))?;
-                        Some(&at.values)
-                    })
-                    .collect();
+                let members = members.iter().filter(|r| own(r));
+                let rows = at_length(members.map(|&r| &runs.runs()[r]), length);
                 let Some(first) = rows.first() else { continue };
                 let column = |t: usize| rows.iter().map(|row| row[t]).collect::<Vec<f64>>();
                 values.insert(
@@ -133,6 +128,25 @@ fn levels(runs: &ScaleRuns) -> Vec<Level> {
             }
         })
         .collect()
+}
+
+/// The measurements at a length of runs of one mixture: those of the runs that end there
+/// if there are some. A run that goes on has not lowered its learning rate there, which
+/// is neither a seed nor a measurement of the same kind.
+fn at_length<'a>(runs: impl Iterator<Item = &'a ScaleRun>, length: f64) -> Vec<&'a Vec<f64>> {
+    let (mut ended, mut passing) = (Vec::new(), Vec::new());
+    for run in runs {
+        let place = run.points.iter().position(|p| same(p.tokens, length));
+        match place {
+            Some(i) if i + 1 == run.points.len() => ended.push(&run.points[i].values),
+            Some(i) => passing.push(&run.points[i].values),
+            None => {}
+        }
+    }
+    match ended.is_empty() {
+        true => passing,
+        false => ended,
+    }
 }
 
 fn same(a: f64, b: f64) -> bool {
@@ -222,6 +236,22 @@ mod tests {
              the Spearman correlation over 4 mixtures is 1.000 (mean of targets), and the mixture \
              that is best for the small ones loses 0.0000 nats to the best."
         );
+    }
+
+    #[test]
+    fn a_longer_run_is_no_seed_of_a_shorter_one() {
+        let short = runs([3.0, 2.9, 2.8, 2.7]);
+        let mut all = short.runs().to_vec();
+        // On the way to ten times the tokens, with losses of before the decay.
+        let mut long = all[0].clone();
+        long.run = "long".to_owned();
+        long.points[0].values[0] += 0.5;
+        let mut end = long.points[0].clone();
+        end.tokens = 1e10;
+        long.points.push(end);
+        all.push(long);
+        let both = ScaleRuns::new(short.domains().clone(), short.targets().to_vec(), all);
+        assert_eq!(rank_transfer(&both.unwrap()), rank_transfer(&short));
     }
 
     #[test]
