@@ -8,6 +8,8 @@ use regmix_regress::Objective;
 use regmix_regress::metrics::mean_and_sd;
 use serde::{Deserialize, Serialize};
 
+use crate::compare::t_point;
+
 /// One finished target run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetRun {
@@ -225,7 +227,7 @@ fn compare(of: &str, against: &str, differences: &[f64]) -> Result<Comparison> {
     }
     let (gain, sd) = moments(differences);
     let interval = sd.map(|sd| {
-        let half = student(differences.len() - 1) * sd / (differences.len() as f64).sqrt();
+        let half = t_point(differences.len() - 1) * sd / (differences.len() as f64).sqrt();
         [gain - half, gain + half]
     });
     let verdict = match interval {
@@ -247,25 +249,6 @@ fn compare(of: &str, against: &str, differences: &[f64]) -> Result<Comparison> {
 fn moments(values: &[f64]) -> (f64, Option<f64>) {
     let (mean, sd) = mean_and_sd(values);
     (mean, (values.len() > 1).then_some(sd))
-}
-
-/// 97.5% point of Student's t distribution.
-fn student(degrees: usize) -> f64 {
-    const TABLE: [f64; 10] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    ];
-    match degrees {
-        0 => f64::INFINITY,
-        1..=10 => TABLE[degrees - 1],
-        // Cornish-Fisher in 1/degrees around the normal point; within 0.002
-        // from eleven degrees on.
-        _ => {
-            let z: f64 = 1.959_964;
-            let d = degrees as f64;
-            z + (z.powi(3) + z) / (4.0 * d)
-                + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * d * d)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -364,12 +347,5 @@ mod tests {
             c.sentence()
                 .contains("online schedule beats found and natural and offline")
         );
-    }
-
-    #[test]
-    fn student_points_are_those_of_the_tables() {
-        for (degrees, point) in [(2, 4.303), (12, 2.179), (20, 2.086), (60, 2.000)] {
-            assert!((student(degrees) - point).abs() < 2e-3, "{degrees}");
-        }
     }
 }

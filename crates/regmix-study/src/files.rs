@@ -105,6 +105,10 @@ pub const LEARNING_CURVE: &str = "fit/learning.csv";
 pub const TARGETS: &str = "targets";
 /// Targets compared with each other.
 pub const CHECK: &str = "check.json";
+/// Methods compared with each other.
+pub const COMPARISON: &str = "compare.json";
+/// The mixtures of those methods, before targets are trained on them.
+pub const COMPARED_MIXTURES: &str = "compare.csv";
 /// What `status` knows of runs: a cache.
 pub const STATUS_CACHE: &str = ".status.json";
 /// The page about the study.

@@ -13,6 +13,7 @@
 
 pub mod campaign;
 pub mod check;
+pub mod compare;
 pub mod config;
 mod demo;
 pub mod files;

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use regmix_data::entropy::EntropyKind;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, PileMixture};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A mixture that needs no run, by its name.
 ///
@@ -121,6 +122,18 @@ impl FromStr for PlainMixture {
             _ => Err(Error::input(format!("unknown mixture `{text}`"))
                 .help(format!("expected one of {NAMES}"))),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for PlainMixture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|e: Error| {
+            let known = e
+                .help_text()
+                .map_or_else(String::new, |help| format!(": {help}"));
+            D::Error::custom(format!("{e}{known}"))
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clean;
 mod cmr;
+mod compare;
 mod completions;
 mod demo;
 mod design;
@@ -31,6 +32,7 @@ use regmix_model::DeviceSpec;
 
 pub(crate) use clean::CleanArgs;
 pub(crate) use cmr::CmrArgs;
+pub(crate) use compare::CompareArgs;
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
@@ -147,6 +149,7 @@ pub(crate) enum Command {
     Schedule(ScheduleArgs),
     Online(OnlineArgs),
     Target(TargetArgs),
+    Compare(CompareArgs),
     Export(ExportArgs),
     /// Write report.html.
     Report,

@@ -3,6 +3,7 @@
 
 mod clean;
 mod cmr;
+mod compare;
 mod completions;
 mod demo;
 mod design;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Schedule(args) => schedule::run(session, args)?,
         Command::Online(args) => online::run(session, args)?,
         Command::Target(args) => return target::run(session, args),
+        Command::Compare(args) => compare::run(session, args)?,
         Command::Export(args) => export::run(session, args)?,
         Command::Report => report::run(session)?,
         Command::Devices(args) => devices::run(session, args)?,

@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod comparison;
 mod curve;
 mod demo_corpus;
 mod design;
@@ -26,6 +27,7 @@ mod watch;
 
 pub(crate) use account::{left_out, read_files};
 pub(crate) use check::check;
+pub(crate) use comparison::comparison;
 pub(crate) use demo_corpus::demo_corpus;
 pub(crate) use design::design;
 pub(crate) use devices::{DeviceRow, devices};

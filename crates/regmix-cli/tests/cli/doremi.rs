@@ -59,7 +59,9 @@ fn settings_that_make_no_sense_are_refused() {
     $ regmix doremi
     exit code: 2
     ----- stderr -----
-      × ./study.toml:49: unknown variant `web`, expected `natural` or `uniform`
+      × ./study.toml:49: unknown mixture `web`: expected one of natural, uniform, temperature:POWER,
+      │ unimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human,
+      │ pile:doremi, pile:regmix
         ╭─[./study.toml:49:13]
      48 │ [doremi]
      49 │ reference = "web"

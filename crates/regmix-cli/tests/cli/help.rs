@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 24] = [
     "demo",
     "init",
     "tokenize",
@@ -16,9 +16,12 @@ const VERBS: [&str; 21] = [
     "predict",
     "optimize",
     "doremi",
+    "scale",
+    "cmr",
     "schedule",
     "online",
     "target",
+    "compare",
     "export",
     "report",
     "clean",

@@ -6,6 +6,7 @@ mod bad_runs;
 mod bad_shards;
 mod bad_study;
 mod bad_tables;
+mod compare;
 mod continued;
 mod corpora;
 mod devices;

@@ -243,7 +243,7 @@ mod tests {
             let n = step as f64;
             [
                 Some(3.0 - 0.001 * n),
-                (step % 3 != 0).then_some(2.0 + 4.0 * n.powf(-0.4)),
+                (!step.is_multiple_of(3)).then_some(2.0 + 4.0 * n.powf(-0.4)),
             ]
         };
         for step in 1..=150 {

@@ -5,14 +5,15 @@ use regmix_model::doremi::{Absent, DoremiOptions};
 use serde::{Deserialize, Serialize};
 
 use super::RunSection;
+use crate::plain_mixture::PlainMixture;
 
 /// `[doremi]`: how `regmix doremi` finds a mixture. Models and their training are
 /// those of `[proxy]`, but for what is given here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoremiSection {
-    /// What the first reference model is trained on.
-    pub reference: ReferenceMixture,
+    /// What the first reference model is trained on: the natural mixture in the paper.
+    pub reference: PlainMixture,
     /// The most rounds: the reference of a further one is trained on the mixture
     /// that was found before. Ends earlier once no weight changes by 0.001.
     pub rounds: u64,
@@ -31,17 +32,6 @@ pub struct DoremiSection {
     pub batch_size: Option<usize>,
 }
 
-/// Mixtures that a reference model may be trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ReferenceMixture {
-    /// By tokens, as in the paper.
-    Natural,
-    /// All domains alike.
-    Uniform,
-}
-
 impl Default for DoremiSection {
     fn default() -> Self {
         let DoremiOptions {
@@ -50,7 +40,7 @@ impl Default for DoremiSection {
             absent,
         } = DoremiOptions::default();
         Self {
-            reference: ReferenceMixture::Natural,
+            reference: PlainMixture::Natural,
             rounds: 1,
             step_size,
             smoothing,

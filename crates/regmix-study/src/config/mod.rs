@@ -1,5 +1,6 @@
 //! `study.toml` and objective files: what a user writes.
 
+mod compare;
 mod corpus;
 mod doremi;
 mod explain;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use explain::{explain, place};
 
+pub use compare::CompareSection;
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
-pub use doremi::{DoremiSection, ReferenceMixture};
+pub use doremi::DoremiSection;
 pub use launch::{
     ContainerSection, ContainerTool, HyperQueueSection, KubernetesSection, LaunchSection,
     SlurmSection, Toleration,
@@ -89,6 +91,9 @@ pub struct StudyConfig {
     /// How the check is made.
     #[serde(default)]
     pub check: CheckSection,
+    /// Which methods are compared.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compare: CompareSection,
     /// How workers are started on a cluster.
     #[serde(default)]
     pub launch: LaunchSection,
@@ -136,6 +141,7 @@ impl StudyConfig {
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
         (config.doremi.options()).map_err(|e| at(("doremi", e)))?;
+        (config.compare.chosen()).map_err(|e| at(("compare", e)))?;
         rules::text_shares(&config).map_err(|(section, e)| place(e, &section, text, path))?;
         rules::arms(&config.check).map_err(at)?;
         launch::rules::launch(&config.launch).map_err(at)?;

@@ -11,6 +11,7 @@
 
 mod answer;
 mod at_target;
+mod compared;
 mod curves;
 mod epochs;
 mod facts;
@@ -32,6 +33,7 @@ use regmix_dynamic::{ControllerState, Schedule, Trajectories};
 use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
 
 use crate::check::TargetCheck;
+use crate::compare::MethodComparison;
 pub(crate) use at_target::AtTarget;
 use kit::node::{Node, paragraph, scroll, section};
 pub(crate) use kit::number::count;
@@ -52,6 +54,8 @@ pub(crate) struct Report<'a> {
     pub(crate) trajectories: Option<&'a Trajectories>,
     /// Whether the promise held for targets.
     pub(crate) check: Option<&'a TargetCheck>,
+    /// Methods compared with each other.
+    pub(crate) compared: Option<&'a MethodComparison>,
     /// What laws of scale say about the target.
     pub(crate) at_target: Option<&'a AtTarget>,
     /// A mixture per stage.
@@ -94,6 +98,7 @@ impl Report<'_> {
             .push(answer::headline(self))
             .push(weights::section(self))
             .push(promise::section(self))
+            .extend(compared::section(self))
             .extend(at_target::section(self))
             .extend(schedule::section(self))
             .push(league::section(self))

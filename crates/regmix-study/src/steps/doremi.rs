@@ -9,11 +9,12 @@ use regmix_model::doremi::{Doremi, DoremiResult};
 use regmix_model::{Device, FinishedRun, Job, RunStatus};
 use serde::Serialize;
 
+use super::plain_mixtures::Maker;
 use super::runs::{Compute, Runs, check_precision, train_runs};
-use crate::config::{DoremiSection, ReferenceMixture};
+use crate::config::DoremiSection;
 use crate::files;
 use crate::stamp::digest;
-use crate::study::{Context, Study, natural_mixture};
+use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
 
 /// No further round is made once no weight changes by as much (arXiv 2305.10429).
@@ -69,10 +70,9 @@ pub(crate) fn doremi(
         device,
         options,
     };
-    let mut reference = match section.reference {
-        ReferenceMixture::Natural => natural_mixture(corpus.manifest())?,
-        ReferenceMixture::Uniform => Mixture::uniform(corpus.domains().clone()),
-    };
+    let maker = Maker::new(study, &corpus, cx.monitor);
+    let mut reference =
+        (maker.make(section.reference)).map_err(|e| study.place(e.field("reference"), "doremi"))?;
     let runs = Runs::open(study, "proxy", &run, &corpus, cx.monitor)?;
     let mut rounds: Vec<DoremiRound> = Vec::new();
     let mut tokens = 0;

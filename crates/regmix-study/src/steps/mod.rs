@@ -3,6 +3,7 @@
 mod arms;
 mod arms_from_files;
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod current;
 pub(crate) mod design;
 pub(crate) mod doremi;

@@ -6,10 +6,12 @@ use regmix_data::{Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
 use regmix_regress::Interactions;
 use regmix_regress::scale::ScaleFit;
+use serde::de::DeserializeOwned;
 
 use super::status::stale_parts;
 use super::{design, losses, scale};
 use crate::check::TargetCheck;
+use crate::compare::MethodComparison;
 use crate::config::{RunSection, ScheduleMode};
 use crate::files;
 use crate::report::{AtTarget, Report, count};
@@ -26,14 +28,8 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let interactions = Interactions::around(&fit, &natural.reordered(fit.domains())?)?;
     monitor.check()?;
     let trajectories = trajectories(study, &corpus, monitor)?;
-    let check = study.path(files::CHECK);
-    let check: Option<TargetCheck> = match check.exists() {
-        true => Some(artefact::read_json(check).map_err(|e| match e.is_input() {
-            true => e.help("write it again with `regmix target`"),
-            false => e,
-        })?),
-        false => None,
-    };
+    let check: Option<TargetCheck> = written(study, files::CHECK, "target")?;
+    let compared: Option<MethodComparison> = written(study, files::COMPARISON, "compare")?;
     let schedule = match study.path(files::SCHEDULE).exists() {
         true => Some(study.load_schedule()?),
         false => None,
@@ -51,6 +47,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
         trajectories: trajectories.as_ref(),
         check: check.as_ref(),
         at_target: at_target.as_ref(),
+        compared: compared.as_ref(),
         schedule: schedule.as_ref(),
         scheduled: scheduled.as_ref(),
         decisions: &decisions,
@@ -64,6 +61,19 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let path = study.path(files::REPORT);
     artefact::write_atomic(&path, html.as_bytes())?;
     Ok(path)
+}
+
+/// What a step wrote as JSON, if it did.
+fn written<T: DeserializeOwned>(study: &Study, file: &str, verb: &str) -> Result<Option<T>> {
+    let path = study.path(file);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = artefact::read_json(path).map(Some);
+    read.map_err(|e| match e.is_input() {
+        true => e.help(format!("write it again with `regmix {verb}`")),
+        false => e,
+    })
 }
 
 /// What laws of scale say about the target; `None` where none are fitted.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regmix_data::{Error, Result, TokenCorpus, artefact};
-use regmix_model::{Device, Job, RunStatus};
+use regmix_model::{Device, Job, RunSpec, RunStatus};
 use regmix_regress::{Baseline, Objective};
 
 use super::arms::{Course, PlannedArm, schedule_arms, single_mixture_arms};
@@ -46,49 +46,17 @@ pub(crate) fn target(
     arms.extend(changing);
     arms.extend(schedule_arms(study, &wanted, &found.objective, cx)?);
     let schedules = arms.len() - single;
-    let baseline = (found.objective.baseline()).and_then(Baseline::mixture_name);
-    if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.name != *arm)) {
-        return Err(Error::input(format!(
-            "a worst case against the {arm} mixture needs targets trained on it"
-        ))
-        .field("check.against")
-        .help(format!(
-            "add \"{arm}\" to `against`; or set relative_to = \"none\" in [objective], then: \
-             regmix optimize --redo"
-        )));
-    }
-    let runs = Runs::open(study, "target", section, &corpus, cx.monitor)?;
-    let mut jobs = Vec::new();
-    let mut labels = Vec::new();
-    for k in 1..=config.check.seeds {
-        for arm in &arms {
-            jobs.push(job(study, &runs, arm, k, &corpus)?);
-            labels.push((arm.name.clone(), config.study.seed + k));
-        }
-    }
     let compute = Compute {
         corpus: &corpus,
         device,
         options,
     };
-    let statuses = train_runs(["train targets", ""], section, &jobs, compute, cx)?;
-    if !statuses.iter().all(has_ended) {
+    let seeds = config.check.seeds;
+    let trained = train_arms(study, &mut arms, seeds, &found.objective, compute, cx)?;
+    let Some((spec, runs)) = trained else {
         return Ok(None);
-    }
-    for arm in &mut arms {
-        if let Course::Peer(peer, _) = &arm.course {
-            let own = labels.iter().zip(&jobs).zip(&statuses);
-            let own = own.filter(|((label, _), status)| {
-                label.0 == arm.name && matches!(status, RunStatus::Done(_))
-            });
-            let folders = own.map(|((_, job), _)| job.folder.as_path());
-            let limits = limits::constraints(study, corpus.manifest())?;
-            arm.mixture = mean_mixture(peer, &limits, folders)?;
-        }
-    }
-    let runs = finished(&jobs, labels, &statuses, &found.objective, baseline)?;
+    };
     let proxy = config.proxy.model(corpus.vocab_size())?.parameters();
-    let spec = &jobs[0].spec;
     let check = TargetCheck::new(
         found.objective,
         [proxy.total(), spec.model.parameters().total()],
@@ -101,6 +69,58 @@ pub(crate) fn target(
     )?;
     artefact::write_json(study.path(files::CHECK), &check)?;
     Ok(Some(check))
+}
+
+/// Trains targets on arms, `seeds` of each: the first of their configurations, and the
+/// finished runs. The mixture of an arm whose method chose it while it trained becomes
+/// the mean of what it chose. `None` while some are left to other workers.
+pub(super) fn train_arms(
+    study: &Study,
+    arms: &mut [PlannedArm],
+    seeds: u64,
+    objective: &Objective,
+    compute: Compute<'_>,
+    cx: Context<'_>,
+) -> Result<Option<(RunSpec, Vec<TargetRun>)>> {
+    let config = study.config();
+    let (section, corpus) = (&config.target, compute.corpus);
+    let baseline = (objective.baseline()).and_then(Baseline::mixture_name);
+    if let Some(arm) = baseline.filter(|arm| arms.iter().all(|a| a.name != *arm)) {
+        return Err(Error::input(format!(
+            "a worst case against the {arm} mixture needs targets trained on it"
+        ))
+        .field("check.against")
+        .help(format!(
+            "add \"{arm}\" to `against`; or set relative_to = \"none\" in [objective], then: \
+             regmix optimize --redo"
+        )));
+    }
+    let runs = Runs::open(study, "target", section, corpus, cx.monitor)?;
+    let mut jobs = Vec::new();
+    let mut labels = Vec::new();
+    for k in 1..=seeds {
+        for arm in arms.iter() {
+            jobs.push(job(study, &runs, arm, k, corpus)?);
+            labels.push((arm.name.clone(), config.study.seed + k));
+        }
+    }
+    let statuses = train_runs(["train targets", ""], section, &jobs, compute, cx)?;
+    if !statuses.iter().all(has_ended) {
+        return Ok(None);
+    }
+    for arm in arms {
+        if let Course::Peer(peer, _) = &arm.course {
+            let own = labels.iter().zip(&jobs).zip(&statuses);
+            let own = own.filter(|((label, _), status)| {
+                label.0 == arm.name && matches!(status, RunStatus::Done(_))
+            });
+            let folders = own.map(|((_, job), _)| job.folder.as_path());
+            let limits = limits::constraints(study, corpus.manifest())?;
+            arm.mixture = mean_mixture(peer, &limits, folders)?;
+        }
+    }
+    let finished = finished(&jobs, labels, &statuses, objective, baseline)?;
+    Ok(jobs.into_iter().next().map(|job| (job.spec, finished)))
 }
 
 /// The target of an arm with the seed number `k`.

@@ -12,6 +12,7 @@ use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
 
 use super::{Context, Study};
 use crate::check::TargetCheck;
+use crate::compare::MethodComparison;
 use crate::config::ScheduleMode;
 use crate::demo::{self, DemoCorpus};
 use crate::files;
@@ -24,8 +25,8 @@ use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
-    design, doremi, fit, next_design, optimize, proxies, report, scale, schedule, status, target,
-    tokenize,
+    compare, design, doremi, fit, next_design, optimize, proxies, report, scale, schedule, status,
+    target, tokenize,
 };
 use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
@@ -305,6 +306,27 @@ impl Study {
         require_current(self, Reads::Mixture, cx.monitor)?;
         self.with_event_files(&[files::TARGETS.into()], cx, |cx| {
             target::target(self, device, options, schedules, cx)
+        })
+    }
+
+    /// Trains targets by several methods, as `[compare]` says, and compares them, into
+    /// `compare.json`; the methods' mixtures are in `compare.csv` before. Targets that are
+    /// those of [`Study::target`] are not trained again. `None` while other workers still
+    /// train some of them, if the options do not wait for these.
+    ///
+    /// # Errors
+    /// As [`Study::target`], when a method lacks what it needs, and those of
+    /// [`Study::doremi`] where it takes part.
+    pub fn compare(
+        &self,
+        device: &Device,
+        options: TrainOptions,
+        cx: Context<'_>,
+    ) -> Result<Option<MethodComparison>> {
+        require_current(self, Reads::Mixture, cx.monitor)?;
+        let folders = [files::TARGETS.into(), files::DOREMI.into()];
+        self.with_event_files(&folders, cx, |cx| {
+            compare::compare(self, device, options, cx)
         })
     }
 

@@ -1,0 +1,24 @@
+use super::{ComputeArgs, WorkerArgs};
+
+/// Train targets by several methods, and compare what their mixtures are worth and cost.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  regmix compare                       the methods of [compare] in study.toml
+  regmix compare --format json
+
+[compare] has `methods` and `seeds`. Methods: found, natural and uniform always; best_observed,
+at_target ([sizes]); unimax, temperature:0.5, conditional_entropy and others of `regmix mixtures`;
+regmix, dml, bimix, olmix (published, on the study's proxies); doremi; offline, online (schedules);
+odm, ado (while the target trains). All keep to [constraints]. The result is in compare.json, the
+mixtures are in compare.csv before targets are trained. What was trained is kept, and the same
+command continues; targets of `regmix target` on the same mixtures are not trained again.")]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    /// Train runs again that were made with another configuration, or failed.
+    #[arg(long)]
+    pub(crate) redo: bool,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+}

@@ -1,0 +1,105 @@
+//! Methods compared on one study.
+
+use crate::fixture::{Fixture, assert_output};
+
+fn study(section: &str) -> Fixture {
+    let fixture = Fixture::study_after("optimize");
+    let text = fixture.text("study.toml");
+    fixture.write("study.toml", format!("{text}\n{section}"));
+    fixture
+}
+
+#[test]
+fn methods_are_compared_and_nothing_is_trained_twice() {
+    let methods =
+        "\"unimax\", \"regmix\", \"dml\", \"bimix\", \"olmix\", \"doremi\", \"odm\", \"ado\"";
+    let section = format!(
+        "[compare]\nmethods = [{methods}]\nseeds = 2\n[ado]\nwarm_up = 2\nrefit_every = 1\nblock = 1\n"
+    );
+    let fixture = study(&section);
+    fixture.ok(&["target"]);
+    let before = fixture.files("targets");
+    let compared = fixture.ok(&["compare", "--format", "json"]).json();
+    // The targets of the check took part.
+    let after = fixture.files("targets");
+    assert!(
+        before
+            .iter()
+            .all(|(path, bytes)| path.ends_with("lock") || after[path] == *bytes)
+    );
+    let all = compared["methods"].as_array().unwrap();
+    let names: Vec<&str> = all.iter().map(|m| m["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 11, "{names:?}");
+    let of = |name: &str| all.iter().find(|m| m["name"] == name).unwrap();
+    assert_eq!(of("uniform")["cost"]["tokens"], 0);
+    // Ten proxies of 4 steps of 2 sequences of 16 tokens.
+    assert_eq!(of("regmix")["cost"]["tokens"], 10 * 4 * 2 * 16);
+    assert_eq!(of("doremi")["cost"]["tokens"], 2 * 4 * 2 * 16);
+    assert!(of("natural")["over_natural"].is_null());
+    assert!(of("odm")["over_natural"]["interval"].is_array());
+    let mixtures = fixture.text("compare.csv");
+    assert_eq!(mixtures.lines().count(), 1 + 11);
+    let text = fixture.text("compare.json");
+    let shown = fixture.ok(&["compare"]).stdout;
+    assert!(
+        shown.contains("over found (95%)") && shown.contains("\nregmix "),
+        "{shown}"
+    );
+    assert_eq!(fixture.text("compare.json"), text);
+    fixture.ok(&["report"]);
+    assert!(fixture.text("report.html").contains("Methods compared"));
+}
+
+#[test]
+fn what_cannot_be_compared_is_named() {
+    let fixture = study("[compare]\nmethods = [\"unimax\", \"doremy\"]\n");
+    assert_output!(fixture.refused(&["compare"]), @r#"
+    $ regmix compare
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: `compare.methods`: unknown method `doremy`
+        ╭─[./study.toml:49:1]
+     48 │ [compare]
+     49 │ methods = ["unimax", "doremy"]
+        · ───────────────┬──────────────
+        ·                ╰── here
+        ╰────
+      help: did you mean `doremi`?
+    "#);
+    fixture.edit("study.toml", "doremy", "at_target");
+    assert_output!(fixture.refused(&["compare"]), @r"
+    $ regmix compare
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml: `sizes`: the study has one size of proxies
+      help: add [sizes] with a [sizes.NAME] or two, then `regmix train` and `regmix fit --redo`; or
+            name a fit of your own tables: `--fit DIR`
+    ");
+    fixture.edit("study.toml", "\"unimax\", \"at_target\"]", "]\nseeds = 1");
+    let compared = fixture.ok(&["compare"]);
+    assert!(
+        compared
+            .stderr
+            .contains("one seed: differences have no interval"),
+        "{}",
+        compared.stderr
+    );
+    assert!(
+        compared.stdout.contains("with one seed no difference"),
+        "{}",
+        compared.stdout
+    );
+    fixture.edit("study.toml", "seeds = 1", "seeds = 0");
+    assert_output!(fixture.refused(&["status"]), @r"
+    $ regmix status
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:50: `compare.seeds`: 0: expected 1 to 1000
+        ╭─[./study.toml:50:1]
+     49 │ methods = []
+     50 │ seeds = 0
+        · ────┬────
+        ·     ╰── here
+        ╰────
+    ");
+}

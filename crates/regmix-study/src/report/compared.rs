@@ -1,0 +1,112 @@
+//! Methods compared with each other: what each mixture is worth, and what finding it cost.
+
+use crate::compare::{Difference, MethodComparison, MethodResult};
+
+use super::kit::node::{self, column, number_cell, paragraph, row_head};
+use super::kit::number::{NONE, UNIT, decimals, difference, loss, plural, short};
+use super::kit::scale::Scale;
+use super::kit::track::Track;
+use super::{Node, Report, scroll};
+
+pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    let compared = report.compared?;
+    let seeds = compared.methods.iter().map(|m| m.seeds).min()?;
+    Some(
+        node::section("compare", "Methods compared")
+            .push(paragraph(compared.sentence()).class("verdict"))
+            .push(paragraph(format!(
+                "Targets of {} parameters, {} tokens, {} per method; the lowest mean first, in \
+                 {UNIT}. Dots: one run each. Stroke and whisker: mean and standard deviation over \
+                 seeds. Gains are paired by seed, with 95% intervals; p-values have Holm's \
+                 correction over methods. Cost: training of proxies before the mixture was known, \
+                 in targets of this size; methods may share proxies.",
+                short(compared.target_parameters as f64),
+                short(compared.target_tokens as f64),
+                plural(seeds, "seed"),
+            )))
+            .push(scroll("Methods on targets", table(compared))),
+    )
+}
+
+fn table(compared: &MethodComparison) -> Node {
+    let whisker = |m: &MethodResult| {
+        let sd = m.sd.unwrap_or(0.0);
+        [m.mean - sd, m.mean + sd]
+    };
+    let values = (compared.runs.iter().map(|r| r.objective))
+        .chain(compared.methods.iter().flat_map(whisker))
+        .filter(|v| v.is_finite());
+    let scale = Scale::around(values);
+    let track = Track::new(scale, scale.labels(3));
+    let head = Node::new("tr")
+        .push(column("Method", "name"))
+        .push(column("", "plot").push(track.axis("Loss in nats per token")))
+        .push(column("Mean ± sd", "n"))
+        .push(column("Over natural", "n"))
+        .push(column("p", "n"))
+        .push(column("Over found", "n"))
+        .push(column("p", "n"))
+        .push(column("Cost", "n"))
+        .push(column("Gain / M tokens", "n"));
+    let rows = (compared.methods.iter()).map(|method| row(compared, &track, method));
+    Node::new("table")
+        .class("chart arms")
+        .push(node::caption("Methods, their losses on targets and their cost").class("hidden"))
+        .push(Node::new("thead").push(head))
+        .push(Node::new("tbody").extend(rows))
+}
+
+fn row(compared: &MethodComparison, track: &Track, method: &MethodResult) -> Node {
+    let mean = match method.sd {
+        Some(sd) => format!("{} ± {}", loss(method.mean), loss(sd)),
+        None => loss(method.mean),
+    };
+    let label = format!(
+        "{}: {mean} over {}",
+        method.name,
+        plural(method.seeds, "seed")
+    );
+    let mut marks = Vec::new();
+    if let Some(sd) = method.sd {
+        marks.extend(track.whisker(method.mean - sd, method.mean + sd));
+    }
+    let own = compared.runs.iter().filter(|r| r.arm == method.name);
+    marks.extend(
+        own.filter(|r| r.objective.is_finite())
+            .map(|r| track.dot(r.objective)),
+    );
+    if method.mean.is_finite() {
+        marks.push(track.mean(method.mean));
+    }
+    let [natural, found] = [method.over_natural, method.over_found].map(gain);
+    Node::new("tr")
+        .push(row_head(&method.name))
+        .push(Node::new("td").class("plot").push(track.row(&label, marks)))
+        .push(number_cell(mean))
+        .push(number_cell(natural.0))
+        .push(number_cell(natural.1))
+        .push(number_cell(found.0))
+        .push(number_cell(found.1))
+        .push(number_cell(decimals(
+            method.cost.flops / compared.target_flops,
+            2,
+        )))
+        .push(number_cell(
+            (method.gain_per_million_tokens).map_or_else(|| NONE.to_owned(), |g| decimals(g, 5)),
+        ))
+}
+
+/// A gain with its interval, and its p-value.
+fn gain(over: Option<Difference>) -> (String, String) {
+    let none = || NONE.to_owned();
+    let Some(over) = over else {
+        return (none(), none());
+    };
+    let interval = over.interval.map_or_else(String::new, |[low, high]| {
+        format!(" ({} to {})", difference(low), difference(high))
+    });
+    (
+        format!("{}{interval}", difference(over.gain)),
+        over.p_holm.map_or_else(none, |p| decimals(p, 3)),
+    )
+}

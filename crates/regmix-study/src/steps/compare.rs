@@ -1,0 +1,257 @@
+//! Targets trained by several methods.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::arms::{Course, PlannedArm, schedule_arms};
+use super::limits::{budget, place_bound, target_tokens};
+use super::plain_mixtures::Maker;
+use super::runs::{Compute, check_precision};
+use super::target::train_arms;
+use super::{doremi, scale, sizes};
+use crate::compare::{Method, MethodComparison, Preset, SearchCost, Tried};
+use crate::config::RunSection;
+use crate::files;
+use crate::study::{Context, Study, natural_mixture};
+use crate::tables::limited;
+use crate::workers::TrainOptions;
+use regmix_data::table::MixtureTable;
+use regmix_data::{DomainSet, Error, Mixture, Result, TokenCorpus, artefact};
+use regmix_model::{Device, FinishedRun};
+use regmix_regress::{
+    Fit, FitOptions, Method as Search, RecommendOptions, Recommendation, best_observed,
+    recommend_monitored,
+};
+
+/// Finds the mixtures of all methods, trains targets on them, and compares these. `None`
+/// while some runs are left to other workers.
+pub(crate) fn compare(
+    study: &Study,
+    device: &Device,
+    options: TrainOptions,
+    cx: Context<'_>,
+) -> Result<Option<MethodComparison>> {
+    let config = study.config();
+    check_precision(study, device, "target", &config.target)?;
+    let methods = config.compare.chosen();
+    let methods = methods.map_err(|e| study.place(e, "compare"))?;
+    let corpus = study.checked_corpus(cx.monitor)?;
+    let found = study.recommendation()?;
+    let finder = Finder {
+        study,
+        corpus: &corpus,
+        found: &found,
+        fit: study.load_fit()?,
+        maker: Maker::new(study, &corpus, cx.monitor),
+        cx,
+    };
+    let compute = Compute {
+        corpus: &corpus,
+        device,
+        options,
+    };
+    let (mut arms, mut costs) = (Vec::new(), Vec::new());
+    for method in methods {
+        let Some((arm, cost)) = finder.arm(method, compute)? else {
+            return Ok(None);
+        };
+        arms.push(arm);
+        costs.push(cost);
+    }
+    let rows = arms
+        .iter()
+        .map(|arm| (arm.name.clone(), arm.mixture.clone()));
+    let table = MixtureTable::new(corpus.domains().clone(), rows)?;
+    table.write_csv(study.path(files::COMPARED_MIXTURES))?;
+    let seeds = config.compare.seeds;
+    if seeds < 2 {
+        cx.monitor
+            .message("one seed: differences have no interval, and may all be noise");
+    }
+    let trained = train_arms(study, &mut arms, seeds, &found.objective, compute, cx)?;
+    let Some((spec, runs)) = trained else {
+        return Ok(None);
+    };
+    let tried = (arms.into_iter().zip(costs))
+        .map(|(arm, cost)| Tried {
+            name: arm.name,
+            mixture: arm.mixture,
+            cost,
+        })
+        .collect();
+    let flops = spec.model.train_flops_per_token() * spec.tokens() as f64;
+    let target = (spec.model.parameters().total(), spec.tokens(), flops);
+    let compared = MethodComparison::new(found.objective.clone(), target, tried, runs)?;
+    artefact::write_json(study.path(files::COMPARISON), &compared)?;
+    Ok(Some(compared))
+}
+
+/// Finds mixtures.
+struct Finder<'a> {
+    study: &'a Study,
+    corpus: &'a TokenCorpus,
+    found: &'a Recommendation,
+    fit: Fit,
+    maker: Maker<'a>,
+    cx: Context<'a>,
+}
+
+impl Finder<'_> {
+    /// The arm of a method, and what finding it cost. `None` where another worker trains
+    /// what it needs.
+    fn arm(
+        &self,
+        method: Method,
+        compute: Compute<'_>,
+    ) -> Result<Option<(PlannedArm, SearchCost)>> {
+        let name = method.to_string();
+        let fixed = |mixture: Mixture| -> Result<PlannedArm> {
+            Ok(PlannedArm {
+                mixture: mixture.reordered(self.corpus.domains())?,
+                name: name.clone(),
+                predicted: None,
+                course: Course::Fixed,
+            })
+        };
+        let placed = |e: Error| self.study.place(e.field("methods"), "compare");
+        Ok(Some(match method {
+            Method::Found => (fixed(self.found.mixture.clone())?, self.proxies()?),
+            Method::BestObserved => {
+                let best = best_observed(&self.fit, &self.found.objective)?;
+                let best = best.ok_or_else(|| {
+                    placed(Error::input("no proxy has all losses of the objective"))
+                })?;
+                (fixed(best.1.clone())?, self.proxies()?)
+            }
+            Method::AtTarget => {
+                let laws = scale::current(self.study)?;
+                let best = scale::optimum(self.study, &laws, (None, None), self.cx)?;
+                let (names, weights): (Vec<_>, Vec<_>) = best.weights.into_iter().unzip();
+                let domains = DomainSet::from_names(names)?;
+                let cost = self.proxies()?.and(self.other_sizes()?);
+                (fixed(Mixture::new(domains, weights)?)?, cost)
+            }
+            Method::Plain(plain) => {
+                let mixture = self.maker.make(plain).map_err(placed)?;
+                (fixed(mixture)?, SearchCost::default())
+            }
+            Method::Preset(preset) => (fixed(self.preset(preset)?)?, self.proxies()?),
+            Method::Doremi => {
+                let Some(outcome) = self.doremi(compute)? else {
+                    return Ok(None);
+                };
+                (fixed(outcome)?, self.doremi_cost()?)
+            }
+            Method::Schedule(mode) => {
+                let modes = BTreeSet::from([mode]);
+                let cx = self.cx;
+                let arms = schedule_arms(self.study, &modes, &self.found.objective, cx)?;
+                let arm = arms.into_iter().next();
+                let arm = arm.ok_or_else(|| Error::failed(format!("no arm for {name}")))?;
+                let cost = match mode.is_planned() {
+                    true => self.proxies()?.and(self.other_sizes()?),
+                    false => SearchCost::default(),
+                };
+                (arm, cost)
+            }
+        }))
+    }
+
+    /// The mixture of a published method, from the fitted proxies, within the limits of the
+    /// study.
+    fn preset(&self, preset: Preset) -> Result<Mixture> {
+        let config = self.study.config();
+        self.cx
+            .monitor
+            .message(&format!("searching the mixture of {}", preset.as_str()));
+        let options = FitOptions {
+            regressors: vec![preset.regressor().to_owned()],
+            folds: config.fit.folds,
+            seed: config.study.seed,
+            natural: Some(natural_mixture(self.corpus.manifest())?),
+            keep_outliers: config.fit.keep_outliers,
+            ..FitOptions::default()
+        };
+        let fit = Fit::train_monitored(self.fit.observations(), &options, self.cx.monitor)?;
+        let options = RecommendOptions {
+            objective: config.objective.objective()?,
+            budget: Some(budget(
+                self.corpus.manifest(),
+                &config.constraints,
+                target_tokens(self.study)?,
+            )),
+            method: match preset {
+                Preset::Regmix => Search::Simulate,
+                _ => Search::Descend,
+            },
+            kl: preset.kl(),
+            bootstrap: 0,
+            seed: config.study.seed,
+            ..RecommendOptions::default()
+        };
+        let found = limited(&fit, &config.constraints, options)
+            .and_then(|options| recommend_monitored(&fit, &options, self.cx.monitor))
+            .map_err(|e| place_bound(self.study, e))?;
+        Ok(found.mixture)
+    }
+
+    fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
+        let cx = Context {
+            redo: false,
+            ..self.cx
+        };
+        let outcome = doremi::doremi(self.study, compute.device, compute.options, cx)?;
+        Ok(outcome.map(|outcome| outcome.mixture))
+    }
+
+    /// What the study's proxies cost.
+    fn proxies(&self) -> Result<SearchCost> {
+        let names = self.study.mixtures()?;
+        let folders = names.runs().iter();
+        let folders = folders.map(|run| Path::new(files::PROXIES).join(run));
+        self.cost(&self.study.config().proxy, folders)
+    }
+
+    /// What runs of other sizes cost.
+    fn other_sizes(&self) -> Result<SearchCost> {
+        let mut sum = SearchCost::default();
+        for planned in sizes::planned(self.study, &self.study.mixtures()?)? {
+            sum = sum.and(self.cost(planned.size.model, planned.folders())?);
+        }
+        Ok(sum)
+    }
+
+    /// What DoReMi's references and proxies cost.
+    fn doremi_cost(&self) -> Result<SearchCost> {
+        let config = self.study.config();
+        let runs = (1..=config.doremi.rounds).flat_map(|n| {
+            [format!("reference-{n}"), format!("proxy-{n}")]
+                .map(|run| Path::new(files::DOREMI).join(run))
+        });
+        self.cost(&config.doremi.run(&config.proxy), runs)
+    }
+
+    /// What the finished runs of some folders cost.
+    fn cost(
+        &self,
+        section: &RunSection,
+        folders: impl Iterator<Item = PathBuf>,
+    ) -> Result<SearchCost> {
+        let per_token = section
+            .model(self.corpus.vocab_size())?
+            .train_flops_per_token();
+        let mut sum = SearchCost::default();
+        for folder in folders {
+            let Some(run) = FinishedRun::read(&self.study.path(folder))? else {
+                continue;
+            };
+            let tokens = run.summary.tokens;
+            sum = sum.and(SearchCost {
+                tokens,
+                flops: per_token * tokens as f64,
+                seconds: run.lines.last().map_or(0.0, |line| line.train_seconds),
+            });
+        }
+        Ok(sum)
+    }
+}
