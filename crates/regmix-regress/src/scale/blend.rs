@@ -47,6 +47,12 @@ pub(crate) struct Blend {
 }
 
 impl TargetBlend {
+    /// The standard deviation of single measurements around the laws.
+    fn misfit(&self) -> f64 {
+        let all = self.laws.iter().map(FittedLaw::residual_sd);
+        all.sum::<f64>() / self.laws.len() as f64
+    }
+
     /// The mean of the laws, and of what their parameters leave open.
     fn ln_laws(&self, at: &Setting<'_>) -> (f64, f64) {
         let (mut mean, mut sd) = (0.0, 0.0);
@@ -67,8 +73,10 @@ pub(crate) struct LnPrediction {
     /// The standard deviation of a measurement, as far as residuals near the data
     /// tell.
     pub(crate) base: f64,
-    /// The standard deviation of a measurement at the fitted runs.
-    pub(crate) spread: f64,
+    /// How far single measurements of the target lie from its laws.
+    pub(crate) misfit: f64,
+    /// The mean of that over targets.
+    pub(crate) shared: f64,
     /// The distance beyond the fitted sizes, in logarithms.
     pub(crate) larger: f64,
     /// The same beyond the fitted lengths.
@@ -125,8 +133,7 @@ impl Blend {
                 weights: Vec::new(),
                 amplitude: 0.0,
             };
-            let count = one.laws.len() as f64;
-            one.amplitude = one.laws.iter().map(FittedLaw::residual_sd).sum::<f64>() / count;
+            one.amplitude = one.misfit();
             if kernel.is_some() {
                 let value = |i: usize| runs.runs()[points[i].0].points[points[i].1].values[target];
                 one.places = (0..points.len())
@@ -212,6 +219,8 @@ impl Blend {
         let corrections = self.corrections(at);
         let sds = self.sds(at);
         let noise = self.kernel.map_or(1.0, |k| k.noise);
+        let misfits = self.targets.iter().map(TargetBlend::misfit);
+        let shared = misfits.sum::<f64>() / self.targets.len() as f64;
         (self.targets.iter().enumerate())
             .map(|(target, one)| {
                 let [mean, own] = near.map(|at| one.ln_laws(at));
@@ -221,7 +230,8 @@ impl Blend {
                         .1
                         .min(0.1)
                         .hypot(one.amplitude * sds[target].hypot(noise)),
-                    spread: one.amplitude * noise,
+                    misfit: one.misfit(),
+                    shared,
                     larger,
                     longer,
                 }

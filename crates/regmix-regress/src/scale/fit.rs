@@ -23,7 +23,7 @@ use crate::scale::select::{CHOSEN, Choice, Judged, select};
 use crate::scale::split::{Direction, splits};
 use crate::scale::units::{Setting, Units};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The name of the file in the folder of a fit.
 pub const SCALE_FILE: &str = "scale.json";
 

@@ -377,7 +377,7 @@ fn judge(
             .flat_map_iter(|&at| {
                 let predicted = blend.predict(&setting(&contest.split.judge, at.0, at.1));
                 (predicted.into_iter().enumerate()).map(move |(t, predicted)| Held {
-                    error: (contest.measured(t, at).ln() - predicted.mean).abs(),
+                    error: contest.measured(t, at).ln() - predicted.mean,
                     predicted,
                 })
             })
