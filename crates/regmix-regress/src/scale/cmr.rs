@@ -46,7 +46,8 @@ pub struct Cmr {
     pub notes: Vec<String>,
 }
 
-/// A critical ratio with its 90 % interval.
+/// A critical ratio with its 90 % interval, whose ends are NaN where three shares
+/// leave nothing to judge the law by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CriticalRatio {
     /// Tokens of the run.
@@ -117,6 +118,14 @@ impl Cmr {
         };
         let tokens = tokens.unwrap_or(last);
         let at_tokens = ratio_at(tokens, &lengths, &by_tokens, ratio_by_tokens, &mut notes)?;
+        notes.extend(at_tokens.and_then(|found| outside(&inner, found.special_share)));
+        if noise.is_nan() {
+            notes.push(
+                "three shares leave nothing to judge the law by: there is no interval; train at a \
+                 fourth"
+                    .to_owned(),
+            );
+        }
         Ok(Self {
             epsilon,
             tokens,
@@ -165,8 +174,18 @@ fn inner<'a>(runs: &'a [CmrRun], notes: &mut Vec<String>) -> Result<Vec<&'a CmrR
 
 /// The losses of the model before.
 fn before(runs: &[&CmrRun]) -> Result<(f64, f64)> {
+    /// Losses of one model differ by less between measurements.
+    const SAME: f64 = 0.01;
     let mut sum = (0.0, 0.0);
+    let mut range: [Option<(f64, &str)>; 2] = [None, None];
     for run in runs {
+        if run.points.is_empty() {
+            return Err(Error::input(format!(
+                "run `{}` has no point at which the general and the special loss were measured",
+                run.run
+            ))
+            .help("remove the run, or add what was measured"));
+        }
         let Some(first) = run.points.first().filter(|p| p.0 == 0.0) else {
             return Err(Error::input(format!(
                 "run `{}` has no measurement at step 0 and 0 tokens: expected the losses of the \
@@ -177,6 +196,23 @@ fn before(runs: &[&CmrRun]) -> Result<(f64, f64)> {
         };
         sum.0 += first.1 / runs.len() as f64;
         sum.1 += first.2 / runs.len() as f64;
+        let [low, high] = &mut range;
+        if low.is_none_or(|l| first.1 < l.0) {
+            *low = Some((first.1, &run.run));
+        }
+        if high.is_none_or(|h| first.1 > h.0) {
+            *high = Some((first.1, &run.run));
+        }
+    }
+    if let [Some(low), Some(high)] = range
+        && high.0 > (1.0 + SAME) * low.0
+    {
+        return Err(Error::input(format!(
+            "before training the general loss of `{}` is {:.4} and that of `{}` {:.4}: expected \
+             runs that go on from one model",
+            low.1, low.0, high.1, high.0
+        ))
+        .help("leave out the runs that go on from another model"));
     }
     Ok(sum)
 }
@@ -190,13 +226,25 @@ fn common_lengths(runs: &[&CmrRun]) -> Vec<f64> {
         .collect()
 }
 
-/// The residual spread of all laws together; 0 where three points leave none.
+/// A note where a share lies outside of those that were run.
+fn outside(runs: &[&CmrRun], share: f64) -> Option<String> {
+    let shares = runs.iter().map(|r| r.special_share);
+    let (low, high) = shares.fold((1.0f64, 0.0f64), |(l, h), s| (l.min(s), h.max(s)));
+    (share < low || share > high).then(|| {
+        format!(
+            "the critical share {share:.4} lies outside of those that were run ({low} to {high}): \
+             train there before you trust it"
+        )
+    })
+}
+
+/// The residual spread of all laws together; NaN where three shares leave none.
 fn pooled(laws: &[(f64, PowerLaw)]) -> f64 {
     let squares: Vec<f64> = (laws.iter())
         .map(|(_, law)| law.residual_sd.powi(2))
         .filter(|s| s.is_finite())
         .collect();
-    (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt()
+    (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
 }
 
 /// Where the general loss reaches a limit.
@@ -215,8 +263,9 @@ fn critical(law: &PowerLaw, limit: f64, tokens: f64, noise: f64) -> Option<Criti
     Some(CriticalRatio {
         tokens,
         special_share: share,
-        low: (share - spread).max(0.0),
-        high: (share + spread).min(1.0),
+        // Not by `max` and `min`, which drop NaN.
+        low: (share - spread).clamp(0.0, 1.0),
+        high: (share + spread).clamp(0.0, 1.0),
     })
 }
 
@@ -234,7 +283,7 @@ fn ratio_at(
     if lengths.contains(&tokens) {
         return Ok(found.iter().find(|c| c.tokens == tokens).copied());
     }
-    let last = lengths[lengths.len() - 1];
+    let (first, last) = (lengths[0], lengths[lengths.len() - 1]);
     let Some(law) = law else {
         return Err(Error::input(format!(
             "no run was measured after {tokens} tokens, and fewer than four lengths have a \
@@ -249,14 +298,20 @@ fn ratio_at(
             tokens / last
         ));
     }
+    if tokens < first {
+        notes.push(format!(
+            "before the first measurement, after {first:e} tokens: the ratio is extended along its \
+             law"
+        ));
+    }
     let share = law.value(tokens).clamp(0.0, 1.0);
     let half = found.last().map_or(0.1, |c| 0.5 * (c.high - c.low))
         + Z90 * law.residual_sd.max(0.0) * (1.0 + (tokens / last).ln().max(0.0));
     Ok(Some(CriticalRatio {
         tokens,
         special_share: share,
-        low: (share - half).max(0.0),
-        high: (share + half).min(1.0),
+        low: (share - half).clamp(0.0, 1.0),
+        high: (share + half).clamp(0.0, 1.0),
     }))
 }
 
@@ -313,6 +368,29 @@ mod tests {
     }
 
     #[test]
+    fn three_shares_have_no_interval() {
+        let found = Cmr::find(&runs(&[0.25, 0.5, 0.75]), 0.05, None).unwrap();
+        let ratio = found.critical.unwrap();
+        assert!(ratio.low.is_nan() && ratio.high.is_nan(), "{ratio:?}");
+        assert_eq!(
+            found.notes,
+            [
+                "three shares leave nothing to judge the law by: there is no interval; train at a \
+                 fourth"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_lies_outside_of_the_runs_is_said() {
+        let found = Cmr::find(&runs(&[0.2, 0.4, 0.5, 0.6]), 0.05, Some(1e8)).unwrap();
+        let before = "before the first measurement, after 1e9 tokens: the ratio is extended along";
+        assert!(found.notes[0].starts_with(before), "{:?}", found.notes);
+        let outside = "lies outside of those that were run (0.2 to 0.6)";
+        assert!(found.notes[1].contains(outside), "{:?}", found.notes);
+    }
+
+    #[test]
     fn bad_runs_are_refused() {
         let text = |runs: &[CmrRun], epsilon, tokens| {
             Cmr::find(runs, epsilon, tokens).unwrap_err().to_string()
@@ -327,6 +405,18 @@ mod tests {
             text(&late, 0.05, None),
             "run `s0.5` has no measurement at step 0 and 0 tokens: expected the losses of the \
              model before"
+        );
+        let mut other = runs(&[0.25, 0.5, 0.75]);
+        other[2].points[0].1 = 2.6;
+        assert_eq!(
+            text(&other, 0.05, None),
+            "before training the general loss of `s0.25` is 2.5000 and that of `s0.75` 2.6000: \
+             expected runs that go on from one model"
+        );
+        other[2].points.clear();
+        assert_eq!(
+            text(&other, 0.05, None),
+            "run `s0.75` has no point at which the general and the special loss were measured"
         );
         assert_eq!(
             text(&runs(&[0.25, 0.5, 0.75]), -1.0, None),
