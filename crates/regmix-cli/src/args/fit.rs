@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use regmix_regress::scale::LawName;
+use regmix_regress::scale::{LastPoints, LawName};
 
 /// Fit losses to mixtures, judged by cross-validation.
 #[derive(Debug, clap::Args)]
@@ -36,9 +36,19 @@ pub(crate) struct FitArgs {
     #[arg(long, requires = "trajectories", value_name = "CSV")]
     pub(crate) sizes: Option<PathBuf>,
     /// Laws of scale to judge, separated by commas: additive, multiplicative, dml,
-    /// slodm_additive (all by default), slodm_joint, bimix, dcpt.
+    /// slodm_additive (these by default), repetition (too, where runs repeat text and
+    /// --available is given), slodm_joint, bimix, dcpt.
     #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "NAMES", value_parser = parse_law)]
     pub(crate) laws: Option<Vec<LawName>>,
+    /// Also judge Data Mixing Laws as published (`dml_nested`: a step law, then a size law, then a
+    /// mixture law), to compare with; they are never chosen.
+    #[arg(long, requires = "trajectories")]
+    pub(crate) nested: bool,
+    /// Whether the last point of every run lies on one curve with the points along the way
+    /// (`same`), or below it, since the learning rate decayed to the end (`decayed`); `auto` finds
+    /// it out where three sizes and runs of several lengths allow it.
+    #[arg(long, requires = "trajectories", default_value = "auto", value_name = "WHERE", value_parser = parse_last_points)]
+    pub(crate) last_points: LastPoints,
     /// Tokens there are of every domain, such as web=1e12,law=2e9: repeated tokens then count
     /// less in laws of scale.
     #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "DOMAIN=TOKENS", value_parser = parse_amount)]
@@ -46,6 +56,15 @@ pub(crate) struct FitArgs {
     /// How much data a token of every domain is, such as its bytes: web=4.1,code=2.9.
     #[arg(long, requires = "trajectories", value_delimiter = ',', value_name = "DOMAIN=AMOUNT", value_parser = parse_amount)]
     pub(crate) per_token: Vec<(String, f64)>,
+    /// The same from a tokenized corpus (`corpus` of a study): the bytes per token of its
+    /// validation text.
+    #[arg(
+        long,
+        requires = "trajectories",
+        conflicts_with = "per_token",
+        value_name = "DIR"
+    )]
+    pub(crate) bytes_of: Option<PathBuf>,
     /// Folder for the fit of your own runs.
     #[arg(long, requires = "mixtures", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -97,6 +116,14 @@ pub(crate) struct FitArgs {
 fn parse_law(text: &str) -> Result<LawName, String> {
     let known = || LawName::ALL.map(LawName::as_str).join(", ");
     (LawName::ALL.into_iter().find(|law| law.as_str() == text))
+        .ok_or_else(|| format!("expected one of {}", known()))
+}
+
+/// Where the last points of runs lie.
+fn parse_last_points(text: &str) -> Result<LastPoints, String> {
+    let known = || LastPoints::ALL.map(|(name, _)| name).join(", ");
+    let mut all = LastPoints::ALL.into_iter();
+    (all.find(|(name, _)| *name == text).map(|(_, last)| last))
         .ok_or_else(|| format!("expected one of {}", known()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regmix_data::Result;
+use regmix_data::{Result, TokenCorpus};
 use regmix_regress::scale::{ScaleFit, ScaleOptions};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
 use regmix_study::config::EarlierSection;
@@ -32,9 +32,10 @@ fn fit_laws_of_scale(
     let Some(trajectories) = &args.trajectories else {
         return fit_proxies(session, args);
     };
-    let defaults = ScaleOptions::default();
     let options = ScaleOptions {
-        laws: args.laws.clone().unwrap_or(defaults.laws),
+        laws: args.laws.clone().unwrap_or_default(),
+        nested: args.nested,
+        last_points: args.last_points,
         ..ScaleOptions::default()
     };
     let tables = ScaleTables {
@@ -42,13 +43,26 @@ fn fit_laws_of_scale(
         trajectories,
         sizes: args.sizes.as_deref(),
     };
+    let per_token = per_token(args)?;
     let counting = Counting {
         available: &args.available,
-        per_token: &args.per_token,
+        per_token: &per_token,
     };
     let into = (out, args.redo);
     let fit = fit_scale(tables, options, counting, into, session.display)?;
     session.print_result(&scale_json(&fit), || show::scale_fit(&fit))
+}
+
+/// How much data a token of every domain is: as given, or the bytes of a corpus.
+fn per_token(args: &FitArgs) -> Result<Vec<(String, f64)>> {
+    let Some(folder) = &args.bytes_of else {
+        return Ok(args.per_token.clone());
+    };
+    let corpus = TokenCorpus::open(folder)?;
+    let named = corpus.domains().names().enumerate();
+    Ok(named
+        .map(|(j, name)| (name.to_owned(), corpus.bytes_per_token(j)))
+        .collect())
 }
 
 fn fit_proxies(session: &Session<'_>, args: &FitArgs) -> Result<()> {

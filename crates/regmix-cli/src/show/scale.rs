@@ -35,7 +35,7 @@ fn judged(fit: &ScaleFit) -> String {
             asked.to_owned(),
             format!("{:.2}", j.size_factor),
             format!("{:.2}", j.tokens_factor),
-            format!("{:.2}", 100.0 * j.error),
+            or_dash(100.0 * j.error, 2),
             or_dash(j.spearman, 4),
         ]
     });
@@ -219,11 +219,12 @@ pub(crate) fn scale_optimum(found: &ScaleOptimum) -> String {
 
 /// The critical mixture ratio, and what more tokens do to it.
 pub(crate) fn cmr(found: &Cmr, special: &str) -> String {
-    let ratio = |c: &CriticalRatio| {
-        format!(
+    let ratio = |c: &CriticalRatio| match c.low.is_nan() {
+        true => format!("{:.4} (no interval)", c.special_share),
+        false => format!(
             "{:.4} (90% interval {:.4} to {:.4})",
             c.special_share, c.low, c.high
-        )
+        ),
     };
     let mut text = format!(
         "General loss before: {:.4}; it may rise by {}.\n",
@@ -252,8 +253,8 @@ pub(crate) fn cmr(found: &Cmr, special: &str) -> String {
         vec![
             format!("{:.3e}", c.tokens),
             format!("{:.4}", c.special_share),
-            format!("{:.4}", c.low),
-            format!("{:.4}", c.high),
+            or_dash(c.low, 4),
+            or_dash(c.high, 4),
         ]
     });
     text.push_str(&table(&["tokens", "critical share", "low", "high"], rows));

@@ -206,7 +206,8 @@ impl Trajectories {
                 columns.join(",")
             ))
             .in_file(path)
-            .line(1));
+            .line(1)
+            .help(TOKENS));
         };
         let domains = DomainSet::from_names(names).map_err(|e| e.in_file(path).line(1))?;
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
@@ -261,16 +262,28 @@ impl Trajectories {
     }
 }
 
+/// What the column of tokens holds.
+const TOKENS: &str = "tokens are those that the run had seen at the step: the step times the tokens \
+                      of one step";
+
 /// The measurement in a row of a table.
 fn point_of(table: &RunRows, row: &RunRow, path: &Path) -> Result<Point> {
     let whole = |i: usize| {
         let value = row.values[i];
         let counts = value >= 0.0 && value.fract() == 0.0 && value < EXACT;
         counts.then_some(value as u64).ok_or_else(|| {
-            Error::input(format!("`{value}`: expected a whole number"))
+            let found = match value.is_nan() {
+                true => "an empty field".to_owned(),
+                false => format!("`{value}`"),
+            };
+            let error = Error::input(format!("{found}: expected a whole number"))
                 .in_file(path)
                 .line(row.line)
-                .field(&table.columns[i])
+                .field(&table.columns[i]);
+            match i {
+                1 => error.help(TOKENS),
+                _ => error,
+            }
         })
     };
     let wrong = |loss: &f64| loss.is_infinite() || *loss <= 0.0;

@@ -20,6 +20,7 @@ use crate::judge::league::League;
 use crate::objective::evaluator::target_place;
 use crate::prediction::Prediction;
 use crate::regressor::model::{Model, score};
+use crate::scale::SCALE_FILE;
 
 /// The layout of `fit.json`; raised when older files can no longer be read.
 const VERSION: u32 = 2;
@@ -247,6 +248,13 @@ impl Fit {
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let path = dir.join("fit.json");
+        if !path.exists() && dir.join(SCALE_FILE).exists() {
+            return Err(
+                Error::input("laws of scale: expected a fit of runs of one size")
+                    .in_file(dir.join(SCALE_FILE))
+                    .help("say the size and length with --parameters and --tokens"),
+            );
+        }
         let mut saved: Saved = sealed::read_sealed(&path, VERSION, AGAIN)?;
         let league = League::read_csv(dir.join(LEAGUE))?;
         for (name, checksum) in std::mem::take(&mut saved.tables) {

@@ -143,7 +143,9 @@ impl Blend {
                 for law in &one.laws {
                     let form = law.form();
                     for (residual, &i) in residuals.iter_mut().zip(&one.places) {
-                        let ln = law.ln_loss_by(&form, &settings[i]).0;
+                        let (run, point) = points[i];
+                        let ln = law.ln_loss_by(&form, &settings[i]).0
+                            + law.excess(&form, runs.left(run, point));
                         *residual -= ln / one.laws.len() as f64;
                     }
                 }

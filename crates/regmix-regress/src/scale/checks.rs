@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use regmix_data::{DomainSet, Error, Result};
 
 use crate::scale::blend::Blend;
+use crate::scale::ends::Ends;
 use crate::scale::options::ScaleOptions;
-use crate::scale::runs::ScaleRuns;
+use crate::scale::runs::{ScaleRun, ScaleRuns};
 
 /// What runs leave open, or have that no law describes.
 pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
@@ -34,6 +35,9 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
         );
     }
     out.extend(rises(runs));
+    out.extend(shares(runs));
+    out.extend(units(runs));
+    out.extend(few_points(runs, blend));
     let mut tied: BTreeMap<(&str, &str), usize> = Default::default();
     for law in blend.targets.iter().flat_map(|t| &t.laws) {
         for name in law.tied() {
@@ -50,6 +54,106 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
         }
     }
     out
+}
+
+/// What is said where last points lie on another curve.
+pub(crate) fn of_last_points(ends: &Ends) -> Option<String> {
+    let (one, other) = ends.errors?;
+    let (what, named) = match ends.decayed {
+        true => ("have an excess of their own", "laws with an excess"),
+        false => ("are left out", "laws of last points"),
+    };
+    Some(format!(
+        "points along the way lie on another curve than the last points of runs, and {what}: at \
+         the last points of the largest size, laws of one curve are wrong by {:.2} %, {named} by \
+         {:.2} %",
+        100.0 * one,
+        100.0 * other
+    ))
+}
+
+/// Domains whose share is the same in all runs.
+fn shares(runs: &ScaleRuns) -> Option<String> {
+    let first = &runs.runs()[0].weights;
+    let varies = |j: usize| {
+        let mut others = runs.runs().iter();
+        others.any(|run| (run.weights[j] - first[j]).abs() > 1e-4)
+    };
+    let fixed: Vec<&str> = (runs.domains().names().enumerate())
+        .filter(|(j, _)| !varies(*j))
+        .map(|(_, name)| name)
+        .collect();
+    let all = fixed.len() == runs.domains().len();
+    match (all, fixed.is_empty()) {
+        (_, true) => None,
+        (true, _) => Some(
+            "all runs have one mixture: what other mixtures do cannot be known, and predictions \
+             for them are those of the start of the fit"
+                .to_owned(),
+        ),
+        (false, _) => Some(format!(
+            "the share of {} is the same in all runs: what another share does cannot be known",
+            fixed.join(", ")
+        )),
+    }
+}
+
+/// Sizes and lengths that hardly are of one unit.
+fn units(runs: &ScaleRuns) -> Vec<String> {
+    /// Sizes of one table span less than this, and no run reads more tokens per
+    /// parameter than that.
+    const SPAN: f64 = 1000.0;
+    const PER_PARAMETER: f64 = 2e4;
+    let sizes = runs.sizes();
+    let (smallest, largest) = (sizes[0], sizes[sizes.len() - 1]);
+    let mut out = Vec::new();
+    if largest / smallest > SPAN {
+        out.push(format!(
+            "the sizes reach from {smallest:e} to {largest:e} parameters: are all of them counted \
+             one by one?"
+        ));
+    }
+    let most = |run: &&ScaleRun| run.points.last().map_or(0.0, |p| p.tokens) / run.parameters;
+    let densest = (runs.runs().iter()).max_by(|a, b| most(a).total_cmp(&most(b)));
+    if let Some(run) = densest.filter(|run| run.parameters > 1.0 && most(run) > PER_PARAMETER) {
+        out.push(format!(
+            "run `{}` has {:e} parameters and {:.0} tokens for each: are parameters and tokens \
+             counted one by one?",
+            run.run,
+            run.parameters,
+            most(&run)
+        ));
+    }
+    out
+}
+
+/// Laws with more parameters than a target has measurements.
+fn few_points(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
+    let measured = |t: usize| {
+        let all = runs.runs().iter().flat_map(|run| &run.points);
+        all.filter(|p| p.values[t].is_finite()).count()
+    };
+    let counts = (0..runs.targets().len()).map(|t| (measured(t), t));
+    let Some((fewest, target)) = counts.min() else {
+        return Vec::new();
+    };
+    (blend.targets[target].laws.iter())
+        .filter_map(|law| {
+            let parameters = law.parameters().len();
+            let held: Vec<String> = (law.tied().iter())
+                .map(|name| format!("`{}`", named(name, runs.domains())))
+                .collect();
+            (parameters > fewest).then(|| {
+                format!(
+                    "`{}` of `{}` has {fewest} measurements, and the law {parameters} parameters: \
+                     {} stay near their start, and what they do is a guess",
+                    runs.targets()[target],
+                    law.law().as_str(),
+                    held.join(", ")
+                )
+            })
+        })
+        .collect()
 }
 
 /// A parameter with the name of its domain in place of its number.
@@ -96,12 +200,17 @@ fn rises(runs: &ScaleRuns) -> Option<String> {
 
 /// Refuses options that no fit can use.
 pub(crate) fn check(runs: &ScaleRuns, options: &ScaleOptions) -> Result<()> {
-    if options.laws.is_empty() || options.starts == 0 {
+    if options.starts == 0 {
+        return Err(Error::input("0 starts: expected at least one"));
+    }
+    let epochs = options.laws.iter().find(|law| law.needs_available());
+    if let Some(law) = epochs.filter(|_| options.available.is_empty()) {
         return Err(Error::input(format!(
-            "{} laws from {} starts: expected at least one of each",
-            options.laws.len(),
-            options.starts
-        )));
+            "`{}` is a law of epochs, and the tokens that there are of every domain are not known",
+            law.as_str()
+        ))
+        .field("--laws")
+        .help("give them with --available, such as web=1e12,law=2e9"));
     }
     let domains = runs.domains().len();
     for (what, given) in [
@@ -114,6 +223,20 @@ pub(crate) fn check(runs: &ScaleRuns, options: &ScaleOptions) -> Result<()> {
                 "{what} {given:?}: expected a positive number for each of {domains} domains"
             )));
         }
+    }
+    /// No run reads fewer tokens per parameter.
+    const FEW: f64 = 1e-4;
+    let read = |run: &ScaleRun| run.points.last().map_or(0.0, |p| p.tokens);
+    let longest = (runs.runs().iter()).max_by(|a, b| read(a).total_cmp(&read(b)));
+    if let Some(run) = longest.filter(|run| read(run) < FEW * run.parameters) {
+        return Err(Error::input(format!(
+            "the longest run, `{}`, has {} tokens for {:e} parameters: expected tokens such as 46e9",
+            run.run,
+            read(run),
+            run.parameters
+        ))
+        .field("tokens")
+        .help("tokens are counted one by one: the step times the tokens of one step"));
     }
     let sizes = runs.sizes();
     let shared = (runs.by_mixture().iter()).any(|members| {

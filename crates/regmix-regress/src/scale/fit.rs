@@ -11,7 +11,7 @@ use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 
 use crate::prediction::Prediction;
 use crate::scale::blend::Blend;
-use crate::scale::checks::{cautions, check};
+use crate::scale::checks::{cautions, check, of_last_points};
 use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
@@ -21,7 +21,7 @@ use crate::scale::process::Kernel;
 use crate::scale::runs::ScaleRuns;
 use crate::scale::select::{CHOSEN, Choice, Judged, select};
 use crate::scale::split::{Direction, splits};
-use crate::scale::units::{Setting, Units};
+use crate::scale::units::Setting;
 
 const VERSION: u32 = 3;
 /// The name of the file in the folder of a fit.
@@ -72,17 +72,21 @@ impl ScaleFit {
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         check(runs, options)?;
+        let names = options.laws_for(runs);
         let choice = Choice {
-            names: &options.laws,
+            names: &names,
             counting: (&options.available, &options.per_token),
+            nested: options.nested,
+            decayed: false,
         };
         let all = select(&choice, &splits(runs), monitor)?;
-        let ends = ends::better(runs, &all, &choice, monitor)?;
-        let (used, selection, errors) = match ends {
-            Some(ends) => (ends.runs, ends.selection, Some(ends.errors)),
-            None => (runs.clone(), all, None),
+        let ends = ends::better(runs, &all, &choice, options.last_points, monitor)?;
+        let said = ends.as_ref().and_then(of_last_points);
+        let (used, selection, decayed) = match ends {
+            Some(ends) => (ends.runs, ends.selection, ends.decayed),
+            None => (runs.clone(), all, false),
         };
-        let units = Units::of(&used, choice.counting.0, choice.counting.1);
+        let units = Choice { decayed, ..choice }.units(&used);
         let laws = Blend::laws(&selection.laws, &used, &units, options.starts, monitor)?;
         let mut out = Self {
             version: VERSION,
@@ -94,15 +98,7 @@ impl ScaleFit {
             warnings: Vec::new(),
         };
         out.warnings = cautions(runs, &out.blend);
-        out.warnings.extend(errors.map(|(all, last)| {
-            format!(
-                "points along the way lie on another curve than the last points of runs, and are \
-                 left out: at the last points of the largest size, laws of all points are wrong \
-                 by {:.2} %, laws of last points by {:.2} %",
-                100.0 * all,
-                100.0 * last
-            )
-        }));
+        out.warnings.extend(said);
         Ok(out)
     }
 
@@ -271,6 +267,17 @@ impl ScaleFit {
                 "tokens are counted one by one: 46e9, not 46",
             );
         }
+        /// Neither a model nor a run will be that large.
+        const MOST: f64 = 1e18;
+        for (field, found) in [("--parameters", parameters), ("--tokens", tokens)] {
+            if found > MOST {
+                return Err(
+                    Error::input(format!("{found:e}: expected less than {MOST:e}"))
+                        .field(field)
+                        .help("parameters and tokens are counted one by one"),
+                );
+            }
+        }
         let (size, length) = self.judged_factors();
         let mut out = Vec::new();
         let mut beyond = |what: &str, factor: f64, judged: f64| {
@@ -302,6 +309,14 @@ impl ScaleFit {
     /// When the file cannot be read, or is damaged.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         let path = folder.as_ref().join(SCALE_FILE);
+        let of_one_size = folder.as_ref().join("fit.json");
+        if !path.exists() && of_one_size.exists() {
+            return Err(
+                Error::input("a fit of runs of one size: expected laws of scale")
+                    .in_file(of_one_size)
+                    .help("fit again with --trajectories and --sizes, or leave out the size"),
+            );
+        }
         let remedy = "run the fit again";
         let fit: Self = read_sealed(&path, VERSION, remedy)?;
         let sound = fit.blend.is_sound(&fit.runs) && fit.growth.is_sound();

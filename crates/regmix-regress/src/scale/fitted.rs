@@ -6,9 +6,9 @@ use regmix_data::random::stream;
 use regmix_data::{Error, Monitor, Result};
 
 use crate::numeric::factor::Factor;
-use crate::numeric::slices::add;
+use crate::numeric::slices::{add, dot};
 use crate::prediction::Prediction;
-use crate::scale::form::{Form, Kind, LawName};
+use crate::scale::form::{Form, Kind, LawName, excess};
 use crate::scale::law::ScaleLaw;
 use crate::scale::marquardt::{Squares, minimise};
 use crate::scale::runs::ScaleRuns;
@@ -55,33 +55,36 @@ pub(crate) struct Row {
     weights: usize,
     scales: (f64, f64),
     ln_loss: f64,
+    /// What the parameters of an excess are multiplied with.
+    excess: [f64; 2],
     /// Grows towards the largest size and the greatest length.
     importance: f64,
 }
 
 impl Rows {
-    pub(crate) fn of(runs: &ScaleRuns, target: usize, units: &Units) -> Self {
+    pub(crate) fn of(name: LawName, runs: &ScaleRuns, target: usize, units: &Units) -> Self {
         let largest = runs.sizes().last().copied().unwrap_or(1.0);
         let longest = runs.token_range().1;
         let mut out = Self {
             weights: Vec::new(),
             rows: Vec::new(),
         };
-        for run in runs.runs() {
+        for (r, run) in runs.runs().iter().enumerate() {
             let first = out.weights.len();
-            for point in &run.points {
+            for (i, point) in run.points.iter().enumerate() {
                 if !point.values[target].is_finite() {
                     continue;
                 }
                 if units.repeats() || out.weights.len() == first {
                     out.weights
-                        .push(units.effective(&run.weights, point.tokens));
+                        .push(units.seen(name, &run.weights, point.tokens));
                 }
                 let importance = (run.parameters / largest * point.tokens / longest).sqrt();
                 out.rows.push(Row {
                     weights: out.weights.len() - 1,
                     scales: units.scales(run.parameters, point.tokens),
                     ln_loss: point.values[target].ln(),
+                    excess: excess(runs.left(r, i)),
                     importance,
                 });
             }
@@ -117,7 +120,11 @@ impl Problem<'_> {
         let mut cost = 0.0;
         for row in self.rows.rows.iter().step_by(self.every) {
             let at = &amounts[row.weights];
-            let ln = self.form.ln_loss(p, at, row.scales, &mut by, &mut []);
+            let mut ln = self.form.ln_loss(p, at, row.scales, &mut by, &mut []);
+            if let Some(first) = self.form.excess {
+                ln += dot(&row.excess, &p[first..first + 2]);
+                by[first..first + 2].copy_from_slice(&row.excess);
+            }
             let scale = row.importance / RESIDUAL;
             let residual = scale * (ln - row.ln_loss);
             let root = (1.0 + residual * residual).sqrt();
@@ -170,11 +177,13 @@ struct Ready {
 
 impl Ready {
     fn of(name: LawName, runs: &ScaleRuns, target: usize, units: &Units) -> Result<Self> {
-        let rows = Rows::of(runs, target, units);
+        let rows = Rows::of(name, runs, target, units);
         let field = &runs.targets()[target];
         let own = runs.domains().position(field);
         if rows.rows.is_empty() {
-            return Err(Error::input("no measurement of this target").field(field));
+            return Err(Error::input("no measurement of this target")
+                .field(field)
+                .help("remove its column, or add what was measured"));
         }
         if name.needs_own_domain() && own.is_none() {
             return Err(Error::input(format!(
@@ -184,7 +193,7 @@ impl Ready {
             .field(field)
             .help("choose another law"));
         }
-        let form = name.form(runs.domains().len(), own);
+        let form = form_of(name, runs.domains().len(), own, units);
         let (one_size, one_length) = (runs.sizes().len() < 2, runs.lengths() < 2);
         let prior = (form.parameters.iter())
             .map(|p| match p.kind {
@@ -345,19 +354,26 @@ impl FittedLaw {
 
     /// As [`FittedLaw::ln_loss`] with the form at hand, for many settings.
     pub(crate) fn ln_loss_by(&self, form: &Form, at: &Setting<'_>) -> (f64, f64, Vec<f64>) {
-        let weights = self.units.effective(at.weights, at.tokens);
+        let weights = self.units.seen(self.name, at.weights, at.tokens);
         let amounts = form.amounts(&self.parameters, &weights);
         let scales = self.units.scales(at.parameters, at.tokens);
         let mut by = vec![0.0; self.parameters.len()];
-        let mut by_weights = vec![0.0; self.domains];
+        let mut by_weights = vec![0.0; weights.len()];
         let ln = form.ln_loss(&self.parameters, &amounts, scales, &mut by, &mut by_weights);
-        self.units.chain(at.weights, at.tokens, &mut by_weights);
+        (self.units).chain_seen(self.name, at.weights, at.tokens, &mut by_weights);
         let sd = self.residual_sd / RESIDUAL * self.factor.quadratic(&by).sqrt();
         (ln, sd, by_weights)
     }
 
     pub(crate) fn form(&self) -> Form {
-        self.name.form(self.domains, self.own)
+        form_of(self.name, self.domains, self.own, &self.units)
+    }
+
+    /// How far the logarithm lies above that of a run which ends there, where a
+    /// part of the run is left.
+    pub(crate) fn excess(&self, form: &Form, left: f64) -> f64 {
+        let parameters = form.excess.map(|first| &self.parameters[first..first + 2]);
+        parameters.map_or(0.0, |p| dot(&excess(left), p))
     }
 
     /// Whether what was read is a law over that many domains.
@@ -370,7 +386,16 @@ impl FittedLaw {
             && self.residual_sd.is_finite()
             && self.factor.is_sound(n)
             && [0, domains].contains(&self.units.available.len())
+            && !(self.name.needs_available() && self.units.available.is_empty())
             && [0, domains].contains(&self.units.per_token.len())
+    }
+}
+
+fn form_of(name: LawName, domains: usize, own: Option<usize>, units: &Units) -> Form {
+    let form = name.form(domains, own);
+    match units.decayed {
+        true => form.with_excess(),
+        false => form,
     }
 }
 
@@ -426,17 +451,26 @@ fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor)> {
     Ok(((squares / freedom).sqrt(), factor))
 }
 
-/// The parameters that only the prior holds.
+/// The parameters that only the prior holds; with fewer measurements than
+/// parameters at least as many as are missing, those that it holds most.
 fn tied(problem: &Problem<'_>, factor: &Factor) -> Vec<String> {
     /// Knowledge of a parameter below this part of its prior variance is none.
     const KNOWN: f64 = 0.9;
-    (problem.form.parameters.iter().enumerate())
-        .filter(|(i, _)| {
+    let mut held: Vec<(usize, f64)> = (0..problem.prior.len())
+        .map(|i| {
             let mut unit = vec![0.0; problem.prior.len()];
-            unit[*i] = 1.0;
-            let prior = problem.prior[*i].powi(-2);
-            problem.prior[*i] >= TIED || factor.quadratic(&unit) > KNOWN * prior
+            unit[i] = 1.0;
+            let part = factor.quadratic(&unit) * problem.prior[i].powi(2);
+            (i, if problem.prior[i] >= TIED { 1.0 } else { part })
         })
-        .map(|(_, p)| p.name())
-        .collect()
+        .collect();
+    held.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let missing = held.len().saturating_sub(problem.rows.rows.len());
+    let mut tied: Vec<usize> = (held.iter().enumerate())
+        .filter(|(rank, (_, part))| *rank < missing || *part > KNOWN)
+        .map(|(_, (i, _))| *i)
+        .collect();
+    tied.sort_unstable();
+    let name = |i: usize| problem.form.parameters[i].name();
+    tied.into_iter().map(name).collect()
 }

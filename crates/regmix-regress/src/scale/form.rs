@@ -23,6 +23,7 @@ use regmix_data::random::Stream;
 /// | `slodm_joint` | as before, with `A (Σ C'_j r_j)^γ N^-a`, `K (Σ C''_j r_j)^γ' D^-b` | 4 m + 7 |
 /// | `bimix` | `r^-α (A N^-a + K D^-b + h)`, r the target's own weight | 6 |
 /// | `dcpt` | `E + A N^-a + K r^η D^-b + C (r + ε)^-γ`, r the target's own weight | 8 |
+/// | `repetition` | `E + exp(Σ -b_j B(e_j) + g_j H(e_j)) (A N^-a + K D^-b + h)`, e_j the epochs of a domain | 2 m + 9 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LawName {
@@ -40,11 +41,14 @@ pub enum LawName {
     Bimix,
     /// D-CPT (arXiv 2406.01375).
     Dcpt,
+    /// Epochs of every domain with a benefit that saturates and a harm that grows,
+    /// as Marin's MARINER is described; needs the available tokens.
+    Repetition,
 }
 
 impl LawName {
     /// All forms.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Additive,
         Self::Multiplicative,
         Self::Dml,
@@ -52,6 +56,7 @@ impl LawName {
         Self::SlodmJoint,
         Self::Bimix,
         Self::Dcpt,
+        Self::Repetition,
     ];
 
     /// The name in tables and options.
@@ -64,6 +69,7 @@ impl LawName {
             Self::SlodmJoint => "slodm_joint",
             Self::Bimix => "bimix",
             Self::Dcpt => "dcpt",
+            Self::Repetition => "repetition",
         }
     }
 
@@ -71,6 +77,11 @@ impl LawName {
     /// are domains.
     pub fn needs_own_domain(self) -> bool {
         matches!(self, Self::Bimix | Self::Dcpt)
+    }
+
+    /// Whether it is a law of epochs, which takes the available tokens.
+    pub fn needs_available(self) -> bool {
+        self == Self::Repetition
     }
 
     /// The form over some domains; `own` is the target's.
@@ -84,6 +95,7 @@ impl LawName {
             Self::SlodmJoint => form.slodm(domains, own, true),
             Self::Bimix => form.bimix(own.unwrap_or(0)),
             Self::Dcpt => form.dcpt(own.unwrap_or(0)),
+            Self::Repetition => form.repetition(domains, own),
         }
         form
     }
@@ -151,6 +163,8 @@ pub(crate) enum Power {
     Rising(usize),
     /// s^p.
     Signed(usize),
+    /// s.
+    Once,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -173,6 +187,17 @@ pub(crate) enum Amount {
     Own(usize),
     /// One weight plus a constant.
     Shifted { domain: usize, shift: usize },
+    /// `exp(Σ -exp(p[benefits + j]) B(e_j) + exp(p[harms + j]) H(e_j))` of epochs
+    /// e_j in the place of weights, with `B(e) = (e / (1 + e / ρ))^q` and
+    /// `H(e) = ((max(e, 1)^s - 1) / s)²`; ρ, q and s are the exponentials of `limit`,
+    /// `power` and `growth`.
+    Epochs {
+        benefits: usize,
+        harms: usize,
+        limit: usize,
+        power: usize,
+        growth: usize,
+    },
 }
 
 /// One term: exp of its scale, size, tokens, amount and slopes.
@@ -191,9 +216,29 @@ pub(crate) struct Form {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) amounts: Vec<Amount>,
     pub(crate) terms: Vec<Term>,
+    /// Where points before the end of a run have an excess in the logarithm: the
+    /// first of its two parameters.
+    pub(crate) excess: Option<usize>,
+}
+
+/// What the two parameters of an excess are multiplied with, by the part of the
+/// run that is left: one of all points but the last, as after a short decay, and
+/// one that falls with what is left, as along a cosine.
+pub(crate) fn excess(left: f64) -> [f64; 2] {
+    /// The decay is over this part of a run before its end.
+    const SHORT: f64 = 0.05;
+    [(left / SHORT).min(1.0), left]
 }
 
 impl Form {
+    /// The form with an excess before the end of a run.
+    pub(crate) fn with_excess(mut self) -> Self {
+        self.excess = Some(self.parameters.len());
+        self.add("before_end", Kind::Signed, 0.0);
+        self.add("by_rest", Kind::Signed, 0.0);
+        self
+    }
+
     fn add(&mut self, name: &'static str, kind: Kind, start: f64) -> usize {
         self.add_of(name, None, kind, start)
     }
@@ -391,6 +436,29 @@ impl Form {
         term.tokens = Some(tokens);
         term.amount = Some((0, Power::Rising(eta)));
         self.term(c).amount = Some((1, Power::Falling(gamma)));
+    }
+
+    fn repetition(&mut self, domains: usize, own: Option<usize>) {
+        let (e, [a, size], [k, tokens]) = self.scales(35, 15, 15);
+        let h = self.add("h", Kind::Level(30), 0.0);
+        let power = self.add("q", Kind::Exponent, 0.5f64.ln());
+        // Where repetition of one source as a whole saturates (arXiv 2305.16264).
+        let limit = self.add("rho", Kind::Exponent, 15.4f64.ln());
+        let growth = self.add("s", Kind::Exponent, 0.3f64.ln());
+        let benefits = self.rates("b", domains, own, 0.5);
+        let harms = self.parameters.len();
+        for j in 0..domains {
+            self.add_of("g", Some(j), Kind::Rate, 0.01f64.ln());
+        }
+        self.amounts.push(Amount::Epochs {
+            benefits,
+            harms,
+            limit,
+            power,
+            growth,
+        });
+        self.term(e);
+        self.scaled([a, size], [k, tokens], h, Some((0, Power::Once)), None);
     }
 
     /// A point to start from, for losses of a typical height. The first has no

@@ -54,6 +54,9 @@ pub struct ScaleRuns {
     domains: DomainSet,
     targets: Vec<String>,
     runs: Vec<ScaleRun>,
+    /// The tokens of the last point of every run, also where points were left out.
+    #[serde(skip)]
+    ends: Vec<f64>,
 }
 
 /// Runs as they are read.
@@ -92,8 +95,14 @@ impl ScaleRuns {
         Ok(Self {
             domains,
             targets,
+            ends: runs.iter().map(end).collect(),
             runs,
         })
+    }
+
+    /// The part of a run that was left at a point: 0 at its end.
+    pub(crate) fn left(&self, run: usize, point: usize) -> f64 {
+        (1.0 - self.runs[run].points[point].tokens / self.ends[run]).max(0.0)
     }
 
     /// The domains of the mixtures.
@@ -164,28 +173,45 @@ impl ScaleRuns {
             domains: self.domains.clone(),
             targets: self.targets.clone(),
             runs: self.runs.iter().map(last).collect(),
+            ends: self.runs.iter().map(end).collect(),
         }
     }
 
     /// The same runs with the points for which `keep` holds; runs that keep no
     /// point are left out. `None` where nothing is left.
     pub(crate) fn filtered(&self, keep: impl Fn(&ScaleRun, &ScalePoint) -> bool) -> Option<Self> {
-        let runs: Vec<ScaleRun> = (self.runs.iter())
-            .filter_map(|run| {
-                let points: Vec<ScalePoint> =
-                    (run.points.iter().filter(|p| keep(run, p)).cloned()).collect();
-                (!points.is_empty()).then(|| ScaleRun {
-                    points,
-                    ..run.clone()
-                })
-            })
-            .collect();
-        (!runs.is_empty()).then(|| Self {
+        let mut out = Self {
             domains: self.domains.clone(),
             targets: self.targets.clone(),
-            runs,
-        })
+            runs: Vec::new(),
+            ends: Vec::new(),
+        };
+        for (run, end) in self.runs.iter().zip(&self.ends) {
+            let points: Vec<ScalePoint> =
+                (run.points.iter().filter(|p| keep(run, p)).cloned()).collect();
+            if !points.is_empty() {
+                out.ends.push(*end);
+                out.runs.push(ScaleRun {
+                    points,
+                    ..run.clone()
+                });
+            }
+        }
+        (!out.runs.is_empty()).then_some(out)
     }
+
+    /// The points at the ends of runs alone; `None` where there is none.
+    pub(crate) fn at_ends(&self) -> Option<Self> {
+        let ends: BTreeMap<&str, f64> = (self.runs.iter().map(|r| r.run.as_str()))
+            .zip(self.ends.iter().copied())
+            .collect();
+        self.filtered(|run, point| point.tokens >= ends[run.run.as_str()])
+    }
+}
+
+/// The tokens of the last point of a run.
+pub(crate) fn end(run: &ScaleRun) -> f64 {
+    run.points.last().map_or(0.0, |p| p.tokens)
 }
 
 fn check(run: &ScaleRun, domains: usize, targets: usize) -> Result<()> {

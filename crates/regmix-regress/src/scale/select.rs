@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use regmix_data::table::records::number_or_empty;
 use regmix_data::{Error, Monitor, Result, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,10 @@ use crate::scale::blend::{Blend, setting};
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
 use crate::scale::growth::{Growth, Held};
+use crate::scale::law::ScaleLaw;
+use crate::scale::nested::{DML_NESTED, NestedLaw};
 use crate::scale::process::{Kernel, Part};
+use crate::scale::runs::ScaleRuns;
 use crate::scale::split::{Direction, Split};
 use crate::scale::units::Units;
 
@@ -31,10 +35,13 @@ pub struct Judged {
     pub size_factor: f64,
     /// How many times longer they were trained.
     pub tokens_factor: f64,
-    /// Mean relative error over mixtures, lengths and targets.
+    /// Mean relative error over mixtures, lengths and targets; NaN for a baseline
+    /// that the runs do not allow.
+    #[serde(with = "number_or_empty")]
     pub error: f64,
     /// Mean over targets of the Spearman correlation over mixtures at the last
     /// judged length; NaN where fewer than three mixtures are there.
+    #[serde(with = "number_or_empty")]
     pub spearman: f64,
 }
 
@@ -79,10 +86,25 @@ pub(crate) struct Selection {
 }
 
 /// What is chosen among, and how data is counted.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice<'a> {
     pub(crate) names: &'a [LawName],
     /// Tokens that there are of every domain, and data per token.
     pub(crate) counting: (&'a [f64], &'a [f64]),
+    /// Whether Data Mixing Laws as published are judged as well.
+    pub(crate) nested: bool,
+    /// Whether points before the end of a run have an excess of their own.
+    pub(crate) decayed: bool,
+}
+
+impl Choice<'_> {
+    /// The units of some runs.
+    pub(crate) fn units(&self, runs: &ScaleRuns) -> Units {
+        Units {
+            decayed: self.decayed,
+            ..Units::of(runs, self.counting.0, self.counting.1)
+        }
+    }
 }
 
 /// The laws of one split, fitted once, with the logarithms that they predict for
@@ -106,7 +128,7 @@ impl<'a> Contest<'a> {
     ) -> Result<Self> {
         /// Measurements of a run that are judged.
         const EACH: usize = 4;
-        let units = Units::of(&split.fit, choice.counting.0, choice.counting.1);
+        let units = choice.units(&split.fit);
         let laws = Blend::laws(names, &split.fit, &units, 2, monitor)?;
         let judge = &split.judge;
         let points: Vec<Vec<(usize, usize)>> = (0..judge.targets().len())
@@ -202,6 +224,21 @@ impl<'a> Contest<'a> {
             }
         }
         out
+    }
+
+    /// What Data Mixing Laws as published predict, fitted to the same runs.
+    fn nested(&self, monitor: &dyn Monitor) -> Result<Vec<Vec<f64>>> {
+        let nested = NestedLaw::fit(&self.split.fit, monitor)?;
+        (self.points.iter().enumerate())
+            .map(|(t, points)| {
+                let law = nested.target(t);
+                let one = |&(r, p): &(usize, usize)| {
+                    monitor.check()?;
+                    Ok(law.predict(&setting(&self.split.judge, r, p)).mean.ln())
+                };
+                points.iter().map(one).collect()
+            })
+            .collect()
     }
 
     /// The judged measurements of any target, each once.
@@ -310,7 +347,12 @@ pub(crate) fn select(
         }
     }
     let kernel = kernel.0;
-    let (judged, held) = judge(&contests, &general, &laws, kernel)?;
+    let (mut judged, held) = judge(&contests, &general, &laws, kernel)?;
+    if choice.nested {
+        for contest in &contests {
+            judged.push(contest.judged(DML_NESTED, &contest.nested(monitor)?));
+        }
+    }
     Ok(Selection {
         laws,
         kernel,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scale::runs::ScaleRuns;
+use crate::scale::runs::{ScaleRuns, end};
 
 /// What a split asks of a law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,9 +101,4 @@ pub(crate) fn splits(runs: &ScaleRuns) -> Vec<Split> {
         }
     }
     out
-}
-
-/// The tokens of the last point of a run.
-fn end(run: &crate::scale::runs::ScaleRun) -> f64 {
-    run.points.last().map_or(0.0, |p| p.tokens)
 }

@@ -48,6 +48,13 @@ impl Form {
                     floor,
                 } => sum(p, weights, rates, |j| Some(powers + j), floor),
                 Amount::Linear { rates, floor } => sum(p, weights, rates, |_| None, floor),
+                Amount::Epochs {
+                    benefits,
+                    harms,
+                    limit,
+                    power,
+                    growth,
+                } => epochs(p, weights, [benefits, harms], [limit, power, growth]),
             };
             out.ln.push(ln);
             out.by_parameters.push(by_parameters);
@@ -127,6 +134,7 @@ impl Power {
     fn exponent(self, p: &[f64]) -> f64 {
         match self {
             Self::Inverse => -1.0,
+            Self::Once => 1.0,
             Self::Falling(i) => -p[i].exp(),
             Self::Rising(i) => p[i].exp(),
             Self::Signed(i) => p[i],
@@ -135,12 +143,45 @@ impl Power {
 
     fn by_parameter(self, p: &[f64]) -> Option<(usize, f64)> {
         match self {
-            Self::Inverse => None,
+            Self::Inverse | Self::Once => None,
             Self::Falling(i) => Some((i, -p[i].exp())),
             Self::Rising(i) => Some((i, p[i].exp())),
             Self::Signed(i) => Some((i, 1.0)),
         }
     }
+}
+
+/// `Σ -b_j B(e_j) + g_j H(e_j)`, with its derivatives: the benefit of epochs, which
+/// saturates, and the harm of repeated ones.
+fn epochs(
+    p: &[f64],
+    epochs: &[f64],
+    [benefits, harms]: [usize; 2],
+    [limit, power, growth]: [usize; 3],
+) -> (f64, Vec<(usize, f64)>, Vec<f64>) {
+    let (rho, q, s) = (p[limit].exp(), p[power].exp(), p[growth].exp());
+    let (mut ln, mut by_limit, mut by_power, mut by_growth) = (0.0, 0.0, 0.0, 0.0);
+    let mut by_parameters = Vec::with_capacity(2 * epochs.len() + 3);
+    let mut by_epochs = Vec::with_capacity(epochs.len());
+    for (j, &e) in epochs.iter().enumerate() {
+        let (b, g) = (p[benefits + j].exp(), p[harms + j].exp());
+        let filled = 1.0 + e / rho;
+        let ln_amount = e.ln() - filled.ln();
+        let benefit = b * (q * ln_amount).exp();
+        let ln_repeats = e.ln().max(0.0);
+        let grown = (s * ln_repeats).exp();
+        let root = (grown - 1.0) / s;
+        let harm = g * root * root;
+        ln += harm - benefit;
+        by_parameters.push((benefits + j, -benefit));
+        by_parameters.push((harms + j, harm));
+        by_power -= benefit * q * ln_amount;
+        by_limit -= benefit * q * (e / rho) / filled;
+        by_growth += 2.0 * g * root * (grown * ln_repeats - root);
+        by_epochs.push((2.0 * g * root * grown - benefit * q / filled) / e);
+    }
+    by_parameters.extend([(limit, by_limit), (power, by_power), (growth, by_growth)]);
+    (ln, by_parameters, by_epochs)
 }
 
 /// ln of `floor + Σ exp(rate) r^power`, with its derivatives.
@@ -201,6 +242,11 @@ mod tests {
             let sum: f64 = weights.iter().sum();
             let weights: Vec<f64> = weights.iter().map(|w| w / sum).collect();
             for name in LawName::ALL {
+                let mut weights = weights.clone();
+                if name.needs_available() {
+                    // Epochs in the place of weights.
+                    weights = vec![3.0 * weights[0], 2.0, 40.0];
+                }
                 let form = name.form(3, Some(1));
                 let mut rng = regmix_data::random::stream(1, "scale", "test");
                 let mut p = form.start(3.0, 1, &mut rng);
@@ -209,7 +255,7 @@ mod tests {
                     let mut g = vec![0.0; p.len()];
                     form.ln_loss(p, &form.amounts(p, w), (ln_size, ln_tokens), &mut g, &mut [])
                 };
-                let (mut by_p, mut by_w) = (vec![0.0; p.len()], vec![0.0; 3]);
+                let (mut by_p, mut by_w) = (vec![0.0; p.len()], vec![0.0; weights.len()]);
                 let amounts = form.amounts(&p, &weights);
                 form.ln_loss(&p, &amounts, (ln_size, ln_tokens), &mut by_p, &mut by_w);
                 let h = 1e-6;
@@ -225,7 +271,7 @@ mod tests {
                         "{name:?} {}: {numeric} {}", form.parameters[i].name(), by_p[i]
                     );
                 }
-                for j in 0..3 {
+                for j in 0..weights.len() {
                     let moved = |by: f64| {
                         let mut w = weights.clone();
                         w[j] += by;

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::repetition::effective_tokens::{effective_tokens, effective_tokens_slope};
+use crate::scale::form::LawName;
 use crate::scale::runs::ScaleRuns;
+
+/// Epochs of smaller weights are those of this one.
+const FINEST: f64 = 1e-5;
 
 /// A mixture at a size and a length: where a law of scale is asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +33,9 @@ pub struct Units {
     /// How much data a token of every domain is, for example bytes; empty where
     /// all tokens count alike.
     pub per_token: Vec<f64>,
+    /// Whether last points of runs were measured after the learning rate had
+    /// decayed: points before the end of a run then have an excess of their own.
+    pub decayed: bool,
 }
 
 impl Units {
@@ -50,6 +57,7 @@ impl Units {
             tokens: middle(&tokens),
             available: available.to_vec(),
             per_token: per_token.iter().map(|x| x / mean).collect(),
+            decayed: false,
         }
     }
 
@@ -64,6 +72,24 @@ impl Units {
     /// Whether the weights that a law sees depend on the length.
     pub(crate) fn repeats(&self) -> bool {
         !self.available.is_empty()
+    }
+
+    /// What a law sees in the place of weights: epochs, or effective weights.
+    pub(crate) fn seen(&self, law: LawName, weights: &[f64], tokens: f64) -> Vec<f64> {
+        match law.needs_available() {
+            true => (weights.iter().zip(&self.available))
+                .map(|(w, unique)| w.max(FINEST) * tokens / unique)
+                .collect(),
+            false => self.effective(weights, tokens),
+        }
+    }
+
+    /// Turns derivatives by what a law sees into derivatives by weights.
+    pub(crate) fn chain_seen(&self, law: LawName, weights: &[f64], tokens: f64, by: &mut [f64]) {
+        match law.needs_available() {
+            true => (by.iter_mut().zip(&self.available)).for_each(|(b, u)| *b *= tokens / u),
+            false => self.chain(weights, tokens, by),
+        }
     }
 
     /// The weights as a law sees them: a domain whose tokens repeat counts by its
@@ -81,7 +107,7 @@ impl Units {
     }
 
     /// Turns derivatives by effective weights into derivatives by weights.
-    pub(crate) fn chain(&self, weights: &[f64], tokens: f64, by: &mut [f64]) {
+    fn chain(&self, weights: &[f64], tokens: f64, by: &mut [f64]) {
         for (j, by) in by.iter_mut().enumerate() {
             if let Some(&unique) = self.available.get(j) {
                 *by *= effective_tokens_slope(weights[j] * tokens, unique);

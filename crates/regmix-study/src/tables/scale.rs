@@ -63,7 +63,11 @@ pub fn fit_scale(
         runs.sizes().len(),
         runs.targets().len()
     ));
-    let fit = ScaleFit::train_monitored(&runs, &options, monitor)?;
+    let fit =
+        ScaleFit::train_monitored(&runs, &options, monitor).map_err(|e| match e.field_name() {
+            Some(option) if option.starts_with("--") => e,
+            _ => e.in_file_if_none(tables.trajectories),
+        })?;
     artefact::withdraw(&file)?;
     fit.save(out)?;
     Ok(fit)
@@ -87,7 +91,14 @@ fn by_place(given: &[(String, f64)], domains: &DomainSet, field: &str) -> Result
     }
     (domains.names())
         .map(|domain| {
-            let found = given.iter().find(|(name, _)| name == domain);
+            let mut all = given.iter().filter(|(name, _)| name == domain);
+            let found = all.next();
+            if all.next().is_some() {
+                return Err(
+                    Error::input(format!("`{domain}` comes twice: expected one number"))
+                        .field(field),
+                );
+            }
             found.map(|(_, amount)| *amount).ok_or_else(|| {
                 Error::input(format!("no number for `{domain}`: expected one per domain"))
                     .field(field)
@@ -148,6 +159,18 @@ pub(crate) fn read_scale_runs(tables: ScaleTables<'_>, monitor: &dyn Monitor) ->
             points,
         });
     }
+    let without = mixtures
+        .runs()
+        .iter()
+        .filter(|run| trajectories.get(run).is_none());
+    let without: Vec<&str> = without.map(String::as_str).collect();
+    if let Some(first) = without.first() {
+        monitor.message(&format!(
+            "{} runs of {} have no trajectory and are left out, the first of them {first}",
+            without.len(),
+            tables.mixtures.display()
+        ));
+    }
     if let Some(first) = restarts.first() {
         monitor.message(&format!(
             "the mean loss of {} runs rises by more than 3 % on the way, as after a restart of the \
@@ -206,7 +229,15 @@ impl Sizes {
                 .get(&row.run)
                 .cloned()
                 .unwrap_or_else(|| row.run.clone());
-            out.insert(name, parameters);
+            if out.insert(name, parameters).is_some() {
+                return Err(Error::input(format!(
+                    "run `{}` has a second row: expected every run once",
+                    row.run
+                ))
+                .in_file(path)
+                .line(row.line)
+                .help("a mixture at two sizes is two runs, with a name of its own each"));
+            }
         }
         Ok(Self(out))
     }
@@ -328,6 +359,12 @@ pub fn cmr(mixtures: &Path, trajectories: &Path, asked: &CmrQuestion) -> Result<
     let general: Vec<(usize, f64)> = (asked.general.iter())
         .map(|(name, weight)| Ok((place(name, &targets, "--general")?, *weight)))
         .collect::<Result<_>>()?;
+    if general.iter().any(|g| g.0 == special_target) {
+        return Err(Error::input(format!(
+            "`{own}` stands for the special text: expected other targets for general text"
+        ))
+        .field("--general"));
+    }
     let sum: f64 = general.iter().map(|g| g.1).sum();
     if !(sum > 0.0 && general.iter().all(|g| g.1 >= 0.0)) {
         return Err(

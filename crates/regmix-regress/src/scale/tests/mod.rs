@@ -1,5 +1,10 @@
 //! Laws of scale on runs with a known truth.
 
+mod checks;
+mod ends;
+mod nested;
+mod repetition;
+
 use rand_distr::{Distribution, StandardNormal};
 use regmix_data::random::stream;
 use regmix_data::{DomainSet, Silent};
@@ -194,25 +199,13 @@ fn one_size_and_one_length_say_what_cannot_be_known() {
 }
 
 #[test]
-fn sizes_without_a_common_mixture_are_refused() {
-    let all = simulated(&[1e8, 2e8], &LENGTHS, 0.001);
-    let apart = all
-        .filtered(|r, _| (r.parameters == 1e8) == (r.weights[0] > 0.3))
-        .unwrap();
-    let err = ScaleFit::train(&apart, &ScaleOptions::default()).unwrap_err();
-    assert_eq!(
-        err.to_string(),
-        "2 sizes, and no mixture was trained at two of them"
-    );
-}
-
-#[test]
 fn repeated_tokens_count_less() {
     let units = Units {
         parameters: 1.0,
         tokens: 1.0,
         available: vec![1e9, 1e12],
         per_token: Vec::new(),
+        decayed: false,
     };
     // Five epochs of the first domain count as four and a half.
     let effective = units.effective(&[0.5, 0.5], 1e10);
@@ -223,64 +216,6 @@ fn repeated_tokens_count_less() {
         ..units
     };
     assert_eq!(bytes.effective(&[0.5, 0.5], 1e10), [0.75, 0.25]);
-}
-
-/// Runs as long as their size, whose learning rate decays: on the way the loss is
-/// up to 6 % above that of a run which ends there.
-fn decaying(sizes: &[f64]) -> ScaleRuns {
-    let all = simulated(sizes, &[1.0], 0.001);
-    let mut rng = stream(8, "scale", "decay");
-    let runs = (all.runs().iter().cloned())
-        .map(|mut run| {
-            run.points = [0.3, 0.5, 0.7, 0.9, 1.0]
-                .map(|part| {
-                    let at = Setting {
-                        weights: &run.weights,
-                        parameters: run.parameters,
-                        tokens: part * 80.0 * run.parameters,
-                    };
-                    let mut value = |t| {
-                        let z: f64 = StandardNormal.sample(&mut rng);
-                        truth(t, &at) * (0.06 * (1.0 - part).sqrt() + 0.001 * z).exp()
-                    };
-                    ScalePoint {
-                        tokens: at.tokens,
-                        values: vec![value(0), value(1)],
-                    }
-                })
-                .to_vec();
-            run
-        })
-        .collect();
-    ScaleRuns::new(all.domains().clone(), all.targets().to_vec(), runs).unwrap()
-}
-
-#[test]
-fn last_points_alone_are_fitted_where_they_lie_on_another_curve() {
-    let runs = decaying(&[5e7, 1e8, 2e8]);
-    let fit = ScaleFit::train(&runs, &ScaleOptions::default()).unwrap();
-    let said = fit.warnings().join("\n");
-    assert!(
-        said.contains("points along the way lie on another curve"),
-        "{said}"
-    );
-    let (mut error, mut n) = (0.0, 0.0);
-    for weights in mixtures() {
-        let at = Setting {
-            weights: &weights,
-            parameters: 4e8,
-            tokens: 3.2e10,
-        };
-        for t in 0..2 {
-            error += (fit.predict(t, &at).mean / truth(t, &at) - 1.0).abs();
-            n += 1.0;
-        }
-    }
-    assert!(error / n < 0.015, "{}", error / n);
-    // On one curve all points are used.
-    let all = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.003);
-    let fit = ScaleFit::train(&all, &ScaleOptions::default()).unwrap();
-    assert!(!fit.warnings().join("\n").contains("points along the way"));
 }
 
 #[test]
@@ -320,36 +255,5 @@ fn targets_share_their_exponents() {
     assert!(
         spread(&together) < 0.5 * spread(&alone),
         "{together:?} {alone:?}"
-    );
-}
-
-#[test]
-fn losses_that_rise_along_a_run_are_named() {
-    let mut runs = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.001).runs().to_vec();
-    for value in &mut runs[7].points[3].values {
-        *value *= 1.06;
-    }
-    let all = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.001);
-    let runs = ScaleRuns::new(all.domains().clone(), all.targets().to_vec(), runs).unwrap();
-    let fit = ScaleFit::train(&runs, &ScaleOptions::default()).unwrap();
-    assert_eq!(
-        fit.warnings(),
-        [
-            "in 1 run the losses of most targets rise by more than 2 % from one point to the next \
-          (first: `50000000-7` from 8e9 to 1.2e10 tokens), as after a restart of the learning \
-          rate; laws only fall with tokens, so that such points count as noise"
-        ]
-    );
-}
-
-#[test]
-fn parameters_that_few_points_do_not_determine_are_named() {
-    let all = simulated(&[1e8, 2e8], &[1e10], 0.001);
-    let few = all.filtered(|r, _| r.weights[0] == 0.0).unwrap();
-    let fit = ScaleFit::train(&few, &ScaleOptions::default()).unwrap();
-    let said = fit.warnings().join("\n");
-    assert!(
-        said.contains("`t[a]` of `additive` is not determined by the runs of any target"),
-        "{said}"
     );
 }
