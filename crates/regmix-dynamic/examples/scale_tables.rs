@@ -6,7 +6,9 @@
 //! ```
 //!
 //! TABLES holds `dml-5mix-70m` and so on, each with `mixtures.csv` and
-//! `trajectories.csv`. The figures are in `benches/RESULTS.md`.
+//! `trajectories.csv`. With `longer` after it, every size is fitted by itself on the
+//! first half of training and judged on the second, as BiMix is in its paper. The
+//! figures are in `benches/RESULTS.md`.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,15 +16,16 @@ use rand::RngExt;
 use std::path::Path;
 use std::time::Instant;
 
+use regmix_data::Silent;
 use regmix_data::random::stream;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_dynamic::Trajectories;
 use regmix_regress::metrics::{coverage90, spearman};
 use regmix_regress::scale::{
-    ScaleFit, ScaleLaw, ScaleOptions, ScalePoint, ScaleRun, ScaleRuns, Setting,
+    NestedLaw, PowerLaw, ScaleFit, ScaleLaw, ScaleOptions, ScalePoint, ScaleRun, ScaleRuns, Setting,
 };
-use regmix_regress::{Factor, Prediction};
+use regmix_regress::{BimixLaw, BimixPoint, Factor, Prediction};
 
 const SIZES: [(&str, f64); 4] = [
     ("70m", 7e7),
@@ -150,6 +153,7 @@ fn run(folder: &Path, case: &Case) -> Result<()> {
     let prototypes: Vec<Prototype> = (0..runs.targets().len())
         .map(|target| Prototype::fit(&runs, target))
         .collect();
+    let nested = NestedLaw::fit(&runs, &Silent)?;
     let everything = read(folder, &[case.judged], u64::MAX)?;
     for step in case.steps {
         let tokens = *step as f64 * 1_048_576.0;
@@ -176,6 +180,7 @@ fn run(folder: &Path, case: &Case) -> Result<()> {
                 }
             };
             add("prototype", &|at| prototype.predict(at));
+            add("dml_nested", &|at| nested.target(target).predict(at));
             for law in fit.target_laws(target) {
                 add(law.name(), &|at| law.predict(at));
             }
@@ -299,10 +304,86 @@ fn descend(residuals: &dyn Fn(&[f64]) -> Vec<f64>, start: Vec<f64>) -> (f64, Vec
     (cost(&at), p)
 }
 
+/// The group of the Pile's domains in which a target lies, by the paper of the Pile.
+fn group(target: &str) -> &'static str {
+    match target {
+        "bookcorpus2" | "books3" | "pg19" => "prose",
+        "europarl" | "hackernews" | "opensubtitles" | "ubuntu_irc" | "youtubesubtitles"
+        | "enron_emails" => "dialogue",
+        "github" | "dm_mathematics" => "symbolic",
+        "openwebtext2" | "pile_cc" | "stackexchange" | "wikipedia_en" => "internet",
+        _ => "academic",
+    }
+}
+
+/// What the curves of single runs, BiMix over all runs, and regmix say of the second
+/// half of training from the first: mean, worst and best target.
+fn longer(folder: &Path, size: (&str, f64)) -> Result<()> {
+    const STEP: f64 = 1_048_576.0;
+    const LAST: u64 = 30_000;
+    let half = 0.5 * LAST as f64 * STEP;
+    let all = read(folder, &[size], LAST)?;
+    let early = read(folder, &[size], LAST / 2)?;
+    let fit = ScaleFit::train(&early, &ScaleOptions::default())?;
+    let mut errors = [const { Vec::new() }; 3];
+    for (t, target) in all.targets().iter().enumerate() {
+        let own = all.domains().position(group(target)).unwrap_or(0);
+        let points = early.runs().iter().flat_map(|run| {
+            run.points.iter().map(move |p| BimixPoint {
+                weight: run.weights[own],
+                steps: p.tokens / STEP,
+                loss: p.values[t],
+            })
+        });
+        let bimix = BimixLaw::fit(&points.collect::<Vec<_>>())?;
+        let mut sums = [0.0; 3];
+        let mut count = 0.0;
+        for run in all.runs() {
+            let first = run.points.iter().filter(|p| p.tokens <= half);
+            let curve: Vec<(f64, f64)> = first.map(|p| (p.tokens / STEP, p.values[t])).collect();
+            let curve = PowerLaw::fit(&curve)?;
+            for p in run.points.iter().filter(|p| p.tokens > half) {
+                let steps = p.tokens / STEP;
+                let at = Setting {
+                    weights: &run.weights,
+                    parameters: size.1,
+                    tokens: p.tokens,
+                };
+                let predicted = [
+                    curve.value(steps),
+                    bimix.predict(run.weights[own], steps).mean,
+                    fit.predict(t, &at).mean,
+                ];
+                for (sum, predicted) in sums.iter_mut().zip(predicted) {
+                    *sum += 100.0 * (predicted / p.values[t] - 1.0).abs();
+                }
+                count += 1.0;
+            }
+        }
+        for (errors, sum) in errors.iter_mut().zip(sums) {
+            errors.push(sum / count);
+        }
+    }
+    let names = ["a curve per run", "bimix", "regmix"];
+    for (name, errors) in names.iter().zip(&errors) {
+        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+        let worst = errors.iter().copied().fold(0.0, f64::max);
+        let best = errors.iter().copied().fold(f64::INFINITY, f64::min);
+        println!(
+            "{} second half {name}: mean {mean:.2} % worst {worst:.2} % best {best:.2} %",
+            size.0
+        );
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let folder = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "shared".to_owned());
+    if std::env::args().nth(2).as_deref() == Some("longer") {
+        return (SIZES.iter()).try_for_each(|size| longer(Path::new(&folder), *size));
+    }
     for case in &CASES {
         run(Path::new(&folder), case)?;
     }

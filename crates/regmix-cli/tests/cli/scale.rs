@@ -203,20 +203,160 @@ fn sizes_and_settings_without_sense_are_refused() {
         output
     };
     let outputs = [
-        edited("s.csv", "50m-3,50000000", "50m-3,50"),
+        edited("s.csv", "50m-3,50000000", "50m-3,12"),
         edited("s.csv", "50m-3,50000000\n", ""),
+        edited("s.csv", "50m-3,50000000\n", "50m-3,5e7\n50m-3,1e8\n"),
         edited("m.csv", "50m-3,", "50m-x,"),
         edited("t.csv", "50m-3,2,4000000000,", "50m-3,2,,"),
+        edited("t.csv", "50m-3,2,4000000000,", "50m-3,2,1,"),
+        edited("t.csv", "step,tokens", "step,seen"),
     ];
     let expected = [
-        "`parameters`: 50: expected a number of parameters, such as 1.2e9",
+        "`parameters`: 12: expected a number of parameters, such as 1.2e9",
         "run `50m-3` has no row: expected its parameters",
+        "run `50m-3` has a second row: expected every run once",
         "run `50m-3` has no row in m.csv",
-        "`tokens`: `NaN`: expected a whole number",
+        "`tokens`: an empty field: expected a whole number",
+        "step 2 (1 tokens) follows step 1 (2000000000 tokens): expected both to increase",
+        "header `run,step,seen,web,code`: expected `run,step,tokens,<domain>…`",
     ];
     for (output, text) in outputs.iter().zip(expected) {
         output.says(text);
     }
+    for (more, text) in [
+        (
+            ["--per-token", "web=4,code=2,web=3"],
+            "`--per-token`: `web` comes twice: expected one number",
+        ),
+        (
+            ["--available", "web=1e9"],
+            "`--available`: no number for `code`: expected one per domain",
+        ),
+        (
+            ["--laws", "repetition"],
+            "`--laws`: `repetition` is a law of epochs, and the tokens that there are of every \
+             domain are not known",
+        ),
+    ] {
+        fixture.refused(&[&FIT[..], &more].concat()).says(text);
+    }
+}
+
+#[test]
+fn runs_that_leave_something_open_say_so() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    let whole = ["m.csv", "t.csv", "s.csv"].map(|file| fixture.text(file));
+    let some = |keep: &dyn Fn(&str, &str) -> bool| {
+        for (file, text) in ["m.csv", "t.csv", "s.csv"].iter().zip(&whole) {
+            let mut lines = text.lines();
+            let mut kept = format!("{}\n", lines.next().unwrap());
+            for line in lines.filter(|line| keep(file, line)) {
+                writeln!(kept, "{line}").unwrap();
+            }
+            fixture.write(file, kept);
+        }
+        fixture.ok(&[&FIT[..], &["--redo"]].concat()).stdout
+    };
+    // One size.
+    let text = some(&|_, line| line.starts_with("100m"));
+    assert!(
+        text.contains("1 size: how far the laws hold for larger models was not judged"),
+        "{text}"
+    );
+    // Two mixtures at two sizes, once: fewer points than parameters.
+    let text = some(&|file, line| {
+        let run = line.split(',').next().unwrap();
+        let last = file != "t.csv" || line.split(',').nth(1) == Some("5");
+        ["50m-1", "50m-7", "100m-1", "100m-7"].contains(&run) && last
+    });
+    assert!(text.contains("has 4 measurements, and the law"), "{text}");
+    // Every size has mixtures of its own.
+    for (file, text) in ["m.csv", "t.csv", "s.csv"].iter().zip(&whole) {
+        fixture.write(file, text);
+    }
+    let mixtures = fixture.text("m.csv");
+    let moved: Vec<String> = (mixtures.lines().enumerate())
+        .map(|(i, line)| match i {
+            0 => line.to_owned(),
+            _ => {
+                let run = line.split(',').next().unwrap();
+                let w = f64::from(u32::try_from(i).unwrap()) / 30.0;
+                format!("{run},{w},{}", 1.0 - w)
+            }
+        })
+        .collect();
+    fixture.write("m.csv", moved.join("\n"));
+    fixture
+        .refused(&[&FIT[..], &["--redo"]].concat())
+        .says("3 sizes, and no mixture was trained at two of them");
+}
+
+#[test]
+fn settings_are_checked_against_what_was_fitted() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    fixture.ok(&[&["-q"][..], &FIT].concat());
+    fixture.write("c.csv", "run,web,code\nx,0.5,0.5\n");
+    let predict = |more: &[&str]| {
+        let all = [&["predict", "--fit", "f", "--mixtures", "c.csv"][..], more].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refused = |more: &[&str]| {
+        let args = predict(more);
+        fixture.refused(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    refused(&[]).says("laws of scale: expected a fit of runs of one size");
+    refused(&["--parameters", "12", "--tokens", "46e9"])
+        .says("`--parameters`: 12: expected at least 5e7, that of the smallest run")
+        .says("parameters are counted one by one: 1.2e9, not 1.2");
+    refused(&["--parameters", "1e300", "--tokens", "46e9"])
+        .says("`--parameters`: 1e300: expected less than 1e18");
+    refused(&["--parameters", "1e9", "--tokens", "46"])
+        .says("`--tokens`: 46: expected at least 5e9, that of the smallest run");
+    let args = predict(&["--parameters", "4e9", "--tokens", "2e11"]);
+    let far = fixture.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    far.says("20.0 times the largest size of the runs, and validation judged up to 2.0 times")
+        .says("20.0 times the greatest length of the runs, and validation judged up to 2.5 times");
+}
+
+#[test]
+fn data_may_be_counted_in_bytes_and_baselines_judged() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    let more = [
+        "--per-token",
+        "web=4.5,code=2.2",
+        "--nested",
+        "--format",
+        "json",
+    ];
+    let fitted = fixture.ok(&[&FIT[..], &more].concat()).json();
+    let judged = fitted["judged"].as_array().unwrap();
+    let nested = judged.iter().filter(|j| j["law"] == "dml_nested").count();
+    assert_eq!(nested, 3, "{fitted}");
+    assert!(!fitted["laws"].to_string().contains("nested"));
+    // The bytes of a corpus: here every byte is a token.
+    let study = Fixture::study_after("tokenize");
+    tables(&study);
+    let refused = study.refused(&[&FIT[..], &["--bytes-of", "corpus"]].concat());
+    refused.says("`--per-token`: unknown domain `law`: expected web, code");
+    let missing = [&FIT[..], &["--bytes-of", "nowhere"]].concat();
+    fixture.refused(&missing).says("nowhere/manifest.json");
+    // Tokens of the first domain repeat: the law of epochs takes part.
+    let more = [
+        "--available",
+        "web=1e9,code=1e12",
+        "--redo",
+        "--format",
+        "json",
+    ];
+    let fitted = fixture.ok(&[&FIT[..], &more].concat()).json();
+    let judged = fitted["judged"].as_array().unwrap();
+    assert!(judged.iter().any(|j| j["law"] == "repetition"), "{fitted}");
+    fixture
+        .run(&[&FIT[..], &["--last-points", "never"]].concat())
+        .says("expected one of auto, same, decayed");
 }
 
 #[test]
@@ -256,6 +396,31 @@ fn the_critical_ratio_comes_with_an_interval() {
     // 2.295 + 0.1 g^-0.8 = 2.55.
     let truth = 1.0 - 2.55f64.powf(-1.0 / 0.8);
     assert!((share - truth).abs() < 1e-3, "{share} {truth}");
+    let both = [&cmr[..5], &["--general", "code,web", "--special", "code"]].concat();
+    fixture
+        .refused(&both)
+        .says("`--general`: `code` stands for the special text: expected other targets");
+    let ends = fixture.text("m.csv").replace("r1,0.8,0.2", "r1,1,0");
+    fixture.write(
+        "ends.csv",
+        ends.replace("r4,0.19999999999999996,0.8", "r4,0,1"),
+    );
+    let at_ends = [&["cmr", "--mixtures", "ends.csv"][..], &cmr[3..]].concat();
+    fixture
+        .refused(&at_ends)
+        .says("2 shares of special text between 0 and 1: expected at least three")
+        .says("train at further shares, such as 0.25, 0.5 and 0.75");
+    fixture.write(
+        "ends.csv",
+        fixture.text("m.csv").replace("r1,0.8,0.2", "r1,1,0"),
+    );
+    let three = fixture.ok(&at_ends);
+    assert!(three.stdout.contains("(no interval)"), "{}", three.stdout);
+    assert!(
+        three.stdout.contains("left out r1: their share"),
+        "{}",
+        three.stdout
+    );
     let unknown = [&cmr[..7], &["--special", "law"]].concat();
     fixture
         .refused(&unknown)
