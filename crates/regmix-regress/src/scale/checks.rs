@@ -6,6 +6,7 @@ use regmix_data::{DomainSet, Error, Result};
 
 use crate::scale::blend::Blend;
 use crate::scale::ends::Ends;
+use crate::scale::form::LawName;
 use crate::scale::options::ScaleOptions;
 use crate::scale::runs::{ScaleRun, ScaleRuns};
 
@@ -37,13 +38,15 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
     out.extend(rises(runs));
     out.extend(shares(runs));
     out.extend(units(runs));
-    out.extend(few_points(runs, blend));
+    let few = few_points(runs, blend);
     let mut tied: BTreeMap<(&str, &str), usize> = Default::default();
-    for law in blend.targets.iter().flat_map(|t| &t.laws) {
+    let all = blend.targets.iter().flat_map(|t| &t.laws);
+    for law in all.filter(|law| few.iter().all(|(few, _)| *few != law.law())) {
         for name in law.tied() {
             *tied.entry((law.law().as_str(), name)).or_default() += 1;
         }
     }
+    out.extend(few.into_iter().map(|(_, said)| said));
     for ((law, name), count) in tied {
         if count == runs.targets().len() && count > 0 {
             out.push(format!(
@@ -128,7 +131,7 @@ fn units(runs: &ScaleRuns) -> Vec<String> {
 }
 
 /// Laws with more parameters than a target has measurements.
-fn few_points(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
+fn few_points(runs: &ScaleRuns, blend: &Blend) -> Vec<(LawName, String)> {
     let measured = |t: usize| {
         let all = runs.runs().iter().flat_map(|run| &run.points);
         all.filter(|p| p.values[t].is_finite()).count()
@@ -144,13 +147,14 @@ fn few_points(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
                 .map(|name| format!("`{}`", named(name, runs.domains())))
                 .collect();
             (parameters > fewest).then(|| {
-                format!(
+                let said = format!(
                     "`{}` of `{}` has {fewest} measurements, and the law {parameters} parameters: \
                      {} stay near their start, and what they do is a guess",
                     runs.targets()[target],
                     law.law().as_str(),
                     held.join(", ")
-                )
+                );
+                (law.law(), said)
             })
         })
         .collect()

@@ -45,8 +45,11 @@ pub struct NestedLaw {
     runs: ScaleRuns,
     /// By run, by target.
     steps: Vec<Vec<Option<Falling>>>,
-    fitted: Mutex<BTreeMap<(u64, u64), Arc<Vec<Option<Model>>>>>,
+    fitted: Mutex<BTreeMap<(u64, u64), MixtureLaws>>,
 }
+
+/// The mixture law of every target at one size and length, where there is one.
+type MixtureLaws = Arc<Vec<Option<Model>>>;
 
 /// `level + scale x^-exponent`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -191,9 +194,9 @@ impl NestedLaw {
 
     /// The mixture laws at a size and length, by target; `None` where too few
     /// mixtures are known.
-    fn models(&self, parameters: f64, tokens: f64) -> Arc<Vec<Option<Model>>> {
+    fn models(&self, parameters: f64, tokens: f64) -> MixtureLaws {
         let key = (parameters.to_bits(), tokens.to_bits());
-        let kept = |fitted: &BTreeMap<_, Arc<Vec<Option<Model>>>>| fitted.get(&key).cloned();
+        let kept = |fitted: &BTreeMap<_, MixtureLaws>| fitted.get(&key).cloned();
         let lock = || self.fitted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(models) = kept(&lock()) {
             return models;
