@@ -88,11 +88,23 @@ fn benefit_and_harm_of_repetition_are_found() {
     assert!(alone.0 < 0.7 * usual.0, "{alone:?} {usual:?}");
     // By the truth a weight of 0.1 is best; effective tokens alone see no harm.
     assert!(alone.1 < 0.3 && usual.1 > alone.1, "{alone:?} {usual:?}");
-    // By default it takes part in the choice.
-    let chosen = ScaleFit::train(&runs, &options(Vec::new())).unwrap();
-    let took_part = chosen.judged().iter().any(|j| j.law == "repetition");
-    let chosen = judged(&chosen);
-    assert!(took_part && chosen.0 < usual.0, "{chosen:?} {usual:?}");
+    // It is chosen where validation prefers it, and judged by default.
+    let choice = options(vec![LawName::Additive, LawName::Repetition]);
+    let chosen = ScaleFit::train(&runs, &choice).unwrap();
+    let score = |law: &str| -> f64 {
+        let of_law = chosen.judged().iter().filter(|j| j.law == law);
+        of_law.map(|j| (j.error * (1.0 - j.spearman)).ln()).sum()
+    };
+    let (repetition, additive) = (score("repetition"), score("additive"));
+    let prefers = repetition < additive - 1.0;
+    let used = chosen.laws().contains(&LawName::Repetition);
+    assert!(
+        prefers && used,
+        "{repetition} {additive} {:?}",
+        chosen.laws()
+    );
+    let defaults = options(Vec::new()).laws_for(&runs);
+    assert!(defaults.contains(&LawName::Repetition), "{defaults:?}");
 }
 
 #[test]
