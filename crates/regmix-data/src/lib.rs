@@ -16,7 +16,8 @@
 //! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
 //!   trees; plain, gzip or zstd) and tokenizers.
 //! - Feature `entropy` adds entropies of domains, and mixtures that follow from them.
-//! - Feature `exchange` adds mixtures in the formats of trainers.
+//! - Feature `exchange` adds tables from logs of trackers, and mixtures in the formats of
+//!   trainers.
 //! - Feature `hub` adds corpora on the Hugging Face hub.
 
 pub mod artefact;

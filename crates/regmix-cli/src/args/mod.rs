@@ -10,6 +10,7 @@ mod devices;
 mod doremi;
 mod export;
 mod fit;
+mod import;
 mod init;
 mod launch;
 mod mixtures;
@@ -40,6 +41,7 @@ pub(crate) use devices::DevicesArgs;
 pub(crate) use doremi::DoremiArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use fit::FitArgs;
+pub(crate) use import::ImportArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use launch::{LaunchArgs, LaunchOn, LocalArgs, QueuedArgs};
 pub(crate) use mixtures::MixturesArgs;
@@ -140,6 +142,7 @@ pub(crate) enum Command {
     Launch(LaunchArgs),
     Status(StatusArgs),
     Retry(RetryArgs),
+    Import(ImportArgs),
     Fit(FitArgs),
     Predict(PredictArgs),
     Optimize(OptimizeArgs),

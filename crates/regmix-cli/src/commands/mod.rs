@@ -11,6 +11,7 @@ mod devices;
 mod doremi;
 mod export;
 mod fit;
+mod import;
 mod init;
 mod launch;
 mod mixtures;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Status(args) => status::run(session, args)?,
         Command::Retry(args) => retry::run(session, args)?,
         Command::Clean(args) => clean::run(session, args)?,
+        Command::Import(args) => import::run(session, args)?,
         Command::Fit(args) => fit::run(session, args)?,
         Command::Predict(args) => predict::run(session, args)?,
         Command::Optimize(args) => optimize::run(session, args)?,

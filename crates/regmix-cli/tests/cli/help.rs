@@ -2,9 +2,10 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "demo",
     "init",
+    "import",
     "tokenize",
     "mixtures",
     "design",

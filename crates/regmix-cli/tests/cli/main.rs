@@ -15,6 +15,7 @@ mod earlier;
 mod export;
 mod fixture;
 mod help;
+mod import;
 #[cfg(unix)]
 mod interrupt;
 mod killed;

@@ -1,4 +1,8 @@
-//! Mixtures in the formats of trainers.
+//! In from the logs of trackers, out to the formats of trainers.
+//!
+//! [`read_logs`] reads what trackers and evaluation harnesses write, and
+//! [`Imported::of`] makes tables of runs of it: mixtures, last values, values along
+//! training, sizes.
 //!
 //! [`export`] takes an [`ExportPlan`] (a mixture, or the mixtures of a schedule)
 //! and a [`Mapping`] (where the data of every domain lies, and how much there is),
@@ -34,9 +38,11 @@
 mod account;
 mod export;
 mod exported_file;
+mod import;
 mod mapping;
 mod plan;
 mod shares;
+pub mod tfevents;
 mod trainer;
 mod unit;
 mod write;
@@ -44,6 +50,10 @@ mod write;
 pub use account::DomainAccount;
 pub use export::{ExportOptions, Exported, export};
 pub use exported_file::ExportedFile;
+pub use import::{
+    Imported, ImportedPoint, Logs, OlmixFit, Pattern, RunNames, Selection, find_logs, read_logs,
+    read_olmix,
+};
 pub use mapping::{Mapping, RunFacts, Source};
 pub use plan::{ExportPlan, ExportSegment};
 pub use trainer::Trainer;

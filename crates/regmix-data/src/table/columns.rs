@@ -118,19 +118,30 @@ impl Columns {
     }
 }
 
+/// The place of the run identifiers in a log: a column that can be nothing else, or
+/// with `any`, in tables of one row per run, one that may be something else in others.
+pub(crate) fn run_column(names: &[String], any: bool) -> Option<usize> {
+    let unnamed = || names.first().filter(|name| is_unnamed(name)).map(|_| 0);
+    let other = || find_key(names, KEYS[1]).or_else(unnamed);
+    find_key(names, KEYS[0]).or_else(|| any.then(other).flatten())
+}
+
 /// The place of the run identifiers.
 fn key_of(names: &[String]) -> usize {
-    let find = |keys: &[&str]| {
-        let mut places = keys.iter().map(|key| {
-            let is_key = |name: &String| name.eq_ignore_ascii_case(key);
-            names.iter().position(is_key)
-        });
-        places.find_map(|place| place)
-    };
+    let of_group = |group: usize| find_key(names, KEYS[group]);
     match names.first() {
-        Some(first) if is_unnamed(first) => find(KEYS[0]).or_else(|| find(KEYS[1])).unwrap_or(0),
-        _ => find(KEYS[0]).unwrap_or(0),
+        Some(first) if is_unnamed(first) => of_group(0).or_else(|| of_group(1)).unwrap_or(0),
+        _ => of_group(0).unwrap_or(0),
     }
+}
+
+/// The place of the first of some names that there is.
+fn find_key(names: &[String], keys: &[&str]) -> Option<usize> {
+    let mut places = keys.iter().map(|key| {
+        let is_key = |name: &String| name.eq_ignore_ascii_case(key);
+        names.iter().position(is_key)
+    });
+    places.find_map(|place| place)
 }
 
 /// Whether a column has no name; pandas calls such columns `Unnamed: 0` when it

@@ -17,7 +17,7 @@
 //! Rows of the two are joined by identifier, columns by name; the order of
 //! either never matters.
 
-mod columns;
+pub(crate) mod columns;
 mod mixtures;
 mod names;
 mod observations;

@@ -124,16 +124,16 @@ pub mod number_or_empty {
 
 /// The rows of CSV text below its header, one at a time. Blanks around fields
 /// and a byte order mark are dropped.
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     /// The header.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     path: &'a Path,
     reader: csv::Reader<&'a [u8]>,
 }
 
 impl<'a> Rows<'a> {
     /// Reads the header; `path` is used in errors only.
-    pub(super) fn parse(text: &'a str, path: &'a Path) -> Result<Self> {
+    pub(crate) fn parse(text: &'a str, path: &'a Path) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         refuse_json(text).map_err(|e| e.in_file(path))?;
         let mut reader = csv::ReaderBuilder::new()
@@ -151,7 +151,7 @@ impl<'a> Rows<'a> {
     }
 
     /// A field as a number; NaN where the value is missing.
-    pub(super) fn number(&self, row: &csv::StringRecord, column: usize) -> Result<f64> {
+    pub(crate) fn number(&self, row: &csv::StringRecord, column: usize) -> Result<f64> {
         match &row[column] {
             field if is_missing(field) => Ok(f64::NAN),
             field => field.parse().map_err(|_| {
@@ -170,7 +170,7 @@ impl<'a> Rows<'a> {
     /// A row as long as the header. Empty fields beyond it, from a comma at
     /// the end of a line, do not count, nor does the lack of a field without a
     /// name.
-    fn fitted(&self, mut row: csv::StringRecord) -> Result<csv::StringRecord> {
+    fn fit(&self, row: &mut csv::StringRecord) -> Result<()> {
         let (len, expected) = (row.len(), self.names.len());
         let position = row.position().cloned();
         if len > expected && row.iter().skip(expected).all(str::is_empty) {
@@ -179,15 +179,33 @@ impl<'a> Rows<'a> {
             (len..expected).for_each(|_| row.push_field(""));
         } else if len != expected {
             let problem = format!("{len} fields, expected {expected} as in the header");
-            return Err(Error::input(problem).in_file(self.path).line(line_of(&row)));
+            return Err(Error::input(problem).in_file(self.path).line(line_of(row)));
         }
         row.set_position(position);
-        Ok(row)
+        Ok(())
+    }
+
+    /// Reads the next row in place of another, which saves memory from being taken
+    /// for every row; false at the end.
+    pub(crate) fn read(&mut self, row: &mut csv::StringRecord) -> Result<bool> {
+        loop {
+            match self.reader.read_record(row) {
+                // A line of separators only, as spreadsheets leave them.
+                Ok(true) if row.iter().all(str::is_empty) => {}
+                Ok(true) => return self.fit(row).map(|()| true),
+                Ok(false) => return Ok(false),
+                Err(e) => return Err(malformed(&e, self.path)),
+            }
+        }
     }
 }
 
 /// Whether a field stands for a value that is missing.
-pub(super) fn is_missing(field: &str) -> bool {
+pub(crate) fn is_missing(field: &str) -> bool {
+    // Numbers, which are most fields, are none of the words.
+    if field.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     const WORDS: [&str; 8] = ["", "-", "--", "na", "n/a", "nan", "null", "none"];
     WORDS.iter().any(|word| field.eq_ignore_ascii_case(word))
 }
@@ -216,7 +234,10 @@ fn refuse_json(text: &str) -> Result<()> {
         true => "results of lm-eval in JSON: expected a table in CSV",
         false => "JSON: expected a table in CSV",
     })
-    .help("write a table with a header `run,<name>…` and one row per run"))
+    .help(
+        "`regmix import` makes tables of such files; or write one with a header `run,<name>…` and \
+         one row per run",
+    ))
 }
 
 impl Iterator for Rows<'_> {
@@ -224,18 +245,16 @@ impl Iterator for Rows<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut row = csv::StringRecord::new();
-        match self.reader.read_record(&mut row) {
-            // A line of separators only, as spreadsheets leave them.
-            Ok(true) if row.iter().all(str::is_empty) => self.next(),
-            Ok(true) => Some(self.fitted(row)),
+        match self.read(&mut row) {
+            Ok(true) => Some(Ok(row)),
             Ok(false) => None,
-            Err(e) => Some(Err(malformed(&e, self.path))),
+            Err(e) => Some(Err(e)),
         }
     }
 }
 
 /// The line that a row begins on, counted from 1.
-pub(super) fn line_of(row: &csv::StringRecord) -> u64 {
+pub(crate) fn line_of(row: &csv::StringRecord) -> u64 {
     row.position().map_or(0, csv::Position::line)
 }
 
@@ -245,7 +264,7 @@ fn malformed(err: &csv::Error, path: &Path) -> Error {
 }
 
 /// Reads a text file. The error for a file that is not UTF-8 names the line.
-pub(super) fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::PermissionDenied => {
             Error::io(path, e).help("allow reading it: change its permissions")

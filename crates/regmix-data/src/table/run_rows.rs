@@ -241,7 +241,8 @@ impl<'a> RunReader<'a> {
                 "run `{run}` is already on line {first}: expected every run once"
             ))
             .in_file(self.path)
-            .line(line));
+            .line(line)
+            .help("remove a row; `regmix import` makes tables of logs with many rows per run"));
         }
         Ok(RunRow { line, run, values })
     }

@@ -36,8 +36,7 @@ use crate::check::TargetCheck;
 use crate::compare::MethodComparison;
 pub(crate) use at_target::AtTarget;
 use kit::node::{Node, paragraph, scroll, section};
-pub(crate) use kit::number::count;
-use kit::number::plural;
+pub(crate) use kit::number::{count, plural};
 
 /// Everything the page shows, borrowed from the study's artefacts.
 #[derive(Debug, Clone, Copy)]

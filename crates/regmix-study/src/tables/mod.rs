@@ -3,6 +3,7 @@
 mod earlier;
 mod export;
 mod fit;
+mod import;
 mod limits;
 mod next_runs;
 mod objective;
@@ -17,6 +18,9 @@ pub(crate) use earlier::earlier_runs;
 pub(crate) use export::mixture_of_json;
 pub use export::{plan_of_schedule, read_mapping, read_plan};
 pub use fit::{fit_tables, learning_curve, refuse_to_overwrite};
+pub use import::{
+    ImportedTables, import_logs, import_olmix, import_tables, is_imported, select_by,
+};
 pub(crate) use limits::{bounded, limited};
 pub use next_runs::next_runs;
 pub(crate) use next_runs::number_runs;

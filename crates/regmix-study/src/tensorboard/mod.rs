@@ -8,19 +8,17 @@
 //! stays: without it, such a TensorBoard would not look for the next one. No step
 //! of regmix reads any of them.
 
-mod event;
 mod monitor;
-mod record;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use regmix_data::exchange::tfevents::{Event, What, framed};
 use regmix_data::{Error, Evaluation, Result, artefact};
 use regmix_model::metrics::{self, Line};
 
-use self::event::{Event, What};
 use crate::files::METRICS;
 
 pub(crate) use monitor::EventFiles;
@@ -66,7 +64,7 @@ impl EventFile {
 
     fn append(&mut self, evaluation: &Evaluation<'_>) -> Result<()> {
         let event = Event::of(evaluation, self.began + evaluation.seconds);
-        let bytes = record::framed(&event);
+        let bytes = framed(&event);
         (self.file.write_all(&bytes)).map_err(|e| Error::io(&self.path, e))
     }
 }
@@ -120,7 +118,7 @@ fn history(lines: &[Line], now: f64) -> Vec<u8> {
     let lines = (lines.iter().zip(elapsed))
         .map(|(line, seconds)| Event::of(&evaluation(line), now - whole + seconds));
     (head.into_iter().chain(lines))
-        .flat_map(|event| record::framed(&event))
+        .flat_map(|event| framed(&event))
         .collect()
 }
 

@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
 
-use prost::Message;
-
-use super::event::{SessionLog, Summary, Value};
 use super::*;
+use regmix_data::exchange::tfevents::{SessionLog, Summary, Value, records};
 
 fn line(step: u64, seconds: f64) -> Line {
     Line {
@@ -23,16 +21,10 @@ fn line(step: u64, seconds: f64) -> Line {
 
 /// The events of a file; its lengths and checksums must be right.
 fn read(bytes: &[u8]) -> Vec<Event> {
-    let mut rest = bytes;
-    let mut events = Vec::new();
-    while !rest.is_empty() {
-        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-        let event = Event::decode(&rest[12..12 + length]).unwrap();
-        let whole = record::framed(&event);
-        assert_eq!(&rest[..whole.len()], whole);
-        rest = &rest[whole.len()..];
-        events.push(event);
-    }
+    let event = |record: Result<(usize, &[u8])>| Event::read(record.unwrap().1).unwrap();
+    let mut records = records(bytes);
+    let events = records.by_ref().map(event).collect();
+    assert_eq!(records.unfinished(), None);
     events
 }
 
@@ -56,15 +48,17 @@ fn the_bytes_of_a_file_are_those_of_tensorboard() {
                 Value {
                     tag: "loss/web".to_owned(),
                     simple_value: Some(3.5),
+                    ..Value::default()
                 },
                 Value {
                     tag: "lr".to_owned(),
                     simple_value: Some(0.0),
+                    ..Value::default()
                 },
             ],
         })),
     };
-    assert_eq!(hex(&record::framed(&event)), value);
+    assert_eq!(hex(&framed(&event)), value);
 }
 
 #[test]

@@ -1,0 +1,389 @@
+//! Logs in JSON: a line for every measurement, or one object for a run.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::log::{Logs, Measured, Places, RunLog, Sources};
+use super::names::Namer;
+use super::selection::{Role, Selection};
+use crate::error::{Error, Result};
+
+/// Numbers that JSON has not. Python writes them as they stand here, without quotes.
+const NO_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// The text with quotes around numbers that JSON has not.
+pub(super) fn standard(text: &str) -> Cow<'_, str> {
+    if !text.contains("NaN") && !text.contains("Infinity") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let (mut quoted, mut escaped, mut rest) = (false, false, text);
+    while let Some(next) = rest.chars().next() {
+        let found = NO_JSON.iter().find(|word| rest.starts_with(**word));
+        if let Some(word) = found.filter(|_| !quoted) {
+            out.extend(["\"", word, "\""]);
+            rest = &rest[word.len()..];
+            continue;
+        }
+        quoted = match next {
+            // No text of JSON goes on in the next line: this one was cut off.
+            '\n' => false,
+            '"' if !escaped => !quoted,
+            _ => quoted,
+        };
+        escaped = next == '\\' && !escaped;
+        out.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    Cow::Owned(out)
+}
+
+/// Reads JSON lines. Keys of nested objects are joined by `/`.
+pub(super) fn read_lines(
+    text: &str,
+    path: &Path,
+    namer: &Namer<'_>,
+    selection: &Selection,
+) -> Result<Logs> {
+    let mut out = Reader::new(path, selection, namer);
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let here = |e: Error| e.in_file(path).line(number as u64 + 1);
+        out.object(line).map_err(here)?;
+    }
+    out.finish()
+}
+
+/// Reads one object, as `wandb-summary.json` is.
+pub(super) fn read_object(
+    text: &str,
+    path: &Path,
+    namer: &Namer<'_>,
+    selection: &Selection,
+) -> Result<Logs> {
+    let mut out = Reader::new(path, selection, namer);
+    out.object(text).map_err(|e| e.in_file(path))?;
+    out.finish()
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    selection: &'a Selection,
+    namer: &'a Namer<'a>,
+    /// The meaning of every key that was seen.
+    meanings: BTreeMap<String, Meaning>,
+    sources: Sources,
+    targets: Places,
+    places: Places,
+    runs: Vec<OneRun>,
+    /// What was wrong with a number, while an object is read.
+    refused: Option<Error>,
+}
+
+/// What the number of a key is.
+struct Meaning {
+    role: Option<Role>,
+    /// The place of the target.
+    target: usize,
+    /// How well it serves as step.
+    step_rank: Option<usize>,
+}
+
+/// A run of the file.
+struct OneRun {
+    /// Places of targets are those in the file.
+    log: RunLog,
+    /// Lines with measurements, and those of them without a step.
+    lines: usize,
+    without_step: usize,
+}
+
+/// What an object says.
+#[derive(Default)]
+struct Line {
+    run: Option<String>,
+    step: Option<(usize, f64)>,
+    tokens: Option<f64>,
+    parameters: Option<f64>,
+    weights: Vec<(String, f64)>,
+    values: Vec<(usize, f64)>,
+}
+
+/// A value of JSON that is no object.
+enum Leaf<'t> {
+    Number(f64),
+    Text(&'t str),
+}
+
+impl<'a> Reader<'a> {
+    fn new(path: &'a Path, selection: &'a Selection, namer: &'a Namer<'a>) -> Self {
+        Self {
+            path,
+            selection,
+            namer,
+            meanings: BTreeMap::new(),
+            sources: Sources::default(),
+            targets: Places::default(),
+            places: Places::default(),
+            runs: Vec::new(),
+            refused: None,
+        }
+    }
+
+    /// Reads the text of an object.
+    fn object(&mut self, text: &str) -> Result<()> {
+        let (mut key, mut line) = (String::new(), Line::default());
+        let walk = Walk {
+            reader: self,
+            key: &mut key,
+            top: true,
+            line: &mut line,
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = walk.deserialize(&mut json).and_then(|()| json.end());
+        match (read, self.refused.take()) {
+            (_, Some(refused)) => Err(refused),
+            (Err(e), None) => Err(Error::input(format!("not a line of JSON: {e}"))),
+            (Ok(()), None) => self.line(line),
+        }
+    }
+
+    fn line(&mut self, line: Line) -> Result<()> {
+        let run = match &line.run {
+            Some(run) => self.namer.in_file(run)?,
+            None => self.namer.of_file()?,
+        };
+        let place = self.places.of(&run);
+        if place == self.runs.len() {
+            self.runs.push(OneRun {
+                log: RunLog::new(&run, self.path),
+                lines: 0,
+                without_step: 0,
+            });
+        }
+        let own = &mut self.runs[place];
+        for (domain, weight) in line.weights {
+            own.log.set_weight(&domain, weight)?;
+        }
+        if let Some(parameters) = line.parameters {
+            own.log.set_parameters(parameters)?;
+        }
+        let step = line.step.map_or(f64::NAN, |(_, step)| step);
+        if let Some(tokens) = line.tokens.filter(|_| !step.is_nan()) {
+            own.log.tokens.push((step, tokens));
+        }
+        if !line.values.is_empty() {
+            own.lines += 1;
+            own.without_step += usize::from(step.is_nan());
+        }
+        let measured = line.values.into_iter().map(|(target, value)| Measured {
+            step,
+            target,
+            value,
+        });
+        own.log.values.extend(measured);
+        Ok(())
+    }
+
+    /// Takes the value of a key.
+    fn leaf(&mut self, key: &str, value: &Leaf<'_>, line: &mut Line) -> Result<()> {
+        if !self.meanings.contains_key(key) {
+            let role = self.selection.role(key);
+            let target = match &role {
+                Some(Role::Target(target)) => {
+                    self.sources.add(target, key, "keys")?;
+                    self.targets.of(target)
+                }
+                _ => 0,
+            };
+            let step_rank = self.selection.step_rank(key);
+            let meaning = Meaning {
+                role,
+                target,
+                step_rank,
+            };
+            self.meanings.insert(key.to_owned(), meaning);
+        }
+        let meaning = &self.meanings[key];
+        if let Some(Role::Run) = meaning.role {
+            line.run = Some(match value {
+                Leaf::Text(run) => (*run).to_owned(),
+                Leaf::Number(run) => run.to_string(),
+            });
+            return Ok(());
+        }
+        let number = match value {
+            Leaf::Number(number) => *number,
+            // Trackers write numbers that JSON has not as text.
+            Leaf::Text("Infinity") => f64::INFINITY,
+            Leaf::Text("-Infinity") => f64::NEG_INFINITY,
+            Leaf::Text("NaN") if matches!(meaning.role, Some(Role::Target(_))) => f64::NAN,
+            Leaf::Text(_) => return Ok(()),
+        };
+        if let Some(rank) = meaning.step_rank
+            && line.step.is_none_or(|(best, _)| rank < best)
+        {
+            line.step = Some((rank, number));
+        }
+        match &meaning.role {
+            Some(Role::Target(_)) => line.values.push((meaning.target, number)),
+            Some(Role::Weight(domain)) => line.weights.push((domain.clone(), number)),
+            Some(Role::Tokens) => line.tokens = Some(number),
+            Some(Role::Parameters) => line.parameters = Some(number),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Logs> {
+        let names = self.targets.names();
+        let mut logs = Logs::default();
+        for mut run in self.runs {
+            if run.without_step > 0 && run.lines > 1 {
+                return Err(Error::input(format!(
+                    "{} measurements of run `{}` have no step: expected one in every line",
+                    run.without_step, run.log.run
+                ))
+                .in_file(self.path)
+                .help("name the key of steps with `--step`, or that of runs with `--run`"));
+            }
+            if run.without_step > 0 {
+                run.log.values.iter_mut().for_each(|value| value.step = 0.0);
+            }
+            run.log.own_targets(names);
+            logs.runs.push(run.log);
+        }
+        for (key, meaning) in self.meanings {
+            match meaning.role.is_some() || meaning.step_rank.is_some() {
+                true => logs.counted.insert(key),
+                false => logs.skipped.insert(key),
+            };
+        }
+        Ok(logs)
+    }
+}
+
+/// Takes every number below a value, as it is read: an object in memory would be
+/// several times as large as its text.
+struct Walk<'w, 'a> {
+    reader: &'w mut Reader<'a>,
+    /// The keys above, joined by `/`.
+    key: &'w mut String,
+    /// Whether it is the object itself.
+    top: bool,
+    line: &'w mut Line,
+}
+
+impl Walk<'_, '_> {
+    fn leaf<E: serde::de::Error>(self, value: &Leaf<'_>) -> std::result::Result<(), E> {
+        if self.top {
+            return self.refuse(Error::input("expected an object of names and numbers"));
+        }
+        match self.reader.leaf(self.key, value, self.line) {
+            Ok(()) => Ok(()),
+            Err(e) => self.refuse(e),
+        }
+    }
+
+    fn refuse<E: serde::de::Error>(self, error: Error) -> std::result::Result<(), E> {
+        self.reader.refused = Some(error);
+        Err(E::custom("refused"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of names and numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        loop {
+            let length = self.key.len();
+            if map.next_key_seed(AddKey(self.key))?.is_none() {
+                return Ok(());
+            }
+            map.next_value_seed(Walk {
+                reader: self.reader,
+                key: self.key,
+                top: false,
+                line: self.line,
+            })?;
+            self.key.truncate(length);
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
+        if self.top {
+            return self.refuse(Error::input("expected an object of names and numbers"));
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Number(number))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Number(number as f64))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Number(number as f64))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Text(text))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Text(""))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<(), E> {
+        self.leaf(&Leaf::Text(""))
+    }
+}
+
+/// Puts a key behind those above it.
+struct AddKey<'k>(&'k mut String);
+
+impl<'de> DeserializeSeed<'de> for AddKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for AddKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> std::result::Result<(), E> {
+        if !self.0.is_empty() {
+            self.0.push('/');
+        }
+        self.0.push_str(key);
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON lines, summaries, and results of lm-eval.
+
+use super::{Folder, names, select};
+use regmix_data::exchange::Selection;
+
+#[test]
+fn lines_are_nested_objects_and_may_hold_several_runs() {
+    let folder = Folder::new().with(
+        "log.jsonl",
+        r#"{"run_name": "a", "iteration": 1, "config": {"mix": {"web": 0.5, "code": 0.5}}}
+{"run_name": "a", "iteration": 10, "tokens": 100, "val": {"web": {"loss": 4.0}}, "lr": 0.1}
+{"run_name": "b", "iteration": 10, "tokens": 100, "val": {"web": {"loss": "NaN"}, "code": {"loss": 3}}}
+
+{"run_name": "a", "iteration": 20, "tokens": 200, "val": {"web": {"loss": 3.5}}}
+"#,
+    );
+    let selection = Selection {
+        run: Some("run_name".to_owned()),
+        tokens: Some("tokens".to_owned()),
+        ..select(&["val/*/loss"], &["config/mix/*"])
+    };
+    let out = folder.import(&selection).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web,code\na,3.5,NaN\nb,NaN,3\n");
+    assert_eq!(out.trajectories[0].1[1].tokens, Some(200));
+    assert_eq!(out.skipped, ["lr"]);
+    assert_eq!(out.mixtures.unwrap().runs(), ["a"]);
+    assert!(out.notes.contains(&"runs without weights: b".to_owned()));
+}
+
+#[test]
+fn numbers_that_json_has_not_are_read_as_python_writes_them() {
+    let text = "{\"step\": 1, \"loss\": {\"web\": 3.0, \"code\": 2}, \"say\": \"\\\"NaN\\\" or NaN\"}\n\
+                {\"step\": 2, \"loss\": {\"web\": NaN, \"code\": Infinity}, \"lr\": -Infinity}\n";
+    let folder = Folder::new().with("a.jsonl", text).with(
+        "b.jsonl",
+        "{\n \"step\": 2,\n \"loss\": {\"web\": 2, \"code\": NaN}\n}\n",
+    );
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web,code\na,3,inf\nb,2,NaN\n");
+    assert_eq!(
+        out.notes,
+        [
+            "values that are NaN, as in runs that diverge: they count as missing, in a (1), b (1)",
+            "target `code` is missing in 1 of 2 runs: b",
+        ]
+    );
+}
+
+#[test]
+fn exact_names_stand_for_metrics() {
+    let folder = Folder::new().with("a.jsonl", "{\"step\": 1, \"nll.wiki (en)\": 2.5}\n");
+    let mut selection = Selection::default();
+    let named = ("nll.wiki (en)".to_owned(), "wiki".to_owned());
+    selection.named_targets.extend([named]);
+    assert_eq!(
+        folder.import(&selection).unwrap().losses.to_csv(),
+        "run,wiki\na,2.5\n"
+    );
+}
+
+#[test]
+fn a_summary_is_one_object() {
+    let text =
+        "{\n  \"_step\": 90,\n  \"eval/web/loss\": 3.5,\n  \"_wandb\": {\"runtime\": 5}\n}\n";
+    let folder = Folder::new()
+        .with("run-1/files/wandb-summary.json", text)
+        .with(
+            "run-2/files/wandb-summary.json",
+            text.replace("3.5", "3.25"),
+        );
+    let out = folder.import(&select(&["eval/*/loss"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\nrun-1,3.5\nrun-2,3.25\n");
+    assert_eq!(out.skipped, ["_wandb/runtime"]);
+}
+
+const RESULTS: &str = r#"{
+  "results": {
+    "hellaswag": {"alias": "hellaswag", "acc,none": 0.3, "acc_stderr,none": 0.005,
+                  "acc_norm,none": 0.35, "acc_norm_stderr,none": 0.006},
+    "wikitext": {"alias": "wikitext", "word_perplexity,none": 30.5,
+                 "word_perplexity_stderr,none": "N/A"}
+  },
+  "versions": {"hellaswag": 1, "wikitext": 2},
+  "higher_is_better": {"hellaswag": {"acc": true, "acc_norm": true},
+                       "wikitext": {"word_perplexity": false}},
+  "n-shot": {"hellaswag": 0}
+}"#;
+
+#[test]
+fn results_of_lm_eval_have_scores_and_standard_errors() {
+    let folder = Folder::new()
+        .with("proxy__1/results_2026-01-01T00.json", RESULTS)
+        .with(
+            "proxy__2/results_2026-01-02T00.json",
+            RESULTS.replace("0.35", "0.4"),
+        );
+    let out = folder.import(&Selection::default()).unwrap();
+    assert_eq!(
+        out.losses.to_csv(),
+        "run,hellaswag,wikitext\nproxy__1,0.35,30.5\nproxy__2,0.4,30.5\n"
+    );
+    assert_eq!(out.errors.unwrap().rows()[0][0], 0.006);
+    let higher: Vec<&String> = out.higher_is_better.iter().collect();
+    assert_eq!(higher, ["hellaswag"]);
+    assert_eq!(out.skipped, ["hellaswag/acc"]);
+    let acc = folder.import(&select(&["*/acc"], &[])).unwrap();
+    assert_eq!(
+        acc.losses.to_csv(),
+        "run,hellaswag\nproxy__1,0.3\nproxy__2,0.3\n"
+    );
+    assert_eq!(acc.errors.unwrap().rows()[0], [0.005]);
+    assert_eq!(
+        acc.skipped,
+        names(&["hellaswag/acc_norm", "wikitext/word_perplexity"])
+    );
+    assert_eq!(
+        folder.refused(&select(&["*/acc", "*/acc_norm"], &[])),
+        "proxy__1/results_2026-01-01T00.json: the metrics `hellaswag/acc` and `hellaswag/acc_norm` \
+         both give target `hellaswag`: expected one"
+    );
+}
+
+#[test]
+fn lines_that_are_no_objects_are_named() {
+    let selection = select(&["loss/*"], &[]);
+    let bad = |text: &str| Folder::new().with("a.jsonl", text).refused(&selection);
+    assert_eq!(
+        bad("{\"step\": 1, \"loss\": {\"web\": 1}}\n[1]\n"),
+        "a.jsonl:2: expected an object of names and numbers"
+    );
+    assert!(
+        bad("{\"step\": 1, \"loss\": {\"web\": 1}}\n{\"step\"\n")
+            .starts_with("a.jsonl:2: not a line of JSON: ")
+    );
+    assert_eq!(
+        bad("{\"loss\": {\"web\": 1}}\n{\"loss\": {\"web\": 2}}\n"),
+        "a.jsonl: 2 measurements of run `a` have no step: expected one in every line"
+    );
+    let both = "{\"step\": 1, \"x\": {\"web\": 1}, \"y\": {\"web\": 2}}\n{}\n";
+    assert_eq!(
+        Folder::new()
+            .with("a.jsonl", both)
+            .refused(&select(&["x/*", "y/*"], &[])),
+        "a.jsonl:1: the keys `x/web` and `y/web` both give target `web`: expected one"
+    );
+}
+
+#[test]
+fn groups_stand_for_their_tasks_and_filters_are_found() {
+    let results = r#"{
+      "results": {
+        "mmlu": {"acc,none": 0.3, "acc_stderr,none": 0.1},
+        "mmlu_anatomy": {"acc,none": 0.4, "acc_stderr,none": 0.1},
+        "gsm8k": {"exact_match,flexible-extract": 0.2, "exact_match_stderr,flexible-extract": 0.1,
+                  "exact_match,strict-match": 0.1, "exact_match_stderr,strict-match": 0.1}
+      },
+      "group_subtasks": {"mmlu": ["mmlu_anatomy"], "gsm8k": []},
+      "versions": {}
+    }"#;
+    let folder = Folder::new()
+        .with("a/results_1.json", results)
+        .with("b/results_1.json", results.replace("0.3,", "0.31,"))
+        .with("c/results_1.json", results.replace("0.3,", "0.29,"))
+        // Answers to single questions, which `--log_samples` writes.
+        .with("c/samples_mmlu_1.jsonl", "{\"doc_id\": 0, \"acc\": 1.0}\n");
+    let out = folder.import(&Selection::default()).unwrap();
+    assert_eq!(
+        out.losses.to_csv(),
+        "run,gsm8k,mmlu\na,0.2,0.3\nb,0.2,0.31\nc,0.2,0.29\n"
+    );
+    assert_eq!(
+        out.skipped,
+        ["gsm8k/exact_match,strict-match", "mmlu_anatomy/acc"]
+    );
+    assert_eq!(out.higher_is_better.len(), 2);
+    assert_eq!(
+        out.notes,
+        [
+            "the standard errors make up more than half of the variance between runs, which no fit can \
+          explain: gsm8k (100 %), mmlu (100 %)"
+        ]
+    );
+}
