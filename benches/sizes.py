@@ -62,8 +62,8 @@ def main():
             row = dict(zip(mixture["domains"], mixture["weights"])) if "domains" in mixture else mixture
             file.write(arm["name"] + "," + ",".join(repr(row[d]) for d in domains) + "\n")
     size, tokens = check["target_parameters"], check["target_tokens"]
-    laws = predicted(out, "arms.csv", ["--parameters", str(size), "--tokens", str(tokens)])
-    proxies = predicted(out, "arms.csv", [])
+    laws = predicted(out, os.path.join(out, "arms.csv"), ["--parameters", str(size), "--tokens", str(tokens)])
+    proxies = predicted(out, os.path.join(out, "arms.csv"), [])
     mean = {arm: {t: statistics.fmean(r["loss"][t] for r in losses[arm]) for t in targets}
             for arm in arms}
 

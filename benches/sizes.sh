@@ -12,6 +12,6 @@ run() {
     /usr/bin/env time -f "%e s wall, %U s user, %M kB" "$regmix" -C "$out" "$@"
 }
 for step in tokenize design train fit scale optimize; do run "$step"; done
-run optimize --at-target --out at-target.json
+run optimize --at-target --out "$out/at-target.json"
 for step in target report status; do run "$step"; done
 python3 "$(dirname "$0")/sizes.py" "$out"

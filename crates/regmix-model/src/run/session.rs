@@ -97,16 +97,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
         let steering = job.steer.as_deref();
-        let context = spec.model.context;
-        let mixture = spec.mixture.reordered(corpus.domains())?;
-        let total = spec.train.steps * spec.train.batch_size as u64;
-        let order = spec.data_order.as_deref().unwrap_or(&spec.run);
-        let config = LoaderConfig::new(context, spec.seed, order);
-        let config = config.with_text_share(spec.text_share.unwrap_or(1.0));
-        let block = u32::try_from(total).map_or(config.block, |total| total.min(config.block));
-        let mut loader = Loader::new(corpus.clone(), mixture, config.with_block(block))?;
-        spec.add_segments(&mut loader)?;
-        let validation = validation.get(corpus, context, spec.train.eval_sequences)?;
+        let mut loader = sequences(spec, corpus)?;
+        let validation = validation.get(corpus, spec.model.context, spec.train.eval_sequences)?;
         let fallback: Option<Fallback> = match folder.join(FALLBACK) {
             path if path.exists() => Some(artefact::read_json(path)?),
             _ => None,
@@ -452,6 +444,19 @@ impl<'a> Session<'a> {
         self.checkpoints.remove()?;
         Ok(Ended::Finally(RunStatus::Done(summary)))
     }
+}
+
+/// The sequences that a run is trained on.
+fn sequences(spec: &RunSpec, corpus: &TokenCorpus) -> Result<Loader> {
+    let mixture = spec.mixture.reordered(corpus.domains())?;
+    let total = spec.train.steps * spec.train.batch_size as u64;
+    let order = spec.data_order.as_deref().unwrap_or(&spec.run);
+    let config = LoaderConfig::new(spec.model.context, spec.seed, order);
+    let config = config.with_text_share(spec.text_share.unwrap_or(1.0));
+    let block = u32::try_from(total).map_or(config.block, |total| total.min(config.block));
+    let mut loader = Loader::new(corpus.clone(), mixture, config.with_block(block))?;
+    spec.add_segments(&mut loader)?;
+    Ok(loader)
 }
 
 /// Whether losses are measured after a step.

@@ -7,7 +7,6 @@ use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
 use serde::Serialize;
 
-use super::sizes::folders_of_runs;
 use crate::files;
 use crate::study::Study;
 
@@ -93,8 +92,17 @@ pub(crate) fn remove(study: &Study, found: &[Leftover]) -> Result<()> {
     Ok(())
 }
 
+/// The folders that runs of other sizes are in, of this or an earlier state of
+/// `study.toml`, and those of whole sizes that were set aside.
+fn folders_of_runs(study: &Study) -> Result<Vec<PathBuf>> {
+    let named = folders_in(&study.path(files::SIZES))?;
+    let named = named.iter().map(|name| Path::new(files::SIZES).join(name));
+    let second = PathBuf::from(files::SECOND_SIZE);
+    Ok(std::iter::once(second).chain(named).collect())
+}
+
 /// The names of the folders in a folder; links are none.
-pub(super) fn folders_in(folder: &Path) -> Result<Vec<String>> {
+fn folders_in(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,6 +1,6 @@
 //! Proxies of other sizes and lengths.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
@@ -8,7 +8,6 @@ use regmix_data::{Error, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
 use regmix_model::{Job, RunStatus};
 
-use super::clean::folders_in;
 use super::runs::{Compute, Runs, train_runs};
 use super::{design, losses};
 use crate::config::{RunSection, Size};
@@ -280,13 +279,4 @@ pub(super) fn all_trajectories(
         }
     }
     Ok(out)
-}
-
-/// The folders that runs of other sizes are in, of this or an earlier state of
-/// `study.toml`, and those of whole sizes that were set aside.
-pub(super) fn folders_of_runs(study: &Study) -> Result<Vec<PathBuf>> {
-    let named = folders_in(&study.path(files::SIZES))?;
-    let named = named.iter().map(|name| Path::new(files::SIZES).join(name));
-    let second = PathBuf::from(files::SECOND_SIZE);
-    Ok(std::iter::once(second).chain(named).collect())
 }

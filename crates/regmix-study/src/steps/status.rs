@@ -173,10 +173,12 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
 
 /// How far each of the other sizes is.
 fn size_status(study: &Study, rows: &[RunRow]) -> Result<Vec<SizeStatus>> {
-    if !study.path(files::DESIGN).exists() {
+    let design = study.path(files::DESIGN);
+    if !design.exists() {
         return Ok(Vec::new());
     }
-    let planned = sizes::planned(study, &study.mixtures()?)?;
+    let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
+    let planned = sizes::planned(study, &mixtures)?;
     let of = |p: &sizes::PlannedSize<'_>| {
         let own = (rows.iter()).filter(|r| r.folder.parent() == Some(&p.size.folder));
         SizeStatus {
