@@ -46,7 +46,7 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
             *tied.entry((law.law().as_str(), name)).or_default() += 1;
         }
     }
-    out.extend(few.into_iter().map(|(_, said)| said));
+    out.extend(few.into_iter().map(|(_, warning)| warning));
     for ((law, name), count) in tied {
         if count == runs.targets().len() && count > 0 {
             out.push(format!(
@@ -59,7 +59,7 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
     out
 }
 
-/// What is said where last points lie on another curve.
+/// The warning where last points lie on another curve.
 pub(crate) fn of_last_points(ends: &Ends) -> Option<String> {
     let (one, other) = ends.errors?;
     let (what, named) = match ends.decayed {
@@ -147,14 +147,14 @@ fn few_points(runs: &ScaleRuns, blend: &Blend) -> Vec<(LawName, String)> {
                 .map(|name| format!("`{}`", named(name, runs.domains())))
                 .collect();
             (parameters > fewest).then(|| {
-                let said = format!(
+                let warning = format!(
                     "`{}` of `{}` has {fewest} measurements, and the law {parameters} parameters: \
                      {} stay near their start, and what they do is a guess",
                     runs.targets()[target],
                     law.law().as_str(),
                     held.join(", ")
                 );
-                (law.law(), said)
+                (law.law(), warning)
             })
         })
         .collect()

@@ -81,7 +81,7 @@ impl ScaleFit {
         };
         let all = select(&choice, &splits(runs), monitor)?;
         let ends = ends::better(runs, &all, &choice, options.last_points, monitor)?;
-        let said = ends.as_ref().and_then(of_last_points);
+        let warning = ends.as_ref().and_then(of_last_points);
         let (used, selection, decayed) = match ends {
             Some(ends) => (ends.runs, ends.selection, ends.decayed),
             None => (runs.clone(), all, false),
@@ -98,7 +98,7 @@ impl ScaleFit {
             warnings: Vec::new(),
         };
         out.warnings = cautions(runs, &out.blend);
-        out.warnings.extend(said);
+        out.warnings.extend(warning);
         Ok(out)
     }
 

@@ -276,7 +276,7 @@ mod tests {
                 );
             }
         }
-        // A split that sees larger errors than usual widens what is said of others.
+        // A split that sees larger errors than usual widens the intervals of others.
         assert!(mean_inside(1.5, true) > mean_inside(1.5, false) + 0.02);
     }
 

@@ -127,7 +127,7 @@ impl MethodComparison {
         {
             let own = of(&name);
             if own.is_empty() {
-                continue; // All of its runs failed, which was said.
+                continue; // All of its runs failed, and a message named them.
             }
             let values: Vec<f64> = own.values().copied().collect();
             let (mean, sd) = mean_and_sd(&values);

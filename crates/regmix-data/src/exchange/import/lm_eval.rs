@@ -121,7 +121,7 @@ fn plain(key: &str) -> &str {
 fn is_better_high(value: &Value, task: &str, metric: &str) -> bool {
     let name = metric.split(',').next().unwrap_or(metric);
     match value["higher_is_better"][task][name].as_bool() {
-        Some(said) => said,
+        Some(given) => given,
         None => ["acc", "acc_norm", "exact_match", "f1", "em", "mc1", "mc2"].contains(&name),
     }
 }

@@ -1,4 +1,4 @@
-//! What is refused or said of runs that leave something open.
+//! Errors and warnings about runs that leave something open.
 
 use super::*;
 
@@ -39,10 +39,10 @@ fn parameters_that_few_points_do_not_determine_are_named() {
     let all = simulated(&[1e8, 2e8], &[1e10], 0.001);
     let few = all.filtered(|r, _| r.weights[0] == 0.0).unwrap();
     let fit = ScaleFit::train(&few, &ScaleOptions::default()).unwrap();
-    let said = fit.warnings().join("\n");
+    let warnings = fit.warnings().join("\n");
     assert!(
-        said.contains("`t[a]` of `additive` is not determined by the runs of any target"),
-        "{said}"
+        warnings.contains("`t[a]` of `additive` is not determined by the runs of any target"),
+        "{warnings}"
     );
 }
 
@@ -53,7 +53,7 @@ fn changed(runs: &ScaleRuns, change: impl Fn(&mut ScaleRun)) -> ScaleRuns {
     ScaleRuns::new(runs.domains().clone(), runs.targets().to_vec(), all).unwrap()
 }
 
-fn said(runs: &ScaleRuns) -> String {
+fn warnings_of(runs: &ScaleRuns) -> String {
     let fit = ScaleFit::train(runs, &ScaleOptions::default()).unwrap();
     fit.warnings().join("\n")
 }
@@ -94,7 +94,7 @@ fn units_without_sense_are_noticed() {
             run.parameters = 5e4;
         }
     });
-    let text = said(&some);
+    let text = warnings_of(&some);
     assert!(
         text.contains(
             "the sizes reach from 5e4 to 2e8 parameters: are all of them counted one by one?"
@@ -102,7 +102,7 @@ fn units_without_sense_are_noticed() {
         "{text}"
     );
     let thousands = changed(&all, |run| run.parameters /= 1000.0);
-    let text = said(&thousands);
+    let text = warnings_of(&thousands);
     assert!(
         text.contains("has 5e4 parameters and 320000 tokens for each"),
         "{text}"
@@ -122,13 +122,13 @@ fn units_without_sense_are_noticed() {
 fn shares_that_never_vary_are_named() {
     let all = simulated(&[5e7, 1e8, 2e8], &LENGTHS, 0.003);
     let fixed = all.filtered(|r, _| r.weights[2] == 0.25).unwrap();
-    let text = said(&fixed);
+    let text = warnings_of(&fixed);
     assert!(
         text.contains("the share of c is the same in all runs: what another share does"),
         "{text}"
     );
     let one = all.filtered(|r, _| r.weights == [0.5, 0.25, 0.25]).unwrap();
-    let text = said(&one);
+    let text = warnings_of(&one);
     assert!(text.contains("all runs have one mixture"), "{text}");
 }
 

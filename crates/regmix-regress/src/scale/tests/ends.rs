@@ -36,10 +36,10 @@ fn decaying(sizes: &[f64]) -> ScaleRuns {
 fn last_points_alone_are_fitted_where_they_lie_on_another_curve() {
     let runs = decaying(&[5e7, 1e8, 2e8]);
     let fit = ScaleFit::train(&runs, &ScaleOptions::default()).unwrap();
-    let said = fit.warnings().join("\n");
+    let warnings = fit.warnings().join("\n");
     assert!(
-        said.contains("points along the way lie on another curve"),
-        "{said}"
+        warnings.contains("points along the way lie on another curve"),
+        "{warnings}"
     );
     let (mut error, mut n) = (0.0, 0.0);
     for weights in mixtures() {
