@@ -23,7 +23,7 @@ fn history(run: usize) -> String {
 fn histories_of_200_columns_need_one_command() {
     let fixture = Fixture::empty();
     for run in 0..16 {
-        fixture.write(&format!("wandb/run-{run}.csv"), &history(run));
+        fixture.write(&format!("wandb/run-{run}.csv"), history(run));
     }
     let done = fixture.ok(&[
         "import",

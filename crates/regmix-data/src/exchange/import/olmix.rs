@@ -216,7 +216,8 @@ pub fn read_olmix(path: &Path) -> Result<OlmixFit> {
         target_tokens: (limits.target_tokens.filter(|_| limits.enabled)).map(|n| n.0),
         max_epochs: limits.enabled.then_some(limits.repetition_factor.0),
         skipped: (skipped.into_iter())
-            .filter_map(|(is_set, name)| is_set.then(|| name.to_owned()))
+            .filter(|(is_set, _)| *is_set)
+            .map(|(_, name)| name.to_owned())
             .collect(),
     })
 }
