@@ -1,12 +1,15 @@
 //! Losses along training.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use rayon::prelude::*;
-use regmix_data::table::records::{number, render};
+use regmix_data::table::records::render;
 use regmix_data::table::{RunRow, RunRows, ValueTable, names_in};
 use regmix_data::{DomainSet, Error, Result, artefact};
+
+const IN_MEMORY: &str = "writing to memory cannot fail";
 
 /// Whole numbers below this are exact as `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -132,27 +135,32 @@ impl Trajectories {
     /// The table as CSV text, `run,step,tokens,<domain>…`. An empty field is a
     /// loss that was not measured.
     pub fn to_csv(&self) -> String {
-        let header = || {
-            let names = self.domains.names();
-            ["run", "step", "tokens"].into_iter().chain(names)
-        };
-        let head = render(header(), [[""; 0]; 0]);
-        // Each run apart: most of the time goes into numbers, and there are many.
+        let line = |fields: &[&str]| render(fields, [[""; 0]; 0]);
+        let names = self.domains.names();
+        let header: Vec<&str> = ["run", "step", "tokens"].into_iter().chain(names).collect();
+        // Each run apart, and numbers as they are: there may be millions of them, and only
+        // names need quotes.
         let parts = self.runs.par_iter().map(|(run, points)| {
-            let rows = points.iter().map(|point| {
+            let (mut text, run) = (String::new(), line(&[run.as_str()]));
+            for point in points {
                 let start = [
-                    run.clone(),
-                    point.step.to_string(),
-                    point.tokens.to_string(),
+                    run.trim_end_matches('\n'),
+                    &point.step.to_string(),
+                    &point.tokens.to_string(),
                 ];
-                start
-                    .into_iter()
-                    .chain(point.loss.iter().map(|l| number(*l)))
-            });
-            render(header(), rows)[head.len()..].to_owned()
+                text.push_str(&start.join(","));
+                for loss in &point.loss {
+                    text.push(',');
+                    if !loss.is_nan() {
+                        write!(text, "{loss}").expect(IN_MEMORY);
+                    }
+                }
+                text.push('\n');
+            }
+            text
         });
         let parts: Vec<String> = parts.collect();
-        head + &parts.concat()
+        line(&header) + &parts.concat()
     }
 
     /// Writes [`Trajectories::to_csv`] to a file, atomically.
