@@ -11,7 +11,7 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
     exit code: 2
     ----- stderr -----
       × ./study.toml:23: unknown field `batch_sise`, expected one of `preset`, `layers`, `d_model`,
-      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `match_epochs`, `steps`,
+      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `match_epochs`, `from`, `steps`,
       │ `batch_size`, `micro_batch`, `lr`, `min_lr`, `warmup`, `schedule`, `optimizer`, `evaluations`,
       │ `eval_sequences`, `checkpoint_every`, `keep_weights`, `precision`
         ╭─[./study.toml:23:1]

@@ -70,14 +70,14 @@ fn a_model_that_does_not_fit_is_named() {
     $ regmix train --redo
     exit code: 2
     ----- stderr -----
-      × ./study.toml:18: `proxy.layers`: 2, but the model it starts from has 1: expected the same
+      × ./study.toml:22: `proxy.layers`: 2, but the model it starts from has 1: expected the same
       │ shape
-        ╭─[./study.toml:18:1]
-     17 │ preset = "nano"
-     18 │ layers = 2
+        ╭─[./study.toml:22:1]
+     21 │ preset = "nano"
+     22 │ layers = 2
         · ─────┬────
         ·      ╰── here
-     19 │ d_model = 16
+     23 │ d_model = 16
         ╰────
       help: give the model the shape of the one it starts from; or leave out `from`
     "#);
@@ -123,14 +123,14 @@ fn a_model_that_does_not_fit_is_named() {
     $ regmix train --redo
     exit code: 2
     ----- stderr -----
-      × ./study.toml:18: `proxy.from`: the model was trained on tokens of another tokenizer: expected
+      × ./study.toml:22: `proxy.from`: the model was trained on tokens of another tokenizer: expected
       │ that of this study
-        ╭─[./study.toml:18:1]
-     17 │ vocab_size = 320
-     18 │ from = "old/targets/base"
+        ╭─[./study.toml:22:1]
+     21 │ vocab_size = 320
+     22 │ from = "old/targets/base"
         · ────────────┬────────────
         ·             ╰── here
-     19 │ preset = "nano"
+     23 │ preset = "nano"
         ╰────
       help: set kind = "file" and path = "./old/corpus/tokenizer.json" in [tokenizer], then: regmix
             tokenize --redo

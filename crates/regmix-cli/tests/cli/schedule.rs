@@ -170,11 +170,10 @@ fn a_second_size_of_proxies_is_trained_and_used() {
         ╰────
     "#);
     fixture.write("study.toml", section(12));
-    assert_output!(fixture.refused(&["train"]), @r#"
+    assert_output!(fixture.refused(&["train"]), @r"
     $ regmix train
     exit code: 2
     ----- stderr -----
-    nano: 12080 parameters (10240 embedding, 1840 other)
       × ./study.toml:54: `second_size.runs`: 12 runs, but the design has 8 that do not switch
         ╭─[./study.toml:54:1]
      53 │ [second_size]
@@ -183,9 +182,9 @@ fn a_second_size_of_proxies_is_trained_and_used() {
         ·     ╰── here
      55 │ [second_size.model]
         ╰────
-      help: ask for fewer runs of the second size; or raise `design.runs` or lower `design.switching`,
-            then: regmix design --redo
-    "#);
+      help: ask for fewer runs of this size; or raise `design.runs` or lower `design.switching`, then:
+            regmix design --redo
+    ");
     fixture.write("study.toml", section(4));
     assert_output!(fixture.refused(&["schedule"]), @r#"
     $ regmix schedule
@@ -211,8 +210,9 @@ fn a_second_size_of_proxies_is_trained_and_used() {
     study tiny in .
       corpus    3 domains, 10503 training tokens
       proxies   16 of 16 finished
-      second    0 of 4 finished
+      size      second: 0 of 4 finished; 2.621e4 parameters, 3.840e2 tokens, 0.57 of the proxies' cost
       fit       done
+      scale     not yet
       mixture   done
       schedule  done; out of date (second_size.law was absent, is "power_law"; second_size.model was absent, is {"batch_size":2,...; second_size.runs was absent, is 4; and 1 more)
       targets   0 of 6 finished

@@ -145,13 +145,20 @@ fn a_wrong_section_is_marked() {
     let text = fixture.text("study.toml");
     let own = model(&text, &[]);
     fixture.write("study.toml", format!("{text}\n[second_size.model]{own}\n"));
-    assert_output!(fixture.refused(&["status"]), @r"
+    assert_output!(fixture.refused(&["status"]), @r#"
     $ regmix status
     exit code: 2
     ----- stderr -----
-      × ./study.toml: `sizes.max_cost`: [sizes] and [second_size]: expected one of them
+      × ./study.toml:79: `second_size.model`: [sizes] and [second_size]: expected one of them
+        ╭─[./study.toml:79:1]
+     78 │ 
+     79 │ [second_size.model]
+        · ─────────┬─────────
+        ·          ╰── here
+     80 │ preset = "nano"
+        ╰────
       help: [sizes] replaces [second_size]: make it a [sizes.NAME]
-    ");
+    "#);
 }
 
 #[test]

@@ -72,7 +72,8 @@ pub(super) fn namers<'a>(files: &'a [PathBuf], names: &'a RunNames) -> Vec<Namer
         wanted.is_some() && subjects.iter().all(|s| part(s) == wanted)
     };
     let shortest = subjects.iter().map(Vec::len).min().unwrap_or(0);
-    let before = (0..shortest)
+    // Every name keeps a part, also that of a file beside a folder of the same name.
+    let before = (0..shortest.saturating_sub(1))
         .take_while(|&i| all_have(&|s| s.get(i)))
         .count();
     let behind = (0..shortest - before)
