@@ -245,6 +245,18 @@ fn compare(of: &str, against: &str, differences: &[f64]) -> Result<Comparison> {
     })
 }
 
+/// Mean losses over the seeds of an arm, by domain; empty where it has no run.
+pub(crate) fn mean_losses(runs: &[TargetRun], arm: &str) -> BTreeMap<String, f64> {
+    let own: Vec<&TargetRun> = runs.iter().filter(|r| r.arm == arm).collect();
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for run in &own {
+        for (name, loss) in &run.loss {
+            *sums.entry(name.clone()).or_default() += loss / own.len() as f64;
+        }
+    }
+    sums
+}
+
 /// Mean and, for two values and more, sample standard deviation.
 fn moments(values: &[f64]) -> (f64, Option<f64>) {
     let (mean, sd) = mean_and_sd(values);

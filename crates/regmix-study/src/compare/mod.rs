@@ -10,7 +10,7 @@ use regmix_regress::Objective;
 use regmix_regress::metrics::mean_and_sd;
 use serde::{Deserialize, Serialize};
 
-use crate::check::TargetRun;
+use crate::check::{TargetRun, mean_losses};
 use crate::files::{FOUND, NATURAL};
 
 pub use method::{Method, Preset};
@@ -235,17 +235,6 @@ fn difference(own: &BTreeMap<u64, f64>, other: &BTreeMap<u64, f64>) -> Option<Di
         p: several.then(|| two_sided(gain, error, gains.len() - 1)),
         p_holm: None,
     })
-}
-
-fn mean_losses(runs: &[TargetRun], arm: &str) -> BTreeMap<String, f64> {
-    let own: Vec<&TargetRun> = runs.iter().filter(|r| r.arm == arm).collect();
-    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for run in &own {
-        for (name, loss) in &run.loss {
-            *sums.entry(name.clone()).or_default() += loss / own.len() as f64;
-        }
-    }
-    sums
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Targets trained by several methods.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,7 @@ pub(crate) fn compare(
         found: &found,
         fit: study.load_fit()?,
         maker: Maker::new(study, &corpus, cx.monitor),
+        proxies: OnceCell::new(),
         cx,
     };
     let compute = Compute {
@@ -93,6 +95,8 @@ struct Finder<'a> {
     found: &'a Recommendation,
     fit: Fit,
     maker: Maker<'a>,
+    /// What the study's proxies cost, once it was read.
+    proxies: OnceCell<SearchCost>,
     cx: Context<'a>,
 }
 
@@ -206,10 +210,14 @@ impl Finder<'_> {
 
     /// What the study's proxies cost.
     fn proxies(&self) -> Result<SearchCost> {
+        if let Some(known) = self.proxies.get() {
+            return Ok(*known);
+        }
         let names = self.study.mixtures()?;
         let folders = names.runs().iter();
         let folders = folders.map(|run| Path::new(files::PROXIES).join(run));
-        self.cost(&self.study.config().proxy, folders)
+        let cost = self.cost(&self.study.config().proxy, folders)?;
+        Ok(*self.proxies.get_or_init(|| cost))
     }
 
     /// What runs of other sizes cost.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
-use regmix_data::{Error, Result};
+use regmix_data::{DomainSet, Error, Result};
 use regmix_regress::{Budget, Constraints};
 
 use crate::config::ConstraintSection;
@@ -41,12 +41,17 @@ pub(super) fn budget(
     }
 }
 
+/// The bounds that `study.toml` gives mixtures over some domains.
+pub(super) fn given_bounds(study: &Study, domains: DomainSet) -> Result<Constraints> {
+    let free = Constraints::none(domains);
+    bounded(free, &study.config().constraints).map_err(|e| place_bound(study, e))
+}
+
 /// The bounds of the study's mixtures, those of repetition in the target included.
 pub(super) fn constraints(study: &Study, manifest: &Manifest) -> Result<Constraints> {
     let section = &study.config().constraints;
     let domains = manifest.domain_set()?;
-    let free = Constraints::none(domains.clone());
-    let given = bounded(free, section).map_err(|e| place_bound(study, e))?;
+    let given = given_bounds(study, domains.clone())?;
     let budget = budget(manifest, section, target_tokens(study)?);
     given.and(&budget.caps(&domains)?)
 }

@@ -5,15 +5,14 @@ use std::fmt::Write as _;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result, TokenCorpus, artefact};
 use regmix_dynamic::Trajectories;
-use regmix_regress::Constraints;
 use regmix_regress::scale::{ScaleFit, ScaleOptimum, ScaleOptions, ScaleQuestion, ScaleRuns};
 
-use super::limits::{budget, place_bound, target_tokens};
+use super::limits::{budget, given_bounds, target_tokens};
 use super::{design, losses, sizes};
 use crate::files;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
-use crate::tables::{ScaleTables, bounded, read_scale_runs};
+use crate::tables::{ScaleTables, read_scale_runs};
 
 /// The tables that laws of scale are fitted to, as CSV.
 pub(super) struct Tables {
@@ -197,8 +196,7 @@ pub(super) fn question(
     let corpus = study.corpus()?;
     let target = target(study, corpus.vocab_size())?;
     let at = (parameters.unwrap_or(target.0), tokens.unwrap_or(target.1));
-    let free = Constraints::none(fit.domains().clone());
-    let constraints = bounded(free, &config.constraints).map_err(|e| place_bound(study, e))?;
+    let constraints = given_bounds(study, fit.domains().clone())?;
     Ok(ScaleQuestion {
         objective: config.objective.objective()?,
         constraints: Some(constraints),

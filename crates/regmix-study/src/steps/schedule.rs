@@ -5,16 +5,15 @@ use regmix_dynamic::{
     Controller, Request, RunLength, Schedule, Segments, SizeCalibration, StageLosses, Trajectories,
     Transitions,
 };
-use regmix_regress::Constraints;
 
-use super::limits::{budget, place_bound, target_tokens};
+use super::limits::{budget, given_bounds, target_tokens};
 use super::loss_inputs::loss_inputs;
 use super::{design, losses, size_correction, sizes};
 use crate::files;
 use crate::progress::Index;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
-use crate::tables::{bounded, plan_request};
+use crate::tables::plan_request;
 
 /// Plans a schedule and its controller, or reads the schedule.
 pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
@@ -70,8 +69,7 @@ fn inputs(
     )?;
     let calibration = size_correction::measure(study, &losses, corpus, cx)?;
     let target = run_length(study)?;
-    let unlimited = Constraints::none(runs.domains().clone());
-    let constraints = bounded(unlimited, &config.constraints).map_err(|e| place_bound(study, e))?;
+    let constraints = given_bounds(study, runs.domains().clone())?;
     let request = Request {
         objective: config.objective.objective()?,
         prior: natural_mixture(corpus.manifest())?,

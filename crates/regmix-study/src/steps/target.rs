@@ -14,7 +14,7 @@ use super::peer_run::{PeerRun, mean_mixture};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::steered_run::SteeredRun;
-use crate::check::{TargetCheck, TargetRun};
+use crate::check::{TargetCheck, TargetRun, mean_losses};
 use crate::config::ScheduleMode;
 use crate::files;
 use crate::study::{Context, Study};
@@ -184,24 +184,12 @@ fn finished(
             });
         }
     }
-    let baseline = mean_losses(&runs, baseline);
+    // A worst case of targets is compared with these, since predictions are for proxies.
+    let baseline = baseline.map_or_else(BTreeMap::new, |arm| mean_losses(&runs, arm));
     for run in &mut runs {
         run.objective = cost(objective, &run.loss, &baseline)?;
     }
     Ok(runs)
-}
-
-/// Mean losses over the seeds of an arm. A worst case of targets is compared
-/// with these, since predictions are for proxies.
-fn mean_losses(runs: &[TargetRun], arm: Option<&str>) -> BTreeMap<String, f64> {
-    let own: Vec<&TargetRun> = (runs.iter().filter(|r| arm == Some(&r.arm))).collect();
-    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
-    for run in &own {
-        for (name, loss) in &run.loss {
-            *sums.entry(name.clone()).or_default() += loss / own.len() as f64;
-        }
-    }
-    sums
 }
 
 /// The objective of measured losses, always to be made small.
