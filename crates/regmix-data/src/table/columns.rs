@@ -120,6 +120,7 @@ impl Columns {
 
 /// The place of the run identifiers in a log: a column that can be nothing else, or
 /// with `any`, in tables of one row per run, one that may be something else in others.
+#[cfg(feature = "exchange")]
 pub(crate) fn run_column(names: &[String], any: bool) -> Option<usize> {
     let unnamed = || names.first().filter(|name| is_unnamed(name)).map(|_| 0);
     let other = || find_key(names, KEYS[1]).or_else(unnamed);

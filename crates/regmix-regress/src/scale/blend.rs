@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Monitor, Result};
 
-use crate::scale::fitted::FittedLaw;
+use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
 use crate::scale::process::{Factored, Kernel, Place, covariances, expected};
-use crate::scale::runs::ScaleRuns;
+use crate::scale::runs::{ScaleRuns, steps_back};
 use crate::scale::units::{Setting, Units};
 
 /// Measurements that a process holds at most.
@@ -41,20 +41,32 @@ pub(crate) struct Blend {
     places: Vec<Place>,
     /// The largest size and the greatest length that were fitted.
     reach: (f64, f64),
+    /// A factor on what the parameters of the laws leave open.
+    open: f64,
     /// Factors of the covariance per target; made when they are first needed.
     #[serde(skip)]
     factors: OnceLock<Vec<Arc<Factored>>>,
 }
 
 impl TargetBlend {
+    /// The laws alone.
+    pub(crate) fn of(laws: Vec<FittedLaw>) -> Self {
+        Self {
+            laws,
+            places: Vec::new(),
+            weights: Vec::new(),
+            amplitude: 0.0,
+        }
+    }
+
     /// The standard deviation of single measurements around the laws.
-    fn misfit(&self) -> f64 {
+    pub(crate) fn misfit(&self) -> f64 {
         let all = self.laws.iter().map(FittedLaw::residual_sd);
         all.sum::<f64>() / self.laws.len() as f64
     }
 
     /// The mean of the laws, and of what their parameters leave open.
-    fn ln_laws(&self, at: &Setting<'_>) -> (f64, f64) {
+    pub(crate) fn ln_laws(&self, at: &Setting<'_>) -> (f64, f64) {
         let (mut mean, mut sd) = (0.0, 0.0);
         for law in &self.laws {
             let (ln, open, _) = law.ln_loss(at);
@@ -89,7 +101,7 @@ impl Blend {
         names: &[LawName],
         runs: &ScaleRuns,
         units: &Units,
-        starts: usize,
+        fitting: Fitting,
         monitor: &dyn Monitor,
     ) -> Result<Vec<Vec<FittedLaw>>> {
         let own = |t: usize| runs.domains().position(&runs.targets()[t]).is_some();
@@ -98,9 +110,9 @@ impl Blend {
             .filter(|(t, n)| own(*t) || !n.needs_own_domain())
             .collect();
         let fitted: Vec<FittedLaw> = (jobs.par_iter())
-            .map(|&(target, name)| FittedLaw::fit(name, runs, target, units, starts, monitor))
+            .map(|&(target, name)| FittedLaw::fit(name, runs, target, units, fitting, monitor))
             .collect::<Result<_>>()?;
-        let fitted = pool(&jobs, fitted, runs, monitor)?;
+        let fitted = pool(&jobs, fitted, runs, fitting.alike, monitor)?;
         let mut out = vec![Vec::new(); runs.targets().len()];
         for ((target, _), law) in jobs.into_iter().zip(fitted) {
             out[target].push(law);
@@ -113,6 +125,7 @@ impl Blend {
         laws: Vec<Vec<FittedLaw>>,
         runs: &ScaleRuns,
         kernel: Option<Kernel>,
+        open: f64,
     ) -> Result<Self> {
         let points = places(runs);
         let settings: Vec<Setting<'_>> = points.iter().map(|&(r, p)| setting(runs, r, p)).collect();
@@ -124,15 +137,11 @@ impl Blend {
                 runs.sizes().last().copied().unwrap_or(1.0),
                 runs.token_range().1,
             ),
+            open,
             factors: OnceLock::new(),
         };
         for (target, laws) in laws.into_iter().enumerate() {
-            let mut one = TargetBlend {
-                laws,
-                places: Vec::new(),
-                weights: Vec::new(),
-                amplitude: 0.0,
-            };
+            let mut one = TargetBlend::of(laws);
             one.amplitude = one.misfit();
             if kernel.is_some() {
                 let value = |i: usize| runs.runs()[points[i].0].points[points[i].1].values[target];
@@ -228,9 +237,7 @@ impl Blend {
                 let [mean, own] = near.map(|at| one.ln_laws(at));
                 LnPrediction {
                     mean: mean.0 + corrections[target],
-                    base: own
-                        .1
-                        .min(0.1)
+                    base: (self.open * own.1.min(0.1))
                         .hypot(one.amplitude * sds[target].hypot(noise)),
                     misfit: one.misfit(),
                     shared,
@@ -283,6 +290,7 @@ impl Blend {
     pub(crate) fn is_sound(&self, runs: &ScaleRuns) -> bool {
         let domains = runs.domains().len();
         self.targets.len() == runs.targets().len()
+            && self.open.is_finite()
             && self.targets.iter().all(|t| {
                 !t.laws.is_empty()
                     && t.laws.iter().all(|l| l.is_sound(domains))
@@ -300,6 +308,7 @@ fn pool(
     jobs: &[(usize, LawName)],
     fitted: Vec<FittedLaw>,
     runs: &ScaleRuns,
+    alike: f64,
     monitor: &dyn Monitor,
 ) -> Result<Vec<FittedLaw>> {
     /// The median of fewer targets says too little.
@@ -314,7 +323,7 @@ fn pool(
         .collect();
     (jobs.par_iter().zip(fitted))
         .map(|(&(target, name), law)| match exponents.get(&name) {
-            Some(exponents) => law.pulled(runs, target, exponents, monitor),
+            Some(exponents) => law.pulled(runs, target, exponents, alike, monitor),
             None => Ok(law),
         })
         .collect()
@@ -335,10 +344,7 @@ fn places(runs: &ScaleRuns) -> Vec<(usize, usize)> {
     let each = (PLACES / runs.runs().len()).max(1);
     let mut out = Vec::new();
     for (r, run) in runs.runs().iter().enumerate() {
-        let n = run.points.len();
-        let kept = each.min(n);
-        // Even steps back from the last point.
-        out.extend((0..kept).map(|k| (r, n - 1 - k * n / kept)));
+        out.extend(steps_back(run.points.len(), each).map(|p| (r, p)));
     }
     if out.len() > PLACES {
         // More runs than places: the largest and longest.

@@ -16,6 +16,7 @@ use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
 use crate::scale::growth::Growth;
+use crate::scale::mixtures::AcrossMixtures;
 use crate::scale::options::ScaleOptions;
 use crate::scale::process::Kernel;
 use crate::scale::runs::ScaleRuns;
@@ -23,7 +24,7 @@ use crate::scale::select::{CHOSEN, Choice, Judged, select};
 use crate::scale::split::{Direction, splits};
 use crate::scale::units::Setting;
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The name of the file in the folder of a fit.
 pub const SCALE_FILE: &str = "scale.json";
 
@@ -78,6 +79,11 @@ impl ScaleFit {
             counting: (&options.available, &options.per_token),
             nested: options.nested,
             decayed: false,
+            mixtures: AcrossMixtures::default(),
+        };
+        let choice = Choice {
+            mixtures: AcrossMixtures::of(runs, &choice, monitor)?,
+            ..choice
         };
         let all = select(&choice, &splits(runs), monitor)?;
         let ends = ends::better(runs, &all, &choice, options.last_points, monitor)?;
@@ -87,12 +93,18 @@ impl ScaleFit {
             None => (runs.clone(), all, false),
         };
         let units = Choice { decayed, ..choice }.units(&used);
-        let laws = Blend::laws(&selection.laws, &used, &units, options.starts, monitor)?;
+        let laws = Blend::laws(
+            &selection.laws,
+            &used,
+            &units,
+            choice.fitting(options.starts),
+            monitor,
+        )?;
         let mut out = Self {
             version: VERSION,
             runs: runs.clone(),
             laws: selection.laws,
-            blend: Blend::join(laws, &used, selection.kernel)?,
+            blend: Blend::join(laws, &used, selection.kernel, choice.mixtures.open)?,
             growth: selection.growth,
             judged: selection.judged,
             warnings: Vec::new(),

@@ -3,31 +3,29 @@
 use serde::{Deserialize, Serialize};
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Monitor, Result};
 
 use crate::numeric::factor::Factor;
-use crate::numeric::slices::{add, dot};
+use crate::numeric::slices::dot;
 use crate::prediction::Prediction;
-use crate::scale::form::{Form, Kind, LawName, excess};
+use crate::scale::form::{Form, LawName, excess};
 use crate::scale::law::ScaleLaw;
-use crate::scale::marquardt::{Squares, minimise};
+use crate::scale::marquardt::minimise;
+use crate::scale::parameter::Kind;
+use crate::scale::problem::{LIMITS, MANY, POOLED, RESIDUAL, Ready, TIED, form_of, settle, tied};
 use crate::scale::runs::ScaleRuns;
 use crate::scale::units::{Setting, Units};
 
-/// Residuals of the logarithm are counted in this; larger ones count
-/// linearly.
-const RESIDUAL: f64 = 0.01;
-/// The weight of the start in units of residuals: what data does not determine
-/// stays there.
-const PRIOR: f64 = 0.05;
-/// The weight of an exponent that all targets gave.
-const POOLED: f64 = 5.0;
-/// The same for parameters that cannot be known.
-const TIED: f64 = 1e3;
-/// Rows that are enough for a fit.
-const MANY: usize = 1500;
-/// No parameter leaves this range: all are logarithms or slopes.
-const LIMITS: (f64, f64) = (-25.0, 12.0);
+/// How a law is fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fitting {
+    /// Points from which the fit starts; at least 1.
+    pub starts: usize,
+    /// How strongly the parameters that every domain has one of are pulled to each
+    /// other: the inverse of their standard deviation around their mean, where a
+    /// run counts as one measurement with an error of 1 %. With 0 they are free.
+    pub alike: f64,
+}
 
 /// A law of scale with its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,191 +42,9 @@ pub struct FittedLaw {
     tied: Vec<String>,
 }
 
-/// The measurements of one target, ready for a fit.
-pub(crate) struct Rows {
-    /// Weights as a law sees them; each once.
-    pub(crate) weights: Vec<Vec<f64>>,
-    pub(crate) rows: Vec<Row>,
-}
-
-pub(crate) struct Row {
-    weights: usize,
-    scales: (f64, f64),
-    ln_loss: f64,
-    /// What the parameters of an excess are multiplied with.
-    excess: [f64; 2],
-    /// Grows towards the largest size and the greatest length.
-    importance: f64,
-}
-
-impl Rows {
-    pub(crate) fn of(name: LawName, runs: &ScaleRuns, target: usize, units: &Units) -> Self {
-        let largest = runs.sizes().last().copied().unwrap_or(1.0);
-        let longest = runs.token_range().1;
-        let mut out = Self {
-            weights: Vec::new(),
-            rows: Vec::new(),
-        };
-        for (r, run) in runs.runs().iter().enumerate() {
-            let first = out.weights.len();
-            for (i, point) in run.points.iter().enumerate() {
-                if !point.values[target].is_finite() {
-                    continue;
-                }
-                if units.repeats() || out.weights.len() == first {
-                    out.weights
-                        .push(units.seen(name, &run.weights, point.tokens));
-                }
-                let importance = (run.parameters / largest * point.tokens / longest).sqrt();
-                out.rows.push(Row {
-                    weights: out.weights.len() - 1,
-                    scales: units.scales(run.parameters, point.tokens),
-                    ln_loss: point.values[target].ln(),
-                    excess: excess(runs.left(r, i)),
-                    importance,
-                });
-            }
-        }
-        let squares: f64 = out.rows.iter().map(|r| r.importance.powi(2)).sum();
-        let scale = (out.rows.len() as f64 / squares.max(f64::MIN_POSITIVE)).sqrt();
-        out.rows.iter_mut().for_each(|r| r.importance *= scale);
-        out
-    }
-
-    fn height(&self) -> f64 {
-        let mut all: Vec<f64> = self.rows.iter().map(|r| r.ln_loss).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2].exp()
-    }
-}
-
-/// The robust squares of a form over some of the rows.
-struct Problem<'a> {
-    form: &'a Form,
-    rows: &'a Rows,
-    every: usize,
-    centre: &'a [f64],
-    prior: &'a [f64],
-}
-
-impl Problem<'_> {
-    fn sum(&self, p: &[f64], mut each: impl FnMut(f64, f64, &[f64])) -> f64 {
-        let amounts: Vec<_> = (self.rows.weights.iter())
-            .map(|w| self.form.amounts(p, w))
-            .collect();
-        let mut by = vec![0.0; p.len()];
-        let mut cost = 0.0;
-        for row in self.rows.rows.iter().step_by(self.every) {
-            let at = &amounts[row.weights];
-            let mut ln = self.form.ln_loss(p, at, row.scales, &mut by, &mut []);
-            if let Some(first) = self.form.excess {
-                ln += dot(&row.excess, &p[first..first + 2]);
-                by[first..first + 2].copy_from_slice(&row.excess);
-            }
-            let scale = row.importance / RESIDUAL;
-            let residual = scale * (ln - row.ln_loss);
-            let root = (1.0 + residual * residual).sqrt();
-            cost += root - 1.0;
-            each(residual / root * scale, scale * scale / root, &by);
-        }
-        let pulls = p.iter().zip(self.centre).zip(self.prior);
-        cost + pulls
-            .map(|((p, c), w)| 0.5 * (w * (p - c)).powi(2))
-            .sum::<f64>()
-    }
-}
-
-impl Squares for Problem<'_> {
-    fn cost(&self, p: &[f64]) -> f64 {
-        self.sum(p, |_, _, _| {})
-    }
-
-    fn system(&self, p: &[f64], gradient: &mut [f64], matrix: &mut [f64]) -> f64 {
-        let cost = self.sum(p, |slope, weight, by| {
-            add(gradient, slope, by);
-            let mut at = 0;
-            for (i, b) in by.iter().enumerate() {
-                if *b != 0.0 {
-                    add(&mut matrix[at..=at + i], weight * b, &by[..=i]);
-                }
-                at += i + 1;
-            }
-        });
-        let mut at = 0;
-        for i in 0..p.len() {
-            let square = self.prior[i] * self.prior[i];
-            gradient[i] += square * (p[i] - self.centre[i]);
-            matrix[at + i] += square;
-            at += i + 1;
-        }
-        cost
-    }
-}
-
-/// A form and the rows it is fitted to, with the point to which parameters are
-/// pulled, and how strongly.
-struct Ready {
-    form: Form,
-    rows: Rows,
-    height: f64,
-    centre: Vec<f64>,
-    prior: Vec<f64>,
-}
-
-impl Ready {
-    fn of(name: LawName, runs: &ScaleRuns, target: usize, units: &Units) -> Result<Self> {
-        let rows = Rows::of(name, runs, target, units);
-        let field = &runs.targets()[target];
-        let own = runs.domains().position(field);
-        if rows.rows.is_empty() {
-            return Err(Error::input("no measurement of this target")
-                .field(field)
-                .help("remove its column, or add what was measured"));
-        }
-        if name.needs_own_domain() && own.is_none() {
-            return Err(Error::input(format!(
-                "`{}` is a law of the target's own weight, and `{field}` is no domain",
-                name.as_str()
-            ))
-            .field(field)
-            .help("choose another law"));
-        }
-        let form = form_of(name, runs.domains().len(), own, units);
-        let (one_size, one_length) = (runs.sizes().len() < 2, runs.lengths() < 2);
-        let prior = (form.parameters.iter())
-            .map(|p| match p.kind {
-                Kind::SizeLevel(_) | Kind::SizeExponent if one_size => TIED,
-                Kind::TokensLevel(_) | Kind::TokensExponent if one_length => TIED,
-                _ => PRIOR,
-            })
-            .collect();
-        let height = rows.height();
-        // The first start has no random part.
-        let centre = form.start(height, 0, &mut stream(42, name.as_str(), "scale start"));
-        Ok(Self {
-            form,
-            rows,
-            height,
-            centre,
-            prior,
-        })
-    }
-
-    /// The squares over as many rows at most.
-    fn problem(&self, most: usize) -> Problem<'_> {
-        Problem {
-            form: &self.form,
-            rows: &self.rows,
-            every: self.rows.rows.len().div_ceil(most).max(1),
-            centre: &self.centre,
-            prior: &self.prior,
-        }
-    }
-}
-
 impl FittedLaw {
     /// Fits a form to one target of some runs. The logarithm of the loss is
-    /// fitted, with squares that become linear beyond 1 %, from `starts` points;
+    /// fitted, with squares that become linear beyond 1 %;
     /// measurements count more towards the largest size and length, since
     /// that is the side on which the law is used.
     ///
@@ -243,16 +59,16 @@ impl FittedLaw {
         runs: &ScaleRuns,
         target: usize,
         units: &Units,
-        starts: usize,
+        fitting: Fitting,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         /// Rows that are enough to compare starts.
         const ROWS: usize = 300;
-        let ready = Ready::of(name, runs, target, units)?;
+        let ready = Ready::of(name, runs, target, units, fitting.alike)?;
         let mut rng = stream(42, name.as_str(), "scale start");
         let coarse = ready.problem(ROWS);
         let mut best: Option<(Vec<f64>, f64)> = None;
-        for turn in 0..starts.max(1) {
+        for turn in 0..fitting.starts.max(1) {
             let start = ready.form.start(ready.height, turn, &mut rng);
             let found = minimise(&coarse, start, LIMITS, 25, monitor)?;
             if best.as_ref().is_none_or(|b| found.1 < b.1) {
@@ -301,9 +117,10 @@ impl FittedLaw {
         runs: &ScaleRuns,
         target: usize,
         exponents: &[Option<f64>],
+        alike: f64,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let mut ready = Ready::of(self.name, runs, target, &self.units)?;
+        let mut ready = Ready::of(self.name, runs, target, &self.units, alike)?;
         for (i, exponent) in exponents.iter().enumerate() {
             if let Some(exponent) = exponent
                 && ready.prior[i] < TIED
@@ -391,14 +208,6 @@ impl FittedLaw {
     }
 }
 
-fn form_of(name: LawName, domains: usize, own: Option<usize>, units: &Units) -> Form {
-    let form = name.form(domains, own);
-    match units.decayed {
-        true => form.with_excess(),
-        false => form,
-    }
-}
-
 impl ScaleLaw for FittedLaw {
     fn name(&self) -> &str {
         self.name.as_str()
@@ -418,59 +227,4 @@ impl ScaleLaw for FittedLaw {
         by.iter_mut().for_each(|b| *b *= ln.exp());
         by
     }
-}
-
-/// Descends to the end: the parameters, the residual standard deviation and the
-/// factor of the Gauss-Newton matrix.
-fn settle(
-    all: &Problem<'_>,
-    start: Vec<f64>,
-    monitor: &dyn Monitor,
-) -> Result<(Vec<f64>, f64, Factor)> {
-    let (parameters, _) = minimise(all, start, LIMITS, 30, monitor)?;
-    let (residual_sd, factor) = uncertainty(all, &parameters)?;
-    Ok((parameters, residual_sd, factor))
-}
-
-/// The residual standard deviation, and the factor of the Gauss-Newton matrix.
-fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor)> {
-    let n = p.len();
-    let (mut gradient, mut matrix) = (vec![0.0; n], vec![0.0; n * (n + 1) / 2]);
-    let (mut squares, mut rows) = (0.0, 0.0);
-    problem.system(p, &mut gradient, &mut matrix);
-    problem.sum(p, |slope, weight, _| {
-        // The robust residual: slope / weight is the residual itself.
-        let residual = slope / weight;
-        squares += weight * RESIDUAL * RESIDUAL * residual * residual;
-        rows += 1.0;
-    });
-    let factor = (Factor::of_lower(matrix.clone(), 0.0))
-        .or_else(|| Factor::of_lower(matrix, 1e-6))
-        .ok_or_else(|| Error::failed("the matrix of a law of scale is not positive"))?;
-    let freedom = (rows - n as f64).max(0.1 * rows);
-    Ok(((squares / freedom).sqrt(), factor))
-}
-
-/// The parameters that only the prior holds; with fewer measurements than
-/// parameters at least as many as are missing, those that it holds most.
-fn tied(problem: &Problem<'_>, factor: &Factor) -> Vec<String> {
-    /// Knowledge of a parameter below this part of its prior variance is none.
-    const KNOWN: f64 = 0.9;
-    let mut held: Vec<(usize, f64)> = (0..problem.prior.len())
-        .map(|i| {
-            let mut unit = vec![0.0; problem.prior.len()];
-            unit[i] = 1.0;
-            let part = factor.quadratic(&unit) * problem.prior[i].powi(2);
-            (i, if problem.prior[i] >= TIED { 1.0 } else { part })
-        })
-        .collect();
-    held.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let missing = held.len().saturating_sub(problem.rows.rows.len());
-    let mut tied: Vec<usize> = (held.iter().enumerate())
-        .filter(|(rank, (_, part))| *rank < missing || *part > KNOWN)
-        .map(|(_, (i, _))| *i)
-        .collect();
-    tied.sort_unstable();
-    let name = |i: usize| problem.form.parameters[i].name();
-    tied.into_iter().map(name).collect()
 }

@@ -4,10 +4,14 @@
 //! logarithm of an effective amount of data, and weights. One evaluation then
 //! serves all of them, with derivatives by parameters and by weights.
 
+use std::ops::Range;
+
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use regmix_data::random::Stream;
+
+use crate::scale::parameter::{Kind, Parameter};
 
 /// The forms of laws over mixture, tokens and size.
 ///
@@ -101,57 +105,6 @@ impl LawName {
     }
 }
 
-/// What a parameter does, which says how it starts, and when it cannot be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// ln of a part of the loss; the start is this many hundredths of it.
-    Level(u8),
-    /// As `Level`, of a term that falls with size.
-    SizeLevel(u8),
-    /// As `Level`, of a term that falls with tokens.
-    TokensLevel(u8),
-    /// ln of the exponent of size.
-    SizeExponent,
-    /// ln of the exponent of tokens.
-    TokensExponent,
-    /// ln of another exponent.
-    Exponent,
-    /// An exponent of any sign.
-    Signed,
-    /// ln of a domain's contribution to an amount.
-    Rate,
-    /// A slope by a weight.
-    Slope,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Parameter {
-    name: &'static str,
-    /// The domain, where there is one for each.
-    domain: Option<usize>,
-    pub(crate) kind: Kind,
-    pub(crate) start: f64,
-}
-
-impl Parameter {
-    /// The name as it stands in the equation, with the place of its domain.
-    pub(crate) fn name(&self) -> String {
-        match self.domain {
-            Some(j) => format!("{}[{j}]", self.name),
-            None => self.name.to_owned(),
-        }
-    }
-
-    /// Whether it is an exponent of the whole law, which targets may share.
-    pub(crate) fn is_exponent(&self) -> bool {
-        let exponent = matches!(
-            self.kind,
-            Kind::SizeExponent | Kind::TokensExponent | Kind::Exponent
-        );
-        exponent && self.domain.is_none()
-    }
-}
-
 /// How an amount enters a term.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Power {
@@ -221,6 +174,10 @@ pub(crate) struct Form {
     pub(crate) excess: Option<usize>,
 }
 
+/// By how much a token of the target's own domain counts more than others at the
+/// start, in the logarithm; as in the regression's law.
+const OWN: f64 = 3.0;
+
 /// What the two parameters of an excess are multiplied with, by the part of the
 /// run that is left: one of all points but the last, as after a short decay, and
 /// one that falls with what is left, as along a cosine.
@@ -263,14 +220,14 @@ impl Form {
         &mut self,
         name: &'static str,
         domains: usize,
-        own: Option<usize>,
+        (own, more): (Option<usize>, f64),
         level: f64,
     ) -> usize {
         // Roots of equal weights sum to the root of their number.
         let even = level.ln() - 0.5 * (domains as f64).ln();
         let first = self.parameters.len();
         for j in 0..domains {
-            let more = if own == Some(j) { 0.7 } else { 0.0 };
+            let more = if own == Some(j) { more } else { 0.0 };
             self.add_of(name, Some(j), Kind::Rate, even + more);
         }
         first
@@ -278,7 +235,7 @@ impl Form {
 
     fn shared(&mut self, domains: usize, own: Option<usize>, level: f64, floor: f64) -> usize {
         let power = self.add("q", Kind::Exponent, 0.5f64.ln());
-        let rates = self.rates("t", domains, own, level);
+        let rates = self.rates("t", domains, (own, OWN), level);
         self.amounts.push(Amount::Shared {
             rates,
             power,
@@ -376,7 +333,7 @@ impl Form {
 
     fn slodm(&mut self, domains: usize, own: Option<usize>, joint: bool) {
         let (e, [a, size], [k, tokens]) = self.scales(35, 15, 15);
-        let rates = self.rates("C", domains, own, 1.0);
+        let rates = self.rates("C", domains, (own, OWN), 1.0);
         let powers = self.parameters.len();
         for j in 0..domains {
             self.add_of("gamma", Some(j), Kind::Exponent, 0.5f64.ln());
@@ -445,7 +402,7 @@ impl Form {
         // Where repetition of one source as a whole saturates (arXiv 2305.16264).
         let limit = self.add("rho", Kind::Exponent, 15.4f64.ln());
         let growth = self.add("s", Kind::Exponent, 0.3f64.ln());
-        let benefits = self.rates("b", domains, own, 0.5);
+        let benefits = self.rates("b", domains, (own, 0.7), 0.5);
         let harms = self.parameters.len();
         for j in 0..domains {
             self.add_of("g", Some(j), Kind::Rate, 0.01f64.ln());
@@ -459,6 +416,27 @@ impl Form {
         });
         self.term(e);
         self.scaled([a, size], [k, tokens], h, Some((0, Power::Once)), None);
+    }
+
+    /// The parameters of amounts that domains have one each of, by name. Slopes are
+    /// free, since to pull them to each other made predictions of new mixtures worse;
+    /// so are benefits and harms of epochs, which differ with the domain's size.
+    pub(crate) fn groups(&self) -> Vec<Range<usize>> {
+        let mut out: Vec<Range<usize>> = Vec::new();
+        if (self.amounts.iter()).any(|amount| matches!(amount, Amount::Epochs { .. })) {
+            return out;
+        }
+        for (i, parameter) in self.parameters.iter().enumerate() {
+            if parameter.kind == Kind::Slope {
+                continue;
+            }
+            match (parameter.domain, out.last_mut()) {
+                (Some(j), Some(last)) if j > 0 => last.end = i + 1,
+                (Some(_), _) => out.push(i..i + 1),
+                (None, _) => {}
+            }
+        }
+        out
     }
 
     /// A point to start from, for losses of a typical height. The first has no

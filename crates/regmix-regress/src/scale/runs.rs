@@ -165,14 +165,26 @@ impl ScaleRuns {
 
     /// The same runs with their last points alone.
     pub(crate) fn ends(&self) -> Self {
-        let last = |run: &ScaleRun| ScaleRun {
-            points: run.points.last().cloned().into_iter().collect(),
-            ..run.clone()
+        self.thinned(1)
+    }
+
+    /// The same runs with so many of their points at most, in even steps back from
+    /// the last.
+    pub(crate) fn thinned(&self, most: usize) -> Self {
+        let thin = |run: &ScaleRun| {
+            let mut points: Vec<ScalePoint> = (steps_back(run.points.len(), most))
+                .map(|p| run.points[p].clone())
+                .collect();
+            points.reverse();
+            ScaleRun {
+                points,
+                ..run.clone()
+            }
         };
         Self {
             domains: self.domains.clone(),
             targets: self.targets.clone(),
-            runs: self.runs.iter().map(last).collect(),
+            runs: self.runs.iter().map(thin).collect(),
             ends: self.runs.iter().map(end).collect(),
         }
     }
@@ -200,6 +212,19 @@ impl ScaleRuns {
         (!out.runs.is_empty()).then_some(out)
     }
 
+    /// The runs at the places for which `keep` holds; `None` where there is none.
+    pub(crate) fn of_runs(&self, keep: impl Fn(usize) -> bool) -> Option<Self> {
+        let kept = (0..self.runs.len()).filter(|&r| keep(r));
+        let (runs, ends): (Vec<_>, Vec<_>) =
+            (kept.map(|r| (self.runs[r].clone(), self.ends[r]))).unzip();
+        (!runs.is_empty()).then(|| Self {
+            domains: self.domains.clone(),
+            targets: self.targets.clone(),
+            runs,
+            ends,
+        })
+    }
+
     /// The points at the ends of runs alone; `None` where there is none.
     pub(crate) fn at_ends(&self) -> Option<Self> {
         let ends: BTreeMap<&str, f64> = (self.runs.iter().map(|r| r.run.as_str()))
@@ -207,6 +232,12 @@ impl ScaleRuns {
             .collect();
         self.filtered(|run, point| point.tokens >= ends[run.run.as_str()])
     }
+}
+
+/// So many of `n` places at most, in even steps back from the last.
+pub(crate) fn steps_back(n: usize, most: usize) -> impl Iterator<Item = usize> {
+    let kept = most.min(n);
+    (0..kept).map(move |k| n - 1 - k * n / kept)
 }
 
 /// The tokens of the last point of a run.

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::spearman;
 use crate::scale::blend::{Blend, setting};
-use crate::scale::fitted::FittedLaw;
+use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
 use crate::scale::growth::{Growth, Held};
 use crate::scale::law::ScaleLaw;
+use crate::scale::mixtures::AcrossMixtures;
 use crate::scale::nested::{DML_NESTED, NestedLaw};
 use crate::scale::process::{Kernel, Part};
 use crate::scale::runs::ScaleRuns;
@@ -47,7 +48,7 @@ pub struct Judged {
 
 /// The mean of these is used unless others are clearly better: their errors beyond
 /// the data have opposite signs.
-const USUAL: [LawName; 3] = [
+pub(super) const USUAL: [LawName; 3] = [
     LawName::Additive,
     LawName::Multiplicative,
     LawName::SlodmAdditive,
@@ -95,9 +96,19 @@ pub(crate) struct Choice<'a> {
     pub(crate) nested: bool,
     /// Whether points before the end of a run have an excess of their own.
     pub(crate) decayed: bool,
+    /// What held-out mixtures say about the fits.
+    pub(crate) mixtures: AcrossMixtures,
 }
 
 impl Choice<'_> {
+    /// How laws are fitted from some starts.
+    pub(crate) fn fitting(&self, starts: usize) -> Fitting {
+        Fitting {
+            starts,
+            alike: self.mixtures.alike,
+        }
+    }
+
     /// The units of some runs.
     pub(crate) fn units(&self, runs: &ScaleRuns) -> Units {
         Units {
@@ -111,6 +122,8 @@ impl Choice<'_> {
 /// the judged measurements.
 struct Contest<'a> {
     split: &'a Split,
+    /// The factor on what parameters leave open.
+    open: f64,
     /// `[target][law]`.
     laws: Vec<Vec<FittedLaw>>,
     /// `[target]`: places of the measurements.
@@ -129,7 +142,7 @@ impl<'a> Contest<'a> {
         /// Measurements of a run that are judged.
         const EACH: usize = 4;
         let units = choice.units(&split.fit);
-        let laws = Blend::laws(names, &split.fit, &units, 2, monitor)?;
+        let laws = Blend::laws(names, &split.fit, &units, choice.fitting(2), monitor)?;
         let judge = &split.judge;
         let points: Vec<Vec<(usize, usize)>> = (0..judge.targets().len())
             .map(|t| {
@@ -160,6 +173,7 @@ impl<'a> Contest<'a> {
             .collect();
         Ok(Self {
             split,
+            open: choice.mixtures.open,
             laws,
             points,
             ln,
@@ -209,6 +223,7 @@ impl<'a> Contest<'a> {
             self.laws.iter().map(some).collect(),
             &self.split.fit,
             kernel,
+            self.open,
         )
     }
 

@@ -2,6 +2,7 @@
 
 mod checks;
 mod ends;
+mod mixtures;
 mod nested;
 mod repetition;
 
@@ -69,6 +70,10 @@ fn simulated(sizes: &[f64], lengths: &[f64], noise: f64) -> ScaleRuns {
     ScaleRuns::new(domains, vec!["a".to_owned(), "c".to_owned()], runs).unwrap()
 }
 
+const FREE: Fitting = Fitting {
+    starts: 4,
+    alike: 0.0,
+};
 const LENGTHS: [f64; 5] = [2e9, 4e9, 8e9, 1.2e10, 1.6e10];
 
 #[test]
@@ -248,9 +253,9 @@ fn targets_share_their_exponents() {
     };
     let name = LawName::Multiplicative;
     let alone: Vec<f64> = (0..6)
-        .map(|t| exponent(&FittedLaw::fit(name, &runs, t, &units, 4, &Silent).unwrap()))
+        .map(|t| exponent(&FittedLaw::fit(name, &runs, t, &units, FREE, &Silent).unwrap()))
         .collect();
-    let together = blend::Blend::laws(&[name], &runs, &units, 4, &Silent).unwrap();
+    let together = blend::Blend::laws(&[name], &runs, &units, FREE, &Silent).unwrap();
     let together: Vec<f64> = together.iter().map(|laws| exponent(&laws[0])).collect();
     assert!(
         spread(&together) < 0.5 * spread(&alone),

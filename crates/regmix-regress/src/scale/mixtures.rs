@@ -1,0 +1,180 @@
+//! What held-out mixtures say about laws of scale: how strongly the parameters of
+//! domains are pulled to each other, and how wide intervals of new mixtures are.
+
+use rayon::prelude::*;
+use regmix_data::{Monitor, Result, Unit};
+
+use crate::prediction::Z90;
+use crate::scale::blend::{TargetBlend, setting};
+use crate::scale::fitted::{FittedLaw, Fitting};
+use crate::scale::form::LawName;
+use crate::scale::runs::ScaleRuns;
+use crate::scale::select::{Choice, USUAL};
+
+/// What a fit takes from mixtures that were held out. Splits in the direction of
+/// use judge mixtures that the smaller sizes have seen; a search asks for others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct AcrossMixtures {
+    /// See [`Fitting::alike`].
+    pub(crate) alike: f64,
+    /// The factor on what the parameters leave open with which nine in ten
+    /// held-out measurements are inside their intervals; at least 1.
+    pub(crate) open: f64,
+}
+
+impl Default for AcrossMixtures {
+    fn default() -> Self {
+        Self {
+            alike: STRENGTHS[1],
+            open: 1.0,
+        }
+    }
+}
+
+/// The strengths that are compared.
+const STRENGTHS: [f64; 4] = [0.0, 1.0, 2.0, 3.5];
+/// Parts into which mixtures are divided.
+const FOLDS: usize = 3;
+/// Fewer mixtures tell nothing.
+const MIXTURES: usize = 9;
+/// More of them do not change the choice.
+const MOST_MIXTURES: usize = 150;
+/// Points of a run that are fitted at most, and of all runs about.
+const POINTS: usize = 3;
+const ROWS: usize = 500;
+
+/// A held-out measurement.
+struct Held {
+    target: usize,
+    /// Measured less predicted, in the logarithm.
+    error: f64,
+    /// The residual standard deviation of the law.
+    misfit: f64,
+    /// What its parameters leave open.
+    open: f64,
+}
+
+impl AcrossMixtures {
+    /// Fits the usual laws to two thirds of the mixtures at all sizes, three times and
+    /// with every strength, and judges their mean at the last points of the others'
+    /// runs.
+    ///
+    /// # Errors
+    /// When the monitor asks to stop.
+    pub(crate) fn of(runs: &ScaleRuns, choice: &Choice<'_>, monitor: &dyn Monitor) -> Result<Self> {
+        let names = judged_laws(choice.names);
+        let groups = runs.by_mixture();
+        if names.is_empty() || groups.len() < MIXTURES {
+            return Ok(Self::default());
+        }
+        // Of many mixtures some are enough.
+        let every = groups.len().div_ceil(MOST_MIXTURES);
+        let mut fold = vec![None; runs.runs().len()];
+        for (place, members) in groups.iter().step_by(every).enumerate() {
+            members.iter().for_each(|&r| fold[r] = Some(place % FOLDS));
+        }
+        let Some(some) = runs.of_runs(|r| fold[r].is_some()) else {
+            return Ok(Self::default());
+        };
+        let folds: Vec<usize> = fold.into_iter().flatten().collect();
+        let some = some.thinned((ROWS / folds.len()).clamp(1, POINTS));
+        monitor.begin("judging mixtures", STRENGTHS.len() as u64, Unit::Items);
+        let mut best: Option<(f64, Self)> = None;
+        for alike in STRENGTHS {
+            let held = hold_out(&names, &some, &folds, (choice, alike), monitor)?;
+            let error = mean_error(&held, runs.targets().len());
+            // A stronger pull must bring something.
+            if best.is_none_or(|(least, _)| error < 0.98 * least) {
+                let open = needed(&held);
+                best = Some((error, Self { alike, open }));
+            }
+            monitor.advance(1);
+        }
+        monitor.end();
+        Ok(best.map_or_else(Self::default, |b| b.1))
+    }
+}
+
+/// The laws whose mean is judged: the usual ones, or else the first that serves
+/// every target.
+fn judged_laws(names: &[LawName]) -> Vec<LawName> {
+    let usual = names.iter().copied().filter(|name| USUAL.contains(name));
+    let usual: Vec<LawName> = usual.collect();
+    if usual.is_empty() {
+        let general = names.iter().copied().find(|name| !name.needs_own_domain());
+        return general.into_iter().collect();
+    }
+    usual
+}
+
+/// All measurements at the ends of runs, predicted without their mixtures.
+fn hold_out(
+    names: &[LawName],
+    runs: &ScaleRuns,
+    folds: &[usize],
+    (choice, alike): (&Choice<'_>, f64),
+    monitor: &dyn Monitor,
+) -> Result<Vec<Held>> {
+    let fitting = Fitting { starts: 1, alike };
+    let kept: Vec<Option<ScaleRuns>> = (0..FOLDS)
+        .map(|part| runs.of_runs(|r| folds[r] != part))
+        .collect();
+    let jobs: Vec<(usize, usize)> = (0..FOLDS)
+        .flat_map(|part| (0..runs.targets().len()).map(move |t| (part, t)))
+        .collect();
+    let held: Vec<Vec<Held>> = (jobs.into_par_iter())
+        .map(|(part, target)| {
+            let measured = |runs: &ScaleRuns| {
+                let mut all = runs.runs().iter().flat_map(|run| &run.points);
+                all.any(|p| p.values[target].is_finite())
+            };
+            let Some(kept) = kept[part].as_ref().filter(|kept| measured(kept)) else {
+                return Ok(Vec::new());
+            };
+            let units = choice.units(kept);
+            let fit = |name| FittedLaw::fit(name, kept, target, &units, fitting, monitor);
+            let laws = (names.iter().map(|name| fit(*name))).collect::<Result<_>>()?;
+            let laws = TargetBlend::of(laws);
+            let others = (0..runs.runs().len()).filter(|&r| folds[r] == part);
+            let of_run = |r: usize| {
+                let last = runs.runs()[r].points.len() - 1;
+                let value = runs.runs()[r].points[last].values[target];
+                let (ln, open) = laws.ln_laws(&setting(runs, r, last));
+                value.is_finite().then(|| Held {
+                    target,
+                    error: value.ln() - ln,
+                    misfit: laws.misfit(),
+                    open: open.min(0.1),
+                })
+            };
+            Ok(others.filter_map(of_run).collect())
+        })
+        .collect::<Result<_>>()?;
+    Ok(held.into_iter().flatten().collect())
+}
+
+/// The mean over targets of the mean absolute error.
+fn mean_error(held: &[Held], targets: usize) -> f64 {
+    let mut sums = vec![(0.0, 0.0); targets];
+    for one in held {
+        sums[one.target].0 += one.error.abs();
+        sums[one.target].1 += 1.0;
+    }
+    let means = sums.iter().filter(|s| s.1 > 0.0).map(|s| s.0 / s.1);
+    let (sum, n) = means.fold((0.0, 0.0), |(sum, n), m| (sum + m, n + 1.0));
+    sum / n
+}
+
+/// The least factor with which nine in ten are inside.
+fn needed(held: &[Held]) -> f64 {
+    const MOST: f64 = 8.0;
+    let inside = |factor: f64| {
+        let within = |h: &&Held| h.error.abs() <= Z90 * h.misfit.hypot(factor * h.open);
+        held.iter().filter(within).count() as f64 >= 0.9 * held.len() as f64
+    };
+    let mut factor = 1.0;
+    while factor < MOST && !inside(factor) {
+        factor *= 1.05;
+    }
+    factor
+}

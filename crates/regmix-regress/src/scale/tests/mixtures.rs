@@ -1,0 +1,135 @@
+use rand_distr::{Distribution, Exp1, StandardNormal};
+use regmix_data::random::{Stream, stream};
+use regmix_data::{DomainSet, Silent};
+
+use crate::scale::fitted::{FittedLaw, Fitting};
+use crate::scale::form::LawName;
+use crate::scale::mixtures::AcrossMixtures;
+use crate::scale::select::Choice;
+use crate::scale::{ScaleFit, ScaleLaw, ScaleOptions, ScalePoint, ScaleRun, ScaleRuns, Setting};
+
+const DOMAINS: usize = 12;
+
+/// A token of the target's own domain counts eight times as much as any other.
+fn truth(target: usize, at: &Setting<'_>) -> f64 {
+    let rate = |j| if j == target { 1.0 } else { 0.12 };
+    let roots = at
+        .weights
+        .iter()
+        .enumerate()
+        .map(|(j, w)| rate(j) * w.sqrt());
+    let amount: f64 = roots.sum();
+    let (n, d) = (at.parameters / 1e8, at.tokens / 1e10);
+    2.0 + amount.powf(-0.4) * (0.4 * n.powf(-0.3) + 0.6 * d.powf(-0.35) + 0.4)
+}
+
+fn mixture(rng: &mut Stream) -> Vec<f64> {
+    let draws: Vec<f64> = (0..DOMAINS).map(|_| Exp1.sample(rng)).collect();
+    // Cubes are sparser than uniform draws.
+    let cubes: Vec<f64> = draws.iter().map(|x: &f64| x.powi(3)).collect();
+    let sum: f64 = cubes.iter().sum();
+    cubes.iter().map(|c| c / sum).collect()
+}
+
+/// Sixteen mixtures of twelve domains at two sizes.
+fn few(seed: u64, noise: f64) -> ScaleRuns {
+    let mut rng = stream(seed, "scale", "mixtures");
+    let mut runs = Vec::new();
+    for i in 0..16 {
+        let weights = mixture(&mut rng);
+        for parameters in [5e7, 2e8] {
+            let points = [4e9, 8e9, 1.6e10].map(|tokens| {
+                let at = Setting {
+                    weights: &weights,
+                    parameters,
+                    tokens,
+                };
+                let mut value = |t| {
+                    let z: f64 = StandardNormal.sample(&mut rng);
+                    truth(t, &at) * (noise * z).exp()
+                };
+                ScalePoint {
+                    tokens,
+                    values: vec![value(0), value(1)],
+                }
+            });
+            runs.push(ScaleRun {
+                run: format!("{parameters}-{i}"),
+                weights: weights.clone(),
+                parameters,
+                points: points.to_vec(),
+            });
+        }
+    }
+    let names: Vec<String> = (0..DOMAINS).map(|j| format!("d{j:02}")).collect();
+    let domains = DomainSet::from_names(names.iter().map(String::as_str)).unwrap();
+    ScaleRuns::new(domains, names[..2].to_vec(), runs).unwrap()
+}
+
+fn new_mixtures() -> Vec<Vec<f64>> {
+    let mut rng = stream(4, "scale", "new mixtures");
+    (0..60).map(|_| mixture(&mut rng)).collect()
+}
+
+/// The mean relative error of a law at new mixtures.
+fn error(law: &FittedLaw, target: usize) -> f64 {
+    let all = new_mixtures();
+    let errors = all.iter().map(|weights| {
+        let at = Setting {
+            weights,
+            parameters: 2e8,
+            tokens: 1.6e10,
+        };
+        (law.predict(&at).mean / truth(target, &at) - 1.0).abs()
+    });
+    errors.sum::<f64>() / all.len() as f64
+}
+
+#[test]
+fn few_mixtures_of_many_domains_pull_domains_together() {
+    let names = [LawName::Multiplicative];
+    let choice = Choice {
+        names: &names,
+        counting: (&[], &[]),
+        nested: false,
+        decayed: false,
+        mixtures: AcrossMixtures::default(),
+    };
+    // One draw of sixteen mixtures may favour either.
+    let (mut free, mut pulled) = (0.0, 0.0);
+    for seed in 0..6 {
+        let runs = few(seed, 0.01);
+        let found = AcrossMixtures::of(&runs, &choice, &Silent).unwrap();
+        assert!(found.alike > 0.0, "{seed}: {found:?}");
+        let units = choice.units(&runs);
+        for target in 0..2 {
+            let fit = |alike| {
+                let fitting = Fitting { starts: 2, alike };
+                FittedLaw::fit(names[0], &runs, target, &units, fitting, &Silent).unwrap()
+            };
+            free += error(&fit(0.0), target);
+            pulled += error(&fit(found.alike), target);
+        }
+    }
+    assert!(pulled < 0.7 * free, "{pulled} {free}");
+}
+
+#[test]
+fn intervals_of_new_mixtures_are_honest() {
+    let fit = ScaleFit::train(&few(3, 0.02), &ScaleOptions::default()).unwrap();
+    let all = new_mixtures();
+    let mut inside = 0;
+    for weights in &all {
+        let at = Setting {
+            weights,
+            parameters: 2e8,
+            tokens: 1.6e10,
+        };
+        for (target, p) in fit.predict_all(&at).iter().enumerate() {
+            let (low, high) = p.interval90();
+            inside += usize::from((low..=high).contains(&truth(target, &at)));
+        }
+    }
+    let share = inside as f64 / (2 * all.len()) as f64;
+    assert!((0.8..=1.0).contains(&share), "{share}");
+}
