@@ -17,6 +17,7 @@ mod mixtures;
 mod online;
 mod optimize;
 mod predict;
+mod report;
 mod retry;
 mod scale;
 mod schedule;
@@ -48,6 +49,7 @@ pub(crate) use mixtures::MixturesArgs;
 pub(crate) use online::OnlineArgs;
 pub(crate) use optimize::OptimizeArgs;
 pub(crate) use predict::PredictArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use retry::RetryArgs;
 pub(crate) use scale::ScaleArgs;
 pub(crate) use schedule::ScheduleArgs;
@@ -154,8 +156,7 @@ pub(crate) enum Command {
     Target(TargetArgs),
     Compare(CompareArgs),
     Export(ExportArgs),
-    /// Write report.html.
-    Report,
+    Report(ReportArgs),
     Clean(CleanArgs),
     Devices(DevicesArgs),
     Completions(CompletionsArgs),

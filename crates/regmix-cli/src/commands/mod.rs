@@ -58,7 +58,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Target(args) => return target::run(session, args),
         Command::Compare(args) => compare::run(session, args)?,
         Command::Export(args) => export::run(session, args)?,
-        Command::Report => report::run(session)?,
+        Command::Report(args) => report::run(session, args)?,
         Command::Devices(args) => devices::run(session, args)?,
         Command::Completions(args) => completions::run(args)?,
     }

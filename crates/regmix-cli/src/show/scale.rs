@@ -1,8 +1,6 @@
 //! Laws of scale, what they were judged on, and the mixtures that they find.
 
-use regmix_regress::scale::{
-    Cmr, CriticalRatio, Direction, FittedLaw, RankTransfer, ScaleFit, ScaleOptimum,
-};
+use regmix_regress::scale::{Cmr, CriticalRatio, FittedLaw, RankTransfer, ScaleFit, ScaleOptimum};
 
 use super::number::{or_dash, percent};
 use crate::output::table::table;
@@ -24,15 +22,9 @@ fn judged(fit: &ScaleFit) -> String {
         false => "",
     };
     let rows = fit.judged().iter().map(|j| {
-        let asked = match j.direction {
-            Direction::Larger => "larger",
-            Direction::Longer => "longer",
-            Direction::LargerAndLonger => "larger and longer",
-            Direction::OtherMixtures => "other mixtures",
-        };
         vec![
             j.law.clone(),
-            asked.to_owned(),
+            j.direction.words().to_owned(),
             format!("{:.2}", j.size_factor),
             format!("{:.2}", j.tokens_factor),
             or_dash(100.0 * j.error, 2),

@@ -38,6 +38,7 @@ mod schedule;
 mod sizes;
 mod staleness;
 mod study;
+mod table_report;
 #[cfg(unix)]
 mod unwritable;
 mod workers;

@@ -95,6 +95,55 @@ fn laws_of_scale_predict_and_search_at_the_size_that_counts() {
     assert!(scale.stdout.contains(verdict), "{}", scale.stdout);
 }
 
+#[test]
+fn a_page_shows_laws_of_scale_and_what_was_found_with_them() {
+    let fixture = Fixture::empty();
+    tables(&fixture);
+    fixture.ok(&FIT);
+    fixture.ok(&["report", "--fit", "f"]);
+    let page = fixture.text("f/report.html");
+    for part in [
+        "27 runs on mixtures of 2 domains.",
+        "Small models rank these mixtures as large ones do",
+        "How well laws predict",
+        "Ranks of mixtures from one size to another",
+        "regmix optimize --fit f --parameters 1.2e9 --tokens 46e9 --out at-size.json",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("How the best mixture moves with size"));
+
+    let at = ["--parameters", "4e8", "--tokens", "2e10"];
+    fixture.write("n.csv", "run,web,code\nn,0.8,0.2\n");
+    let optimize = [
+        "optimize",
+        "--fit",
+        "f",
+        "--prior",
+        "n.csv",
+        "--out",
+        "best.json",
+    ];
+    fixture.ok(&[&optimize[..], &at].concat());
+    let report = ["report", "--fit", "f", "--mixture", "best.json", "--redo"];
+    fixture.ok(&report);
+    let page = fixture.text("f/report.html");
+    for part in [
+        "a model of 400M parameters after 20B tokens of this mixture is expected",
+        "The natural mixture there",
+        "How the best mixture moves with size",
+        "Expected losses of the target",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("nats"), "no unit was given");
+
+    // Laws of other runs predict something else.
+    fixture.edit("t.csv", ",1,2000000000,", ",1,2100000000,");
+    fixture.ok(&[&FIT[..], &["--redo"]].concat());
+    (fixture.refused(&report)).says("best.json: found with another fit: it predicts");
+}
+
 /// Joins the tables of several sizes, the size before every run's name, points up
 /// to a step.
 fn joined(fixture: &Fixture, folders: &[(String, f64)], last_step: u64) {

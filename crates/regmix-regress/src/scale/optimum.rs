@@ -1,6 +1,6 @@
 //! The best mixture at a size and a length.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result};
 
@@ -33,7 +33,7 @@ pub struct ScaleQuestion {
 }
 
 /// The expected loss of one target with its 90 % interval.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScaleEstimate {
     /// The target, or `objective`.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct ScaleEstimate {
 }
 
 /// The best mixture at one size.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScaleStep {
     /// Parameters of the model.
     pub parameters: f64,
@@ -61,7 +61,7 @@ pub struct ScaleStep {
 }
 
 /// The best mixture at the size and length that were asked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScaleOptimum {
     /// Parameters of the model.
     pub parameters: f64,
@@ -408,5 +408,16 @@ impl ScaleOptimum {
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
         let path = path.as_ref();
         regmix_data::artefact::write_json(path, self).map_err(|e: Error| e.in_file_if_none(path))
+    }
+
+    /// Reads what [`ScaleOptimum::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no best mixture at a size.
+    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        regmix_data::artefact::read_json(path).map_err(|e: Error| match e.is_input() {
+            true => e.help("search for it again (`regmix optimize --parameters N --tokens D`)"),
+            false => e,
+        })
     }
 }

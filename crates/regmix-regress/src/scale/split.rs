@@ -19,6 +19,18 @@ pub enum Direction {
     OtherMixtures,
 }
 
+impl Direction {
+    /// What was judged, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Larger => "larger",
+            Self::Longer => "longer",
+            Self::LargerAndLonger => "larger and longer",
+            Self::OtherMixtures => "other mixtures",
+        }
+    }
+}
+
 /// Runs to fit and runs to judge.
 pub(crate) struct Split {
     pub(crate) direction: Direction,

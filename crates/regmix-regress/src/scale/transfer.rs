@@ -23,7 +23,7 @@ pub struct RankTransfer {
     /// Spearman correlation of the mean over targets.
     pub spearman_of_mean: f64,
     /// How far the mean loss, at the larger size, of the mixture that is best at
-    /// the smaller one lies above the best, in nats per token.
+    /// the smaller one lies above the best, in the unit of the losses.
     pub regret: f64,
     /// The same for the best of the five that are best at the smaller size.
     pub regret_of_five: f64,
@@ -188,8 +188,8 @@ pub fn verdict(transfers: &[RankTransfer]) -> String {
     };
     format!(
         "{answer}: from {:.3e} to {:.3e} parameters the Spearman correlation over {} mixtures is \
-         {:.3} (mean of targets), and the mixture that is best for the small ones loses {:.4} \
-         nats to the best.",
+         {:.3} (mean of targets), and the mixture that is best for the small ones loses {:.4} to \
+         the best.",
         t.smaller, t.larger, t.mixtures, t.spearman, t.regret
     )
 }
@@ -234,7 +234,7 @@ mod tests {
             verdict(&found),
             "Small models rank these mixtures as large ones do: from 1.000e8 to 4.000e8 parameters \
              the Spearman correlation over 4 mixtures is 1.000 (mean of targets), and the mixture \
-             that is best for the small ones loses 0.0000 nats to the best."
+             that is best for the small ones loses 0.0000 to the best."
         );
     }
 

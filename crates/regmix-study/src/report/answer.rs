@@ -1,9 +1,10 @@
 //! The answer in one sentence, and what it promises.
 
-use regmix_regress::{Gap, Objective, Recommendation, Reference};
+use regmix_regress::scale::ScaleOptimum;
+use regmix_regress::{Fit, Gap, Objective, Recommendation, Reference};
 
-use super::kit::number::{self, UNIT, list, loss, percent, plural, range};
-use super::{Node, Report, objective_words, paragraph, target_words};
+use super::kit::number::{self, decimals, list, loss, mean, percent, plural, range, short};
+use super::{AtTarget, Node, Report, Subject, objective_words, paragraph};
 
 /// Domains named in the headline at most.
 const NAMED: usize = 4;
@@ -11,10 +12,13 @@ const NAMED: usize = 4;
 const VISIBLE: f64 = 0.0005;
 
 pub(super) fn headline(report: &Report<'_>) -> Node {
-    let found = report.recommendation;
+    let what = match report.subject {
+        Subject::Study => "study",
+        Subject::Tables => "fit",
+    };
     let title = Node::new("div")
         .class("top")
-        .push(paragraph(format!("regmix study · {}", report.name)))
+        .push(paragraph(format!("regmix {what} · {}", report.name)))
         .push(
             Node::new("button")
                 .attr("type", "button")
@@ -22,22 +26,133 @@ pub(super) fn headline(report: &Report<'_>) -> Node {
                 .attr("hidden", "")
                 .text("Theme"),
         );
-    let tiles = std::iter::once(predicted(report))
-        .chain(found.references.iter().map(reference))
-        .chain(std::iter::once(promise(report)));
+    let (first, lead, tiles) = answer(report);
     Node::new("header")
         .push(title)
-        .push(Node::new("h1").text(sentence(report)))
-        .push(paragraph(promised(report)).class("lead"))
+        .push(Node::new("h1").text(first))
+        .push(paragraph(lead).class("lead"))
         .push(Node::new("div").class("tiles").extend(tiles))
+}
+
+/// The sentence, what it promises, and the numbers behind it.
+fn answer(report: &Report<'_>) -> (String, String, Vec<Node>) {
+    if let Some(found) = report.recommendation {
+        let checked = (report.subject == Subject::Study).then(|| promise(report));
+        let tiles = std::iter::once(predicted(report, found))
+            .chain(found.references.iter().map(|r| reference(report, r)))
+            .chain(checked);
+        return (sentence(report), promised(report, found), tiles.collect());
+    }
+    if let Some((at, optimum)) = report
+        .at_target
+        .and_then(|at| Some((at, at.optimum.as_ref()?)))
+    {
+        let lead = promised_at(report, at, optimum);
+        return (sentence(report), lead, tiles_at(report, optimum));
+    }
+    match (report.fit, report.at_target) {
+        (Some(fit), _) => without_mixture(report, fit),
+        (None, Some(at)) => (
+            runs_sentence(at.fit.runs().runs().len(), at.fit.domains().len()),
+            "No mixture yet: `regmix optimize --parameters N --tokens D` finds the best one at a \
+             size, and `report --mixture` shows it."
+                .to_owned(),
+            Vec::new(),
+        ),
+        (None, None) => (
+            "No mixture was found.".to_owned(),
+            String::new(),
+            Vec::new(),
+        ),
+    }
+}
+
+fn runs_sentence(runs: usize, domains: usize) -> String {
+    format!(
+        "{} on mixtures of {}.",
+        plural(runs, "run"),
+        plural(domains, "domain")
+    )
+}
+
+/// A fit of which no mixture is known: how well it predicts.
+fn without_mixture(report: &Report<'_>, fit: &Fit) -> (String, String, Vec<Node>) {
+    let lead = format!(
+        "No mixture yet: `regmix optimize` finds the best one with this fit, and `report \
+         --mixture` shows it. Below: how well mixtures predict {} {} of runs that were not fitted.",
+        fit.targets().len(),
+        report.word().plural(),
+    );
+    let chosen: Vec<_> = (fit.league().entries().iter())
+        .filter(|e| e.chosen)
+        .collect();
+    let over = format!("mean over {}", report.target_words());
+    let tiles = vec![
+        tile(
+            "Spearman, held out",
+            &decimals(mean(chosen.iter().map(|e| e.spearman)), 3),
+            &over,
+            ("open", "of the chosen regressors"),
+        ),
+        tile(
+            "Mean absolute error",
+            &loss(mean(chosen.iter().map(|e| e.mae))),
+            &format!("{over}{}", report.unit_listed()),
+            ("open", "of the chosen regressors"),
+        ),
+    ];
+    (runs_sentence(fit.rows(), fit.domains().len()), lead, tiles)
+}
+
+fn promised_at(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> String {
+    format!(
+        "By laws of scale, fitted to {}, a model of {} parameters after {} tokens of this mixture \
+         is expected to reach an objective of {}{} (90% interval {}).",
+        plural(at.fit.runs().runs().len(), "run"),
+        short(optimum.parameters),
+        short(optimum.tokens),
+        loss(optimum.objective.mean),
+        report.unit_behind(),
+        range(optimum.objective.low, optimum.objective.high),
+    )
+}
+
+fn tiles_at(report: &Report<'_>, optimum: &ScaleOptimum) -> Vec<Node> {
+    let unit = |low, high| interval(report.unit, low, high);
+    let best = &optimum.objective;
+    let mut tiles = vec![tile(
+        "Expected objective",
+        &loss(best.mean),
+        &unit(best.low, best.high),
+        ("open", "by laws of scale"),
+    )];
+    if let Some((natural, factor)) = &optimum.natural {
+        let more = match factor {
+            Some(factor) => format!("{} times the tokens for the same", decimals(*factor, 2)),
+            None => "over 100 times the tokens for the same".to_owned(),
+        };
+        tiles.push(tile(
+            "The natural mixture there",
+            &loss(natural.mean),
+            &unit(natural.low, natural.high),
+            ("open", &more),
+        ));
+    }
+    tiles
+}
+
+/// `nats per token, 90%: 3.1 to 3.2`.
+fn interval(unit: Option<&str>, low: f64, high: f64) -> String {
+    let of = format!("90%: {}", range(low, high));
+    unit.map_or_else(|| of.clone(), |unit| format!("{unit}, {of}"))
 }
 
 /// The mixture in one sentence: its largest domains and how many more.
 fn sentence(report: &Report<'_>) -> String {
-    let weights = &report.recommendation.weights;
+    let weights = report.weights();
     let weight = |name: &str| {
-        let of = weights.iter().find(|w| w.domain == name);
-        of.map_or(0.0, |w| w.weight)
+        let of = weights.iter().find(|(domain, _)| *domain == name);
+        of.map_or(0.0, |(_, weight)| *weight)
     };
     let visible: Vec<(&str, f64)> = (report.domains().into_iter())
         .map(|name| (name, weight(name)))
@@ -69,13 +184,12 @@ fn sentence(report: &Report<'_>) -> String {
 }
 
 /// The prediction and the gaps in words.
-fn promised(report: &Report<'_>) -> String {
-    let found = report.recommendation;
+fn promised(report: &Report<'_>, found: &Recommendation) -> String {
     let mut text = format!(
-        "A proxy trained on this mixture is predicted to reach a {} of {} {UNIT} (90% interval \
-         {}).",
-        objective_words(&found.objective, &target_words(report.fit)),
+        "A proxy trained on this mixture is predicted to reach a {} of {}{} (90% interval {}).",
+        objective_words(&found.objective, &report.target_words()),
         loss(found.predicted.mean),
+        report.unit_behind(),
         range(found.predicted.low, found.predicted.high),
     );
     let gaps: Vec<String> = (found.references.iter())
@@ -111,27 +225,27 @@ fn against_noise(gap: &Gap) -> &'static str {
     }
 }
 
-fn predicted(report: &Report<'_>) -> Node {
-    let found = report.recommendation;
-    let what = match &found.objective {
-        Objective::Target(name) => format!("Predicted loss on {name}"),
-        Objective::Mean => "Predicted mean loss".to_owned(),
-        Objective::Weighted(_) => "Predicted weighted loss".to_owned(),
+fn predicted(report: &Report<'_>, found: &Recommendation) -> Node {
+    let (objective, word) = match &found.objective {
+        Objective::Maximize(inner) => (&**inner, "score"),
+        other => (other, "loss"),
+    };
+    let what = match objective {
+        Objective::Target(name) => format!("Predicted {word} on {name}"),
+        Objective::Mean => format!("Predicted mean {word}"),
+        Objective::Weighted(_) => format!("Predicted weighted {word}"),
         Objective::Worst(_) => "Predicted worst case".to_owned(),
-        Objective::Maximize(_) => "Predicted score".to_owned(),
+        Objective::Maximize(_) => format!("Predicted {word}"),
     };
     tile(
         &what,
         &loss(found.predicted.mean),
-        &format!(
-            "{UNIT}, 90%: {}",
-            range(found.predicted.low, found.predicted.high)
-        ),
+        &interval(report.unit, found.predicted.low, found.predicted.high),
         ("open", "for a proxy"),
     )
 }
 
-fn reference(reference: &Reference) -> Node {
+fn reference(report: &Report<'_>, reference: &Reference) -> Node {
     let gap = &reference.gap;
     let class = match () {
         () if gap.exceeds_noise => "good",
@@ -151,7 +265,7 @@ fn reference(reference: &Reference) -> Node {
     tile(
         &against,
         &format!("{} {better}", loss(gap.mean.abs())),
-        &format!("{UNIT}, 90%: {}", range(gap.low, gap.high)),
+        &interval(report.unit, gap.low, gap.high),
         (class, verdict),
     )
 }
@@ -195,7 +309,7 @@ fn tile(label: &str, value: &str, unit: &str, (class, badge): (&str, &str)) -> N
 }
 
 /// How the noise of a gap splits into that of runs and that of models.
-pub(super) fn models_alone(found: &Recommendation) -> Option<String> {
+pub(super) fn models_alone(report: &Report<'_>, found: &Recommendation) -> Option<String> {
     let spreads: Vec<String> = (found.references.iter())
         .filter(|r| r.name != "best_observed")
         .filter_map(|r| {
@@ -206,23 +320,28 @@ pub(super) fn models_alone(found: &Recommendation) -> Option<String> {
     (!spreads.is_empty()).then(|| {
         format!(
             "Intervals of gaps above are for one run of each mixture. The models alone are surer: \
-             over bootstrap refits the gap has a standard deviation of {} ({UNIT}).",
-            list(&spreads)
+             over bootstrap refits the gap has a standard deviation of {}{}.",
+            list(&spreads),
+            report.unit_in_brackets(),
         )
     })
 }
 
-/// By how much a fit underestimates the loss at its own optimum; `None` where
-/// that is too small to show.
-pub(super) fn optimism(found: &Recommendation) -> Option<String> {
+/// By how much a fit flatters its own optimum; `None` where that is too small to show.
+pub(super) fn optimism(report: &Report<'_>, found: &Recommendation) -> Option<String> {
+    let (low, above, word) = match found.objective.sign() < 0.0 {
+        true => ("high", "below", "score"),
+        false => ("low", "above", "loss"),
+    };
     let optimism = found.optimism.filter(|o| o.is_finite() && *o >= 5e-5)?;
     let what = match found.optimism_taken_off {
-        true => "The prediction and the gaps above have that taken off.",
-        false => "Expect the true value to be that much above the prediction.",
+        true => "The prediction and the gaps above have that taken off.".to_owned(),
+        false => format!("Expect the true value to be that much {above} the prediction."),
     };
     Some(format!(
-        "A fit predicts too low a loss at its own optimum: over {} by {} {UNIT} on average. {what}",
+        "A fit predicts too {low} a {word} at its own optimum: over {} by {}{} on average. {what}",
         plural(found.provenance.refits, "bootstrap refit"),
         number::loss(optimism),
+        report.unit_behind(),
     ))
 }

@@ -1,15 +1,17 @@
-//! At the size that counts: how the best mixture moves with size, and what is expected of
-//! the target.
+//! At the size that counts: how well laws of scale predict, how the best mixture moves with
+//! size, and what is expected of the target.
 
 use regmix_regress::scale::{
     RankTransfer, ScaleEstimate, ScaleFit, ScaleOptimum, ScaleStep, rank_transfer, verdict,
 };
 
-use super::kit::node::{self, column, main_cell, multiples, number_cell, paragraph, row_head};
-use super::kit::number::{NONE, UNIT, decimals, loss, percent, plural, range, short};
+use super::kit::node::{
+    self, column, main_cell, multiples, number_cell, paragraph, row_head, wide_cell,
+};
+use super::kit::number::{NONE, decimals, loss, percent, plural, range, short};
 use super::kit::scale::Scale;
 use super::kit::svg::{Frame, line, polyline, tooltip};
-use super::{Node, Report, scroll};
+use super::{Node, Report, laws, scroll};
 use crate::check::TargetCheck;
 use crate::files::FOUND;
 
@@ -18,16 +20,33 @@ use crate::files::FOUND;
 pub(crate) struct AtTarget {
     /// The laws.
     pub(crate) fit: ScaleFit,
-    /// The best mixture at the size and length of the target, and the way there.
-    pub(crate) optimum: ScaleOptimum,
-    /// The objective and the losses of the found mixture there.
-    pub(crate) found: Expected,
-    /// Those of the natural mixture.
-    pub(crate) natural: Expected,
+    /// The best mixture at the size and length of the target, and the way there;
+    /// none where no size was asked.
+    pub(crate) optimum: Option<ScaleOptimum>,
+    /// What the found mixture is expected to reach there.
+    pub(crate) found: Option<Expected>,
+    /// The same of the natural mixture.
+    pub(crate) natural: Option<Expected>,
 }
 
-/// The objective, and every target's loss.
-pub(crate) type Expected = (ScaleEstimate, Vec<ScaleEstimate>);
+/// What a mixture is expected to reach.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// The objective, where it is known to be that of the optimum.
+    pub(crate) objective: Option<ScaleEstimate>,
+    /// Every target's loss.
+    pub(crate) losses: Vec<ScaleEstimate>,
+}
+
+impl Expected {
+    fn objective(expected: Option<&Self>) -> Option<&ScaleEstimate> {
+        expected?.objective.as_ref()
+    }
+
+    fn loss(expected: Option<&Self>, target: usize) -> Option<&ScaleEstimate> {
+        expected?.losses.get(target)
+    }
+}
 
 const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 120.0;
@@ -35,42 +54,19 @@ const HEIGHT: f64 = 120.0;
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     let at = report.at_target?;
     let transfers = rank_transfer(at.fit.runs());
-    let sizes = at.fit.runs().sizes();
-    let (largest, longest) = (sizes[sizes.len() - 1], at.fit.runs().token_range().1);
     let mut out = node::section("sizes", "At the size that counts")
-        .push(paragraph(verdict(&transfers)).class("verdict"))
-        .push(paragraph(format!(
-            "Laws of scale, fitted to {} of {}, predict a target of {} parameters after {} tokens: \
-             {} times the largest size that was fitted, {} times the longest run.",
-            plural(at.fit.runs().runs().len(), "run"),
-            plural(sizes.len(), "size"),
-            short(at.optimum.parameters),
-            short(at.optimum.tokens),
-            decimals(at.optimum.parameters / largest, 2),
-            decimals(at.optimum.tokens / longest, 2),
-        )))
-        .push(Node::new("h3").text("Expected of the target"))
-        .push(paragraph(expected_words(at)))
-        .push(scroll("Expected losses of the target", expected(report, at)))
-        .push(Node::new("h3").text("How the best mixture moves with size"))
-        .push(paragraph(
-            "Parameters across, on a logarithmic scale, from the smallest runs to the target; share \
-             of tokens up. Line: the best mixture by the laws. Dashes: the mixture that was found \
-             with proxies.",
-        ));
-    let highest = at.optimum.path.iter().flat_map(|step| &step.weights);
-    let found = report.recommendation.mixture.weights();
-    let y = Scale::from_zero(highest.chain(found).copied());
-    let names = at.optimum.weights.iter().map(|(name, _)| name.as_str());
-    let figures =
-        (report.ordered(names).into_iter()).map(|(place, name)| figure(report, at, y, place, name));
-    out = out.push(multiples(figures));
+        .push(paragraph(verdict(&transfers)).class("verdict"));
+    if let Some(optimum) = &at.optimum {
+        out = out.extend(at_optimum(report, at, optimum));
+    }
+    out = out.extend(laws::nodes(&at.fit));
     if !transfers.is_empty() {
         out = out
             .push(Node::new("h3").text("Ranks of mixtures from one size to another"))
             .push(scroll("Ranks from one size to another", ranks(&transfers)));
     }
-    let warnings = at.fit.warnings().iter().chain(&at.optimum.warnings);
+    let beside = at.optimum.iter().flat_map(|optimum| &optimum.warnings);
+    let warnings = at.fit.warnings().iter().chain(beside);
     let warnings: Vec<Node> = warnings
         .map(|w| Node::new("li").class("warn").text(w))
         .collect();
@@ -80,10 +76,59 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     Some(out)
 }
 
-fn expected_words(at: &AtTarget) -> String {
-    let gain = at.found.0.mean - at.optimum.objective.mean;
-    let moved = at.optimum.path.last().map_or(0.0, |step| step.moved);
-    let saved = match &at.optimum.natural {
+/// What the laws say at the size and length of the target.
+fn at_optimum(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> Vec<Node> {
+    let sizes = at.fit.runs().sizes();
+    let (largest, longest) = (sizes[sizes.len() - 1], at.fit.runs().token_range().1);
+    let dashes = match report.recommendation {
+        Some(_) => " Dashes: the mixture that was found with proxies.",
+        None => "",
+    };
+    let highest = optimum.path.iter().flat_map(|step| &step.weights);
+    let found = report
+        .recommendation
+        .map_or(&[][..], |found| found.mixture.weights());
+    let y = Scale::from_zero(highest.chain(found).copied());
+    let names = optimum.weights.iter().map(|(name, _)| name.as_str());
+    let figures = (report.ordered(names).into_iter())
+        .map(|(place, name)| figure(report, optimum, y, place, name));
+    vec![
+        paragraph(format!(
+            "Laws of scale, fitted to {} of {}, predict a target of {} parameters after {} tokens: \
+             {} times the largest size that was fitted, {} times the longest run.",
+            plural(at.fit.runs().runs().len(), "run"),
+            plural(sizes.len(), "size"),
+            short(optimum.parameters),
+            short(optimum.tokens),
+            decimals(optimum.parameters / largest, 2),
+            decimals(optimum.tokens / longest, 2),
+        )),
+        Node::new("h3").text("Expected of the target"),
+        paragraph(expected_words(report, at, optimum)),
+        scroll(
+            "Expected losses of the target",
+            expected(report, at, optimum),
+        ),
+        Node::new("h3").text("How the best mixture moves with size"),
+        paragraph(format!(
+            "Parameters across, on a logarithmic scale, from the smallest runs to the target; share \
+             of tokens up. Line: the best mixture by the laws.{dashes}"
+        )),
+        multiples(figures),
+    ]
+}
+
+fn expected_words(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> String {
+    let moved = optimum.path.last().map_or(0.0, |step| step.moved);
+    let gain = match Expected::objective(at.found.as_ref()) {
+        Some(found) => format!(
+            "; at the target it is expected to be {}{} better than the found one.",
+            loss((found.mean - optimum.objective.mean).abs()),
+            report.unit_behind(),
+        ),
+        None => ".".to_owned(),
+    };
+    let saved = match &optimum.natural {
         Some((_, Some(factor))) => format!(
             " The natural mixture would need {} times as many tokens for the same.",
             decimals(*factor, 2)
@@ -91,11 +136,10 @@ fn expected_words(at: &AtTarget) -> String {
         _ => String::new(),
     };
     format!(
-        "Mean and 90% interval, {UNIT}. Between the smallest runs and the target the best mixture \
-         moves by {} of the tokens; at the target it is expected to be {} {UNIT} better than the \
-         found one.{saved}",
+        "Mean and 90% interval{}. Between the smallest runs and the target the best mixture moves \
+         by {} of the tokens{gain}{saved}",
+        report.unit_listed(),
         percent(moved),
-        loss(gain),
     )
 }
 
@@ -114,30 +158,55 @@ fn measured(check: &TargetCheck, name: &str) -> Option<f64> {
 /// The name of the row of the objective.
 const OBJECTIVE: &str = "objective";
 
-fn expected(report: &Report<'_>, at: &AtTarget) -> Node {
-    let head = Node::new("tr")
+fn expected(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> Node {
+    let (found, natural) = (at.found.as_ref(), at.natural.as_ref());
+    let mut head = Node::new("tr")
         .push(column("", "name"))
         .push(column("Best at target", "n"))
-        .push(column("90%", "n wide"))
-        .push(column("Found", "n"))
-        .push(column("90%", "n wide"))
-        .push(column("Natural", "n"))
-        .push(column("Found, measured", "n"));
-    let row = |best: &ScaleEstimate, found: &ScaleEstimate, natural: &ScaleEstimate| {
-        let seen = report.check.and_then(|check| measured(check, &best.name));
-        Node::new("tr")
+        .push(column("90%", "n wide"));
+    if found.is_some() {
+        head = head
+            .push(column("Found", "n"))
+            .push(column("90%", "n wide"));
+    }
+    let has_natural = natural.is_some() || optimum.natural.is_some();
+    if has_natural {
+        head = head.push(column("Natural", "n"));
+    }
+    if report.check.is_some() {
+        head = head.push(column("Found, measured", "n"));
+    }
+    let mean = |estimate: Option<&ScaleEstimate>| {
+        number_cell(estimate.map_or_else(|| NONE.to_owned(), |e| loss(e.mean)))
+    };
+    let interval = |estimate: Option<&ScaleEstimate>| {
+        let text = estimate.map_or_else(|| NONE.to_owned(), |e| range(e.low, e.high));
+        wide_cell(text)
+    };
+    let row = |best: &ScaleEstimate, own, there| {
+        let mut row = Node::new("tr")
             .push(row_head(&best.name))
             .push(main_cell(loss(best.mean)))
-            .push(number_cell(range(best.low, best.high)).class("n wide"))
-            .push(number_cell(loss(found.mean)))
-            .push(number_cell(range(found.low, found.high)).class("n wide"))
-            .push(number_cell(loss(natural.mean)))
-            .push(number_cell(seen.map_or_else(|| NONE.to_owned(), loss)))
+            .push(interval(Some(best)));
+        if found.is_some() {
+            row = row.push(mean(own)).push(interval(own));
+        }
+        if has_natural {
+            row = row.push(mean(there));
+        }
+        if let Some(check) = report.check {
+            let seen = measured(check, &best.name);
+            row = row.push(number_cell(seen.map_or_else(|| NONE.to_owned(), loss)));
+        }
+        row
     };
-    let first = row(&at.optimum.objective, &at.found.0, &at.natural.0);
-    let names = at.optimum.losses.iter().map(|l| l.name.as_str());
-    let rows = (report.ordered(names).into_iter())
-        .map(|(i, _)| row(&at.optimum.losses[i], &at.found.1[i], &at.natural.1[i]));
+    let of_natural = Expected::objective(natural).or(optimum.natural.as_ref().map(|n| &n.0));
+    let first = row(&optimum.objective, Expected::objective(found), of_natural);
+    let names = optimum.losses.iter().map(|l| l.name.as_str());
+    let rows = (report.ordered(names).into_iter()).map(|(i, _)| {
+        let there = Expected::loss(natural, i);
+        row(&optimum.losses[i], Expected::loss(found, i), there)
+    });
     Node::new("table")
         .class("plain")
         .push(node::caption("Expected losses of the target").class("hidden"))
@@ -145,8 +214,8 @@ fn expected(report: &Report<'_>, at: &AtTarget) -> Node {
         .push(Node::new("tbody").push(first).extend(rows))
 }
 
-fn figure(report: &Report<'_>, at: &AtTarget, y: Scale, place: usize, name: &str) -> Node {
-    let path = &at.optimum.path;
+fn figure(report: &Report<'_>, optimum: &ScaleOptimum, y: Scale, place: usize, name: &str) -> Node {
+    let path = &optimum.path;
     let across = |step: &ScaleStep| step.parameters.log10();
     let x = Scale::tight(path.iter().map(across));
     let frame = Frame::new(x, y, WIDTH, HEIGHT);
@@ -168,7 +237,7 @@ fn figure(report: &Report<'_>, at: &AtTarget, y: Scale, place: usize, name: &str
         .attr("d", polyline(&points))
         .push(tooltip(&label));
     let mut picture = frame.draw(&label, &below, &up).push(curve);
-    let found = report.recommendation.mixture.get(name);
+    let found = report.recommendation.and_then(|r| r.mixture.get(name));
     if let (Some(found), Some(first), Some(last)) = (found, first, last) {
         let from = frame.at(across(first), found);
         picture = picture.push(line("dashes", from, frame.at(across(last), found)));

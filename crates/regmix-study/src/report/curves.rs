@@ -25,8 +25,9 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     Some(
         node::section("curves", "Loss curves of the proxies")
             .push(paragraph(format!(
-                "Tokens seen across, loss up, nats per token. Line: mean over {}.{band} Every \
-                 plot has its own range.",
+                "Tokens seen across, loss up{}. Line: mean over {}.{band} Every plot has its own \
+                 range.",
+                report.unit_listed(),
                 plural(table.len(), "proxy run")
             )))
             .push(multiples(figures)),

@@ -13,7 +13,7 @@ const RULES: [f64; 2] = [1.0, 4.0];
 const ROOM: f64 = 1.5;
 
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {
-    let found = &report.recommendation.weights;
+    let found = &report.recommendation?.weights;
     let epochs = |name: &str| {
         let weight = found.iter().find(|w| w.domain == name);
         weight.and_then(|w| w.epochs).filter(|e| e.is_finite())

@@ -6,18 +6,53 @@ use regmix_regress::{Method, Recommendation};
 
 use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{bytes, count, percent, plural};
-use super::{Node, Report, scroll};
+use super::{Node, Report, Subject, scroll};
 
 pub(super) fn section(report: &Report<'_>) -> Node {
-    let found = report.recommendation;
     let given = (report.facts.iter()).map(|(label, value)| (label.as_str(), value.clone()));
+    let from_search = report.recommendation.map_or_else(Vec::new, of_search);
+    let fitted = report
+        .fit
+        .map(|fit| ("Proxy runs fitted", count(fit.rows() as u64)));
+    // The facts of the caller come first and are not repeated.
+    let known = |label: &str| report.facts.iter().any(|f| f.0 == label);
+    let from_fit = (from_search.iter().take(1).cloned())
+        .chain(fitted)
+        .chain(from_search.iter().skip(1).cloned())
+        .filter(|f| !known(f.0));
+    let what = match report.subject {
+        Subject::Study => "study",
+        Subject::Tables => "fit",
+    };
+    let facts = Node::new("table")
+        .class("plain facts")
+        .push(node::caption(format!("The {what}")))
+        .push(
+            Node::new("tbody").extend(given.chain(from_fit).map(|(label, value)| {
+                Node::new("tr")
+                    .push(Node::new("th").attr("scope", "row").text(label))
+                    .push(Node::new("td").text(value))
+            })),
+        );
+    let mut out = node::section("facts", &format!("Facts of the {what}")).push(facts);
+    if let Some(manifest) = report.corpus {
+        out = out.push(scroll("The corpus", corpus(report, manifest)));
+    }
+    if let Some(design) = report.design.filter(|d| !d.is_empty()) {
+        out = out.push(scroll("The proxies' mixtures", mixtures(report, design)));
+    }
+    out.push(Node::new("h3").text("What the answer assumes"))
+        .extend(assumptions(report))
+}
+
+/// What was searched, and how; the objective first.
+fn of_search(found: &Recommendation) -> Vec<(&'static str, String)> {
     let method = match found.method {
         Method::Descend => "descent from several starts",
         Method::Simulate => "simulation around the natural mixture",
     };
-    let from_fit = [
+    vec![
         ("Objective", found.objective.to_string()),
-        ("Proxy runs fitted", count(report.fit.rows() as u64)),
         (
             "Search",
             format!("{method}, {} evaluations", count(found.evaluations as u64)),
@@ -31,29 +66,7 @@ pub(super) fn section(report: &Report<'_>) -> Node {
             ),
         ),
         ("Fitted by", found.provenance.program.clone()),
-    ];
-    // The facts of the caller come first and are not repeated.
-    let known = |label: &str| report.facts.iter().any(|f| f.0 == label);
-    let from_fit = from_fit.into_iter().filter(|f| !known(f.0));
-    let facts = Node::new("table")
-        .class("plain facts")
-        .push(node::caption("The study"))
-        .push(
-            Node::new("tbody").extend(given.chain(from_fit).map(|(label, value)| {
-                Node::new("tr")
-                    .push(Node::new("th").attr("scope", "row").text(label))
-                    .push(Node::new("td").text(value))
-            })),
-        );
-    let mut out = node::section("facts", "Facts of the study").push(facts);
-    if let Some(manifest) = report.corpus {
-        out = out.push(scroll("The corpus", corpus(report, manifest)));
-    }
-    if let Some(design) = report.design.filter(|d| !d.is_empty()) {
-        out = out.push(scroll("The proxies' mixtures", mixtures(report, design)));
-    }
-    out.push(Node::new("h3").text("What the answer assumes"))
-        .extend(assumptions(report))
+    ]
 }
 
 /// How many refits count, and how many do not.
@@ -69,11 +82,15 @@ fn refits(found: &Recommendation) -> String {
 }
 
 fn assumptions(report: &Report<'_>) -> Vec<Node> {
-    let checked = match report.check {
-        Some(_) => {
+    let checked = match (report.check, report.subject) {
+        (Some(_), _) => {
             "The target runs above test that for the mixtures compared there, and for no others."
         }
-        None => "No target run tests it yet.",
+        (None, Subject::Study) => "No target run tests it yet.",
+        (None, Subject::Tables) => {
+            "To test it, train a larger model on the found mixture and on one that it is compared \
+             with, with two seeds or more each."
+        }
     };
     let first = format!(
         "Rank invariance: that a mixture which is better for proxies is better for the target, \

@@ -4,9 +4,9 @@ use regmix_data::Mixture;
 use regmix_regress::Interactions;
 
 use super::kit::node::{self, column, number_cell, paragraph, row_head};
-use super::kit::number::{UNIT, difference, quantile};
+use super::kit::number::{difference, quantile};
 use super::kit::svg::{picture, text, tooltip};
-use super::{Node, Report, scroll};
+use super::{Node, Report, Subject, Word, scroll};
 
 /// Entries are per unit of weight; a point of weight is what people move.
 const POINT: f64 = 0.01;
@@ -23,11 +23,22 @@ const LETTER: f64 = 6.6;
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     let interactions = report.interactions?;
     let map = Map::new(report, interactions);
-    let out = node::section("interactions", "What each domain does to each loss");
+    let word = report.word().as_str();
+    let out = node::section(
+        "interactions",
+        &format!("What each domain does to each {word}"),
+    );
+    let colours = match map.higher_is_better {
+        true => "the score rises; orange: it falls".to_owned(),
+        false => format!("the {word} falls; orange: it rises"),
+    };
     let text = format!(
-        "One cell: how the loss of its column changes, in {UNIT}, for each percentage point of \
-         weight moved to the domain of its row and taken from all others in proportion, around \
-         {}. Blue: the loss falls; orange: it rises. It is a slope: it holds for small moves.",
+        "One cell: how the {word} of its column changes{}, for each percentage point of weight \
+         moved to the domain of its row and taken from all others in proportion, around {}. Blue: \
+         {colours}. It is a slope: it holds for small moves.",
+        report
+            .unit
+            .map_or_else(String::new, |unit| format!(", in {unit}")),
         around(report, interactions)
     );
     Some(
@@ -50,12 +61,15 @@ fn around(report: &Report<'_>, interactions: &Interactions) -> &'static str {
                 && (m.weights().iter().zip(&interactions.at)).all(|(a, b)| (a - b).abs() < 1e-9)
         })
     };
-    if report.fit.natural().as_ref().is_some_and(same) {
+    let natural = report.fit.and_then(|fit| fit.natural());
+    if natural.as_ref().is_some_and(same) {
         "the natural mixture"
-    } else if same(&report.recommendation.mixture) {
+    } else if report.recommendation.is_some_and(|r| same(&r.mixture)) {
         "the found mixture"
     } else if same(&Mixture::uniform(interactions.domains.clone())) {
         "the uniform mixture"
+    } else if report.subject == Subject::Tables {
+        "the mean of the mixtures that were run"
     } else {
         "the mixture it was computed at"
     }
@@ -80,6 +94,11 @@ struct Map<'a> {
     values: Vec<Vec<f64>>,
     /// Values from here on have the full colour.
     limit: f64,
+    /// Whether blue stands for values that rise.
+    higher_is_better: bool,
+    /// The word for what is in a cell, and its unit with a blank before it.
+    word: &'static str,
+    unit: String,
 }
 
 impl<'a> Map<'a> {
@@ -106,6 +125,17 @@ impl<'a> Map<'a> {
             targets: targets.into_iter().map(|t| t.1).collect(),
             values,
             limit: if limit > 0.0 { limit } else { 1.0 },
+            higher_is_better: report.word() == Word::Score,
+            word: report.word().plural(),
+            unit: report.unit_behind(),
+        }
+    }
+
+    /// The unit in words, or nothing.
+    fn in_unit(&self) -> String {
+        match self.unit.is_empty() {
+            true => String::new(),
+            false => format!(" in{}", self.unit),
         }
     }
 
@@ -113,7 +143,8 @@ impl<'a> Map<'a> {
     /// which would all look white.
     fn colour(&self, value: f64) -> (&'static str, f64) {
         let strength = (value.abs() / self.limit).min(1.0).sqrt();
-        let class = if value < 0.0 { "fall" } else { "rise" };
+        let better = (value < 0.0) != self.higher_is_better;
+        let class = if better { "fall" } else { "rise" };
         (class, if strength.is_finite() { strength } else { 0.0 })
     }
 
@@ -130,8 +161,9 @@ impl<'a> Map<'a> {
         let width = left + cell * self.targets.len() as f64 + reach;
         let height = top + CELL * self.domains.len() as f64 + 2.0;
         let label = format!(
-            "Heat map: change of {} losses for weight moved to each of {} domains",
+            "Heat map: change of {} {} for weight moved to each of {} domains",
             self.targets.len(),
+            self.word,
             self.domains.len()
         );
         let columns = self.targets.iter().enumerate().map(|(j, target)| {
@@ -170,8 +202,9 @@ impl<'a> Map<'a> {
             format!("{target}: not known when weight moves to {domain}")
         } else {
             format!(
-                "1 percentage point more {domain}: {target} {} {UNIT}",
-                difference(value)
+                "1 percentage point more {domain}: {target} {}{}",
+                difference(value),
+                self.unit
             )
         };
         Node::new("rect")
@@ -223,7 +256,7 @@ impl<'a> Map<'a> {
             )
         });
         picture(
-            "Colours of the heat map, nats per token",
+            &format!("Colours of the heat map{}", self.in_unit()),
             width + 2.0 * MARGIN,
             30.0,
         )
@@ -249,9 +282,10 @@ impl<'a> Map<'a> {
             });
         Node::new("table")
             .class("plain")
-            .push(node::caption(
-                "Change in nats per token for each percentage point of weight",
-            ))
+            .push(node::caption(format!(
+                "Change{} for each percentage point of weight",
+                self.in_unit()
+            )))
             .push(Node::new("thead").push(head))
             .push(Node::new("tbody").extend(rows))
     }

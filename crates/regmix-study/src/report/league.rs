@@ -4,13 +4,13 @@ use regmix_regress::{Entry, Fit};
 
 use super::kit::node::{self, column, number_cell, paragraph};
 use super::kit::number::{decimals, loss, mean, percent, plural};
-use super::{Node, Report, scatter, scroll, target_words};
+use super::{Node, Report, learning, scatter, scroll};
 
 /// Left-out measurements listed at most.
 const LISTED: usize = 20;
 
-pub(super) fn section(report: &Report<'_>) -> Node {
-    let fit = report.fit;
+pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    let fit = report.fit?;
     let mut out = node::section("proxies", "How well proxies predict")
         .push(paragraph(format!(
             "{} were fitted. Every number is from cross-validation: each proxy is predicted by a \
@@ -18,9 +18,9 @@ pub(super) fn section(report: &Report<'_>) -> Node {
              their 90% interval. “auto” is the choice itself: for every part of the runs the \
              regressor that was best on the others.",
             plural(fit.rows(), "proxy run"),
-            target_words(fit),
+            report.target_words(),
         )))
-        .push(scroll("Regressors by cross-validation", table(fit)));
+        .push(scroll("Regressors by cross-validation", table(report, fit)));
     let warnings = fit
         .warnings()
         .iter()
@@ -34,10 +34,13 @@ pub(super) fn section(report: &Report<'_>) -> Node {
                 .extend(dropped),
         );
     }
-    out.extend(scatter::figures(report))
+    Some(
+        out.extend(scatter::figures(report, fit))
+            .extend(report.learning.into_iter().flat_map(learning::nodes)),
+    )
 }
 
-fn table(fit: &Fit) -> Node {
+fn table(report: &Report<'_>, fit: &Fit) -> Node {
     let entries = fit.league().entries();
     let mut names: Vec<&str> = Vec::new();
     for entry in entries {
@@ -76,9 +79,10 @@ fn table(fit: &Fit) -> Node {
     });
     Node::new("table")
         .class("plain")
-        .push(node::caption(
-            "Regressors by cross-validation, errors in nats per token",
-        ))
+        .push(node::caption(match report.unit {
+            Some(unit) => format!("Regressors by cross-validation, errors in {unit}"),
+            None => "Regressors by cross-validation".to_owned(),
+        }))
         .push(Node::new("thead").push(head))
         .push(Node::new("tbody").extend(rows))
 }

@@ -1,5 +1,5 @@
-//! `report.html`: one self-contained page with the answer of a study and its
-//! evidence.
+//! `report.html`: one self-contained page with the answer of a study, or of a fit
+//! of tables, and its evidence.
 //!
 //! The page loads nothing, needs no script to be read, and follows the
 //! reader's light or dark theme. For the latter its plots are inline SVG
@@ -14,10 +14,13 @@ mod at_target;
 mod compared;
 mod curves;
 mod epochs;
+mod expected;
 mod facts;
 mod heat_map;
 mod kit;
+mod laws;
 mod league;
+mod learning;
 mod predicted_observed;
 mod promise;
 mod scatter;
@@ -30,23 +33,39 @@ mod weights;
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_dynamic::{ControllerState, Schedule, Trajectories};
-use regmix_regress::{Baseline, Fit, Interactions, Objective, Recommendation};
+use regmix_regress::{Baseline, Fit, Interactions, LearningCurve, Objective, Recommendation};
 
 use crate::check::TargetCheck;
 use crate::compare::MethodComparison;
-pub(crate) use at_target::AtTarget;
+pub(crate) use at_target::{AtTarget, Expected};
 use kit::node::{Node, paragraph, scroll, section};
+pub(crate) use kit::number::UNIT;
 pub(crate) use kit::number::{count, plural};
+
+/// What a page is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A study, whose targets can be trained.
+    Study,
+    /// A fit of the user's own tables.
+    Tables,
+}
 
 /// Everything the page shows, borrowed from the study's artefacts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report<'a> {
-    /// The study's name.
+    /// What it is about.
+    pub(crate) subject: Subject,
+    /// The study's name, or the folder of the fit.
     pub(crate) name: &'a str,
+    /// The unit of the losses, where it is known.
+    pub(crate) unit: Option<&'a str>,
     /// The mixture that was found.
-    pub(crate) recommendation: &'a Recommendation,
-    /// The fit it was found with.
-    pub(crate) fit: &'a Fit,
+    pub(crate) recommendation: Option<&'a Recommendation>,
+    /// The fit it was found with; none where laws of scale are all there is.
+    pub(crate) fit: Option<&'a Fit>,
+    /// How accuracy grows with the number of runs.
+    pub(crate) learning: Option<&'a LearningCurve>,
     /// Which domain moves which loss.
     pub(crate) interactions: Option<&'a Interactions>,
     /// Losses of the proxies along training.
@@ -95,12 +114,13 @@ impl Report<'_> {
             .push(Node::new("style").constant(include_str!("style.css")));
         let main = Node::new("main")
             .push(answer::headline(self))
-            .push(weights::section(self))
-            .push(promise::section(self))
+            .extend(weights::section(self))
+            .extend(expected::section(self))
+            .extend(promise::section(self))
             .extend(compared::section(self))
             .extend(at_target::section(self))
             .extend(schedule::section(self))
-            .push(league::section(self))
+            .extend(league::section(self))
             .extend(heat_map::section(self))
             .extend(curves::section(self))
             .extend(epochs::section(self))
@@ -129,12 +149,26 @@ impl Report<'_> {
         Some(section("next", "What to do next").extend(items))
     }
 
+    /// The mixture that the page is about: the one found with the fit, else the one
+    /// at the size of the target; domains with no mixture have no weight.
+    fn weights(&self) -> Vec<(&str, f64)> {
+        let optimum = self.at_target.and_then(|at| at.optimum.as_ref());
+        match (self.recommendation, optimum, self.fit) {
+            (Some(found), _, _) => (found.weights.iter())
+                .map(|w| (w.domain.as_str(), w.weight))
+                .collect(),
+            (None, Some(optimum), _) => (optimum.weights.iter())
+                .map(|(domain, weight)| (domain.as_str(), *weight))
+                .collect(),
+            (None, None, Some(fit)) => fit.domains().names().map(|d| (d, 0.0)).collect(),
+            (None, None, None) => Vec::new(),
+        }
+    }
+
     /// The domains, largest found weight first: the order of every chart.
     fn domains(&self) -> Vec<&str> {
-        let mut all: Vec<_> = (self.recommendation.weights.iter())
-            .map(|w| (w.domain.as_str(), w.weight.max(0.0)))
-            .collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut all = self.weights();
+        all.sort_by(|a, b| b.1.max(0.0).total_cmp(&a.1.max(0.0)));
         all.into_iter().map(|w| w.0).collect()
     }
 
@@ -148,6 +182,73 @@ impl Report<'_> {
     }
 }
 
+/// What values are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Lower is better.
+    Loss,
+    /// Higher is better.
+    Score,
+    /// It is not known which.
+    Value,
+}
+
+impl Word {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Score => "score",
+            Self::Value => "value",
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Loss => "losses",
+            Self::Score => "scores",
+            Self::Value => "values",
+        }
+    }
+}
+
+impl Report<'_> {
+    /// What the values of targets are called. Tables may hold anything; what is
+    /// maximised is a score.
+    fn word(&self) -> Word {
+        match (self.subject, self.recommendation) {
+            (Subject::Study, _) => Word::Loss,
+            (Subject::Tables, Some(found)) if found.objective.sign() < 0.0 => Word::Score,
+            (Subject::Tables, Some(_)) => Word::Loss,
+            (Subject::Tables, None) if self.at_target.is_some() => Word::Loss,
+            (Subject::Tables, None) => Word::Value,
+        }
+    }
+
+    /// The unit behind a number: ` nats per token`, or nothing.
+    fn unit_behind(&self) -> String {
+        self.unit
+            .map_or_else(String::new, |unit| format!(" {unit}"))
+    }
+
+    /// The unit in a list of words: `, nats per token`, or nothing.
+    fn unit_listed(&self) -> String {
+        self.unit
+            .map_or_else(String::new, |unit| format!(", {unit}"))
+    }
+
+    /// The unit in brackets: ` (nats per token)`, or nothing.
+    fn unit_in_brackets(&self) -> String {
+        self.unit
+            .map_or_else(String::new, |unit| format!(" ({unit})"))
+    }
+
+    /// `3 domains`, or `3 targets` where some are not domains of the mixture.
+    fn target_words(&self) -> String {
+        self.fit
+            .map_or_else(|| "all targets".to_owned(), target_words)
+    }
+}
+
 /// `3 domains`, or `3 targets` where some are not domains of the mixture.
 fn target_words(fit: &Fit) -> String {
     let all = fit.targets();
@@ -155,22 +256,27 @@ fn target_words(fit: &Fit) -> String {
     plural(all.len(), if domains { "domain" } else { "target" })
 }
 
-/// What is minimised, in words; `over` names what a mean is over.
+/// What is minimised or maximised, in words; `over` names what a mean is over.
 fn objective_words(objective: &Objective, over: &str) -> String {
+    let (objective, word) = match objective {
+        Objective::Maximize(inner) => (&**inner, Word::Score.as_str()),
+        other => (other, Word::Loss.as_str()),
+    };
     match objective {
-        Objective::Target(name) => format!("loss on {name}"),
-        Objective::Mean => format!("mean loss over {over}"),
+        Objective::Target(name) => format!("{word} on {name}"),
+        Objective::Mean => format!("mean {word} over {over}"),
         Objective::Weighted(weights) if weights.len() <= 3 => {
-            format!("weighted loss ({objective})")
+            format!("weighted {word} ({objective})")
         }
-        Objective::Weighted(weights) => format!("weighted loss over {} targets", weights.len()),
-        Objective::Worst(Baseline::None) => format!("worst loss over {over}"),
+        Objective::Weighted(weights) => format!("weighted {word} over {} targets", weights.len()),
+        Objective::Worst(Baseline::None) => format!("worst {word} over {over}"),
         Objective::Worst(Baseline::Natural) => {
             format!("worst change against the natural mixture over {over}")
         }
         Objective::Worst(Baseline::Uniform) => {
             format!("worst change against the uniform mixture over {over}")
         }
-        Objective::Maximize(_) => format!("score ({objective})"),
+        // Nested only by hand: what is maximised twice is minimised.
+        Objective::Maximize(_) => objective.to_string(),
     }
 }

@@ -6,22 +6,27 @@ use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{NONE, UNIT, difference, loss, plural, short};
 use super::kit::scale::Scale;
 use super::kit::track::Track;
-use super::{Node, Report, objective_words, scroll, target_words};
+use super::{Node, Report, Subject, objective_words, scroll};
 
-pub(super) fn section(report: &Report<'_>) -> Node {
+pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    if report.subject == Subject::Tables {
+        return None;
+    }
     let section = node::section("promise", "Did the promise hold?");
     let Some(check) = report.check else {
-        return section.push(
-            paragraph("Not checked yet. Run ")
-                .push(Node::new("code").text("regmix target"))
-                .text(
-                    " to train targets on the found mixture and on those it is compared with; \
+        return Some(
+            section.push(
+                paragraph("Not checked yet. Run ")
+                    .push(Node::new("code").text("regmix target"))
+                    .text(
+                        " to train targets on the found mixture and on those it is compared with; \
                      with two seeds or more, a gain can be distinguished from noise.",
-                ),
+                    ),
+            ),
         );
     };
     let seeds = check.arms.iter().map(|a| a.seeds).min().unwrap_or(0);
-    section
+    let section = section
         .push(paragraph(check.sentence()).class("verdict"))
         .push(paragraph(format!(
             "Targets of {} parameters (proxies: {}), {} tokens each, {} per mixture. Dots: one run \
@@ -30,9 +35,10 @@ pub(super) fn section(report: &Report<'_>) -> Node {
             short(check.proxy_parameters as f64),
             short(check.target_tokens as f64),
             plural(seeds, "seed"),
-            objective_words(&check.objective, &target_words(report.fit)),
+            objective_words(&check.objective, &report.target_words()),
         )))
-        .push(scroll("Target runs per mixture", table(check)))
+        .push(scroll("Target runs per mixture", table(check)));
+    Some(section)
 }
 
 fn table(check: &TargetCheck) -> Node {

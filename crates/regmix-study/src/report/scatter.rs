@@ -1,6 +1,6 @@
 //! Measured against predicted, one small plot per target.
 
-use regmix_regress::{OutOfFold, TargetFit, metrics};
+use regmix_regress::{Fit, OutOfFold, TargetFit, metrics};
 
 use super::kit::node::multiples;
 use super::kit::number::{decimals, loss};
@@ -17,38 +17,40 @@ const DRAWN: usize = 1000;
 /// do, which shows where runs crowd.
 const PER_PATH: usize = 50;
 
-pub(super) fn figures(report: &Report<'_>) -> Vec<Node> {
-    let targets = report.fit.targets();
+pub(super) fn figures(report: &Report<'_>, fit: &Fit) -> Vec<Node> {
+    let targets = fit.targets();
+    let word = report.word().as_str();
     let names = targets.iter().map(|t| t.target.as_str());
     let figures = (report.ordered(names).into_iter()).filter_map(|(i, _)| {
         let target = &targets[i];
-        let points: Vec<&OutOfFold> = (report.fit.predictions().iter())
+        let points: Vec<&OutOfFold> = (fit.predictions().iter())
             .filter(|p| p.target == target.target)
             .filter(|p| p.measured.is_finite() && p.predicted.is_finite())
             .collect();
-        (!points.is_empty()).then(|| figure(report, target, &points))
+        (!points.is_empty()).then(|| figure(word, fit, target, &points))
     });
     vec![
         Node::new("h3").text("Measured against predicted"),
-        paragraph(
-            "One dot per proxy: predicted loss across, measured loss up, nats per token. Dots on \
-             the line are right; Spearman's ρ tells how well the order of mixtures is predicted.",
-        ),
+        paragraph(format!(
+            "One dot per proxy: predicted {word} across, measured {word} up{}. Dots on the line \
+             are right; Spearman's ρ tells how well the order of mixtures is predicted.",
+            report.unit_listed(),
+        )),
         multiples(figures),
     ]
 }
 
-fn figure(report: &Report<'_>, target: &TargetFit, points: &[&OutOfFold]) -> Node {
+fn figure(word: &str, fit: &Fit, target: &TargetFit, points: &[&OutOfFold]) -> Node {
     let of = |f: fn(&OutOfFold) -> f64| points.iter().map(|p| f(p)).collect::<Vec<f64>>();
     let (measured, predicted) = (of(|p| p.measured), of(|p| p.predicted));
-    let rho = (report.fit.league().get(&target.regressor, &target.target))
+    let rho = (fit.league().get(&target.regressor, &target.target))
         .map_or_else(|| metrics::spearman(&measured, &predicted), |e| e.spearman);
     let scale = Scale::around(measured.iter().chain(&predicted).copied());
     let frame = Frame::new(scale, scale, SIZE, SIZE);
     let ticks = scale.labels(2);
     let rho = decimals(rho, 3);
     let label = format!(
-        "{}: measured against predicted loss of {} runs, Spearman {rho}",
+        "{}: measured against predicted {word} of {} runs, Spearman {rho}",
         target.target,
         points.len()
     );

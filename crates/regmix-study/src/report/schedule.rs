@@ -115,7 +115,7 @@ fn figure(report: &Report<'_>, schedule: &Schedule, y: Scale, name: &str) -> Nod
         .draw(&label, &across, &up)
         .push(band)
         .push(curve.push(tooltip(&label)));
-    let found = report.recommendation.mixture.get(name);
+    let found = report.recommendation.and_then(|r| r.mixture.get(name));
     if let Some(found) = found.filter(|w| *w <= y.high) {
         picture = picture.push(line("dashes", frame.at(0.0, found), frame.at(1.0, found)));
     }

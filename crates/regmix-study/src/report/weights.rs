@@ -5,14 +5,14 @@ use regmix_regress::{Bound, Recommendation, WeightSpread};
 
 use super::answer::{models_alone, optimism};
 use super::kit::node;
-use super::kit::node::{column, main_cell, number_cell, paragraph, row_head};
+use super::kit::node::{column, main_cell, number_cell, paragraph, row_head, wide_cell};
 use super::kit::number::{decimals, list, loss, maybe_percent, percent, plural};
 use super::kit::scale::Scale;
 use super::kit::track::Track;
 use super::{Node, Report};
 
-pub(super) fn section(report: &Report<'_>) -> Node {
-    let found = report.recommendation;
+pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    let found = report.recommendation?;
     let mut intro = "Share of tokens per domain. Bars: the found mixture.".to_owned();
     if found.weights.iter().any(|w| w.low.is_some()) {
         intro.push_str(&format!(
@@ -30,14 +30,15 @@ pub(super) fn section(report: &Report<'_>) -> Node {
     if found.weights.iter().any(|w| w.natural.is_some()) {
         intro.push_str(" Diamonds: the natural mixture, the corpus as it is.");
     }
-    node::section("mixture", "The mixture")
-        .push(paragraph(intro))
-        .push(table(report))
-        .push(Node::new("ul").class("notes").extend(notes(found)))
+    Some(
+        node::section("mixture", "The mixture")
+            .push(paragraph(intro))
+            .push(table(report, &found.weights))
+            .push(Node::new("ul").class("notes").extend(notes(report, found))),
+    )
 }
 
-fn table(report: &Report<'_>) -> Node {
-    let all = &report.recommendation.weights;
+fn table(report: &Report<'_>, all: &[WeightSpread]) -> Node {
     let ends = |w: &WeightSpread| [Some(w.weight), w.natural, w.high];
     let scale = Scale::from_zero(all.iter().flat_map(ends).flatten());
     let (ticks, places) = scale.ticks(4);
@@ -50,11 +51,15 @@ fn table(report: &Report<'_>) -> Node {
         .push(column("Domain", "name"))
         .push(column("", "plot").push(track.axis("Share of tokens in percent")))
         .push(column("Weight", "n"))
-        .push(column("5–95%", "n wide"))
-        .push(column("Natural", "n"));
+        .push(column("5–95%", "n wide"));
+    let natural = all.iter().any(|w| w.natural.is_some());
+    let head = match natural {
+        true => head.push(column("Natural", "n")),
+        false => head,
+    };
     let rows = (report.domains().into_iter())
         .filter_map(|name| all.iter().find(|w| w.domain == name))
-        .map(|w| row(&track, w));
+        .map(|w| row(&track, w, natural));
     Node::new("table")
         .class("chart")
         .push(node::caption("Found and natural weights per domain").class("hidden"))
@@ -62,7 +67,7 @@ fn table(report: &Report<'_>) -> Node {
         .push(Node::new("tbody").extend(rows))
 }
 
-fn row(track: &Track, w: &WeightSpread) -> Node {
+fn row(track: &Track, w: &WeightSpread, with_natural: bool) -> Node {
     let interval = match (w.low, w.high) {
         (Some(low), Some(high)) if low.is_finite() && high.is_finite() => Some((low, high)),
         _ => None,
@@ -86,24 +91,28 @@ fn row(track: &Track, w: &WeightSpread) -> Node {
         marks.extend(track.whisker(low, high));
     }
     marks.extend(w.natural.map(|natural| track.diamond(natural)));
-    Node::new("tr")
+    let row = Node::new("tr")
         .push(row_head(&w.domain))
         .push(Node::new("td").class("plot").push(track.row(&label, marks)))
         .push(main_cell(percent(w.weight)))
-        .push(Node::new("td").class("n wide").text(interval_text))
-        .push(number_cell(maybe_percent(w.natural)))
+        .push(wide_cell(interval_text));
+    match with_natural {
+        true => row.push(number_cell(maybe_percent(w.natural))),
+        false => row,
+    }
 }
 
 /// What a person should know before using the mixture.
-fn notes(found: &Recommendation) -> Vec<Node> {
+fn notes(report: &Report<'_>, found: &Recommendation) -> Vec<Node> {
     let item = |text: String| Node::new("li").text(text);
     let mut out = vec![support(found), item(binding(found))];
     out.extend(
-        [models_alone(found), optimism(found)]
+        [models_alone(report, found), optimism(report, found)]
             .into_iter()
             .flatten()
             .map(item),
     );
+    out.extend((found.unidentified.iter()).map(|what| item(what.clone()).class("warn")));
     if matches!(found.termination, Some(Termination::MaxIterations)) {
         out.push(
             item("The search stopped at its limit on iterations, not at a minimum.".to_owned())
@@ -171,7 +180,7 @@ fn binding(found: &Recommendation) -> String {
         "No floor or cap holds the mixture back.".to_owned()
     } else {
         format!(
-            "Bounds hold the mixture back: {}. Relaxing them would lower the prediction.",
+            "Bounds hold the mixture back: {}. Relaxing them would improve the prediction.",
             list(&parts)
         )
     }

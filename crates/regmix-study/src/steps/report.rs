@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use regmix_data::{Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
-use regmix_regress::Interactions;
 use regmix_regress::scale::ScaleFit;
+use regmix_regress::{Interactions, LearningCurve};
 use serde::de::DeserializeOwned;
 
 use super::status::stale_parts;
@@ -14,7 +14,7 @@ use crate::check::TargetCheck;
 use crate::compare::MethodComparison;
 use crate::config::{RunSection, ScheduleMode};
 use crate::files;
-use crate::report::{AtTarget, Report, count};
+use crate::report::{AtTarget, Expected, Report, Subject, UNIT, count};
 use crate::stamp::remade_by;
 use crate::study::{Study, natural_mixture};
 
@@ -37,12 +37,19 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let decisions = decisions(study, check.as_ref())?;
     let scheduled = trajectories_on_schedules(study, check.as_ref(), &corpus)?;
     let design = study.mixtures()?;
+    let learning = match study.path(files::LEARNING_CURVE).exists() {
+        true => Some(LearningCurve::read_csv(study.path(files::LEARNING_CURVE))?),
+        false => None,
+    };
     let at_target = at_target(study, &recommendation.mixture, monitor)?;
     monitor.check()?;
     let html = Report {
+        subject: Subject::Study,
+        unit: Some(UNIT),
         name: &study.config().study.name,
-        recommendation: &recommendation,
-        fit: &fit,
+        recommendation: Some(&recommendation),
+        fit: Some(&fit),
+        learning: learning.as_ref(),
         interactions: Some(&interactions),
         trajectories: trajectories.as_ref(),
         check: check.as_ref(),
@@ -96,10 +103,17 @@ fn at_target(study: &Study, found: &Mixture, monitor: &dyn Monitor) -> Result<Op
         }
         found => found?,
     };
+    let expected = |mixture: &Mixture| -> Result<Option<Expected>> {
+        let (objective, losses) = fit.estimate(&asked, mixture)?;
+        Ok(Some(Expected {
+            objective: Some(objective),
+            losses,
+        }))
+    };
     Ok(Some(AtTarget {
-        found: fit.estimate(&asked, found)?,
-        natural: fit.estimate(&asked, &natural)?,
-        optimum,
+        found: expected(found)?,
+        natural: expected(&natural)?,
+        optimum: Some(optimum),
         fit,
     }))
 }

@@ -11,6 +11,7 @@ mod optimize;
 mod pool;
 mod predict;
 mod prior;
+mod report;
 mod scale;
 mod schedule;
 
@@ -28,6 +29,7 @@ pub use optimize::{optimize, pareto};
 pub use pool::{ChosenRun, choose_from_files, choose_runs};
 pub use predict::{Extrapolations, predict_file};
 pub use prior::prior_of;
+pub use report::report;
 pub(crate) use scale::read_scale_runs;
 pub use scale::{CmrQuestion, Counting, ScaleTables, cmr, fit_scale, optimize_scale};
 pub use schedule::{Plan, SecondSize, plan};

@@ -192,6 +192,11 @@ pub(crate) fn main_cell(text: impl AsRef<str>) -> Node {
     Node::new("td").class("n strong").text(text)
 }
 
+/// A cell with two numbers that a narrow screen leaves out.
+pub(crate) fn wide_cell(text: impl AsRef<str>) -> Node {
+    Node::new("td").class("n wide").text(text)
+}
+
 /// A cell with a number.
 pub(crate) fn number_cell(text: impl AsRef<str>) -> Node {
     Node::new("td").class("n").text(text)

@@ -1,5 +1,6 @@
 //! The page as a whole.
 
+mod tables;
 mod well_formed;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use regmix_regress::{
     Recommendation, recommend,
 };
 
-use super::Report;
+use super::{Report, Subject, UNIT};
 use crate::check::{TargetCheck, TargetRun};
 use well_formed::{checked, text};
 
@@ -123,8 +124,11 @@ impl Parts {
     fn report(&self) -> Report<'_> {
         Report {
             name: "small study",
-            recommendation: &self.recommendation,
-            fit: &self.fit,
+            subject: Subject::Study,
+            unit: Some(UNIT),
+            recommendation: Some(&self.recommendation),
+            fit: Some(&self.fit),
+            learning: None,
             interactions: Some(&self.interactions),
             trajectories: Some(&self.trajectories),
             check: Some(&self.check),
