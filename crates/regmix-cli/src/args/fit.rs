@@ -71,6 +71,10 @@ pub(crate) struct FitArgs {
     /// The unit of the losses, such as `bits per byte`: shown beside results, never converted.
     #[arg(long, requires = "mixtures", value_name = "TEXT")]
     pub(crate) unit: Option<String>,
+    /// Standard errors of the values, such as those of lm-eval that `import` writes: shown beside
+    /// what the fit explains.
+    #[arg(long, requires = "losses", value_name = "CSV")]
+    pub(crate) errors: Option<PathBuf>,
     /// Regressors to judge, separated by commas; by default all but `elastic_net`, `bimix`
     /// and `olmix`.
     #[arg(

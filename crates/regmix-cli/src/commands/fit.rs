@@ -97,7 +97,8 @@ fn fit_own_runs(
     let earlier = earlier_section(args);
     let tables = [mixtures, losses];
     let into = (out, args.redo);
-    let fit = fit_tables(tables, earlier.as_ref(), options, into, session.display)?;
+    let beside = (earlier.as_ref(), args.errors.as_deref());
+    let fit = fit_tables(tables, beside, options, into, session.display)?;
     let curve = match args.learning_curve {
         true => Some(measure_learning_curve(session, args, &fit, out)?),
         false => None,
@@ -153,10 +154,14 @@ fn print_fit(
         }
         text
     };
-    if curve.is_none() && scale.is_none() {
+    let noise = fit.measurement_noise();
+    if curve.is_none() && scale.is_none() && noise.is_empty() {
         return session.print_result(&league, text);
     }
     let mut both = json!({ "league": league });
+    if !noise.is_empty() {
+        both["noise"] = json!(noise);
+    }
     if let Some(curve) = curve {
         both["learning"] = json!(curve.points());
     }

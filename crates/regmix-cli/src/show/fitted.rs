@@ -98,11 +98,44 @@ pub(crate) fn league(fit: &Fit) -> String {
         rows,
     ));
     text.push_str(&without_earlier(fit));
+    text.push_str(&measurement_noise(fit));
     text.push_str(&left_out(fit));
     for warning in fit.warnings() {
         text.push_str(&format!("warning: {warning}\n"));
     }
     text
+}
+
+/// Standard errors of the values beside what was learnt, where they were given.
+fn measurement_noise(fit: &Fit) -> String {
+    let all = fit.measurement_noise();
+    if all.is_empty() {
+        return String::new();
+    }
+    let percent = |share: f64| or_dash(100.0 * share, 0);
+    let rows = all.iter().map(|noise| {
+        vec![
+            noise.target.clone(),
+            format!("{:.4}", noise.spread),
+            format!("{:.4}", noise.standard_error),
+            percent(noise.share),
+            percent(noise.predicted.max(0.0)),
+        ]
+    });
+    format!(
+        "Standard errors of the values, as parts of the variance between runs; noise between runs \
+         of the same items is smaller:\n{}",
+        table(
+            &[
+                "target",
+                "sd of runs",
+                "std. error",
+                "error (%)",
+                "predicted (%)"
+            ],
+            rows
+        )
+    )
 }
 
 /// What the earlier runs are worth, where there are some.

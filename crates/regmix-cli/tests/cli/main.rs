@@ -12,6 +12,7 @@ mod corpora;
 mod devices;
 mod doremi;
 mod earlier;
+mod errors;
 mod export;
 mod fixture;
 mod help;

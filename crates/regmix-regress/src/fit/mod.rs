@@ -2,6 +2,7 @@
 
 pub(crate) mod options;
 mod prepare;
+pub(crate) mod standard_errors;
 mod train;
 mod warnings;
 
@@ -49,6 +50,10 @@ pub struct TargetFit {
     /// The standard deviation between runs of the same mixture, where some
     /// mixture was run more than once: no regressor can be better.
     pub repeat_noise: Option<f64>,
+    /// Root mean square of the standard errors of its values, where they were
+    /// given ([`FitOptions::errors`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
 }
 
 /// A measurement that was not used.

@@ -3,6 +3,7 @@
 use regmix_data::Mixture;
 use regmix_data::table::Observations;
 
+use crate::fit::standard_errors::StandardErrors;
 use crate::registry::DEFAULT;
 
 /// How to fit.
@@ -18,6 +19,7 @@ use crate::registry::DEFAULT;
 /// | `earlier` | none | runs over the same domains and targets, see [`Earlier`](crate::Earlier) |
 /// | `keep_outliers` | no | |
 /// | `unit` | none | the unit of the values |
+/// | `errors` | none | standard errors of the values |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Names of the regressors to judge.
@@ -43,6 +45,9 @@ pub struct FitOptions {
     /// The unit of the values, such as `nats per token`; shown beside results,
     /// never converted.
     pub unit: Option<String>,
+    /// Standard errors of the values. They are set beside what the fit explains
+    /// ([`Fit::measurement_noise`](crate::Fit::measurement_noise)), and change no model.
+    pub errors: Option<StandardErrors>,
 }
 
 impl Default for FitOptions {
@@ -57,6 +62,7 @@ impl Default for FitOptions {
             earlier: None,
             keep_outliers: false,
             unit: None,
+            errors: None,
         }
     }
 }

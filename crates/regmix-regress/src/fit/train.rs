@@ -113,12 +113,22 @@ pub(super) fn train(
         .warnings
         .extend(warnings::unlike_the_rest(&selection.predictions));
     warn_of_harm(&mut saved, &winners);
-    Ok(Fit {
+    if let Some(errors) = &options.errors {
+        let runs = prepared.new.values.runs();
+        for (target, column) in saved.targets.iter_mut().zip(&columns) {
+            let own = column.places.iter().map(|&i| &runs[i]);
+            target.standard_error = errors.of_target(column.target, own);
+        }
+    }
+    let mut fit = Fit {
         saved,
         league: League::new(selection.entries),
         predictions: selection.predictions,
         observations: all,
-    })
+    };
+    let noisy = warnings::noisy(&fit.measurement_noise());
+    fit.saved.warnings.extend(noisy);
+    Ok(fit)
 }
 
 /// All targets.
@@ -346,6 +356,7 @@ fn fit_target(
         mae_without_earlier: without,
         noise: winner.noise,
         repeat_noise: all.repeat_noise(),
+        standard_error: None,
     })
 }
 

@@ -6,6 +6,7 @@ use regmix_data::table::Observations;
 
 use crate::fit::OutOfFold;
 use crate::fit::prepare::Range;
+use crate::fit::standard_errors::MeasurementNoise;
 use crate::fixed_shares::FixedShares;
 use crate::metrics::quantile;
 use crate::samples::measured;
@@ -97,6 +98,21 @@ pub(super) fn unlike_the_rest(predictions: &[OutOfFold]) -> Option<String> {
             } else {
                 ""
             }
+        )
+    })
+}
+
+/// The targets whose standard errors are most of what differs between runs.
+pub(super) fn noisy(all: &[MeasurementNoise]) -> Option<String> {
+    let most = all.iter().filter(|noise| noise.share > 0.5);
+    let named: Vec<String> = most
+        .map(|noise| format!("{} ({:.0} %)", noise.target, 100.0 * noise.share))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "standard errors are more than half of the variance between runs: {}; more items, or \
+             the mean of several tasks, would tell mixtures apart better",
+            named.join(", ")
         )
     })
 }

@@ -4,7 +4,7 @@ use regmix_regress::{Entry, Fit};
 
 use super::kit::node::{self, column, number_cell, paragraph};
 use super::kit::number::{decimals, loss, mean, percent, plural};
-use super::{Node, Report, learning, scatter, scroll};
+use super::{Node, Report, learning, noise, scatter, scroll};
 
 /// Left-out measurements listed at most.
 const LISTED: usize = 20;
@@ -36,6 +36,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     }
     Some(
         out.extend(scatter::figures(report, fit))
+            .extend(noise::nodes(report, fit))
             .extend(report.learning.into_iter().flat_map(learning::nodes)),
     )
 }

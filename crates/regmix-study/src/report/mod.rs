@@ -21,6 +21,7 @@ mod kit;
 mod laws;
 mod league;
 mod learning;
+mod noise;
 mod predicted_observed;
 mod promise;
 mod scatter;

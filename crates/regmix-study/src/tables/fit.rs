@@ -2,22 +2,25 @@
 
 use std::path::Path;
 
-use regmix_data::table::Observations;
+use regmix_data::table::{Observations, ValueTable};
 use regmix_data::{DomainSet, Error, ErrorKind, Monitor, Result, artefact};
-use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
+use regmix_regress::{
+    Fit, FitOptions, LearningCurve, LearningOptions, StandardErrors, learning_curve_monitored,
+};
 
 use super::earlier::earlier_runs;
 use crate::config::EarlierSection;
 
 /// Fits the losses of a table to the mixtures of another, into the folder
-/// `out`. Earlier runs are fitted with them and replace those of the options.
+/// `out`. Earlier runs are fitted with them, and standard errors of the values set beside
+/// what is learnt; both replace those of the options.
 ///
 /// # Errors
 /// When a table cannot be read or does not fit the other, `out` holds a fit
 /// and `redo` is not set, as [`Fit::train`], and when the monitor asks to stop.
 pub fn fit_tables(
     [mixtures, losses]: [&Path; 2],
-    earlier: Option<&EarlierSection>,
+    (earlier, errors): (Option<&EarlierSection>, Option<&Path>),
     mut options: FitOptions,
     (out, redo): (&Path, bool),
     monitor: &dyn Monitor,
@@ -25,6 +28,11 @@ pub fn fit_tables(
     let observations = Observations::read_csv(mixtures, losses)?;
     refuse_to_overwrite(&out.join("fit.json"), redo)?;
     more_than_one(observations.mixtures.domains(), mixtures)?;
+    if let Some(path) = errors {
+        let table = ValueTable::read_own_csv(path)?;
+        let errors = StandardErrors::new(&table, &observations);
+        options.errors = Some(errors.map_err(|e| e.in_file(path))?);
+    }
     monitor.message(&format!(
         "fitting {} runs, {} targets",
         observations.mixtures.len(),

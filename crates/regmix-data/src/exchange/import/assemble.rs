@@ -342,8 +342,8 @@ fn mostly_noise(losses: &ValueTable, errors: &ValueTable) -> Option<String> {
     let noisy: Vec<String> = losses.targets().iter().enumerate().filter_map(of).collect();
     (!noisy.is_empty()).then(|| {
         format!(
-            "the standard errors make up more than half of the variance between runs, which no fit \
-             can explain: {}",
+            "the standard errors are more than half of the variance between runs, so that these may \
+             say little about mixtures: {}",
             listed(&noisy)
         )
     })
