@@ -19,6 +19,9 @@
 //! - Feature `exchange` adds tables from logs of trackers, and mixtures in the formats of
 //!   trainers.
 //! - Feature `hub` adds corpora on the Hugging Face hub.
+//!
+//! Examples: `own_sampler` (a sampler of designs), `own_corpus_reader` (text that regmix
+//! cannot read, with feature `shards`).
 
 pub mod artefact;
 #[cfg(feature = "corpus")]

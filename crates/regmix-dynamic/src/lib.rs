@@ -33,6 +33,8 @@
 //!   default).
 //! - [`simulator`]: simulated dynamics with known truth, to test all this on.
 //!
+//! Example: `controller` (in the loop of a trainer).
+//!
 //! ```
 //! use regmix_data::table::MixtureTable;
 //! use regmix_data::{DomainSet, Mixture};

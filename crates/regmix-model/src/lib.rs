@@ -12,6 +12,8 @@
 //!   [`train_all`] makes many at once.
 //! - [`RunStatus`]: how far a run is, and its results.
 //!
+//! Example: `steps` (a training loop of your own, with a mixture that changes).
+//!
 //! Two engines compute the same model: one is written for CPUs (`host`), the
 //! other on burn for every other device (`graph`). Distributed training of one model and text
 //! generation are not supported.

@@ -35,6 +35,9 @@
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]:
 //!   the pieces.
 //!
+//! Examples: `recommend` (two CSV files in, a mixture out), `own_regressor` (one of your own,
+//! judged beside the others).
+//!
 //! Computations that can take longer than a second have a variant that ends in
 //! `_monitored`: it reports its progress to a [`regmix_data::Monitor`], and
 //! stops within a second when that asks for it.

@@ -8,8 +8,10 @@
 //! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
 //! - [`launch`]: workers on Slurm, Kubernetes, HyperQueue, or this machine.
 //!
-//! [`tables`] fits, predicts, searches and plans from tables of the user's own
+//! [`tables`] fits, predicts, searches, plans and reports from tables of the user's own
 //! runs, without a study; [`files`] names every file of a study.
+//!
+//! Example: `whole_study` (every step, from text to the report).
 
 pub mod campaign;
 pub mod check;
