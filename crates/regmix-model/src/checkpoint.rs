@@ -196,7 +196,7 @@ fn checksum(bytes: &[u8], place: &Range<usize>) -> String {
 }
 
 /// One tensor of the file; its bytes are made when they are written.
-struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     shape: Vec<usize>,
     values: &'a [f32],
     /// Whether the file has the transposed values.
@@ -232,7 +232,10 @@ fn flat(values: &[f32]) -> Stored<'_> {
 }
 
 /// The weights in Hugging Face's layout.
-fn weights<'a>(parameters: &[Parameter], values: &'a [Vec<f32>]) -> Vec<(String, Stored<'a>)> {
+pub(crate) fn weights<'a>(
+    parameters: &[Parameter],
+    values: &'a [Vec<f32>],
+) -> Vec<(String, Stored<'a>)> {
     (parameters.iter().zip(values))
         .map(|(parameter, values)| {
             let mut shape = parameter.shape.clone();
@@ -250,7 +253,7 @@ fn weights<'a>(parameters: &[Parameter], values: &'a [Vec<f32>]) -> Vec<(String,
 }
 
 /// The transpose of a row-major matrix of `columns` columns.
-fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
+pub(crate) fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|c| values.iter().skip(c).step_by(columns).copied())
         .collect()

@@ -26,6 +26,7 @@ mod engine;
 mod fleet;
 mod graph;
 mod host;
+mod hugging_face;
 pub mod lease;
 mod memory;
 pub mod metrics;
@@ -49,8 +50,7 @@ pub use precision::Precision;
 #[doc(hidden)]
 pub use products::Products;
 pub use run::{
-    Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary,
-    StartingModel, Steer, TrainConfig, Weigh, stored_fingerprint, stored_spec, train,
-    training_losses,
+    Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary, Steer,
+    TrainConfig, TrainedModel, Weigh, stored_fingerprint, stored_spec, train, training_losses,
 };
 pub use trainer::{StepOutcome, Trainer};

@@ -30,6 +30,9 @@ impl Parameter {
 /// Numbers of parameters per block.
 pub(crate) const PER_BLOCK: usize = 9;
 
+/// The output layer, where it is not tied.
+pub(crate) const OUTPUT: &str = "lm_head.weight";
+
 /// All parameters: embedding, blocks, last norm, output layer if not tied. burn
 /// visits the parameters of its module in this order.
 ///
@@ -77,7 +80,8 @@ pub(crate) fn list(config: &ModelConfig) -> Vec<Parameter> {
     }
     all.push(norm("model.norm".into()));
     if !config.tied {
-        all.push(matrix("lm_head".into(), d, config.vocab_size, std(d), true));
+        let name = OUTPUT.trim_end_matches(".weight").to_owned();
+        all.push(matrix(name, d, config.vocab_size, std(d), true));
     }
     all
 }

@@ -6,6 +6,7 @@
 //! - [`Context`]: progress, stopping and redoing, which every step takes.
 //! - [`Status`]: what is finished, what is stale, and what comes next.
 //! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
+//! - [`models`]: trained models, out and in.
 //! - [`launch`]: workers on Slurm, Kubernetes, HyperQueue, or this machine.
 //!
 //! [`tables`] fits, predicts, searches, plans and reports from tables of the user's own
@@ -20,6 +21,7 @@ pub mod config;
 mod demo;
 pub mod files;
 pub mod launch;
+pub mod models;
 mod plain_mixture;
 mod progress;
 mod report;

@@ -9,6 +9,7 @@ mod design;
 mod devices;
 mod doremi;
 mod export;
+mod export_model;
 mod fit;
 mod import;
 mod init;
@@ -41,6 +42,7 @@ pub(crate) use design::DesignArgs;
 pub(crate) use devices::DevicesArgs;
 pub(crate) use doremi::DoremiArgs;
 pub(crate) use export::ExportArgs;
+pub(crate) use export_model::ExportModelArgs;
 pub(crate) use fit::FitArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use init::InitArgs;
@@ -156,6 +158,7 @@ pub(crate) enum Command {
     Target(TargetArgs),
     Compare(CompareArgs),
     Export(ExportArgs),
+    ExportModel(ExportModelArgs),
     Report(ReportArgs),
     Clean(CleanArgs),
     Devices(DevicesArgs),

@@ -10,6 +10,7 @@ mod design;
 mod devices;
 mod doremi;
 mod export;
+mod export_model;
 mod fit;
 mod import;
 mod init;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Target(args) => return target::run(session, args),
         Command::Compare(args) => compare::run(session, args)?,
         Command::Export(args) => export::run(session, args)?,
+        Command::ExportModel(args) => export_model::run(session, args)?,
         Command::Report(args) => report::run(session, args)?,
         Command::Devices(args) => devices::run(session, args)?,
         Command::Completions(args) => completions::run(args)?,

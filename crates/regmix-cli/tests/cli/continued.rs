@@ -3,7 +3,7 @@
 use crate::fixture::{Fixture, assert_output};
 
 /// A study whose proxies start from a target of an earlier one, which is in `base`.
-fn study() -> Fixture {
+pub(crate) fn study() -> Fixture {
     let fixture = Fixture::study_after("optimize");
     let text = fixture.text("study.toml");
     let (before, target) = text.split_once("[target]\n").unwrap();
@@ -99,8 +99,9 @@ fn a_model_that_does_not_fit_is_named() {
     $ regmix train --redo
     exit code: 2
     ----- stderr -----
-      × ./nowhere: no run: expected a folder with a `run.toml`
-      help: name the folder of a finished run, such as old/targets/found-seed1
+      × ./nowhere: no model: expected a folder with a `run.toml` or a `config.json`
+      help: name the folder of a finished run, such as old/targets/found-seed1, or of a Llama model in
+            Hugging Face's layout
     ");
 
     // A run of another study, whose tokenizer differs.

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "demo",
     "init",
     "import",
@@ -24,6 +24,7 @@ const VERBS: [&str; 25] = [
     "target",
     "compare",
     "export",
+    "export-model",
     "report",
     "clean",
     "devices",

@@ -27,6 +27,7 @@ mod local_workers;
 mod logs;
 mod match_epochs;
 mod metrics;
+mod models;
 mod others;
 mod own_schedules;
 mod peers;

@@ -20,7 +20,7 @@ use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use crate::artefact::write_atomic;
 use crate::error::{Error, Result};
-use crate::manifest::TokenizerEntry;
+use crate::manifest::{Manifest, TOKENIZER_FILE, TokenizerEntry};
 use crate::monitor::{Monitor, Silent};
 use fast::Fast;
 use library::call;
@@ -53,6 +53,7 @@ pub struct Tokenizer {
     hash: String,
     vocab_size: u32,
     separator: u32,
+    separator_text: String,
     fast: Option<Fast>,
     /// Encodes documents where `inner` would find the separator in their text.
     without_separator: Option<Inner>,
@@ -92,6 +93,34 @@ impl Tokenizer {
         let mut this = Self::wrap("file", checked.inner, separator).map_err(|e| e.in_file(path))?;
         this.notes = checked.notes;
         Ok(this)
+    }
+
+    /// The tokenizer of a tokenized corpus, which lies beside its manifest.
+    ///
+    /// # Errors
+    /// When manifest or tokenizer are missing or damaged, or do not belong together.
+    pub fn of_corpus(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let entry = Manifest::load(folder)?.tokenizer;
+        let path = folder.join(TOKENIZER_FILE);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let inner = file::read(bytes, &path)?.inner;
+        let other = || {
+            Error::input("not the tokenizer that the corpus beside it was tokenized with")
+                .in_file(&path)
+                .help("tokenize the corpus again, or put its tokenizer back")
+        };
+        let separator = inner.id_to_token(entry.separator).ok_or_else(other)?;
+        let kind = match entry.kind.as_str() {
+            "bytes" => "bytes",
+            "bpe" => "bpe",
+            _ => "file",
+        };
+        let this = Self::wrap(kind, inner, &separator).map_err(|e| e.in_file(&path))?;
+        match this.hash == entry.hash {
+            true => Ok(this),
+            false => Err(other()),
+        }
     }
 
     /// Trains a byte-level BPE on sample texts. The same texts in the same
@@ -146,6 +175,7 @@ impl Tokenizer {
             inner,
             vocab_size,
             separator: id,
+            separator_text: separator.to_owned(),
         })
     }
 
@@ -233,6 +263,11 @@ impl Tokenizer {
     /// The token that ends every document.
     pub fn separator(&self) -> u32 {
         self.separator
+    }
+
+    /// Its text.
+    pub fn separator_text(&self) -> &str {
+        &self.separator_text
     }
 
     /// BLAKE3 of [`Tokenizer::to_json`], in hex.

@@ -8,7 +8,7 @@ use regmix_data::{Error, Result};
 use super::group_dro::{DoremiOptions, GroupDro};
 use super::record::Record;
 use super::reference::ReferenceLosses;
-use crate::run::{Batch, FinishedRun, Opened, StartingModel, Weigh, stored_spec};
+use crate::run::{Batch, FinishedRun, Opened, TrainedModel, Weigh, stored_spec};
 use crate::trainer::{StepOutcome, Trainer};
 
 /// Weighs the domains of a proxy as DoReMi does; see the
@@ -83,7 +83,7 @@ impl Weigh for Doremi {
         let fingerprint = self.check_reference(&run)?;
         let device = run.device;
         let losses = ReferenceLosses::prepare(&mut run, &fingerprint, || {
-            StartingModel::of_run(&self.reference)?.trainer(device)
+            TrainedModel::of_run(&self.reference)?.trainer(device)
         })?;
         let drawn = run.spec.mixture.weights().to_vec();
         let mut dro = GroupDro::new(drawn.len(), self.options);

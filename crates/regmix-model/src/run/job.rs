@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::spec::RunSpec;
-use super::starting_model::StartingModel;
 use super::steer::Steer;
+use super::trained_model::TrainedModel;
 use super::weigh::Weigh;
 
 /// A run and its folder.
@@ -20,12 +20,12 @@ pub struct Job {
     /// What weighs its sequences, if anything does.
     pub weigh: Option<Arc<dyn Weigh>>,
     /// The model that it starts from; random weights if absent.
-    pub start: Option<Arc<StartingModel>>,
+    pub start: Option<Arc<TrainedModel>>,
 }
 
 impl Job {
     /// A run without anything that changes or weighs what it sees.
-    pub fn new(spec: RunSpec, folder: PathBuf, start: Option<Arc<StartingModel>>) -> Self {
+    pub fn new(spec: RunSpec, folder: PathBuf, start: Option<Arc<TrainedModel>>) -> Self {
         Self {
             spec,
             folder,

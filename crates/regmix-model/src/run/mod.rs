@@ -23,11 +23,11 @@ mod journal;
 mod log;
 mod session;
 mod spec;
-mod starting_model;
 mod status;
 mod steer;
 mod step_losses;
 mod train_config;
+mod trained_model;
 mod validation;
 mod weigh;
 
@@ -47,11 +47,11 @@ pub(crate) use journal::{Entry, Journal, each_line};
 use log::RunLog;
 use session::{Ended, Session};
 pub use spec::{RunSegment, RunSpec};
-pub use starting_model::StartingModel;
 pub use status::{Fallback, RunStatus, RunSummary};
 pub use steer::Steer;
 pub use step_losses::training_losses;
 pub use train_config::TrainConfig;
+pub use trained_model::TrainedModel;
 pub(crate) use validation::SharedValidation;
 pub use weigh::{Batch, Opened, Weigh};
 
@@ -137,7 +137,7 @@ pub(crate) fn train_job(
         .field("weighed_by"));
     }
     let start = job.start.as_deref();
-    if spec.starts_from.as_deref() != start.map(StartingModel::digest) {
+    if spec.starts_from.as_deref() != start.map(TrainedModel::digest) {
         return Err(Error::input(format!(
             "run `{}`: `starts_from` and the model that it starts from do not agree",
             spec.run

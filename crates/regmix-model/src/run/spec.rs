@@ -25,7 +25,7 @@ pub struct RunSpec {
     #[serde(default, rename = "changes", skip_serializing_if = "Vec::is_empty")]
     pub later_segments: Vec<RunSegment>,
     /// The digest of the model that it starts from
-    /// ([`StartingModel::digest`](crate::StartingModel::digest)); random weights if absent.
+    /// ([`TrainedModel::digest`](crate::TrainedModel::digest)); random weights if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts_from: Option<String>,
     /// The name of what chooses its mixtures while it trains, if anything does.

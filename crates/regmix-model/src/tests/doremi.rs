@@ -13,7 +13,7 @@ use regmix_data::{
 use super::correctness::{difference, tokens};
 use super::runs::{losses, spec, stop_after};
 use super::{cpu, tiny, trainer};
-use crate::StartingModel;
+use crate::TrainedModel;
 use crate::device::Device;
 use crate::doremi::{Doremi, DoremiOptions, DoremiResult};
 use crate::engine::Engine;
@@ -182,7 +182,7 @@ fn domains_that_can_be_learnt_gain_weight_and_a_resumed_proxy_is_the_same() {
     );
     let mut reference = uniform(&corpus, "reference", 60);
     train(&reference, &corpus, &folder("bare"), &cpu(), &Silent).unwrap();
-    let bare = StartingModel::of_run(&folder("bare")).unwrap_err();
+    let bare = TrainedModel::of_run(&folder("bare")).unwrap_err();
     assert!(
         bare.to_string()
             .contains("the weights of the run were not kept"),

@@ -5,6 +5,7 @@ mod correctness;
 mod doremi;
 mod faults;
 mod graph;
+mod hugging_face;
 mod runs;
 
 use crate::config::ModelConfig;

@@ -36,14 +36,22 @@ pub struct RunSection {
     /// Whether the output layer shares the embedding.
     #[serde(default)]
     pub tied: bool,
+    /// Base of the rotary positions, instead of 10000; for `from` a model that has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_base: Option<f32>,
+    /// Added to the mean square in RMSNorm, instead of 1e-5; for `from` a model that has
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_eps: Option<f32>,
     /// In `[proxy]`: whether every domain is cut, the same for all models of a seed, so
     /// that a proxy sees a domain's text as often as the target would at the same weight
     /// (arXiv 2606.07597). Without it, a proxy sees text once that the target repeats.
     /// See [`StudyConfig::text_share`](super::StudyConfig::text_share).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub match_epochs: bool,
-    /// The folder of a finished run with kept weights that these models start from, in
-    /// place of random weights; relative to the study.
+    /// What these models start from, in place of random weights: the folder of a finished
+    /// run with kept weights, or of a Llama model in Hugging Face's layout; relative to the
+    /// study.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Optimizer steps.
@@ -120,6 +128,8 @@ impl RunSection {
             context: None,
             vocab_size: None,
             tied: false,
+            rope_base: None,
+            norm_eps: None,
             match_epochs: false,
             from: None,
             steps: 200,
@@ -174,6 +184,8 @@ impl RunSection {
             model.kv_heads = kv_heads;
         }
         model.tied = self.tied;
+        model.rope_base = self.rope_base.unwrap_or(model.rope_base);
+        model.norm_eps = self.norm_eps.unwrap_or(model.norm_eps);
         model.check()?;
         if model.vocab_size < vocab {
             return Err(Error::input(format!(

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use regmix_data::manifest::Manifest;
 use regmix_data::shard::Split;
 use regmix_data::{
     Error, ErrorKind, Mixture, Monitor, Muted, Result, RunEvent, TokenCorpus, Unit, ValidationSet,
@@ -14,12 +13,13 @@ use regmix_data::{
 use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
-    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, StartingModel,
+    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, TrainedModel,
     default_parallel, memory_per_run, stored_fingerprint, train_all,
 };
 
 use crate::config::RunSection;
 use crate::files;
+use crate::models;
 use crate::stamp::{remade_by, set_aside};
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
@@ -48,7 +48,7 @@ pub(super) struct Runs<'a> {
     section: &'a RunSection,
     corpus: &'a TokenCorpus,
     /// The model that they start from.
-    start: Option<Arc<StartingModel>>,
+    start: Option<Arc<TrainedModel>>,
 }
 
 impl<'a> Runs<'a> {
@@ -105,33 +105,20 @@ fn starting_model(
     from: &Path,
     corpus: &TokenCorpus,
     monitor: &dyn Monitor,
-) -> Result<Arc<StartingModel>> {
+) -> Result<Arc<TrainedModel>> {
     let folder = study.resolve(from);
-    let start = StartingModel::of_run(&folder)?;
+    let start = TrainedModel::open(&folder)?;
     (start.check(&section.model(corpus.vocab_size())?)).map_err(|e| study.place(e, name))?;
-    if start.corpus() == corpus.fingerprint() {
+    if start.corpus() == Some(corpus.fingerprint()) {
         return Ok(Arc::new(start));
     }
-    // A run of a study lies two folders deep in it, a run of another size three.
-    let manifests = folder.ancestors().skip(2).take(2);
-    let manifests = manifests.map(|root| root.join(files::CORPUS));
-    match manifests.into_iter().find(|path| path.exists()) {
-        Some(path) => {
-            let other = Manifest::load(path.parent().unwrap_or(&folder))?;
-            if other.tokenizer.hash != corpus.manifest().tokenizer.hash {
-                let e = Error::input(
-                    "the model was trained on tokens of another tokenizer: expected that of this \
-                     study",
-                );
-                let e = e.field("from").help(format!(
-                    "set kind = \"file\" and path = \"{}\" in [tokenizer], then: \
-                     regmix tokenize --redo",
-                    path.with_file_name("tokenizer.json").display()
-                ));
-                return Err(study.place(e, name));
-            }
-        }
-        None => monitor.message(&format!(
+    let checked = models::check_tokenizer(&folder, corpus);
+    match checked.map_err(|e| match e.field_name() {
+        Some("from") => study.place(e, name),
+        _ => e,
+    })? {
+        true => {}
+        false => monitor.message(&format!(
             "{} was trained on another corpus: its tokenizer must be that of this study, which \
              cannot be checked here",
             folder.display()
