@@ -11,6 +11,7 @@ use super::warnings;
 use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::options::{Choice, FitOptions};
 use crate::fit::prepare::Prepared;
+use crate::fit::standard_errors::StandardErrors;
 use crate::fit::{Fit, OutOfFold, Saved, TargetFit};
 use crate::judge::contestants::{Contestants, Judged};
 use crate::judge::league::{AUTO, Entry, League};
@@ -113,22 +114,26 @@ pub(super) fn train(
         .warnings
         .extend(warnings::unlike_the_rest(&selection.predictions));
     warn_of_harm(&mut saved, &winners);
-    if let Some(errors) = &options.errors {
-        let runs = prepared.new.values.runs();
-        for (target, column) in saved.targets.iter_mut().zip(&columns) {
-            let own = column.places.iter().map(|&i| &runs[i]);
-            target.standard_error = errors.of_target(column.target, own);
-        }
-    }
     let mut fit = Fit {
         saved,
         league: League::new(selection.entries),
         predictions: selection.predictions,
         observations: all,
     };
+    if let Some(errors) = &options.errors {
+        note_errors(&mut fit, &columns, prepared.new.values.runs(), errors);
+    }
+    Ok(fit)
+}
+
+/// Notes the standard error of every target, and warns where it is most of what differs.
+fn note_errors(fit: &mut Fit, columns: &[Column<'_>], runs: &[String], errors: &StandardErrors) {
+    for (target, column) in fit.saved.targets.iter_mut().zip(columns) {
+        let own = column.places.iter().map(|&i| &runs[i]);
+        target.standard_error = errors.of_target(column.target, own);
+    }
     let noisy = warnings::noisy(&fit.measurement_noise());
     fit.saved.warnings.extend(noisy);
-    Ok(fit)
 }
 
 /// All targets.
