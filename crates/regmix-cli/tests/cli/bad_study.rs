@@ -11,9 +11,10 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
     exit code: 2
     ----- stderr -----
       × ./study.toml:23: unknown field `batch_sise`, expected one of `preset`, `layers`, `d_model`,
-      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `match_epochs`, `from`, `steps`,
-      │ `batch_size`, `micro_batch`, `lr`, `min_lr`, `warmup`, `schedule`, `optimizer`, `evaluations`,
-      │ `eval_sequences`, `checkpoint_every`, `keep_weights`, `precision`
+      │ `heads`, `kv_heads`, `d_ff`, `context`, `vocab_size`, `tied`, `rope_base`, `norm_eps`,
+      │ `match_epochs`, `from`, `steps`, `batch_size`, `micro_batch`, `lr`, `min_lr`, `warmup`,
+      │ `schedule`, `optimizer`, `evaluations`, `eval_sequences`, `checkpoint_every`, `keep_weights`,
+      │ `precision`
         ╭─[./study.toml:23:1]
      22 │ steps = 4
      23 │ batch_sise = 2

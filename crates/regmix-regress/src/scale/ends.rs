@@ -8,8 +8,9 @@
 use regmix_data::{Monitor, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::scale::choice::Choice;
 use crate::scale::runs::ScaleRuns;
-use crate::scale::select::{Choice, Selection, select, trial};
+use crate::scale::select::{Selection, select, trial};
 use crate::scale::split::{Direction, Split, splits};
 
 /// Where the last points of runs lie.

@@ -12,15 +12,16 @@ use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 use crate::prediction::Prediction;
 use crate::scale::blend::Blend;
 use crate::scale::checks::{cautions, check, of_last_points};
+use crate::scale::choice::{AcrossMixtures, Choice};
 use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
 use crate::scale::growth::Growth;
-use crate::scale::mixtures::AcrossMixtures;
+use crate::scale::mixtures::across_mixtures;
 use crate::scale::options::ScaleOptions;
 use crate::scale::process::Kernel;
 use crate::scale::runs::ScaleRuns;
-use crate::scale::select::{CHOSEN, Choice, Judged, select};
+use crate::scale::select::{CHOSEN, Judged, select};
 use crate::scale::split::{Direction, splits};
 use crate::scale::units::Setting;
 
@@ -82,7 +83,7 @@ impl ScaleFit {
             mixtures: AcrossMixtures::default(),
         };
         let choice = Choice {
-            mixtures: AcrossMixtures::of(runs, &choice, monitor)?,
+            mixtures: across_mixtures(runs, &choice, monitor)?,
             ..choice
         };
         let all = select(&choice, &splits(runs), monitor)?;

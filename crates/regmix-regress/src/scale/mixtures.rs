@@ -6,30 +6,10 @@ use regmix_data::{Monitor, Result, Unit};
 
 use crate::prediction::Z90;
 use crate::scale::blend::{TargetBlend, setting};
+use crate::scale::choice::{AcrossMixtures, Choice, USUAL};
 use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
 use crate::scale::runs::ScaleRuns;
-use crate::scale::select::{Choice, USUAL};
-
-/// What a fit takes from mixtures that were held out. Splits in the direction of
-/// use judge mixtures that the smaller sizes have seen; a search asks for others.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct AcrossMixtures {
-    /// See [`Fitting::alike`].
-    pub(crate) alike: f64,
-    /// The factor on what the parameters leave open with which nine in ten
-    /// held-out measurements are inside their intervals; at least 1.
-    pub(crate) open: f64,
-}
-
-impl Default for AcrossMixtures {
-    fn default() -> Self {
-        Self {
-            alike: STRENGTHS[1],
-            open: 1.0,
-        }
-    }
-}
 
 /// The strengths that are compared.
 const STRENGTHS: [f64; 4] = [0.0, 1.0, 2.0, 3.5];
@@ -54,45 +34,47 @@ struct Held {
     open: f64,
 }
 
-impl AcrossMixtures {
-    /// Fits the usual laws to two thirds of the mixtures at all sizes, three times and
-    /// with every strength, and judges their mean at the last points of the others'
-    /// runs.
-    ///
-    /// # Errors
-    /// When the monitor asks to stop.
-    pub(crate) fn of(runs: &ScaleRuns, choice: &Choice<'_>, monitor: &dyn Monitor) -> Result<Self> {
-        let names = judged_laws(choice.names);
-        let groups = runs.by_mixture();
-        if names.is_empty() || groups.len() < MIXTURES {
-            return Ok(Self::default());
-        }
-        // Of many mixtures some are enough.
-        let every = groups.len().div_ceil(MOST_MIXTURES);
-        let mut fold = vec![None; runs.runs().len()];
-        for (place, members) in groups.iter().step_by(every).enumerate() {
-            members.iter().for_each(|&r| fold[r] = Some(place % FOLDS));
-        }
-        let Some(some) = runs.of_runs(|r| fold[r].is_some()) else {
-            return Ok(Self::default());
-        };
-        let folds: Vec<usize> = fold.into_iter().flatten().collect();
-        let some = some.thinned((ROWS / folds.len()).clamp(1, POINTS));
-        monitor.begin("judging mixtures", STRENGTHS.len() as u64, Unit::Items);
-        let mut best: Option<(f64, Self)> = None;
-        for alike in STRENGTHS {
-            let held = hold_out(&names, &some, &folds, (choice, alike), monitor)?;
-            let error = mean_error(&held, runs.targets().len());
-            // A stronger pull must bring something.
-            if best.is_none_or(|(least, _)| error < 0.98 * least) {
-                let open = needed(&held);
-                best = Some((error, Self { alike, open }));
-            }
-            monitor.advance(1);
-        }
-        monitor.end();
-        Ok(best.map_or_else(Self::default, |b| b.1))
+/// Fits the usual laws to two thirds of the mixtures at all sizes, three times and
+/// with every strength, and judges their mean at the last points of the others'
+/// runs.
+///
+/// # Errors
+/// When the monitor asks to stop.
+pub(crate) fn across_mixtures(
+    runs: &ScaleRuns,
+    choice: &Choice<'_>,
+    monitor: &dyn Monitor,
+) -> Result<AcrossMixtures> {
+    let names = judged_laws(choice.names);
+    let groups = runs.by_mixture();
+    if names.is_empty() || groups.len() < MIXTURES {
+        return Ok(AcrossMixtures::default());
     }
+    // Of many mixtures some are enough.
+    let every = groups.len().div_ceil(MOST_MIXTURES);
+    let mut fold = vec![None; runs.runs().len()];
+    for (place, members) in groups.iter().step_by(every).enumerate() {
+        members.iter().for_each(|&r| fold[r] = Some(place % FOLDS));
+    }
+    let Some(some) = runs.of_runs(|r| fold[r].is_some()) else {
+        return Ok(AcrossMixtures::default());
+    };
+    let folds: Vec<usize> = fold.into_iter().flatten().collect();
+    let some = some.thinned((ROWS / folds.len()).clamp(1, POINTS));
+    monitor.begin("judging mixtures", STRENGTHS.len() as u64, Unit::Items);
+    let mut best: Option<(f64, AcrossMixtures)> = None;
+    for alike in STRENGTHS {
+        let held = hold_out(&names, &some, &folds, (choice, alike), monitor)?;
+        let error = mean_error(&held, runs.targets().len());
+        // A stronger pull must bring something.
+        if best.is_none_or(|(least, _)| error < 0.98 * least) {
+            let open = needed(&held);
+            best = Some((error, AcrossMixtures { alike, open }));
+        }
+        monitor.advance(1);
+    }
+    monitor.end();
+    Ok(best.map_or_else(AcrossMixtures::default, |b| b.1))
 }
 
 /// The laws whose mean is judged: the usual ones, or else the first that serves

@@ -8,6 +8,7 @@
 
 mod blend;
 mod checks;
+mod choice;
 mod cmr;
 mod ends;
 mod fit;

@@ -10,16 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::spearman;
 use crate::scale::blend::{Blend, setting};
-use crate::scale::fitted::{FittedLaw, Fitting};
+use crate::scale::choice::{Choice, USUAL};
+use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
 use crate::scale::growth::{Growth, Held};
 use crate::scale::law::ScaleLaw;
-use crate::scale::mixtures::AcrossMixtures;
 use crate::scale::nested::{DML_NESTED, NestedLaw};
 use crate::scale::process::{Kernel, Part};
-use crate::scale::runs::ScaleRuns;
 use crate::scale::split::{Direction, Split};
-use crate::scale::units::Units;
 
 /// The name under which the chosen laws with their process are listed.
 pub const CHOSEN: &str = "chosen";
@@ -46,13 +44,6 @@ pub struct Judged {
     pub spearman: f64,
 }
 
-/// The mean of these is used unless others are clearly better: their errors beyond
-/// the data have opposite signs.
-pub(super) const USUAL: [LawName; 3] = [
-    LawName::Additive,
-    LawName::Multiplicative,
-    LawName::SlodmAdditive,
-];
 /// By how much others must be better, in the logarithm of the score of a split.
 const CLEARLY: f64 = 0.3;
 
@@ -84,38 +75,6 @@ pub(crate) struct Selection {
     pub(crate) judged: Vec<Judged>,
     /// How standard deviations grow beyond the data.
     pub(crate) growth: Growth,
-}
-
-/// What is chosen among, and how data is counted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Choice<'a> {
-    pub(crate) names: &'a [LawName],
-    /// Tokens that there are of every domain, and data per token.
-    pub(crate) counting: (&'a [f64], &'a [f64]),
-    /// Whether Data Mixing Laws as published are judged as well.
-    pub(crate) nested: bool,
-    /// Whether points before the end of a run have an excess of their own.
-    pub(crate) decayed: bool,
-    /// What held-out mixtures say about the fits.
-    pub(crate) mixtures: AcrossMixtures,
-}
-
-impl Choice<'_> {
-    /// How laws are fitted from some starts.
-    pub(crate) fn fitting(&self, starts: usize) -> Fitting {
-        Fitting {
-            starts,
-            alike: self.mixtures.alike,
-        }
-    }
-
-    /// The units of some runs.
-    pub(crate) fn units(&self, runs: &ScaleRuns) -> Units {
-        Units {
-            decayed: self.decayed,
-            ..Units::of(runs, self.counting.0, self.counting.1)
-        }
-    }
 }
 
 /// The laws of one split, fitted once, with the logarithms that they predict for

@@ -2,10 +2,10 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 use regmix_data::random::{Stream, stream};
 use regmix_data::{DomainSet, Silent};
 
+use crate::scale::choice::{AcrossMixtures, Choice};
 use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
-use crate::scale::mixtures::AcrossMixtures;
-use crate::scale::select::Choice;
+use crate::scale::mixtures::across_mixtures;
 use crate::scale::{ScaleFit, ScaleLaw, ScaleOptions, ScalePoint, ScaleRun, ScaleRuns, Setting};
 
 const DOMAINS: usize = 12;
@@ -99,7 +99,7 @@ fn few_mixtures_of_many_domains_pull_domains_together() {
     let (mut free, mut pulled) = (0.0, 0.0);
     for seed in 0..6 {
         let runs = few(seed, 0.01);
-        let found = AcrossMixtures::of(&runs, &choice, &Silent).unwrap();
+        let found = across_mixtures(&runs, &choice, &Silent).unwrap();
         assert!(found.alike > 0.0, "{seed}: {found:?}");
         let units = choice.units(&runs);
         for target in 0..2 {
