@@ -12,12 +12,13 @@
 //! to a [`Monitor`]. Without features, this crate has only the types that all
 //! others share, with [`design`]s and [`table`]s, and builds in seconds.
 //!
-//! - Feature `shards` adds memory-mapped token shards and the mixing loader.
+//! - Feature `shards` adds memory-mapped token shards, the mixing loader, and questions
+//!   from held-out text.
 //! - Feature `corpus` adds corpus readers (JSON lines, parquet, text, source
 //!   trees; plain, gzip or zstd) and tokenizers.
 //! - Feature `entropy` adds entropies of domains, and mixtures that follow from them.
-//! - Feature `exchange` adds tables from logs of trackers, and mixtures in the formats of
-//!   trainers.
+//! - Feature `exchange` adds tables from logs of trackers, mixtures in the formats of
+//!   trainers, and multiple-choice tasks.
 //! - Feature `hub` adds corpora on the Hugging Face hub.
 //!
 //! Examples: `own_sampler` (a sampler of designs), `own_corpus_reader` (text that regmix
@@ -33,6 +34,8 @@ pub mod entropy;
 mod error;
 #[cfg(feature = "exchange")]
 pub mod exchange;
+#[cfg(feature = "shards")]
+pub mod held_out;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod leftovers;
@@ -52,6 +55,8 @@ pub mod sealed;
 #[cfg(feature = "shards")]
 pub mod shard;
 pub mod table;
+#[cfg(feature = "exchange")]
+pub mod tasks;
 #[cfg(feature = "shards")]
 mod token_corpus;
 #[cfg(feature = "corpus")]

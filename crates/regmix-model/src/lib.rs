@@ -36,6 +36,7 @@ mod parameters;
 mod precision;
 mod products;
 mod run;
+mod scoring;
 #[cfg(test)]
 mod tests;
 mod trainer;
@@ -53,4 +54,5 @@ pub use run::{
     Batch, Fallback, FinishedRun, Job, Opened, RunSegment, RunSpec, RunStatus, RunSummary, Steer,
     TrainConfig, TrainedModel, Weigh, stored_fingerprint, stored_spec, train, training_losses,
 };
+pub use scoring::{Continuation, Score};
 pub use trainer::{StepOutcome, Trainer};

@@ -7,6 +7,7 @@
 //! - [`Status`]: what is finished, what is stale, and what comes next.
 //! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
 //! - [`models`]: trained models, out and in.
+//! - [`eval`]: accuracies of trained models.
 //! - [`launch`]: workers on Slurm, Kubernetes, HyperQueue, or this machine.
 //!
 //! [`tables`] fits, predicts, searches, plans and reports from tables of the user's own
@@ -19,6 +20,7 @@ pub mod check;
 pub mod compare;
 pub mod config;
 mod demo;
+pub mod eval;
 pub mod files;
 pub mod launch;
 pub mod models;

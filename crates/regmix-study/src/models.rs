@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::{MANIFEST_FILE, Manifest, TOKENIZER_FILE};
-use regmix_data::tokenizer::Tokenizer;
+use regmix_data::tokenizer::{SEPARATOR, Tokenizer};
 use regmix_data::{Error, Result, TokenCorpus, artefact};
 use regmix_model::{TrainedModel, stored_spec};
 use serde::Serialize;
@@ -138,7 +138,7 @@ fn another(tokenizer: &Path, how: &str) -> Error {
 }
 
 /// The tokenizer that a run was trained with.
-fn tokenizer_of_run(run: &Path, model: &TrainedModel) -> Result<Tokenizer> {
+pub(crate) fn tokenizer_of_run(run: &Path, model: &TrainedModel) -> Result<Tokenizer> {
     let give = "give the tokenizer with `--tokenizer`";
     let Some(corpus) = corpus_of_run(run) else {
         return Err(
@@ -157,9 +157,24 @@ fn tokenizer_of_run(run: &Path, model: &TrainedModel) -> Result<Tokenizer> {
     Tokenizer::of_corpus(corpus)
 }
 
+/// The tokenizer of a model in Hugging Face's layout; its end of texts separates documents.
+pub(crate) fn tokenizer_of_hugging_face(folder: &Path) -> Result<Tokenizer> {
+    let path = folder.join(TOKENIZER_CONFIG);
+    let config: Value = match path.exists() {
+        true => artefact::read_json(&path)?,
+        false => Value::Null,
+    };
+    // A text, or an object of the tokenizers library.
+    let end = config
+        .get("eos_token")
+        .map(|end| end.get("content").unwrap_or(end));
+    let end = end.and_then(Value::as_str).unwrap_or(SEPARATOR);
+    Tokenizer::from_file(folder.join(TOKENIZER_FILE), end)
+}
+
 /// The tokenized corpus of the study that a run lies in. A run of a study lies two
 /// folders deep in it, a run of another size three.
-fn corpus_of_run(run: &Path) -> Option<PathBuf> {
+pub(crate) fn corpus_of_run(run: &Path) -> Option<PathBuf> {
     // A path may be shorter than that, as seen from inside the study.
     let whole = std::fs::canonicalize(run).unwrap_or_default();
     let roots = [run, &whole].map(|path| path.ancestors().skip(2).take(2));
@@ -168,7 +183,7 @@ fn corpus_of_run(run: &Path) -> Option<PathBuf> {
 }
 
 /// Checks that a model knows all tokens of a tokenizer.
-fn check_vocabulary(tokenizer: &Tokenizer, model: usize) -> Result<()> {
+pub(crate) fn check_vocabulary(tokenizer: &Tokenizer, model: usize) -> Result<()> {
     match tokenizer.vocab_size() as usize <= model {
         true => Ok(()),
         false => Err(Error::input(format!(

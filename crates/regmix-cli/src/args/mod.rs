@@ -8,6 +8,7 @@ mod demo;
 mod design;
 mod devices;
 mod doremi;
+mod eval;
 mod export;
 mod export_model;
 mod fit;
@@ -41,6 +42,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use design::DesignArgs;
 pub(crate) use devices::DevicesArgs;
 pub(crate) use doremi::DoremiArgs;
+pub(crate) use eval::EvalArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use export_model::ExportModelArgs;
 pub(crate) use fit::FitArgs;
@@ -157,6 +159,7 @@ pub(crate) enum Command {
     Online(OnlineArgs),
     Target(TargetArgs),
     Compare(CompareArgs),
+    Eval(EvalArgs),
     Export(ExportArgs),
     ExportModel(ExportModelArgs),
     Report(ReportArgs),

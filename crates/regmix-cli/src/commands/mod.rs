@@ -9,6 +9,7 @@ mod demo;
 mod design;
 mod devices;
 mod doremi;
+mod eval;
 mod export;
 mod export_model;
 mod fit;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode> 
         Command::Online(args) => online::run(session, args)?,
         Command::Target(args) => return target::run(session, args),
         Command::Compare(args) => compare::run(session, args)?,
+        Command::Eval(args) => eval::run(session, args)?,
         Command::Export(args) => export::run(session, args)?,
         Command::ExportModel(args) => export_model::run(session, args)?,
         Command::Report(args) => report::run(session, args)?,

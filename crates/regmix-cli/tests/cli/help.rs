@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, assert_output};
 
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 27] = [
     "demo",
     "init",
     "import",
@@ -23,6 +23,7 @@ const VERBS: [&str; 26] = [
     "online",
     "target",
     "compare",
+    "eval",
     "export",
     "export-model",
     "report",

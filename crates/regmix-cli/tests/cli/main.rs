@@ -13,6 +13,7 @@ mod devices;
 mod doremi;
 mod earlier;
 mod errors;
+mod eval;
 mod export;
 mod fixture;
 mod help;

@@ -56,6 +56,12 @@ impl TokenStream {
         }
     }
 
+    /// Where each document ends, after its separator.
+    pub fn document_ends(&self) -> impl Iterator<Item = u64> + '_ {
+        let shards = self.shards.iter().zip(&self.starts);
+        shards.flat_map(|(shard, start)| shard.document_ends().map(move |end| start + end))
+    }
+
     /// Copies `out.len()` tokens from position `start`.
     ///
     /// # Errors

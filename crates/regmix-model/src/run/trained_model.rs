@@ -154,8 +154,13 @@ impl TrainedModel {
     /// # Errors
     /// When the device fails.
     pub fn trainer(&self, device: &Device) -> Result<Trainer> {
+        self.trainer_as(&self.config, device)
+    }
+
+    /// The same with a shape that differs in the length of sequences only.
+    pub(crate) fn trainer_as(&self, config: &ModelConfig, device: &Device) -> Result<Trainer> {
         let optimizer = crate::AdamWConfig::default();
-        let mut trainer = Trainer::new(&self.config, optimizer, 0, device)?;
+        let mut trainer = Trainer::new(config, optimizer, 0, device)?;
         trainer.restore(self.state())?;
         Ok(trainer)
     }

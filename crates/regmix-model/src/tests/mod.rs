@@ -7,6 +7,7 @@ mod faults;
 mod graph;
 mod hugging_face;
 mod runs;
+mod scoring;
 
 use crate::config::ModelConfig;
 use crate::device::{Device, DeviceSpec};

@@ -1,0 +1,185 @@
+//! Scores of trained models on tasks, without Python.
+//!
+//! Questions have several continuations; the model's answer is the one that it finds most
+//! likely. The conventions are those of lm-evaluation-harness: `acc` compares
+//! log-likelihoods, `acc_norm` log-likelihoods per character, `acc_bytes` per byte of
+//! UTF-8.
+
+mod accuracy;
+mod model;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+
+use regmix_data::held_out::HeldOut;
+use regmix_data::tasks::Task;
+use regmix_data::{Error, Monitor, Result, Unit};
+use regmix_model::{Continuation, Device, Score};
+use serde::Serialize;
+
+pub use accuracy::{Accuracy, TaskScore};
+use accuracy::{Answered, Answers};
+use model::Evaluated;
+
+/// The name of the questions from held-out text.
+pub const HELD_OUT: &str = "held_out";
+
+/// A file of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFile {
+    /// Its format.
+    pub task: Task,
+    /// JSON lines.
+    pub path: PathBuf,
+}
+
+impl std::str::FromStr for TaskFile {
+    type Err = Error;
+
+    /// `TASK=FILE`.
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((task, path)) = text.split_once('=') else {
+            return Err(Error::input(format!("`{text}`: expected TASK=FILE")));
+        };
+        Ok(Self {
+            task: task.parse()?,
+            path: path.into(),
+        })
+    }
+}
+
+/// What models are asked.
+#[derive(Debug, Clone, Default)]
+pub struct Questions {
+    /// Files of questions.
+    pub tasks: Vec<TaskFile>,
+    /// The first questions of a file; all without a number.
+    pub limit: Option<usize>,
+    /// Questions from the held-out text of the study's corpus.
+    pub held_out: Option<HeldOut>,
+    /// The seed of those.
+    pub seed: u64,
+}
+
+/// The scores of a model.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evaluation {
+    /// Its folder.
+    pub model: PathBuf,
+    /// A digest of its weights.
+    pub digest: String,
+    /// Its parameters.
+    pub parameters: usize,
+    /// By task; of held-out text by domain, and all domains together.
+    pub scores: Vec<TaskScore>,
+    /// Every question.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
+}
+
+/// A question and what the model thinks of its choices.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sample {
+    /// The task.
+    pub task: String,
+    /// Its number in the file, or of the domain, from 0.
+    pub question: usize,
+    /// The right choice.
+    pub gold: usize,
+    /// Of every choice, in nats.
+    pub log_likelihoods: Vec<f64>,
+}
+
+/// Scores the model in a folder: that of a finished run with kept weights, or a Llama in
+/// Hugging Face's layout. `study` is a folder whose corpus serves models that lie in no
+/// study.
+///
+/// # Errors
+/// When the model, its tokenizer or a task cannot be read or do not fit together, the
+/// device fails, or `monitor` requests a stop.
+pub fn evaluate(
+    folder: &Path,
+    study: &Path,
+    questions: &Questions,
+    device: &Device,
+    monitor: &dyn Monitor,
+) -> Result<Evaluation> {
+    let evaluated = Evaluated::open(folder, study)?;
+    let mut asked = Vec::new();
+    for file in &questions.tasks {
+        asked.push(tokens::of_task(&evaluated, file, questions.limit)?);
+    }
+    if let Some(held_out) = &questions.held_out {
+        let corpus = evaluated.corpus()?;
+        for domain in 0..corpus.domains().len() {
+            asked.push(tokens::of_domain(corpus, domain, held_out, questions.seed)?);
+        }
+    }
+    let total = asked.iter().map(|a| a.continuations.len()).sum::<usize>();
+    monitor.begin(
+        &format!("score {}", folder.display()),
+        total as u64,
+        Unit::Items,
+    );
+    let mut scores = Vec::new();
+    let mut samples = Vec::new();
+    let mut of_domains = Vec::new();
+    for asked in asked {
+        let found = evaluated
+            .model
+            .score(&asked.continuations, asked.exact, device, monitor)?;
+        let answers = answers(&asked, &found);
+        samples.extend(answers.samples(&asked.name));
+        let score = answers.score(&asked.name, asked.normalized);
+        if asked.of_domain {
+            of_domains.push(score.clone());
+        }
+        scores.push(score);
+    }
+    monitor.end();
+    scores.extend(accuracy::together(HELD_OUT, &of_domains));
+    Ok(Evaluation {
+        model: folder.to_path_buf(),
+        digest: evaluated.model.digest().to_owned(),
+        parameters: evaluated.model.config().parameters().total(),
+        scores,
+        samples,
+    })
+}
+
+/// Questions of a task in tokens.
+struct Asked {
+    name: String,
+    /// Of all choices of all questions, in order.
+    continuations: Vec<Continuation>,
+    /// How long the choices of every question are, in characters and bytes, and which is
+    /// right.
+    questions: Vec<Choices>,
+    /// Whether the continuation must be the most likely of all.
+    exact: bool,
+    /// Whether log-likelihoods are divided by lengths, too.
+    normalized: bool,
+    of_domain: bool,
+}
+
+/// The choices of a question.
+struct Choices {
+    /// Characters and bytes of each.
+    lengths: Vec<[usize; 2]>,
+    gold: usize,
+}
+
+fn answers(asked: &Asked, scores: &[Score]) -> Answers {
+    let mut rest = scores;
+    let questions = asked.questions.iter().map(|choices| {
+        let (own, others) = rest.split_at(choices.lengths.len());
+        rest = others;
+        Answered {
+            log_likelihoods: own.iter().map(|score| score.log_likelihood).collect(),
+            lengths: choices.lengths.clone(),
+            gold: choices.gold,
+            is_greedy: own.first().and_then(|score| score.is_greedy),
+        }
+    });
+    Answers(questions.collect())
+}

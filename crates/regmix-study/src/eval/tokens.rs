@@ -1,0 +1,90 @@
+//! From questions to tokens.
+
+use regmix_data::held_out::HeldOut;
+use regmix_data::tasks::Request;
+use regmix_data::tokenizer::Tokenizer;
+use regmix_data::{Result, TokenCorpus};
+use regmix_model::Continuation;
+
+use super::model::Evaluated;
+use super::{Asked, Choices, HELD_OUT, TaskFile};
+
+/// The questions of a file.
+pub(super) fn of_task(model: &Evaluated, file: &TaskFile, limit: Option<usize>) -> Result<Asked> {
+    let tokenizer = model.tokenizer()?;
+    let questions = file.task.read(&file.path, limit)?;
+    let requests = questions.iter().flat_map(|question| &question.requests);
+    let continuations = requests
+        .map(|request| encode(tokenizer, request))
+        .collect::<Result<_>>()
+        .map_err(|e| e.in_file_if_none(&file.path))?;
+    let questions = questions.iter().map(|question| Choices {
+        lengths: (question.choices.iter())
+            .map(|choice| [choice.chars().count(), choice.len()])
+            .collect(),
+        gold: question.gold,
+    });
+    Ok(Asked {
+        name: file.task.to_string(),
+        continuations,
+        questions: questions.collect(),
+        exact: file.task.is_exact(),
+        normalized: file.task.is_normalized(),
+        of_domain: false,
+    })
+}
+
+/// The tokens of a request, split as lm-eval splits them: blanks at the end of the context
+/// belong to the continuation, and what follows the tokens of the context alone is scored.
+fn encode(tokenizer: &Tokenizer, request: &Request) -> Result<Continuation> {
+    let Request {
+        context,
+        continuation,
+    } = request;
+    if context.is_empty() {
+        let own = tokenizer.encode(continuation)?;
+        return Ok(Continuation {
+            scored: own.len(),
+            tokens: [vec![tokenizer.separator()], own].concat(),
+        });
+    }
+    let before = tokenizer.encode(context.trim_end())?.len();
+    let tokens = tokenizer.encode(&format!("{context}{continuation}"))?;
+    Ok(Continuation {
+        scored: tokens.len().saturating_sub(before),
+        tokens,
+    })
+}
+
+/// The questions from a domain's held-out text.
+pub(super) fn of_domain(
+    corpus: &TokenCorpus,
+    domain: usize,
+    held_out: &HeldOut,
+    seed: u64,
+) -> Result<Asked> {
+    let drawn = held_out.questions(corpus, domain, seed)?;
+    let mut continuations = Vec::new();
+    let mut questions = Vec::new();
+    for question in drawn {
+        let of_choice = |choice: &Vec<u32>| Continuation {
+            tokens: [&question.context[..], choice].concat(),
+            scored: choice.len(),
+        };
+        continuations.extend(question.choices.iter().map(of_choice));
+        questions.push(Choices {
+            // All have as many tokens.
+            lengths: vec![[1; 2]; question.choices.len()],
+            gold: question.gold,
+        });
+    }
+    let name = corpus.domains().names().nth(domain).unwrap_or_default();
+    Ok(Asked {
+        name: format!("{HELD_OUT}/{name}"),
+        continuations,
+        questions,
+        exact: false,
+        normalized: false,
+        of_domain: true,
+    })
+}
