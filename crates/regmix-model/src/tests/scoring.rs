@@ -66,7 +66,7 @@ fn a_score_is_the_sum_of_log_probabilities() {
     tokens.push(best.unwrap() as u32);
     let greedy = Continuation { tokens, scored: 1 };
     let score = model
-        .score(&[greedy.clone()], true, &cpu(), &Silent)
+        .score(std::slice::from_ref(&greedy), true, &cpu(), &Silent)
         .unwrap();
     assert_eq!(score[0].is_greedy, Some(true));
     let score = model.score(&[greedy], false, &cpu(), &Silent).unwrap();
