@@ -4,12 +4,10 @@
 //! the same domain. Every corpus has them, and a model that has learnt a domain answers
 //! more of them.
 
-use rand::Rng;
-
 use crate::error::{Error, Result};
-use crate::random::{self, Stream};
+use crate::random::{self, Stream, below};
 use crate::shard::Split;
-use crate::token_corpus::TokenCorpus;
+use crate::token_corpus::{TokenCorpus, TokenStream};
 
 /// Choices of a question: the true continuation, and three others.
 pub const CHOICES: usize = 4;
@@ -135,7 +133,7 @@ impl HeldOut {
     /// A question; `None` where two continuations are the same.
     fn draw(
         &self,
-        stream: &crate::token_corpus::TokenStream,
+        stream: &TokenStream,
         documents: &[Document],
         rng: &mut Stream,
     ) -> Result<Option<HeldOutQuestion>> {
@@ -178,12 +176,6 @@ impl HeldOut {
                 gold,
             }))
     }
-}
-
-/// A number below `n`, which is above 0.
-fn below(rng: &mut Stream, n: u64) -> u64 {
-    // The bias of a product is below n / 2^64.
-    ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
 }
 
 #[cfg(test)]

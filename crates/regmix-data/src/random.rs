@@ -55,6 +55,14 @@ impl TryRng for Stream {
     }
 }
 
+/// A number below `n`, which is above 0; its bias is below `n / 2^64`. It is written out
+/// because what is drawn is part of a study's results, and the library's way may change
+/// between versions.
+#[cfg(feature = "shards")]
+pub(crate) fn below(rng: &mut impl Rng, n: u64) -> u64 {
+    ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
+}
+
 /// FNV-1a over bytes, 64 bits. It does not resist chosen input.
 pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

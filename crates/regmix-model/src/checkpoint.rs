@@ -81,15 +81,16 @@ fn weight(
     tensors: &SafeTensors<'_>,
     parameter: &Parameter,
 ) -> std::result::Result<Vec<f32>, String> {
-    let mut stored = parameter.shape.clone();
-    if parameter.transposed {
-        stored.reverse();
-    }
-    let values = read(tensors, &parameter.name, &stored)?;
-    Ok(match parameter.transposed {
-        true => transpose(&values, stored[1]),
+    let values = read(tensors, &parameter.name, &parameter.stored_shape())?;
+    Ok(own_layout(parameter, values))
+}
+
+/// Values in Hugging Face's layout in that of this crate.
+pub(crate) fn own_layout(parameter: &Parameter, values: Vec<f32>) -> Vec<f32> {
+    match parameter.transposed {
+        true => transpose(&values, parameter.shape[0]),
         false => values,
-    })
+    }
 }
 
 /// What a checkpoint holds.
@@ -238,12 +239,8 @@ pub(crate) fn weights<'a>(
 ) -> Vec<(String, Stored<'a>)> {
     (parameters.iter().zip(values))
         .map(|(parameter, values)| {
-            let mut shape = parameter.shape.clone();
-            if parameter.transposed {
-                shape.reverse();
-            }
             let stored = Stored {
-                shape,
+                shape: parameter.stored_shape(),
                 values,
                 transposed: parameter.transposed,
             };
@@ -253,7 +250,7 @@ pub(crate) fn weights<'a>(
 }
 
 /// The transpose of a row-major matrix of `columns` columns.
-pub(crate) fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
+fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|c| values.iter().skip(c).step_by(columns).copied())
         .collect()

@@ -25,6 +25,15 @@ impl Parameter {
     pub(crate) fn count(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// Its shape in Hugging Face's layout.
+    pub(crate) fn stored_shape(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if self.transposed {
+            shape.reverse();
+        }
+        shape
+    }
 }
 
 /// Numbers of parameters per block.

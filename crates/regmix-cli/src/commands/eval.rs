@@ -1,14 +1,25 @@
 //! `regmix eval`: accuracies of trained models.
 
+use std::path::Path;
+
 use regmix_data::held_out::HeldOut;
 use regmix_data::{Error, Result, artefact};
 use regmix_model::Device;
-use regmix_study::eval::{Evaluation, Questions, evaluate};
+use regmix_study::eval::{Evaluation, Questions, Sample, evaluate};
 use regmix_study::tables::refuse_to_overwrite;
+use serde::Serialize;
 
 use crate::args::EvalArgs;
 use crate::session::Session;
 use crate::show;
+
+/// A line of the samples.
+#[derive(Serialize)]
+struct Line<'a> {
+    model: &'a Path,
+    #[serde(flatten)]
+    sample: &'a Sample,
+}
 
 pub(super) fn run(session: &Session<'_>, args: &EvalArgs) -> Result<()> {
     if let Some(path) = &args.samples {
@@ -35,15 +46,11 @@ pub(super) fn run(session: &Session<'_>, args: &EvalArgs) -> Result<()> {
         .collect::<Result<Vec<Evaluation>>>()?;
     if let Some(path) = &args.samples {
         let mut text = String::new();
-        for evaluation in &evaluations {
-            for sample in &evaluation.samples {
-                let mut line = serde_json::json!({"model": evaluation.model});
-                let sample = serde_json::to_value(sample);
-                let sample = sample.map_err(|e| Error::failed(e.to_string()))?;
-                if let (Some(line), Some(sample)) = (line.as_object_mut(), sample.as_object()) {
-                    line.extend(sample.clone());
-                }
-                text.push_str(&format!("{line}\n"));
+        for Evaluation { model, samples, .. } in &evaluations {
+            for sample in samples {
+                let line = serde_json::to_string(&Line { model, sample });
+                text.push_str(&line.map_err(|e| Error::failed(e.to_string()))?);
+                text.push('\n');
             }
         }
         artefact::write_atomic(path, text.as_bytes())?;

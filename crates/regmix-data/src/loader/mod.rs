@@ -17,7 +17,7 @@ use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
-use crate::random::stream;
+use crate::random::{below, stream};
 use crate::shard::Split;
 use crate::token_corpus::{TokenCorpus, TokenStream};
 
@@ -444,7 +444,7 @@ fn part(whole: u64, domain: &str, config: &LoaderConfig) -> (Option<Permutation>
 /// is part of a study's results, and the library's may change between versions.
 fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     for i in (1..items.len()).rev() {
-        let j = (u128::from(rng.next_u64()) * (i as u128 + 1)) >> 64;
+        let j = below(rng, i as u64 + 1);
         items.swap(i, j as usize);
     }
 }

@@ -197,10 +197,7 @@ impl OpenFile {
     fn read(&mut self, parameter: &Parameter) -> Result<Vec<f32>> {
         let bad = |problem: String| Error::input(problem).in_file(&self.path);
         let name = &parameter.name;
-        let mut shape = parameter.shape.clone();
-        if parameter.transposed {
-            shape.reverse();
-        }
+        let shape = parameter.stored_shape();
         let Some(TensorInfo {
             dtype,
             shape: found,
@@ -237,10 +234,7 @@ impl OpenFile {
                 values[at]
             )));
         }
-        Ok(match parameter.transposed {
-            true => checkpoint::transpose(&values, shape[1]),
-            false => values,
-        })
+        Ok(checkpoint::own_layout(parameter, values))
     }
 }
 

@@ -340,11 +340,8 @@ fn tensors_of_other_types_and_numbers_that_are_none_are_refused() {
         let list = parameters::list(&tiny());
         let tensors: Vec<_> = (list.iter())
             .map(|p| {
-                let mut shape = p.shape.clone();
-                if p.transposed {
-                    shape.reverse();
-                }
-                (p.name.as_str(), shape, vec![fill; size * p.count()])
+                let bytes = vec![fill; size * p.count()];
+                (p.name.as_str(), p.stored_shape(), bytes)
             })
             .collect();
         store(&folder.join(WEIGHTS), dtype, &tensors);

@@ -52,14 +52,14 @@ pub(crate) fn across_mixtures(
     }
     // Of many mixtures some are enough.
     let every = groups.len().div_ceil(MOST_MIXTURES);
-    let mut fold = vec![None; runs.runs().len()];
-    for (place, members) in groups.iter().step_by(every).enumerate() {
-        members.iter().for_each(|&r| fold[r] = Some(place % FOLDS));
+    let mut kept = vec![false; runs.runs().len()];
+    for members in groups.iter().step_by(every) {
+        members.iter().for_each(|&r| kept[r] = true);
     }
-    let Some(some) = runs.of_runs(|r| fold[r].is_some()) else {
+    let Some(some) = runs.of_runs(|r| kept[r]) else {
         return Ok(AcrossMixtures::default());
     };
-    let folds: Vec<usize> = fold.into_iter().flatten().collect();
+    let folds = some.mixture_folds(FOLDS);
     let some = some.thinned((ROWS / folds.len()).clamp(1, POINTS));
     monitor.begin("judging mixtures", STRENGTHS.len() as u64, Unit::Items);
     let mut best: Option<(f64, AcrossMixtures)> = None;

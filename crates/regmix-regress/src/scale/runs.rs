@@ -163,6 +163,15 @@ impl ScaleRuns {
         out
     }
 
+    /// The part of every run, of so many parts into which mixtures are divided in turn.
+    pub(crate) fn mixture_folds(&self, parts: usize) -> Vec<usize> {
+        let mut folds = vec![0; self.runs.len()];
+        for (place, members) in self.by_mixture().iter().enumerate() {
+            members.iter().for_each(|&r| folds[r] = place % parts);
+        }
+        folds
+    }
+
     /// The same runs with their last points alone.
     pub(crate) fn ends(&self) -> Self {
         self.thinned(1)

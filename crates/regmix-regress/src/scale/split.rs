@@ -91,19 +91,11 @@ pub(crate) fn splits(runs: &ScaleRuns) -> Vec<Split> {
         );
     }
     if out.is_empty() {
-        let groups = runs.by_mixture();
-        let mut group_of = vec![0; runs.runs().len()];
-        for (g, members) in groups.iter().enumerate() {
-            members.iter().for_each(|&r| group_of[r] = g);
-        }
-        let names: std::collections::BTreeMap<&str, usize> = (runs.runs().iter())
-            .zip(&group_of)
-            .map(|(r, g)| (r.run.as_str(), *g))
-            .collect();
+        let folds = runs.mixture_folds(3);
         for part in 0..3 {
             out.extend(
-                runs.filtered(|r, _| names[r.run.as_str()] % 3 != part)
-                    .zip(runs.filtered(|r, _| names[r.run.as_str()] % 3 == part))
+                runs.of_runs(|r| folds[r] != part)
+                    .zip(runs.of_runs(|r| folds[r] == part))
                     .map(|(fit, judge)| Split {
                         direction: Direction::OtherMixtures,
                         fit,

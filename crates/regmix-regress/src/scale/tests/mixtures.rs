@@ -1,12 +1,13 @@
-use rand_distr::{Distribution, Exp1, StandardNormal};
+use rand_distr::{Distribution, Exp1};
 use regmix_data::random::{Stream, stream};
 use regmix_data::{DomainSet, Silent};
 
+use super::measured;
 use crate::scale::choice::{AcrossMixtures, Choice};
 use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
 use crate::scale::mixtures::across_mixtures;
-use crate::scale::{ScaleFit, ScaleLaw, ScaleOptions, ScalePoint, ScaleRun, ScaleRuns, Setting};
+use crate::scale::{ScaleFit, ScaleLaw, ScaleOptions, ScaleRun, ScaleRuns, Setting};
 
 const DOMAINS: usize = 12;
 
@@ -38,26 +39,13 @@ fn few(seed: u64, noise: f64) -> ScaleRuns {
     for i in 0..16 {
         let weights = mixture(&mut rng);
         for parameters in [5e7, 2e8] {
-            let points = [4e9, 8e9, 1.6e10].map(|tokens| {
-                let at = Setting {
-                    weights: &weights,
-                    parameters,
-                    tokens,
-                };
-                let mut value = |t| {
-                    let z: f64 = StandardNormal.sample(&mut rng);
-                    truth(t, &at) * (noise * z).exp()
-                };
-                ScalePoint {
-                    tokens,
-                    values: vec![value(0), value(1)],
-                }
-            });
+            let lengths = [4e9, 8e9, 1.6e10];
+            let points = measured(truth, (&weights, parameters), &lengths, noise, &mut rng);
             runs.push(ScaleRun {
                 run: format!("{parameters}-{i}"),
                 weights: weights.clone(),
                 parameters,
-                points: points.to_vec(),
+                points,
             });
         }
     }

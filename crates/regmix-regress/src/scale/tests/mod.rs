@@ -7,7 +7,7 @@ mod nested;
 mod repetition;
 
 use rand_distr::{Distribution, StandardNormal};
-use regmix_data::random::stream;
+use regmix_data::random::{Stream, stream};
 use regmix_data::{DomainSet, Silent};
 
 use super::*;
@@ -36,28 +36,38 @@ fn mixtures() -> Vec<Vec<f64>> {
     out
 }
 
+/// The points of a run: two targets with noise around their truth.
+fn measured(
+    truth: fn(usize, &Setting<'_>) -> f64,
+    (weights, parameters): (&[f64], f64),
+    lengths: &[f64],
+    noise: f64,
+    rng: &mut Stream,
+) -> Vec<ScalePoint> {
+    let point = |&tokens: &f64| {
+        let at = Setting {
+            weights,
+            parameters,
+            tokens,
+        };
+        let mut value = |t| {
+            let z: f64 = StandardNormal.sample(rng);
+            truth(t, &at) * (noise * z).exp()
+        };
+        ScalePoint {
+            tokens,
+            values: vec![value(0), value(1)],
+        }
+    };
+    lengths.iter().map(point).collect()
+}
+
 fn simulated(sizes: &[f64], lengths: &[f64], noise: f64) -> ScaleRuns {
     let mut rng = stream(7, "scale", "test");
     let mut runs = Vec::new();
     for &parameters in sizes {
         for (i, weights) in mixtures().into_iter().enumerate() {
-            let points = (lengths.iter())
-                .map(|&tokens| {
-                    let at = Setting {
-                        weights: &weights,
-                        parameters,
-                        tokens,
-                    };
-                    let mut value = |t| {
-                        let z: f64 = StandardNormal.sample(&mut rng);
-                        truth(t, &at) * (noise * z).exp()
-                    };
-                    ScalePoint {
-                        tokens,
-                        values: vec![value(0), value(1)],
-                    }
-                })
-                .collect();
+            let points = measured(truth, (&weights, parameters), lengths, noise, &mut rng);
             runs.push(ScaleRun {
                 run: format!("{parameters}-{i}"),
                 weights,
