@@ -175,6 +175,7 @@ fn scale_json(fit: &ScaleFit) -> serde_json::Value {
     json!({
         "laws": fit.laws(),
         "corrected": fit.is_corrected(),
+        "regression": fit.regression(),
         "judged": fit.judged(),
         "trust": fit.trust(),
         "warnings": fit.warnings(),

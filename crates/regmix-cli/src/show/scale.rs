@@ -17,10 +17,7 @@ pub(crate) fn scale_fit(fit: &ScaleFit) -> String {
 
 fn judged(fit: &ScaleFit) -> String {
     let names: Vec<&str> = fit.laws().iter().map(|law| law.as_str()).collect();
-    let correction = match fit.is_corrected() {
-        true => ", corrected near the runs by a Gaussian process",
-        false => "",
-    };
+    let correction = fit.corrections();
     let rows = fit.judged().iter().map(|j| {
         vec![
             j.law.clone(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Monitor, Result};
 
+use crate::scale::anchor::Anchor;
 use crate::scale::fitted::{FittedLaw, Fitting};
 use crate::scale::form::LawName;
 use crate::scale::process::{Factored, Kernel, Place, covariances, expected};
@@ -29,6 +30,8 @@ pub(crate) struct TargetBlend {
     /// How large residuals are, in units of the kernel; without one, in
     /// logarithms.
     amplitude: f64,
+    /// What a regression says above the laws in the mean of its runs.
+    level: f64,
 }
 
 /// The mean of the logarithms of some laws, for every target, corrected by a
@@ -43,6 +46,8 @@ pub(crate) struct Blend {
     reach: (f64, f64),
     /// A factor on what the parameters of the laws leave open.
     open: f64,
+    /// The regression that corrects the laws for mixtures.
+    pub(crate) anchor: Option<Anchor>,
     /// Factors of the covariance per target; made when they are first needed.
     #[serde(skip)]
     factors: OnceLock<Vec<Arc<Factored>>>,
@@ -56,6 +61,7 @@ impl TargetBlend {
             places: Vec::new(),
             weights: Vec::new(),
             amplitude: 0.0,
+            level: 0.0,
         }
     }
 
@@ -75,6 +81,12 @@ impl TargetBlend {
         }
         let count = self.laws.len() as f64;
         (mean / count, sd / count)
+    }
+
+    /// What a regression adds to the mean of the laws, and its derivative by the
+    /// weights.
+    fn moved(&self, anchor: &Anchor, target: usize, weights: &[f64]) -> (f64, Vec<f64>) {
+        anchor.correction(target, (&self.laws, self.level), weights)
     }
 }
 
@@ -125,6 +137,7 @@ impl Blend {
         laws: Vec<Vec<FittedLaw>>,
         runs: &ScaleRuns,
         kernel: Option<Kernel>,
+        anchor: Option<Anchor>,
         open: f64,
     ) -> Result<Self> {
         let points = places(runs);
@@ -138,11 +151,15 @@ impl Blend {
                 runs.token_range().1,
             ),
             open,
+            anchor,
             factors: OnceLock::new(),
         };
         for (target, laws) in laws.into_iter().enumerate() {
             let mut one = TargetBlend::of(laws);
             one.amplitude = one.misfit();
+            if let Some(anchor) = &out.anchor {
+                one.level = anchor.level(target, &one.laws);
+            }
             if kernel.is_some() {
                 let value = |i: usize| runs.runs()[points[i].0].points[points[i].1].values[target];
                 one.places = (0..points.len())
@@ -156,6 +173,11 @@ impl Blend {
                         let ln = law.ln_loss_by(&form, &settings[i]).0
                             + law.excess(&form, runs.left(run, point));
                         *residual -= ln / one.laws.len() as f64;
+                    }
+                }
+                if let Some(anchor) = &out.anchor {
+                    for (residual, &i) in residuals.iter_mut().zip(&one.places) {
+                        *residual -= one.moved(anchor, target, settings[i].weights).0;
                     }
                 }
                 one.weights = residuals;
@@ -205,6 +227,11 @@ impl Blend {
             mean += share * ln;
             crate::numeric::slices::add(&mut slopes, share, &by);
         }
+        if let Some(anchor) = &self.anchor {
+            let (correction, by) = one.moved(anchor, target, at.weights);
+            mean += correction;
+            crate::numeric::slices::add(&mut slopes, 1.0, &by);
+        }
         if let Some(kernel) = &self.kernel {
             let data = (&one.places[..], &one.weights[..]);
             mean += expected(kernel, &self.places, data, &Place::of(at), &mut slopes);
@@ -248,18 +275,23 @@ impl Blend {
             .collect()
     }
 
-    /// What the process adds to ln L, by target.
+    /// What the regression and the process add to ln L, by target.
     pub(crate) fn corrections(&self, at: &Setting<'_>) -> Vec<f64> {
-        let Some(kernel) = &self.kernel else {
-            return vec![0.0; self.targets.len()];
+        let of_anchor = |(target, one): (usize, &TargetBlend)| {
+            let anchor = self.anchor.as_ref();
+            anchor.map_or(0.0, |a| one.moved(a, target, at.weights).0)
         };
-        let all = covariances(kernel, &self.places, &Place::of(at));
-        (self.targets.iter())
-            .map(|one| {
+        let mut out: Vec<f64> = self.targets.iter().enumerate().map(of_anchor).collect();
+        if let Some(kernel) = &self.kernel {
+            let all = covariances(kernel, &self.places, &Place::of(at));
+            for (out, one) in out.iter_mut().zip(&self.targets) {
                 let each = one.places.iter().zip(&one.weights);
-                each.map(|(&place, weight)| all[place] * weight).sum()
-            })
-            .collect()
+                *out += each
+                    .map(|(&place, weight)| all[place] * weight)
+                    .sum::<f64>();
+            }
+        }
+        out
     }
 
     /// The standard deviation of the process without noise, by target, in units
@@ -291,6 +323,7 @@ impl Blend {
         let domains = runs.domains().len();
         self.targets.len() == runs.targets().len()
             && self.open.is_finite()
+            && (self.anchor.as_ref()).is_none_or(|a| a.is_sound(domains, self.targets.len()))
             && self.targets.iter().all(|t| {
                 !t.laws.is_empty()
                     && t.laws.iter().all(|l| l.is_sound(domains))
@@ -298,6 +331,7 @@ impl Blend {
                     && t.places.iter().all(|p| *p < self.places.len())
                     && t.weights.iter().all(|w| w.is_finite())
                     && t.amplitude.is_finite()
+                    && t.level.is_finite()
             })
     }
 }

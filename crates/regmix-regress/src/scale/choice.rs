@@ -1,5 +1,8 @@
 //! What laws of scale are chosen among, and how they are fitted.
 
+use regmix_data::{Monitor, Result};
+
+use crate::scale::anchor::Anchor;
 use crate::scale::fitted::Fitting;
 use crate::scale::form::LawName;
 use crate::scale::runs::ScaleRuns;
@@ -36,6 +39,19 @@ impl Choice<'_> {
         }
     }
 
+    /// The regression that corrects the laws of some runs, where held-out mixtures
+    /// ask for one.
+    ///
+    /// # Errors
+    /// When the monitor asks to stop.
+    pub(crate) fn anchor(&self, runs: &ScaleRuns, monitor: &dyn Monitor) -> Result<Option<Anchor>> {
+        let share = self.mixtures.share;
+        if share == 0.0 {
+            return Ok(None);
+        }
+        Ok(Anchor::fit(runs, monitor)?.map(|anchor| anchor.with_share(share)))
+    }
+
     /// The units of some runs.
     pub(crate) fn units(&self, runs: &ScaleRuns) -> Units {
         Units {
@@ -54,6 +70,9 @@ pub(crate) struct AcrossMixtures {
     /// The factor on what the parameters leave open with which nine in ten
     /// held-out measurements are inside their intervals; at least 1.
     pub(crate) open: f64,
+    /// The share of the difference of a regression from the laws that is added to
+    /// them, see [`Anchor`](crate::scale::anchor::Anchor).
+    pub(crate) share: f64,
 }
 
 impl Default for AcrossMixtures {
@@ -61,6 +80,7 @@ impl Default for AcrossMixtures {
         Self {
             alike: 1.0,
             open: 1.0,
+            share: 0.0,
         }
     }
 }

@@ -10,6 +10,7 @@ use regmix_data::table::{MixtureTable, ValueTable};
 use regmix_data::{DomainSet, Error, Monitor, Result, Silent};
 
 use crate::prediction::Prediction;
+use crate::scale::anchor::{Anchor, MovedTo};
 use crate::scale::blend::Blend;
 use crate::scale::checks::{cautions, check, of_last_points};
 use crate::scale::choice::{AcrossMixtures, Choice};
@@ -25,7 +26,7 @@ use crate::scale::select::{CHOSEN, Judged, select};
 use crate::scale::split::{Direction, splits};
 use crate::scale::units::Setting;
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The name of the file in the folder of a fit.
 pub const SCALE_FILE: &str = "scale.json";
 
@@ -101,11 +102,12 @@ impl ScaleFit {
             choice.fitting(options.starts),
             monitor,
         )?;
+        let anchor = choice.anchor(&used, monitor)?;
         let mut out = Self {
             version: VERSION,
             runs: runs.clone(),
             laws: selection.laws,
-            blend: Blend::join(laws, &used, selection.kernel, choice.mixtures.open)?,
+            blend: Blend::join(laws, &used, selection.kernel, anchor, choice.mixtures.open)?,
             growth: selection.growth,
             judged: selection.judged,
             warnings: Vec::new(),
@@ -148,6 +150,31 @@ impl ScaleFit {
     /// Whether a process corrects the laws near the data.
     pub fn is_corrected(&self) -> bool {
         self.blend.kernel.is_some()
+    }
+
+    /// The regression towards which the laws are moved, where held-out mixtures
+    /// ask for one.
+    pub fn regression(&self) -> Option<MovedTo> {
+        self.blend.anchor.as_ref().map(Anchor::moved_to)
+    }
+
+    /// What is done to the laws, in words that follow their names.
+    pub fn corrections(&self) -> String {
+        let mut out = String::new();
+        if let Some(MovedTo {
+            share, parameters, ..
+        }) = self.regression()
+        {
+            out.push_str(&format!(
+                ", moved {:.0} % of the way to a regression on the runs of {parameters:.0} \
+                 parameters",
+                100.0 * share
+            ));
+        }
+        if self.is_corrected() {
+            out.push_str(", corrected near the runs by a Gaussian process");
+        }
+        out
     }
 
     /// The covariance of that process.

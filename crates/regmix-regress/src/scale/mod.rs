@@ -6,6 +6,7 @@
 //! corrected near the data by a Gaussian process on their residuals.
 //! `docs/scale.md` describes every law.
 
+mod anchor;
 mod blend;
 mod checks;
 mod choice;
@@ -34,6 +35,7 @@ mod tests;
 mod transfer;
 mod units;
 
+pub use anchor::MovedTo;
 pub use cmr::{Cmr, CmrRun, CriticalRatio};
 pub use ends::LastPoints;
 pub use fit::{SCALE_FILE, ScaleFit, Trust};

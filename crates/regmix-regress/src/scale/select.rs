@@ -9,6 +9,7 @@ use regmix_data::{Error, Monitor, Result, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::spearman;
+use crate::scale::anchor::Anchor;
 use crate::scale::blend::{Blend, setting};
 use crate::scale::choice::{Choice, USUAL};
 use crate::scale::fitted::FittedLaw;
@@ -83,6 +84,7 @@ struct Contest<'a> {
     split: &'a Split,
     /// The factor on what parameters leave open.
     open: f64,
+    anchor: Option<Anchor>,
     /// `[target][law]`.
     laws: Vec<Vec<FittedLaw>>,
     /// `[target]`: places of the measurements.
@@ -133,6 +135,7 @@ impl<'a> Contest<'a> {
         Ok(Self {
             split,
             open: choice.mixtures.open,
+            anchor: choice.anchor(&split.fit, monitor)?,
             laws,
             points,
             ln,
@@ -182,6 +185,7 @@ impl<'a> Contest<'a> {
             self.laws.iter().map(some).collect(),
             &self.split.fit,
             kernel,
+            self.anchor.clone(),
             self.open,
         )
     }

@@ -13,10 +13,7 @@ pub(super) fn nodes(fit: &ScaleFit) -> Vec<Node> {
     let names: Vec<String> = (fit.laws().iter())
         .map(|law| law.as_str().to_owned())
         .collect();
-    let corrected = match fit.is_corrected() {
-        true => ", corrected near the runs by a Gaussian process",
-        false => "",
-    };
+    let corrected = fit.corrections();
     let mut text = format!(
         "Chosen: the mean of {}{corrected}. Every row is fitted to smaller or shorter runs and \
          judged on others; the error is relative, its mean over mixtures, lengths and targets.",

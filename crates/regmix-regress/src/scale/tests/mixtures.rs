@@ -121,3 +121,115 @@ fn intervals_of_new_mixtures_are_honest() {
     let share = inside as f64 / (2 * all.len()) as f64;
     assert!((0.8..=1.0).contains(&share), "{share}");
 }
+
+/// A target to which the first two domains matter only together, which no law of
+/// scale describes.
+fn together(_: usize, at: &Setting<'_>) -> f64 {
+    let [a, b] = [at.weights[0], at.weights[1]];
+    let (n, d) = (at.parameters / 1e8, at.tokens / 1e10);
+    let mixture = 1.0 - 0.3 * (8.0 * a * b).min(1.0) - 0.1 * at.weights[2].sqrt();
+    2.0 + mixture * (0.4 * n.powf(-0.3) + 0.6 * d.powf(-0.35))
+}
+
+/// Mixtures of four domains: many at a small size, some of them at a larger one.
+fn many_small() -> ScaleRuns {
+    let mut rng = stream(7, "scale", "together");
+    let mut runs = Vec::new();
+    for i in 0..60 {
+        let weights = four(&mut rng);
+        for parameters in [5e7, 2e8].into_iter().take(if i < 12 { 2 } else { 1 }) {
+            let points = measured(
+                together,
+                (&weights, parameters),
+                &[4e9, 8e9],
+                0.003,
+                &mut rng,
+            );
+            runs.push(ScaleRun {
+                run: format!("{parameters}-{i}"),
+                weights: weights.clone(),
+                parameters,
+                points,
+            });
+        }
+    }
+    let domains = DomainSet::from_names(["a", "b", "c", "d"]).unwrap();
+    ScaleRuns::new(domains, vec!["both".to_owned(), "same".to_owned()], runs).unwrap()
+}
+
+fn four(rng: &mut Stream) -> Vec<f64> {
+    let draws: Vec<f64> = (0..4).map(|_| Exp1.sample(rng)).collect();
+    let sum: f64 = draws.iter().sum();
+    draws.iter().map(|x| x / sum).collect()
+}
+
+#[test]
+fn laws_move_to_a_regression_that_knows_mixtures_better() {
+    let fit = ScaleFit::train(&many_small(), &ScaleOptions::default()).unwrap();
+    let moved = fit.regression().expect("no law has an interaction");
+    assert!(moved.share >= 0.5 && moved.parameters == 5e7, "{moved:?}");
+    assert!(
+        fit.corrections().starts_with(", moved "),
+        "{}",
+        fit.corrections()
+    );
+    let mut rng = stream(8, "scale", "new mixtures");
+    let (mut laws, mut all) = (0.0, 0.0);
+    for _ in 0..40 {
+        let weights = four(&mut rng);
+        let at = Setting {
+            weights: &weights,
+            parameters: 2e8,
+            tokens: 8e9,
+        };
+        let of_laws = fit
+            .target_laws(0)
+            .iter()
+            .map(|law| law.predict(&at).mean.ln());
+        let of_laws = (of_laws.sum::<f64>() / fit.laws().len() as f64).exp();
+        let truth = together(0, &at);
+        laws += (of_laws / truth - 1.0).abs();
+        all += (fit.predict(0, &at).mean / truth - 1.0).abs();
+    }
+    assert!(all < 0.6 * laws, "{all} {laws}");
+    // Where laws describe the mixtures, a regression on fewer numbers is no help.
+    let described = ScaleFit::train(&few(1, 0.01), &ScaleOptions::default()).unwrap();
+    assert_eq!(described.regression(), None);
+}
+
+#[test]
+fn the_slope_of_a_moved_law_is_that_of_its_mean() {
+    let fit = ScaleFit::train(&many_small(), &ScaleOptions::default()).unwrap();
+    assert!(fit.regression().is_some());
+    let mean = |weights: &[f64]| {
+        fit.mean_and_gradient(
+            0,
+            &Setting {
+                weights,
+                parameters: 1e8,
+                tokens: 6e9,
+            },
+        )
+    };
+    let weights = [0.2, 0.3, 0.1, 0.4];
+    let (value, slopes) = mean(&weights);
+    let at = Setting {
+        weights: &weights,
+        parameters: 1e8,
+        tokens: 6e9,
+    };
+    assert!((fit.predict(0, &at).mean / value - 1.0).abs() < 1e-9);
+    for j in 0..4 {
+        let moved = |by: f64| {
+            let mut moved = weights;
+            moved[j] += by;
+            mean(&moved).0
+        };
+        let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        assert!(
+            (slope - slopes[j]).abs() < 1e-4 * (1.0 + slope.abs()),
+            "{j}: {slope} {}",
+            slopes[j]
+        );
+    }
+}
