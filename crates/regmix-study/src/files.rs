@@ -95,6 +95,8 @@ pub const SIZES: &str = "sizes";
 pub const SECOND_SIZE: &str = "second";
 /// Reference models and proxies of DoReMi, and the mixture they found.
 pub const DOREMI: &str = "doremi";
+/// Models of single domains, by which MixMin finds a mixture.
+pub const EXPERTS: &str = "experts";
 /// Losses of the proxies along training.
 pub const TRAJECTORIES: &str = "trajectories.csv";
 /// Everything about the fit.
@@ -109,6 +111,8 @@ pub const CHECK: &str = "check.json";
 pub const COMPARISON: &str = "compare.json";
 /// The mixtures of those methods, before targets are trained on them.
 pub const COMPARED_MIXTURES: &str = "compare.csv";
+/// The controller of RegMix-D as published, where it is one of those methods.
+pub const PUBLISHED_CONTROLLER: &str = "regmix_d.controller.json";
 /// What `status` knows of runs: a cache.
 pub const STATUS_CACHE: &str = ".status.json";
 /// The page about the study.
@@ -121,13 +125,14 @@ pub const LAUNCH_FOLDER: &str = "launch";
 pub const LAUNCHED: &str = "launch/jobs.json";
 /// Folders of which no step reads a file that it does not know by name: what a
 /// killed process left in them can be removed.
-pub(crate) const SWEPT: [&str; 9] = [
+pub(crate) const SWEPT: [&str; 10] = [
     CORPUS_FOLDER,
     "design",
     PROXIES,
     SIZES,
     SECOND_SIZE,
     DOREMI,
+    EXPERTS,
     FIT_FOLDER,
     TARGETS,
     LAUNCH_FOLDER,
@@ -173,6 +178,7 @@ pub(crate) fn trained_by(run: &Path) -> &'static str {
     match () {
         () if is_in(TARGETS) => "target",
         () if is_in(DOREMI) => "doremi",
+        () if is_in(EXPERTS) => "compare",
         () => "train",
     }
 }

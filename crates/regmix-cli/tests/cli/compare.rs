@@ -11,8 +11,9 @@ fn study(section: &str) -> Fixture {
 
 #[test]
 fn methods_are_compared_and_nothing_is_trained_twice() {
-    let methods =
-        "\"unimax\", \"regmix\", \"dml\", \"bimix\", \"olmix\", \"doremi\", \"odm\", \"ado\"";
+    let methods = "\"unimax\", \"regmix\", \"dml\", \"bimix\", \"olmix\", \"doremi\", \"mixmin\", \
+                   \"regmix_d\", \"regmix_d_online\", \
+                   \"odm\", \"ado\"";
     let section = format!(
         "[compare]\nmethods = [{methods}]\nseeds = 2\n[ado]\nwarm_up = 2\nrefit_every = 1\nblock = 1\n"
     );
@@ -29,16 +30,25 @@ fn methods_are_compared_and_nothing_is_trained_twice() {
     );
     let all = compared["methods"].as_array().unwrap();
     let names: Vec<&str> = all.iter().map(|m| m["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 11, "{names:?}");
+    assert_eq!(names.len(), 14, "{names:?}");
     let of = |name: &str| all.iter().find(|m| m["name"] == name).unwrap();
     assert_eq!(of("uniform")["cost"]["tokens"], 0);
     // Ten proxies of 4 steps of 2 sequences of 16 tokens.
     assert_eq!(of("regmix")["cost"]["tokens"], 10 * 4 * 2 * 16);
     assert_eq!(of("doremi")["cost"]["tokens"], 2 * 4 * 2 * 16);
+    let experts = fixture.files("experts");
+    assert!(
+        experts
+            .keys()
+            .any(|path| path.ends_with("expert-1/metrics.jsonl")),
+        "{experts:?}"
+    );
+    let domains = of("mixmin")["mixture"].as_object().unwrap().len() as u64;
+    assert_eq!(of("mixmin")["cost"]["tokens"], domains * 4 * 2 * 16);
     assert!(of("natural")["over_natural"].is_null());
     assert!(of("odm")["over_natural"]["interval"].is_array());
     let mixtures = fixture.text("compare.csv");
-    assert_eq!(mixtures.lines().count(), 1 + 11);
+    assert_eq!(mixtures.lines().count(), 1 + 14);
     let text = fixture.text("compare.json");
     let shown = fixture.ok(&["compare"]).stdout;
     assert!(

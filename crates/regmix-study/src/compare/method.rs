@@ -25,6 +25,14 @@ pub enum Method {
     Preset(Preset),
     /// DoReMi (arXiv 2305.10429), as `[doremi]` says.
     Doremi,
+    /// MixMin (arXiv 2502.10510): the mixture of the predictions of experts, each trained
+    /// on one domain alone.
+    Mixmin,
+    /// RegMix-D as published (arXiv 2606.18663), on the study's proxies.
+    RegmixD {
+        /// Whether the mixture is adapted while the target trains.
+        online: bool,
+    },
     /// A schedule, or a method that changes the mixture while the target trains.
     Schedule(ScheduleMode),
 }
@@ -77,6 +85,9 @@ impl Preset {
 
 const AT_TARGET: &str = "at_target";
 const DOREMI: &str = "doremi";
+const MIXMIN: &str = "mixmin";
+const REGMIX_D: &str = "regmix_d";
+const REGMIX_D_ONLINE: &str = "regmix_d_online";
 
 /// The names of schedules.
 const SCHEDULES: [ScheduleMode; 4] = [
@@ -95,6 +106,9 @@ impl fmt::Display for Method {
             Self::Plain(plain) => write!(f, "{plain}"),
             Self::Preset(preset) => f.write_str(preset.as_str()),
             Self::Doremi => f.write_str(DOREMI),
+            Self::Mixmin => f.write_str(MIXMIN),
+            Self::RegmixD { online: false } => f.write_str(REGMIX_D),
+            Self::RegmixD { online: true } => f.write_str(REGMIX_D_ONLINE),
             Self::Schedule(mode) => f.write_str(mode.name()),
         }
     }
@@ -110,6 +124,9 @@ impl FromStr for Method {
                 Self::BestObserved,
                 Self::AtTarget,
                 Self::Doremi,
+                Self::Mixmin,
+                Self::RegmixD { online: false },
+                Self::RegmixD { online: true },
             ];
             let presets = Preset::ALL.map(Self::Preset).into_iter();
             (plain.into_iter().chain(presets)).chain(SCHEDULES.map(Self::Schedule))

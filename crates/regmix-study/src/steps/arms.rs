@@ -139,6 +139,34 @@ pub(super) fn schedule_arms(
     Ok(arms)
 }
 
+/// A target on the schedule of RegMix-D as published, or steered by its controller.
+pub(super) fn published_arm(
+    study: &Study,
+    name: String,
+    steered: bool,
+    cx: Context<'_>,
+) -> Result<PlannedArm> {
+    cx.monitor
+        .message(&format!("planning the schedule of {name}"));
+    let (schedule, controller) = schedule::as_published(study, cx)?;
+    let (first, changes) = Course::planned(&schedule)?;
+    let course = match steered {
+        false => Course::Planned(first, changes),
+        true => {
+            let path = study.path(files::PUBLISHED_CONTROLLER);
+            controller.save(&path)?;
+            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+            Course::steered(first, controller, &bytes)
+        }
+    };
+    Ok(PlannedArm {
+        name,
+        mixture: schedule.mean.clone(),
+        predicted: None,
+        course,
+    })
+}
+
 /// Targets whose mixture another method chooses, within the limits of the study.
 fn peer_arm(study: &Study, mode: ScheduleMode) -> Result<PlannedArm> {
     let config = study.config();

@@ -4,12 +4,12 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::arms::{Course, PlannedArm, schedule_arms};
+use super::arms::{Course, PlannedArm, published_arm, schedule_arms};
 use super::limits::{budget, place_bound, target_tokens};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, check_precision};
 use super::target::train_arms;
-use super::{doremi, scale, sizes};
+use super::{doremi, mixmin, scale, sizes};
 use crate::compare::{Method, MethodComparison, Preset, SearchCost, Tried};
 use crate::config::RunSection;
 use crate::files;
@@ -145,6 +145,23 @@ impl Finder<'_> {
                     return Ok(None);
                 };
                 (fixed(outcome)?, self.doremi_cost()?)
+            }
+            Method::Mixmin => {
+                let cx = Context {
+                    redo: false,
+                    ..self.cx
+                };
+                let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx)?;
+                let Some(mixture) = found else {
+                    return Ok(None);
+                };
+                let folders = mixmin::folders(self.corpus.domains().len());
+                let cost = self.cost(&mixmin::section(self.study), folders)?;
+                (fixed(mixture)?, cost)
+            }
+            Method::RegmixD { online } => {
+                let arm = published_arm(self.study, name, online, self.cx)?;
+                (arm, self.proxies()?)
             }
             Method::Schedule(mode) => {
                 let modes = BTreeSet::from([mode]);

@@ -11,6 +11,7 @@ pub(crate) mod fit;
 mod limits;
 mod loss_inputs;
 pub(crate) mod losses;
+mod mixmin;
 pub(crate) mod next_design;
 pub(crate) mod optimize;
 mod peer_run;

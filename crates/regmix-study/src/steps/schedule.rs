@@ -2,13 +2,14 @@
 
 use regmix_data::{Result, TokenCorpus};
 use regmix_dynamic::{
-    Controller, Request, RunLength, Schedule, Segments, SizeCalibration, StageLosses, Trajectories,
-    Transitions,
+    Controller, DynamicConfig, Request, RunLength, Schedule, Segments, SizeCorrection, StageLosses,
+    Trajectories, Transitions,
 };
 
 use super::limits::{budget, given_bounds, target_tokens};
 use super::loss_inputs::loss_inputs;
 use super::{design, losses, size_correction, sizes};
+use crate::config::RunSection;
 use crate::files;
 use crate::progress::Index;
 use crate::stamp::{Stamp, digest};
@@ -34,12 +35,13 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
         "planning a schedule from {} trajectories",
         trajectories.len()
     ));
-    let (rows, request, calibration) = inputs(study, &corpus, &trajectories, cx)?;
-    let calibration = calibration.as_ref();
+    let config = study.config().stage_config();
+    let (losses, request) = inputs(study, &corpus, &trajectories, config)?;
+    let calibration = size_correction::measure(study, &losses, &corpus, cx)?;
     let (schedule, controller) = plan_request(
-        &rows,
+        &Transitions::new(&losses, &all_segments(study)?)?,
         request,
-        calibration,
+        calibration.as_ref(),
         corpus.fingerprint(),
         cx.monitor,
     )?;
@@ -50,26 +52,48 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     Ok(schedule)
 }
 
-/// What a schedule is planned from: what every stage did to the losses, what is
-/// wanted, and the size correction if there are other sizes.
+/// The schedule and the controller of RegMix-D as published, at the stages of the
+/// study. Nothing is written.
+pub(super) fn as_published(study: &Study, cx: Context<'_>) -> Result<(Schedule, Controller)> {
+    let corpus = study.corpus()?;
+    let trajectories = losses::collect_trajectories(study, &corpus)?;
+    let own = study.config().stage_config();
+    let parameters = |section: &RunSection| -> Result<f64> {
+        let model = section.model(corpus.vocab_size())?;
+        Ok(model.parameters().total() as f64)
+    };
+    let ratio = parameters(&study.config().target)? / parameters(&study.config().proxy)?;
+    let config = DynamicConfig {
+        // The paper's exponent.
+        size: SizeCorrection::PowerLaw { ratio, beta: 0.05 },
+        stages: own.stages,
+        points: own.points,
+        resample: own.resample,
+        seed: own.seed,
+        ..DynamicConfig::paper()
+    };
+    let (losses, request) = inputs(study, &corpus, &trajectories, config)?;
+    let rows = Transitions::new(&losses, &all_segments(study)?)?;
+    plan_request(&rows, request, None, corpus.fingerprint(), cx.monitor)
+}
+
+/// What a schedule is planned from: the losses at the ends of stages, and what is
+/// wanted.
 fn inputs(
     study: &Study,
     corpus: &TokenCorpus,
     trajectories: &Trajectories,
-    cx: Context<'_>,
-) -> Result<(Transitions, Request, Option<SizeCalibration>)> {
+    dynamic: DynamicConfig,
+) -> Result<(StageLosses, Request)> {
     let config = study.config();
-    let dynamic = config.stage_config();
-    let runs = all_segments(study)?;
     let losses = StageLosses::new(
         trajectories,
         &dynamic.grid()?,
         dynamic.resample,
         Some(config.proxy.steps),
     )?;
-    let calibration = size_correction::measure(study, &losses, corpus, cx)?;
     let target = run_length(study)?;
-    let constraints = given_bounds(study, runs.domains().clone())?;
+    let constraints = given_bounds(study, corpus.domains().clone())?;
     let request = Request {
         objective: config.objective.objective()?,
         prior: natural_mixture(corpus.manifest())?,
@@ -82,7 +106,7 @@ fn inputs(
         target,
         config: dynamic,
     };
-    Ok((Transitions::new(&losses, &runs)?, request, calibration))
+    Ok((losses, request))
 }
 
 fn all_segments(study: &Study) -> Result<Segments> {

@@ -324,7 +324,7 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Option<MethodComparison>> {
         require_current(self, Reads::Mixture, cx.monitor)?;
-        let folders = [files::TARGETS.into(), files::DOREMI.into()];
+        let folders = [files::TARGETS, files::DOREMI, files::EXPERTS].map(PathBuf::from);
         self.with_event_files(&folders, cx, |cx| {
             compare::compare(self, device, options, cx)
         })
