@@ -65,5 +65,5 @@ fn gain(difference: Option<Difference>) -> String {
 
 /// The p-value after Holm's correction.
 fn p_value(difference: Option<Difference>) -> String {
-    (difference.and_then(|d| d.p_holm)).map_or_else(String::new, |p| format!("{p:.3}"))
+    (difference.as_ref().and_then(Difference::p_text)).unwrap_or_default()
 }

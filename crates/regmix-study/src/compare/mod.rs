@@ -53,6 +53,16 @@ pub struct Difference {
     pub p_holm: Option<f64>,
 }
 
+impl Difference {
+    /// The p-value after Holm's correction as it is printed; none with one seed.
+    pub fn p_text(&self) -> Option<String> {
+        self.p_holm.map(|p| match p < 0.001 {
+            true => "< 0.001".to_owned(),
+            false => format!("{p:.3}"),
+        })
+    }
+}
+
 /// A method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodResult {

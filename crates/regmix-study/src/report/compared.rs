@@ -78,15 +78,14 @@ fn row(compared: &MethodComparison, track: &Track, method: &MethodResult) -> Nod
     if method.mean.is_finite() {
         marks.push(track.mean(method.mean));
     }
-    let [natural, found] = [method.over_natural, method.over_found].map(gain);
     Node::new("tr")
         .push(row_head(&method.name))
         .push(Node::new("td").class("plot").push(track.row(&label, marks)))
         .push(number_cell(mean))
-        .push(number_cell(natural.0))
-        .push(number_cell(natural.1))
-        .push(number_cell(found.0))
-        .push(number_cell(found.1))
+        .push(gain(method.over_natural))
+        .push(p_value(method.over_natural))
+        .push(gain(method.over_found))
+        .push(p_value(method.over_found))
         .push(number_cell(decimals(
             method.cost.flops / compared.target_flops,
             2,
@@ -96,17 +95,23 @@ fn row(compared: &MethodComparison, track: &Track, method: &MethodResult) -> Nod
         ))
 }
 
-/// A gain with its interval, and its p-value.
-fn gain(over: Option<Difference>) -> (String, String) {
-    let none = || NONE.to_owned();
+/// A gain, with its interval below.
+fn gain(over: Option<Difference>) -> Node {
     let Some(over) = over else {
-        return (none(), none());
+        return number_cell(NONE);
     };
-    let interval = over.interval.map_or_else(String::new, |[low, high]| {
-        format!(" ({} to {})", difference(low), difference(high))
-    });
-    (
-        format!("{}{interval}", difference(over.gain)),
-        over.p_holm.map_or_else(none, |p| decimals(p, 3)),
-    )
+    let cell = number_cell(difference(over.gain));
+    match over.interval {
+        None => cell,
+        Some([low, high]) => cell.push(Node::new("span").class("range").text(format!(
+            "{} to {}",
+            difference(low),
+            difference(high)
+        ))),
+    }
+}
+
+fn p_value(over: Option<Difference>) -> Node {
+    let text = over.as_ref().and_then(Difference::p_text);
+    number_cell(text.unwrap_or_else(|| NONE.to_owned()))
 }

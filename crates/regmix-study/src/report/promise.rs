@@ -14,6 +14,11 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     }
     let section = node::section("promise", "Did the promise hold?");
     let Some(check) = report.check else {
+        if report.compared.is_some() {
+            return Some(section.push(paragraph(
+                "Targets on the found and on other mixtures are in the next section.",
+            )));
+        }
         return Some(
             section.push(
                 paragraph("Not checked yet. Run ")
