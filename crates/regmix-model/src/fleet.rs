@@ -13,9 +13,9 @@ use regmix_data::{Error, Monitor, Result, TokenCorpus};
 
 use crate::device::Device;
 use crate::device::failure::panic_message;
-use crate::lease::{Sharing, Worker};
+use crate::lease::{Lease, Sharing, Worker};
 use crate::parallel::check_memory;
-use crate::run::{Job, RunStatus, SharedValidation, is_claimed, train_job};
+use crate::run::{Job, RunStatus, SharedValidation, ended, is_claimed, train_job};
 use pool::Pool;
 
 /// Trains all jobs, `parallel` at a time, spread over the device's cards, in order, and returns their statuses
@@ -48,25 +48,113 @@ pub fn train_all(
         is_claimed(&job.spec, &job.folder)?;
     }
     check_memory(device, jobs)?;
-    let worker = Worker::new(&device.spec().to_string(), sharing.stale_after)?;
-    let pool = Pool::new(jobs, &worker, sharing.wait, monitor)?;
     let validation = SharedValidation::default();
     let parallel = parallel.clamp(1, jobs.len().max(1));
     let models = parallel.div_ceil(device.cards());
-    let work = &|k: usize| {
+    let train = |job: &Job, card: &Device, lease: &Lease| {
+        train_job(job, corpus, card, models, monitor, &validation, lease)
+    };
+    let outcomes = work_through(jobs, device, parallel, sharing, monitor, &train)?;
+    (outcomes.into_iter().zip(jobs))
+        .map(|(outcome, job)| match outcome {
+            Some(status) => Ok(status),
+            None => RunStatus::read(&job.folder),
+        })
+        .collect()
+}
+
+/// A piece of work in a folder, which several workers share out by leases.
+pub trait Shared: Sync {
+    /// What it ends with.
+    type Outcome: Send;
+
+    /// Its name in messages.
+    fn name(&self) -> &str;
+
+    /// Where its result and the lease lie.
+    fn folder(&self) -> &Path;
+
+    /// How far the monitor moves when another worker has done it.
+    fn size(&self) -> u64;
+
+    /// How it ended; `None` while it is to be done.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    fn ended(&self) -> Result<Option<Self::Outcome>>;
+}
+
+impl Shared for Job {
+    type Outcome = RunStatus;
+
+    fn name(&self) -> &str {
+        &self.spec.run
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn size(&self) -> u64 {
+        self.spec.tokens()
+    }
+
+    fn ended(&self) -> Result<Option<RunStatus>> {
+        ended(&self.folder)
+    }
+}
+
+/// Does work that other workers may share, `parallel` pieces at a time, spread over the
+/// device's cards, in order. `work` gets a piece and a card; the piece is this worker's
+/// alone meanwhile, so that its result may be written. Returns the outcomes in the same
+/// order; `None` for what other workers still do, which is waited for with
+/// [`Sharing::wait`].
+///
+/// # Errors
+/// The first error of `work`, after which no further piece is begun; and when `monitor`
+/// requests a stop.
+pub fn share_out<T, W>(
+    all: &[T],
+    device: &Device,
+    parallel: usize,
+    sharing: Sharing,
+    monitor: &dyn Monitor,
+    work: &W,
+) -> Result<Vec<Option<T::Outcome>>>
+where
+    T: Shared,
+    W: Fn(&T, &Device) -> Result<T::Outcome> + Sync,
+{
+    let parallel = parallel.clamp(1, all.len().max(1));
+    work_through(
+        all,
+        device,
+        parallel,
+        sharing,
+        monitor,
+        &|piece, card, _| work(piece, card),
+    )
+}
+
+fn work_through<T, W>(
+    all: &[T],
+    device: &Device,
+    parallel: usize,
+    sharing: Sharing,
+    monitor: &dyn Monitor,
+    work: &W,
+) -> Result<Vec<Option<T::Outcome>>>
+where
+    T: Shared,
+    W: Fn(&T, &Device, &Lease) -> Result<T::Outcome> + Sync,
+{
+    let worker = Worker::new(&device.spec().to_string(), sharing.stale_after)?;
+    let pool = Pool::new(all, &worker, sharing.wait, monitor)?;
+    let on_thread = &|k: usize| {
         let card = device.card(k);
-        while let Some((job, lease)) = pool.next() {
-            let result = train_job(
-                &jobs[job],
-                corpus,
-                card,
-                models,
-                monitor,
-                &validation,
-                &lease,
-            )
-            .map_err(|e| with_folder(e, &jobs[job].folder));
-            pool.end(job, lease, result);
+        while let Some((i, lease)) = pool.next() {
+            let result = work(&all[i], card, &lease).map_err(|e| with_folder(e, all[i].folder()));
+            pool.end(i, lease, result);
         }
     };
     std::thread::scope(|scope| -> Result<()> {
@@ -74,7 +162,7 @@ pub fn train_all(
         for k in 0..parallel {
             let thread = std::thread::Builder::new()
                 .name(format!("train-{k}"))
-                .spawn_scoped(scope, move || work(k))
+                .spawn_scoped(scope, move || on_thread(k))
                 .map_err(|e| Error::failed(format!("cannot start a thread: {e}")))?;
             threads.push(thread);
         }
@@ -83,7 +171,7 @@ pub fn train_all(
         }
         Ok(())
     })?;
-    pool.statuses()
+    pool.outcomes()
 }
 
 fn with_folder(error: Error, folder: &Path) -> Error {

@@ -43,7 +43,7 @@ mod trainer;
 
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
-pub use fleet::train_all;
+pub use fleet::{Shared, share_out, train_all};
 pub use memory::{device_memory, keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
 pub use parallel::{ParallelTrial, default_parallel, memory_per_run};

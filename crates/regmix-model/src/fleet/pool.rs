@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use regmix_data::{Error, Monitor, Result};
 
+use super::Shared;
 use crate::lease::{Claim, Lease, LeaseInfo, Worker};
-use crate::run::{Job, RunStatus, ended};
 
 /// How often a run of another worker is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -15,7 +15,7 @@ const SLEEP: Duration = Duration::from_millis(50);
 
 /// Where a run is.
 #[derive(Debug)]
-enum Place {
+enum Place<O> {
     /// Nowhere, as far as is known.
     Open,
     /// With a thread of this worker, or being looked at by one.
@@ -27,21 +27,21 @@ enum Place {
         next_look: Instant,
     },
     /// It has ended.
-    Ended(RunStatus),
+    Ended(O),
 }
 
 /// The runs of a worker.
-pub(super) struct Pool<'a> {
-    jobs: &'a [Job],
+pub(super) struct Pool<'a, T: Shared> {
+    jobs: &'a [T],
     worker: &'a Worker,
     wait: bool,
     monitor: &'a dyn Monitor,
-    state: Mutex<State>,
+    state: Mutex<State<T::Outcome>>,
 }
 
 #[derive(Debug)]
-struct State {
-    places: Vec<Place>,
+struct State<O> {
+    places: Vec<Place<O>>,
     error: Option<Error>,
     /// Whether it was reported that this worker waits for others.
     has_reported: bool,
@@ -54,17 +54,14 @@ enum Next {
     Leave,
 }
 
-impl<'a> Pool<'a> {
+impl<'a, T: Shared> Pool<'a, T> {
     pub(super) fn new(
-        jobs: &'a [Job],
+        jobs: &'a [T],
         worker: &'a Worker,
         wait: bool,
         monitor: &'a dyn Monitor,
     ) -> Result<Self> {
-        let place = |job: &Job| {
-            let ended = ended(&job.folder)?;
-            Ok(ended.map_or(Place::Open, Place::Ended))
-        };
+        let place = |job: &T| Ok(job.ended()?.map_or(Place::Open, Place::Ended));
         let state = State {
             places: jobs.iter().map(place).collect::<Result<_>>()?,
             error: None,
@@ -99,7 +96,7 @@ impl<'a> Pool<'a> {
                     Ok(Err(place)) => self.put(i, place),
                     Err(e) => {
                         self.put(i, Place::Open);
-                        self.fail(e.in_file_if_none(&self.jobs[i].folder));
+                        self.fail(e.in_file_if_none(self.jobs[i].folder()));
                     }
                 },
             }
@@ -107,13 +104,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Takes note of how the training of a run ended.
-    pub(super) fn end(&self, i: usize, lease: Lease, result: Result<RunStatus>) {
+    pub(super) fn end(&self, i: usize, lease: Lease, result: Result<T::Outcome>) {
         let place = match result {
             Ok(status) => Place::Ended(status),
             // What it found afterwards does not count: the run is another worker's.
             Err(e) if lease.is_lost() => {
                 self.monitor
-                    .message(&format!("run {}: {}", self.jobs[i].spec.run, e.problem()));
+                    .message(&format!("run {}: {}", self.jobs[i].name(), e.problem()));
                 Place::Open
             }
             Err(e) => {
@@ -125,22 +122,21 @@ impl<'a> Pool<'a> {
         self.put(i, place);
     }
 
-    /// The statuses of all runs.
-    pub(super) fn statuses(self) -> Result<Vec<RunStatus>> {
+    /// How all runs ended; `None` for those that others have.
+    pub(super) fn outcomes(self) -> Result<Vec<Option<T::Outcome>>> {
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {
             return Err(error);
         }
-        (state.places.into_iter().zip(self.jobs))
-            .map(|(place, job)| match place {
-                Place::Ended(status) => Ok(status),
-                _ => RunStatus::read(&job.folder),
-            })
-            .collect()
+        let outcome = |place| match place {
+            Place::Ended(outcome) => Some(outcome),
+            _ => None,
+        };
+        Ok(state.places.into_iter().map(outcome).collect())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T::Outcome>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,7 +170,7 @@ impl<'a> Pool<'a> {
             state.has_reported = true;
             let (run, by) = (state.places.iter().zip(self.jobs))
                 .find_map(|(place, job)| match place {
-                    Place::Elsewhere { by, .. } => Some((job.spec.run.as_str(), by.owner())),
+                    Place::Elsewhere { by, .. } => Some((job.name(), by.owner())),
                     _ => None,
                 })
                 .unwrap_or_default();
@@ -187,14 +183,15 @@ impl<'a> Pool<'a> {
     }
 
     /// Looks at a run: a lease if this worker has it now, else where it is.
-    fn look(&self, i: usize) -> Result<std::result::Result<Lease, Place>> {
+    fn look(&self, i: usize) -> Result<std::result::Result<Lease, Place<T::Outcome>>> {
         let job = &self.jobs[i];
-        if let Some(status) = ended(&job.folder)? {
-            self.monitor.advance(job.spec.tokens());
-            return Ok(Err(Place::Ended(status)));
+        if let Some(outcome) = job.ended()? {
+            self.monitor.advance(job.size());
+            return Ok(Err(Place::Ended(outcome)));
         }
-        std::fs::create_dir_all(&job.folder).map_err(|e| Error::io(&job.folder, e))?;
-        Ok(match self.worker.claim(&job.folder)? {
+        let folder = job.folder();
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        Ok(match self.worker.claim(folder)? {
             Claim::Held(lease) => Ok(lease),
             Claim::Busy { by, seen } => Err(Place::Elsewhere {
                 by,
@@ -204,7 +201,7 @@ impl<'a> Pool<'a> {
         })
     }
 
-    fn put(&self, i: usize, place: Place) {
+    fn put(&self, i: usize, place: Place<T::Outcome>) {
         let mut state = self.lock();
         state.places[i] = place;
         let ended = (state.places.iter()).filter(|p| matches!(p, Place::Ended(_)));
