@@ -14,8 +14,8 @@ pub(super) fn check_scales(fit: &Fit) -> Result<()> {
         let column = values.rows().iter().map(|row| row[t].abs());
         quantile(&column.filter(|v| v.is_finite()).collect::<Vec<_>>(), 0.5)
     };
-    let mut sizes: Vec<(f64, &String)> = (values.targets().iter().enumerate())
-        .map(|(t, target)| (size(t), target))
+    let mut sizes: Vec<(f64, &String)> = (fit.counted().into_iter())
+        .map(|t| (size(t), &values.targets()[t]))
         .filter(|(size, _)| *size > 0.0)
         .collect();
     sizes.sort_by(|a, b| a.0.total_cmp(&b.0));

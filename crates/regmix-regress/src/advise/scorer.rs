@@ -113,11 +113,16 @@ impl Scorer {
     /// values are not comparable: one is typically a thousand times another.
     pub fn new(fit: &Fit, objective: &Objective) -> Result<Self> {
         let all: Vec<String> = fit.targets().iter().map(|t| t.target.clone()).collect();
+        let counted: Vec<usize> = match objective.is_over_all() {
+            true => fit.counted(),
+            false => (0..all.len()).collect(),
+        };
         if objective.is_over_all() {
             check_scales(fit)?;
         }
-        let of_all = objective.evaluator(&all)?;
-        let places: Vec<usize> = of_all.terms().iter().map(|&(t, _)| t).collect();
+        let names: Vec<String> = counted.iter().map(|&t| all[t].clone()).collect();
+        let of_all = objective.evaluator(&names)?;
+        let places: Vec<usize> = of_all.terms().iter().map(|&(t, _)| counted[t]).collect();
         let targets: Vec<String> = places.iter().map(|&t| all[t].clone()).collect();
         let evaluator = objective.evaluator(&targets)?;
         let terms: Vec<(f64, Model)> = (evaluator.terms().iter().zip(&places))

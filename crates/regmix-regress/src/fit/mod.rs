@@ -2,6 +2,7 @@
 
 pub(crate) mod options;
 mod prepare;
+mod scores;
 pub(crate) mod standard_errors;
 mod train;
 mod warnings;
@@ -54,6 +55,10 @@ pub struct TargetFit {
     /// given ([`FitOptions::errors`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
+    /// Whether it is better when higher and does not count among the losses
+    /// ([`FitOptions::scores`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_score: bool,
 }
 
 /// A measurement that was not used.
@@ -214,7 +219,7 @@ impl Fit {
         options: &FitOptions,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        train::train(observations, options, monitor)
+        scores::train(observations, options, monitor)
     }
 
     /// Writes `fit.json` (models), `league.csv`, `predictions.csv`

@@ -1,5 +1,7 @@
 //! How to fit.
 
+use std::collections::BTreeSet;
+
 use regmix_data::Mixture;
 use regmix_data::table::Observations;
 
@@ -20,6 +22,7 @@ use crate::registry::DEFAULT;
 /// | `keep_outliers` | no | |
 /// | `unit` | none | the unit of the values |
 /// | `errors` | none | standard errors of the values |
+/// | `scores` | none | targets that are better when higher |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Names of the regressors to judge.
@@ -48,6 +51,10 @@ pub struct FitOptions {
     /// Standard errors of the values. They are set beside what the fit explains
     /// ([`Fit::measurement_noise`](crate::Fit::measurement_noise)), and change no model.
     pub errors: Option<StandardErrors>,
+    /// Targets that are better when higher and have another unit than the losses beside
+    /// them, such as accuracies. They are fitted apart from the others, whose models are the
+    /// same with and without them, and take no part in objectives over all targets.
+    pub scores: BTreeSet<String>,
 }
 
 impl Default for FitOptions {
@@ -63,6 +70,7 @@ impl Default for FitOptions {
             keep_outliers: false,
             unit: None,
             errors: None,
+            scores: BTreeSet::new(),
         }
     }
 }

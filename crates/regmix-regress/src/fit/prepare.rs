@@ -44,6 +44,14 @@ impl Range {
     }
 }
 
+/// What the targets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Losses,
+    /// Shares of right answers, which may be equal by chance.
+    Scores,
+}
+
 /// Runs that are ready for a fit.
 pub(super) struct Prepared {
     /// The runs that judge models.
@@ -64,6 +72,7 @@ impl Prepared {
         new: &Observations,
         earlier: Option<&Observations>,
         keep_outliers: bool,
+        kind: Kind,
     ) -> Result<Self> {
         if new.values.targets().is_empty() {
             return Err(Error::input(
@@ -106,7 +115,9 @@ impl Prepared {
             }
         }
         let mut dropped = out_of_range(&mut new.values)?;
-        dropped.extend(copies(&mut new)?);
+        if kind == Kind::Losses {
+            dropped.extend(copies(&mut new)?);
+        }
         if !keep_outliers {
             dropped.extend(outliers(&mut new.values)?);
         }

@@ -10,7 +10,7 @@ use regmix_data::{Error, Monitor, Muted, Result};
 use super::warnings;
 use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::options::{Choice, FitOptions};
-use crate::fit::prepare::Prepared;
+use crate::fit::prepare::{Kind, Prepared};
 use crate::fit::standard_errors::StandardErrors;
 use crate::fit::{Fit, OutOfFold, Saved, TargetFit};
 use crate::judge::contestants::{Contestants, Judged};
@@ -50,6 +50,24 @@ pub(super) fn train(
     options: &FitOptions,
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
+    train_as(Kind::Losses, observations, options, monitor)
+}
+
+/// As [`train`], for targets that are scores.
+pub(super) fn train_scores(
+    observations: &Observations,
+    options: &FitOptions,
+    monitor: &dyn Monitor,
+) -> Result<Fit> {
+    train_as(Kind::Scores, observations, options, monitor)
+}
+
+fn train_as(
+    kind: Kind,
+    observations: &Observations,
+    options: &FitOptions,
+    monitor: &dyn Monitor,
+) -> Result<Fit> {
     let wanted = (options.regressors.iter()).chain(match &options.choice {
         Choice::Auto => None,
         Choice::Named(name) => Some(name),
@@ -59,16 +77,12 @@ pub(super) fn train(
         observations,
         options.earlier.as_ref(),
         options.keep_outliers,
+        kind,
     )?;
     let all = prepared.all;
     let domains = observations.mixtures.domains().clone();
     let mut saved = Saved::new(domains, all.mixtures.len(), options)?;
-    if options.folds < 2 || !(1..=1000).contains(&options.repeats) {
-        return Err(Error::input(format!(
-            "{} folds, {} repeats: expected at least 2 folds, and 1 to 1000 repeats",
-            options.folds, options.repeats
-        )));
-    }
+    check_folds(options)?;
     saved.dropped = prepared.dropped;
     let columns = columns(&prepared.new, prepared.earlier.as_ref())?;
     let cv = CvOptions {
@@ -110,9 +124,11 @@ pub(super) fn train(
             .warnings
             .push(format!("`{name}` does not fit {targets}: {e}"));
     }
-    saved
-        .warnings
-        .extend(warnings::unlike_the_rest(&selection.predictions));
+    if kind == Kind::Losses {
+        saved
+            .warnings
+            .extend(warnings::unlike_the_rest(&selection.predictions));
+    }
     warn_of_harm(&mut saved, &winners);
     let mut fit = Fit {
         saved,
@@ -124,6 +140,16 @@ pub(super) fn train(
         note_errors(&mut fit, &columns, prepared.new.values.runs(), errors);
     }
     Ok(fit)
+}
+
+fn check_folds(options: &FitOptions) -> Result<()> {
+    match options.folds >= 2 && (1..=1000).contains(&options.repeats) {
+        true => Ok(()),
+        false => Err(Error::input(format!(
+            "{} folds, {} repeats: expected at least 2 folds, and 1 to 1000 repeats",
+            options.folds, options.repeats
+        ))),
+    }
 }
 
 /// Notes the standard error of every target, and warns where it is most of what differs.
@@ -362,6 +388,7 @@ fn fit_target(
         noise: winner.noise,
         repeat_noise: all.repeat_noise(),
         standard_error: None,
+        is_score: false,
     })
 }
 

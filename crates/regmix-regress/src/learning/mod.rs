@@ -132,7 +132,7 @@ pub struct LearningPoint {
 ///
 /// Sizes with fewer than [`Fit::MIN_ROWS`] measured runs of some target, or
 /// where some target cannot be fitted, are left out, with a note. Targets
-/// that never vary do not take part.
+/// that never vary do not take part, nor do scores beside losses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearningCurve {
     points: Vec<LearningPoint>,
@@ -242,7 +242,9 @@ pub fn learning_curve_monitored(
     monitor: &dyn Monitor,
 ) -> Result<LearningCurve> {
     let regressors = options.check()?;
-    let (observations, earlier) = (fit.observations(), fit.earlier());
-    let measured = measure::measure(observations, earlier, &regressors, options, monitor)?;
+    let (mut observations, earlier) = (fit.observations().clone(), fit.earlier());
+    // Means over losses and scores would say nothing.
+    observations.values = observations.values.with_targets(&fit.counted());
+    let measured = measure::measure(&observations, earlier, &regressors, options, monitor)?;
     Ok(outlook::curve(measured, fit.rows() - earlier))
 }

@@ -138,11 +138,25 @@ impl Objective {
     }
 
     /// Whether all targets count alike: a mean or a worst case.
-    pub(crate) fn is_over_all(&self) -> bool {
+    pub fn is_over_all(&self) -> bool {
         match self {
             Self::Mean | Self::Worst(_) => true,
             Self::Maximize(inner) => inner.is_over_all(),
             Self::Target(_) | Self::Weighted(_) => false,
+        }
+    }
+
+    /// The targets that it names, apart from those without weight; none where all count
+    /// alike.
+    pub fn named(&self) -> Vec<&str> {
+        match self {
+            Self::Target(name) => vec![name],
+            Self::Weighted(weights) => (weights.iter())
+                .filter(|(_, w)| **w != 0.0)
+                .map(|(name, _)| name.as_str())
+                .collect(),
+            Self::Mean | Self::Worst(_) => Vec::new(),
+            Self::Maximize(inner) => inner.named(),
         }
     }
 

@@ -213,7 +213,7 @@ pub fn recommend_monitored(
     Ok(Recommendation {
         version: VERSION,
         objective: options.objective.clone(),
-        unit: fit.unit().map(str::to_owned),
+        unit: fit.unit_of(&options.objective).map(str::to_owned),
         predicted: predicted.signed(sign),
         references,
         targets,
