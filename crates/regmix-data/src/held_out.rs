@@ -55,6 +55,9 @@ struct Document {
 }
 
 impl HeldOut {
+    /// The seed of questions where none is given.
+    pub const SEED: u64 = 42;
+
     /// Checks the numbers.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ pub struct TargetRun {
     pub objective: f64,
     /// Final loss per domain, nats per token.
     pub loss: BTreeMap<String, f64>,
+    /// Accuracies on the questions of `[eval]`, where the target kept its weights.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
 }
 
 /// All runs on one mixture.
@@ -282,6 +285,7 @@ mod tests {
                         seed: seed as u64,
                         objective,
                         loss: BTreeMap::new(),
+                        scores: BTreeMap::new(),
                     })
             })
             .collect();
@@ -335,6 +339,7 @@ mod tests {
                 seed,
                 objective: value + 0.001 * seed as f64,
                 loss: BTreeMap::new(),
+                scores: BTreeMap::new(),
             })
         });
         let arms = values.map(|(n, _)| (n.to_owned(), Mixture::uniform(domains.clone()), None));

@@ -142,6 +142,10 @@ pub const DEMO_TEXT: &str = "text";
 
 /// In the folder of a run: its losses, line by line.
 pub(crate) const METRICS: &str = "metrics.jsonl";
+/// In the folder of a run, with its lease: what it was asked (`[eval]`).
+pub(crate) const SCORES_FOLDER: &str = "eval";
+/// In that folder: the scores.
+pub(crate) const SCORES: &str = "scores.json";
 /// In the folder of a steered run: what the controller decided.
 pub(crate) const DECISIONS: &str = "decisions.json";
 

@@ -44,7 +44,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = HeldOut::default().continuation)]
     pub(crate) continuation: usize,
     /// Seed of the questions about held-out text.
-    #[arg(long, value_name = "N", default_value_t = 42)]
+    #[arg(long, value_name = "N", default_value_t = HeldOut::SEED)]
     pub(crate) seed: u64,
     /// Write the log-likelihoods of every question as JSON lines.
     #[arg(long, value_name = "FILE")]

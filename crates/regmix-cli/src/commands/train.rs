@@ -18,11 +18,17 @@ pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let trained = study.train(&device, options, session.context(args.redo))?;
     let counts = study.proxy_counts()?;
     session.print_result(&counts, || {
-        format!(
+        let mut text = format!(
             "{} finished proxies; their losses are in {}\n",
             trained.trajectories.len(),
             study.path(files::TRAJECTORIES).display()
-        )
+        );
+        if let Some(asked) = trained.asked {
+            text.push_str(&format!(
+                "{asked} of them were asked all questions of [eval]\n"
+            ));
+        }
+        text
     })?;
     if trained.left > 0 {
         session.message(&format!("{} runs are left to other workers", trained.left));

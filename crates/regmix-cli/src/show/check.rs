@@ -2,21 +2,24 @@
 
 use regmix_study::check::{Comparison, TargetCheck, Verdict};
 
+use super::objective::measured_as;
 use crate::output::table::table;
 
 /// The losses of all arms, and their differences.
 pub(crate) fn check(check: &TargetCheck) -> String {
     let mut text = format!(
-        "Targets of {} parameters ({:.1} x the proxy's), {} tokens each, {} loss in nats per token:\n",
+        "Targets of {} parameters ({:.1} x the proxy's), {} tokens each, {}:\n",
         check.target_parameters,
         check.target_parameters as f64 / check.proxy_parameters as f64,
         check.target_tokens,
-        check.objective,
+        measured_as(&check.objective),
     );
+    // Checks compare what is to be made small.
+    let sign = check.objective.sign();
     let rows = check.arms.iter().map(|arm| {
         let mut seeds: Vec<(u64, f64)> = (check.runs.iter())
             .filter(|r| r.arm == arm.name)
-            .map(|r| (r.seed, r.objective))
+            .map(|r| (r.seed, sign * r.objective))
             .collect();
         seeds.sort_by_key(|s| s.0);
         let seeds: Vec<String> = seeds.iter().map(|s| format!("{:.4}", s.1)).collect();
@@ -30,8 +33,8 @@ pub(crate) fn check(check: &TargetCheck) -> String {
         vec![
             arm.name.clone(),
             match arm.sd {
-                Some(sd) => format!("{:.4} +- {sd:.4}", arm.mean),
-                None => format!("{:.4}", arm.mean),
+                Some(sd) => format!("{:.4} +- {sd:.4}", sign * arm.mean),
+                None => format!("{:.4}", sign * arm.mean),
             },
             seeds.join(" "),
             gain,

@@ -2,16 +2,19 @@
 
 use regmix_study::compare::{Difference, MethodComparison};
 
+use super::objective::measured_as;
 use crate::output::table::table;
 
 /// A row for every method, the best first.
 pub(crate) fn comparison(compared: &MethodComparison) -> String {
+    // Methods are compared by what is to be made small.
+    let sign = compared.objective.sign();
     let rows = compared.methods.iter().map(|method| {
         vec![
             method.name.clone(),
             match method.sd {
-                Some(sd) => format!("{:.4} +- {sd:.4}", method.mean),
-                None => format!("{:.4}", method.mean),
+                Some(sd) => format!("{:.4} +- {sd:.4}", sign * method.mean),
+                None => format!("{:.4}", sign * method.mean),
             },
             gain(method.over_natural),
             p_value(method.over_natural),
@@ -27,10 +30,10 @@ pub(crate) fn comparison(compared: &MethodComparison) -> String {
         ]
     });
     format!(
-        "Targets of {} parameters, {} tokens each, {} loss in nats per token:\n{}{}\n",
+        "Targets of {} parameters, {} tokens each, {}:\n{}{}\n",
         compared.target_parameters,
         compared.target_tokens,
-        compared.objective,
+        measured_as(&compared.objective),
         table(
             &[
                 "method",

@@ -1,6 +1,6 @@
 //! A fit and its learning curve in words and tables.
 
-use regmix_regress::{AUTO, Entry, Fit, LearningCurve};
+use regmix_regress::{AUTO, Entry, Fit, League, LearningCurve};
 
 use super::number::or_dash;
 use crate::output::table::table;
@@ -46,7 +46,10 @@ fn learning_curve(curve: &LearningCurve) -> String {
 
 /// Means over targets per regressor, and for how many targets each was chosen.
 pub(crate) fn league(fit: &Fit) -> String {
-    let league = fit.league();
+    // Means over losses and accuracies would say nothing.
+    let entries = fit.league().entries().iter();
+    let of_losses = |e: &&Entry| fit.losses().any(|loss| loss.target == e.target);
+    let league = League::new(entries.filter(of_losses).cloned().collect());
     let mut names = league.regressors();
     names.sort_by(|a, b| {
         league
@@ -71,7 +74,7 @@ pub(crate) fn league(fit: &Fit) -> String {
             if name == AUTO {
                 "-".to_owned()
             } else {
-                format!("{chosen}/{}", fit.targets().len())
+                format!("{chosen}/{}", fit.losses().count())
             },
         ]
     });
@@ -80,8 +83,11 @@ pub(crate) fn league(fit: &Fit) -> String {
         0 => format!("{judged} runs"),
         earlier => format!("{judged} new runs ({earlier} earlier ones were fitted with them)"),
     };
-    let targets = fit.targets().len();
-    let mut text = format!("Cross-validated on {runs}, means over {targets} targets:\n");
+    let targets = match fit.scores().count() {
+        0 => format!("{} targets", fit.targets().len()),
+        _ => format!("{} losses", fit.losses().count()),
+    };
+    let mut text = format!("Cross-validated on {runs}, means over {targets}:\n");
     text.push_str(&table(
         &[
             "regressor",
@@ -97,6 +103,7 @@ pub(crate) fn league(fit: &Fit) -> String {
         ],
         rows,
     ));
+    text.push_str(&accuracies(fit));
     text.push_str(&without_earlier(fit));
     text.push_str(&measurement_noise(fit));
     text.push_str(&left_out(fit));
@@ -104,6 +111,30 @@ pub(crate) fn league(fit: &Fit) -> String {
         text.push_str(&format!("warning: {warning}\n"));
     }
     text
+}
+
+/// Scores beside losses, with how well they are predicted.
+fn accuracies(fit: &Fit) -> String {
+    let rows: Vec<_> = (fit.scores())
+        .map(|score| {
+            let entry = fit.league().get(&score.regressor, &score.target);
+            let of = |get: fn(&Entry) -> f64| or_dash(entry.map_or(f64::NAN, get), 4);
+            vec![
+                score.target.clone(),
+                score.regressor.clone(),
+                of(|e| e.spearman),
+                of(|e| e.mae),
+                of(|e| e.r2),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Accuracies, each by the regressor that was chosen for it:\n{}",
+        table(&["accuracy", "regressor", "Spearman", "MAE", "R2"], rows)
+    )
 }
 
 /// Standard errors of the values beside what was learnt, where they were given.

@@ -10,3 +10,11 @@ pub(super) fn optimum_of(objective: &Objective) -> String {
         _ => format!("lowest {objective} loss"),
     }
 }
+
+/// What is measured on targets, with its unit.
+pub(super) fn measured_as(objective: &Objective) -> String {
+    match objective {
+        Objective::Maximize(inner) => format!("{inner}, higher is better"),
+        _ => format!("{objective} loss in nats per token"),
+    }
+}

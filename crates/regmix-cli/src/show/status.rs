@@ -58,6 +58,13 @@ fn parts(study: &Study, status: &Status) -> String {
     line("corpus", part("corpus", corpus));
     let proxies = format!("{}{share}", runs("proxies", &status.proxies));
     line("proxies", part("design", proxies));
+    if let Some(asked) = status.asked {
+        let of = status.proxies.done;
+        line(
+            "eval",
+            format!("{asked} of {of} finished proxies were asked all questions"),
+        );
+    }
     for size in &status.sizes {
         line("size", size_line(size));
     }

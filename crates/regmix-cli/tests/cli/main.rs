@@ -41,6 +41,7 @@ mod schedule;
 mod sizes;
 mod staleness;
 mod study;
+mod study_eval;
 mod table_report;
 #[cfg(unix)]
 mod unwritable;

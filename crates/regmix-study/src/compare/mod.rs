@@ -261,6 +261,7 @@ mod tests {
                 seed: k as u64,
                 objective: *value,
                 loss: BTreeMap::from([("a".to_owned(), *value)]),
+                scores: BTreeMap::new(),
             })
         });
         let tried = values.iter().map(|(arm, _)| Tried {

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use regmix_data::Error;
 
-/// Puts an error about a key of a section at that key.
+/// Puts an error about a key of a section at that key, or at the head of the section where
+/// the key is left out.
 pub(crate) fn place(error: Error, section: &str, text: &str, path: &Path) -> Error {
     let key = error.field_name().unwrap_or_default().to_owned();
-    let mut error = error.in_file(path).field(format!("{section}.{key}"));
+    let error = error.in_file(path).field(format!("{section}.{key}"));
     let mut inside = false;
     let mut at = 0;
+    let mut head = None;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let trimmed = line.trim_start();
         let header = trimmed.starts_with('[');
@@ -22,15 +24,19 @@ pub(crate) fn place(error: Error, section: &str, text: &str, path: &Path) -> Err
             true => name.strip_prefix(section).and_then(|n| n.strip_prefix('.')) == Some(&*key),
             false => inside && trimmed.split('=').next().is_some_and(|k| k.trim() == key),
         };
+        let here = (number as u64 + 1, at..at + line.trim_end().len());
         if found {
-            error = error
-                .line(number as u64 + 1)
-                .span(at..at + line.trim_end().len());
-            break;
+            return error.line(here.0).span(here.1);
+        }
+        if header && name == section && head.is_none() {
+            head = Some(here);
         }
         at += line.len();
     }
-    error
+    match head {
+        Some((line, span)) => error.line(line).span(span),
+        None => error,
+    }
 }
 
 /// Turns toml's error into ours, with the nearest known key.

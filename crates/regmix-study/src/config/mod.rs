@@ -3,6 +3,7 @@
 mod compare;
 mod corpus;
 mod doremi;
+mod eval;
 mod explain;
 mod launch;
 mod objective_file;
@@ -24,6 +25,7 @@ pub(crate) use explain::{explain, place};
 pub use compare::CompareSection;
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};
 pub use doremi::DoremiSection;
+pub use eval::{EvalSection, HeldOutSection, ScoreName, TaskSection};
 pub use launch::{
     ContainerSection, ContainerTool, HyperQueueSection, KubernetesSection, LaunchSection,
     SlurmSection, Toleration,
@@ -57,6 +59,9 @@ pub struct StudyConfig {
     /// The proxies.
     #[serde(default = "RunSection::proxy")]
     pub proxy: RunSection,
+    /// What the models are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval: Option<EvalSection>,
     /// From mixtures to losses.
     #[serde(default)]
     pub fit: FitSection,
@@ -140,6 +145,7 @@ impl StudyConfig {
         (config.objective.objective()).map_err(|e| e.in_file(path))?;
         (config.dynamic.check()).map_err(|e| at(("dynamic", e)))?;
         rules::ranges(&config).map_err(at)?;
+        eval::check(&config).map_err(at)?;
         (config.doremi.options()).map_err(|e| at(("doremi", e)))?;
         (config.compare.chosen()).map_err(|e| at(("compare", e)))?;
         rules::text_shares(&config).map_err(|(section, e)| place(e, &section, text, path))?;

@@ -1,11 +1,11 @@
 //! From log-likelihoods to accuracies.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Sample;
 
 /// A share of right answers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// The share.
     pub value: f64,
@@ -14,7 +14,7 @@ pub struct Accuracy {
 }
 
 /// The scores of a task.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskScore {
     /// Its name; `held_out/<domain>` for held-out text.
     pub task: String,
@@ -23,14 +23,14 @@ pub struct TaskScore {
     /// By log-likelihoods.
     pub acc: Accuracy,
     /// By log-likelihoods per character.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acc_norm: Option<Accuracy>,
     /// By log-likelihoods per byte of UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acc_bytes: Option<Accuracy>,
     /// `exp` of the mean negative log-likelihood of a continuation, where there are no
     /// choices.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
 }
 

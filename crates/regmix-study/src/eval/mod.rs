@@ -6,7 +6,9 @@
 //! UTF-8.
 
 mod accuracy;
+mod asked;
 mod model;
+pub(crate) mod record;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -14,11 +16,11 @@ use std::path::{Path, PathBuf};
 use regmix_data::held_out::HeldOut;
 use regmix_data::tasks::Task;
 use regmix_data::{Error, Monitor, Result, Unit};
-use regmix_model::{Continuation, Device, Score};
+use regmix_model::Device;
 use serde::Serialize;
 
 pub use accuracy::{Accuracy, TaskScore};
-use accuracy::{Answered, Answers};
+pub(crate) use asked::{Asked, scores};
 use model::Evaluated;
 
 /// The name of the questions from held-out text.
@@ -107,37 +109,21 @@ pub fn evaluate(
     let evaluated = Evaluated::open(folder, study)?;
     let mut asked = Vec::new();
     for file in &questions.tasks {
-        asked.push(tokens::of_task(&evaluated, file, questions.limit)?);
+        asked.push(Asked::task(evaluated.tokenizer()?, file, questions.limit)?);
     }
     if let Some(held_out) = &questions.held_out {
-        let corpus = evaluated.corpus()?;
-        for domain in 0..corpus.domains().len() {
-            asked.push(tokens::of_domain(corpus, domain, held_out, questions.seed)?);
-        }
+        asked.extend(Asked::held_out(
+            evaluated.corpus()?,
+            held_out,
+            questions.seed,
+        )?);
     }
-    let total = asked.iter().map(|a| a.continuations.len()).sum::<usize>();
-    monitor.begin(
-        &format!("score {}", folder.display()),
-        total as u64,
-        Unit::Items,
-    );
-    let mut scores = Vec::new();
+    let total: u64 = asked.iter().map(Asked::size).sum();
+    monitor.begin(&format!("score {}", folder.display()), total, Unit::Items);
     let mut samples = Vec::new();
-    let mut of_domains = Vec::new();
-    for asked in asked {
-        let found = evaluated
-            .model
-            .score(&asked.continuations, asked.exact, device, monitor)?;
-        let answers = answers(&asked, &found);
-        samples.extend(answers.samples(&asked.name));
-        let score = answers.score(&asked.name, asked.normalized);
-        if asked.of_domain {
-            of_domains.push(score.clone());
-        }
-        scores.push(score);
-    }
+    let mut keep = |of_task| samples.extend(of_task);
+    let scores = scores(&asked, &evaluated.model, device, monitor, &mut keep)?;
     monitor.end();
-    scores.extend(accuracy::together(HELD_OUT, &of_domains));
     Ok(Evaluation {
         model: folder.to_path_buf(),
         digest: evaluated.model.digest().to_owned(),
@@ -145,41 +131,4 @@ pub fn evaluate(
         scores,
         samples,
     })
-}
-
-/// Questions of a task in tokens.
-struct Asked {
-    name: String,
-    /// Of all choices of all questions, in order.
-    continuations: Vec<Continuation>,
-    /// How long the choices of every question are, in characters and bytes, and which is
-    /// right.
-    questions: Vec<Choices>,
-    /// Whether the continuation must be the most likely of all.
-    exact: bool,
-    /// Whether log-likelihoods are divided by lengths, too.
-    normalized: bool,
-    of_domain: bool,
-}
-
-/// The choices of a question.
-struct Choices {
-    /// Characters and bytes of each.
-    lengths: Vec<[usize; 2]>,
-    gold: usize,
-}
-
-fn answers(asked: &Asked, scores: &[Score]) -> Answers {
-    let mut rest = scores;
-    let questions = asked.questions.iter().map(|choices| {
-        let (own, others) = rest.split_at(choices.lengths.len());
-        rest = others;
-        Answered {
-            log_likelihoods: own.iter().map(|score| score.log_likelihood).collect(),
-            lengths: choices.lengths.clone(),
-            gold: choices.gold,
-            is_greedy: own.first().and_then(|score| score.is_greedy),
-        }
-    });
-    Answers(questions.collect())
 }

@@ -6,12 +6,15 @@ use regmix_data::tokenizer::Tokenizer;
 use regmix_data::{Result, TokenCorpus};
 use regmix_model::Continuation;
 
-use super::model::Evaluated;
-use super::{Asked, Choices, HELD_OUT, TaskFile};
+use super::asked::{Asked, Choices};
+use super::{HELD_OUT, TaskFile};
 
 /// The questions of a file.
-pub(super) fn of_task(model: &Evaluated, file: &TaskFile, limit: Option<usize>) -> Result<Asked> {
-    let tokenizer = model.tokenizer()?;
+pub(super) fn of_task(
+    tokenizer: &Tokenizer,
+    file: &TaskFile,
+    limit: Option<usize>,
+) -> Result<Asked> {
     let questions = file.task.read(&file.path, limit)?;
     let requests = questions.iter().flat_map(|question| &question.requests);
     let continuations = requests

@@ -234,5 +234,12 @@ pub fn ready(study: &Study) -> Result<()> {
             .help("run `regmix train` first"));
         }
     }
-    Ok(())
+    match status.left_to_ask() {
+        0 => Ok(()),
+        left => Err(Error::failed(format!(
+            "{left} of {} finished proxies were not asked the questions of [eval]: expected none",
+            status.proxies.done
+        ))
+        .help("run `regmix train` first")),
+    }
 }

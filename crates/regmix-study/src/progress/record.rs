@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::METRICS;
 
 /// The files that a record is made from.
-const FILES: [&str; 4] = ["DONE", "FAILED", "run.toml", METRICS];
+const FILES: [&str; 5] = ["DONE", "FAILED", "run.toml", METRICS, "eval/scores.json"];
 
 /// Points of a curve at most: more than a terminal shows.
 const POINTS: usize = 64;

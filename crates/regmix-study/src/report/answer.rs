@@ -189,7 +189,7 @@ fn promised(report: &Report<'_>, found: &Recommendation) -> String {
         "A proxy trained on this mixture is predicted to reach a {} of {}{} (90% interval {}).",
         objective_words(&found.objective, &report.target_words()),
         loss(found.predicted.mean),
-        report.unit_behind(),
+        report.objective_unit_behind(),
         range(found.predicted.low, found.predicted.high),
     );
     let gaps: Vec<String> = (found.references.iter())
@@ -240,7 +240,11 @@ fn predicted(report: &Report<'_>, found: &Recommendation) -> Node {
     tile(
         &what,
         &loss(found.predicted.mean),
-        &interval(report.unit, found.predicted.low, found.predicted.high),
+        &interval(
+            report.objective_unit(),
+            found.predicted.low,
+            found.predicted.high,
+        ),
         ("open", "for a proxy"),
     )
 }
@@ -265,7 +269,7 @@ fn reference(report: &Report<'_>, reference: &Reference) -> Node {
     tile(
         &against,
         &format!("{} {better}", loss(gap.mean.abs())),
-        &interval(report.unit, gap.low, gap.high),
+        &interval(report.objective_unit(), gap.low, gap.high),
         (class, verdict),
     )
 }
@@ -322,7 +326,7 @@ pub(super) fn models_alone(report: &Report<'_>, found: &Recommendation) -> Optio
             "Intervals of gaps above are for one run of each mixture. The models alone are surer: \
              over bootstrap refits the gap has a standard deviation of {}{}.",
             list(&spreads),
-            report.unit_in_brackets(),
+            (report.objective_unit()).map_or_else(String::new, |unit| format!(" ({unit})")),
         )
     })
 }
@@ -342,6 +346,6 @@ pub(super) fn optimism(report: &Report<'_>, found: &Recommendation) -> Option<St
         "A fit predicts too {low} a {word} at its own optimum: over {} by {}{} on average. {what}",
         plural(found.provenance.refits, "bootstrap refit"),
         number::loss(optimism),
-        report.unit_behind(),
+        report.objective_unit_behind(),
     ))
 }

@@ -15,32 +15,39 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
         node::section("compare", "Methods compared")
             .push(paragraph(compared.sentence()).class("verdict"))
             .push(paragraph(format!(
-                "Targets of {} parameters, {} tokens, {} per method; the lowest mean first, in \
-                 {UNIT}. Dots: one run each. Stroke and whisker: mean and standard deviation over \
+                "Targets of {} parameters, {} tokens, {} per method; the best mean first{}. Dots: one run each. Stroke and whisker: mean and standard deviation over \
                  seeds. Gains are paired by seed, with 95% intervals; p-values have Holm's \
                  correction over methods. Cost: training of proxies before the mixture was known, \
                  in targets of this size; methods may share proxies.",
                 short(compared.target_parameters as f64),
                 short(compared.target_tokens as f64),
                 plural(seeds, "seed"),
+                match compared.objective.sign() < 0.0 {
+                    true => String::new(),
+                    false => format!(", in {UNIT}"),
+                },
             )))
             .push(scroll("Methods on targets", table(compared))),
     )
 }
 
 fn table(compared: &MethodComparison) -> Node {
+    let sign = compared.objective.sign();
     let whisker = |m: &MethodResult| {
         let sd = m.sd.unwrap_or(0.0);
-        [m.mean - sd, m.mean + sd]
+        [sign * m.mean - sd, sign * m.mean + sd]
     };
-    let values = (compared.runs.iter().map(|r| r.objective))
+    let values = (compared.runs.iter().map(|r| sign * r.objective))
         .chain(compared.methods.iter().flat_map(whisker))
         .filter(|v| v.is_finite());
     let scale = Scale::around(values);
     let track = Track::new(scale, scale.labels(3));
     let head = Node::new("tr")
         .push(column("Method", "name"))
-        .push(column("", "plot").push(track.axis("Loss in nats per token")))
+        .push(column("", "plot").push(track.axis(match sign < 0.0 {
+            true => "Score",
+            false => "Loss in nats per token",
+        })))
         .push(column("Mean ± sd", "n"))
         .push(column("Over natural", "n"))
         .push(column("p", "n"))
@@ -57,9 +64,12 @@ fn table(compared: &MethodComparison) -> Node {
 }
 
 fn row(compared: &MethodComparison, track: &Track, method: &MethodResult) -> Node {
+    // Methods are compared by what is to be made small.
+    let sign = compared.objective.sign();
+    let middle = sign * method.mean;
     let mean = match method.sd {
-        Some(sd) => format!("{} ± {}", loss(method.mean), loss(sd)),
-        None => loss(method.mean),
+        Some(sd) => format!("{} ± {}", loss(middle), loss(sd)),
+        None => loss(middle),
     };
     let label = format!(
         "{}: {mean} over {}",
@@ -68,15 +78,15 @@ fn row(compared: &MethodComparison, track: &Track, method: &MethodResult) -> Nod
     );
     let mut marks = Vec::new();
     if let Some(sd) = method.sd {
-        marks.extend(track.whisker(method.mean - sd, method.mean + sd));
+        marks.extend(track.whisker(middle - sd, middle + sd));
     }
     let own = compared.runs.iter().filter(|r| r.arm == method.name);
     marks.extend(
         own.filter(|r| r.objective.is_finite())
-            .map(|r| track.dot(r.objective)),
+            .map(|r| track.dot(sign * r.objective)),
     );
-    if method.mean.is_finite() {
-        marks.push(track.mean(method.mean));
+    if middle.is_finite() {
+        marks.push(track.mean(middle));
     }
     Node::new("tr")
         .push(row_head(&method.name))

@@ -48,22 +48,25 @@ fn table(report: &Report<'_>, found: &Recommendation, fit: &Fit) -> Node {
     head = head.push(column("Regressor", "name"));
     let place = |target: &str| fit.targets().iter().position(|t| t.target == target);
     let names = found.targets.iter().map(|t| t.target.as_str());
-    let rows = (report.ordered(names).into_iter()).map(|(i, _)| {
-        let target = &found.targets[i];
-        let p = &target.predicted;
-        let mut row = Node::new("tr")
-            .push(row_head(&target.target))
-            .push(main_cell(loss(p.mean)))
-            .push(wide_cell(range(p.low, p.high)));
-        for (_, predicted) in &others {
-            let there = place(&target.target).and_then(|t| predicted.get(t));
-            row = row.push(number_cell(there.map_or_else(
-                || NONE.to_owned(),
-                |there| difference(p.mean - there.mean),
-            )));
-        }
-        row.push(Node::new("td").text(&target.regressor))
-    });
+    let losses = report.ordered(names).into_iter();
+    let rows = losses
+        .filter(|(_, name)| !report.is_score(name))
+        .map(|(i, _)| {
+            let target = &found.targets[i];
+            let p = &target.predicted;
+            let mut row = Node::new("tr")
+                .push(row_head(&target.target))
+                .push(main_cell(loss(p.mean)))
+                .push(wide_cell(range(p.low, p.high)));
+            for (_, predicted) in &others {
+                let there = place(&target.target).and_then(|t| predicted.get(t));
+                row = row.push(number_cell(there.map_or_else(
+                    || NONE.to_owned(),
+                    |there| difference(p.mean - there.mean),
+                )));
+            }
+            row.push(Node::new("td").text(&target.regressor))
+        });
     Node::new("table")
         .class("plain")
         .push(node::caption("Predicted values of every target").class("hidden"))
@@ -71,7 +74,7 @@ fn table(report: &Report<'_>, found: &Recommendation, fit: &Fit) -> Node {
         .push(Node::new("tbody").extend(rows))
 }
 
-fn against(name: &str) -> String {
+pub(super) fn against(name: &str) -> String {
     match name {
         "best_observed" => "Against the best proxy".to_owned(),
         "unimax" => "Against UniMax".to_owned(),

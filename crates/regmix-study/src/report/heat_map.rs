@@ -104,7 +104,9 @@ struct Map<'a> {
 impl<'a> Map<'a> {
     fn new(report: &Report<'_>, interactions: &'a Interactions) -> Self {
         let domains = report.ordered(interactions.domains.names());
-        let targets = report.ordered(interactions.targets.iter().map(String::as_str));
+        let mut targets = report.ordered(interactions.targets.iter().map(String::as_str));
+        // Their slopes have another unit.
+        targets.retain(|(_, name)| !report.is_score(name));
         let value = |t: usize, d: usize| {
             let row = interactions.values.get(t);
             row.and_then(|r| r.get(d)).map_or(f64::NAN, |v| POINT * v)

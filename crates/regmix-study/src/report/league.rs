@@ -42,14 +42,16 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
 }
 
 fn table(report: &Report<'_>, fit: &Fit) -> Node {
-    let entries = fit.league().entries();
+    let entries: Vec<&Entry> = (fit.league().entries().iter())
+        .filter(|e| !report.is_score(&e.target))
+        .collect();
     let mut names: Vec<&str> = Vec::new();
-    for entry in entries {
+    for entry in &entries {
         if !names.contains(&entry.regressor.as_str()) {
             names.push(&entry.regressor);
         }
     }
-    let targets = fit.targets().len();
+    let targets = fit.losses().count();
     let head = Node::new("tr")
         .push(column("Regressor", "name"))
         .push(column("Spearman", "n"))
@@ -58,7 +60,9 @@ fn table(report: &Report<'_>, fit: &Fit) -> Node {
         .push(column("Coverage", "n"))
         .push(column("Chosen for", "n"));
     let rows = names.into_iter().map(|name| {
-        let own: Vec<&Entry> = entries.iter().filter(|e| e.regressor == name).collect();
+        let own: Vec<&Entry> = (entries.iter().copied())
+            .filter(|e| e.regressor == name)
+            .collect();
         let average = |of: fn(&Entry) -> f64| mean(own.iter().map(|e| of(e)));
         let chosen = own.iter().filter(|e| e.chosen).count();
         let mark = if chosen > 0 { "✓ " } else { "" };

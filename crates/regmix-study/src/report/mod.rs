@@ -9,6 +9,7 @@
 //!
 //! What is missing is left out, or named with the command that makes it.
 
+mod accuracies;
 mod answer;
 mod at_target;
 mod compared;
@@ -117,6 +118,7 @@ impl Report<'_> {
             .push(answer::headline(self))
             .extend(weights::section(self))
             .extend(expected::section(self))
+            .extend(accuracies::section(self))
             .extend(promise::section(self))
             .extend(compared::section(self))
             .extend(at_target::section(self))
@@ -243,6 +245,23 @@ impl Report<'_> {
             .map_or_else(String::new, |unit| format!(" ({unit})"))
     }
 
+    /// Whether a target is a score beside losses.
+    fn is_score(&self, name: &str) -> bool {
+        (self.fit).is_some_and(|fit| fit.scores().any(|target| target.target == name))
+    }
+
+    /// The unit of the objective's values: none where it has scores.
+    fn objective_unit(&self) -> Option<&str> {
+        let named = self.recommendation.map(|found| found.objective.named());
+        let has_scores = (named.iter().flatten()).any(|name| self.is_score(name));
+        self.unit.filter(|_| !has_scores)
+    }
+
+    /// The same behind a number: ` nats per token`, or nothing.
+    fn objective_unit_behind(&self) -> String {
+        (self.objective_unit()).map_or_else(String::new, |unit| format!(" {unit}"))
+    }
+
     /// `3 domains`, or `3 targets` where some are not domains of the mixture.
     fn target_words(&self) -> String {
         self.fit
@@ -252,9 +271,13 @@ impl Report<'_> {
 
 /// `3 domains`, or `3 targets` where some are not domains of the mixture.
 fn target_words(fit: &Fit) -> String {
-    let all = fit.targets();
-    let domains = (all.iter()).all(|t| fit.domains().position(&t.target).is_some());
-    plural(all.len(), if domains { "domain" } else { "target" })
+    let domains = fit
+        .losses()
+        .all(|t| fit.domains().position(&t.target).is_some());
+    plural(
+        fit.losses().count(),
+        if domains { "domain" } else { "target" },
+    )
 }
 
 /// What is minimised or maximised, in words; `over` names what a mean is over.

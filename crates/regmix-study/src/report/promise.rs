@@ -35,30 +35,35 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
         .push(paragraph(check.sentence()).class("verdict"))
         .push(paragraph(format!(
             "Targets of {} parameters (proxies: {}), {} tokens each, {} per mixture. Dots: one run \
-             each, {} in {UNIT}. Stroke and whisker: mean and standard deviation over seeds. Gains are paired by seed; positive: the found mixture is better.",
+             each, {}{}. Stroke and whisker: mean and standard deviation over seeds. Gains are paired by seed; positive: the found mixture is better.",
             short(check.target_parameters as f64),
             short(check.proxy_parameters as f64),
             short(check.target_tokens as f64),
             plural(seeds, "seed"),
             objective_words(&check.objective, &report.target_words()),
+            if check.objective.sign() < 0.0 { String::new() } else { format!(" in {UNIT}") },
         )))
         .push(scroll("Target runs per mixture", table(check)));
     Some(section)
 }
 
 fn table(check: &TargetCheck) -> Node {
+    let sign = check.objective.sign();
     let whisker = |a: &Arm| {
         let sd = a.sd.unwrap_or(0.0);
-        [a.mean - sd, a.mean + sd]
+        [sign * a.mean - sd, sign * a.mean + sd]
     };
-    let values = (check.runs.iter().map(|r| r.objective))
+    let values = (check.runs.iter().map(|r| sign * r.objective))
         .chain(check.arms.iter().flat_map(whisker))
         .filter(|v| v.is_finite());
     let scale = Scale::around(values);
     let track = Track::new(scale, scale.labels(3));
     let head = Node::new("tr")
         .push(column("Mixture", "name"))
-        .push(column("", "plot").push(track.axis("Loss in nats per token")))
+        .push(column("", "plot").push(track.axis(match sign < 0.0 {
+            true => "Score",
+            false => "Loss in nats per token",
+        })))
         .push(column("Mean ± sd", "n"))
         .push(column("Gain predicted", "n"))
         .push(column("Gain measured", "n"))
@@ -84,22 +89,25 @@ fn row(
     promised: Option<f64>,
     comparison: Option<&Comparison>,
 ) -> Node {
+    // Checks compare what is to be made small.
+    let sign = check.objective.sign();
+    let middle = sign * arm.mean;
     let mean = match arm.sd {
-        Some(sd) => format!("{} ± {}", loss(arm.mean), loss(sd)),
-        None => loss(arm.mean),
+        Some(sd) => format!("{} ± {}", loss(middle), loss(sd)),
+        None => loss(middle),
     };
     let label = format!("{}: {mean} over {}", arm.name, plural(arm.seeds, "seed"));
     let mut marks = Vec::new();
     if let Some(sd) = arm.sd {
-        marks.extend(track.whisker(arm.mean - sd, arm.mean + sd));
+        marks.extend(track.whisker(middle - sd, middle + sd));
     }
     let runs = check.runs.iter().filter(|r| r.arm == arm.name);
     marks.extend(
         runs.filter(|r| r.objective.is_finite())
-            .map(|r| track.dot(r.objective)),
+            .map(|r| track.dot(sign * r.objective)),
     );
-    if arm.mean.is_finite() {
-        marks.push(track.mean(arm.mean));
+    if middle.is_finite() {
+        marks.push(track.mean(middle));
     }
     let (gain, interval, verdict) = match comparison {
         None => (NONE.to_owned(), NONE.to_owned(), Node::new("td").text(NONE)),

@@ -27,6 +27,7 @@ pub(super) fn figures(report: &Report<'_>, fit: &Fit) -> Vec<Node> {
             .filter(|p| p.target == target.target)
             .filter(|p| p.measured.is_finite() && p.predicted.is_finite())
             .collect();
+        let word = if target.is_score { "score" } else { word };
         (!points.is_empty()).then(|| figure(word, fit, target, &points))
     });
     vec![

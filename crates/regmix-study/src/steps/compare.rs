@@ -191,11 +191,12 @@ impl Finder<'_> {
             seed: config.study.seed,
             natural: Some(natural_mixture(self.corpus.manifest())?),
             keep_outliers: config.fit.keep_outliers,
+            scores: self.fit.scores().map(|t| t.target.clone()).collect(),
             ..FitOptions::default()
         };
         let fit = Fit::train_monitored(self.fit.observations(), &options, self.cx.monitor)?;
         let options = RecommendOptions {
-            objective: config.objective.objective()?,
+            objective: config.goal()?,
             budget: Some(budget(
                 self.corpus.manifest(),
                 &config.constraints,

@@ -94,12 +94,14 @@ fn check_names(study: &Study, domains: &DomainSet) -> Result<()> {
     for name in config.constraints.floor.keys() {
         known("constraints.floor", name)?;
     }
-    for name in config.objective.weights.keys() {
+    let losses = |name: &&String| !config.is_accuracy(name);
+    for name in config.objective.weights.keys().filter(losses) {
         known("objective.weights", name)?;
     }
     let loss = &config.objective.loss;
+    let is_other = ["mean", "worst"].contains(&&**loss) || config.is_accuracy(loss);
     match domains.require(loss) {
-        Err(e) if !["mean", "worst"].contains(&&**loss) && config.objective.weights.is_empty() => {
+        Err(e) if config.objective.weights.is_empty() && !is_other => {
             Err(study.place(e.field("loss"), "objective"))
         }
         _ => Ok(()),

@@ -3,9 +3,13 @@
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Mixture, Result, TokenCorpus};
 use regmix_dynamic::Trajectories;
-use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions, learning_curve_monitored};
+use regmix_regress::{
+    Fit, FitOptions, LearningCurve, LearningOptions, StandardErrors, learning_curve_monitored,
+};
+use serde::{Deserialize, Serialize};
 
 use super::loss_inputs::loss_inputs;
+use super::scores::Questions;
 use super::{design, losses};
 use crate::config::EarlierSection;
 use crate::files;
@@ -34,14 +38,27 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         ));
     }
     let config = study.config();
-    let stamp = stamp(study, &mixtures, &losses)?;
+    let accuracies = match Questions::of(study, &corpus)? {
+        None => None,
+        Some(questions) => Some(questions.tables(&study.path(files::PROXIES), losses.runs())?),
+    };
+    let stamp = stamp_of_digests(study, &digests(&mixtures, &losses, accuracies.as_ref()))?;
     let folder = study.path(files::FIT_FOLDER);
     if let Some(fit) = stamp.finished(cx.redo, cx.monitor, || Fit::load(&folder))? {
         return Ok(fit);
     }
     cx.monitor
         .message(&format!("fitting {} runs", mixtures.len()));
-    let observations = Observations::join(mixtures, losses)?;
+    let mut values = losses;
+    let mut scores = Vec::new();
+    if let Some((accuracies, _)) = &accuracies {
+        scores.extend(accuracies.targets().iter().cloned());
+        values = beside(&values, accuracies)?;
+    }
+    let observations = Observations::join(mixtures, values)?;
+    let errors = (accuracies.as_ref())
+        .map(|(_, errors)| StandardErrors::new(errors, &observations))
+        .transpose()?;
     let earlier = (earlier_section(study))
         .map(|section| earlier_runs(&section, &observations, cx.monitor))
         .transpose()?;
@@ -54,6 +71,8 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         natural: Some(natural_mixture(corpus.manifest())?),
         unit: Some("nats per token".to_owned()),
         keep_outliers: config.fit.keep_outliers,
+        errors,
+        scores: scores.into_iter().collect(),
         ..FitOptions::default()
     };
     let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
@@ -91,21 +110,47 @@ fn static_runs(
 /// The inputs of a stamp that are made from the runs.
 const MIXTURES: &str = "mixtures";
 const LOSSES: &str = "losses";
+const SCORES: &str = "scores";
 
-/// What a fit of these runs would be made from.
-fn stamp(study: &Study, mixtures: &MixtureTable, losses: &ValueTable) -> Result<Stamp> {
-    stamp_of_digests(study, &digests(mixtures, losses))
+/// The columns of two tables of the same runs.
+fn beside(losses: &ValueTable, accuracies: &ValueTable) -> Result<ValueTable> {
+    let targets = [losses.targets(), accuracies.targets()].concat();
+    let rows = (losses.runs().iter().zip(losses.rows())).zip(accuracies.rows());
+    ValueTable::new(
+        targets,
+        rows.map(|((run, a), b)| (run.clone(), [&a[..], b].concat())),
+    )
 }
 
-/// Digests of the mixtures and of the losses.
-fn digests(mixtures: &MixtureTable, losses: &ValueTable) -> [String; 2] {
-    [digest(mixtures.to_csv()), digest(losses.to_csv())]
+/// Digests of what the runs measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Digests {
+    mixtures: String,
+    losses: String,
+    /// Of the accuracies and their errors.
+    scores: Option<String>,
 }
 
-fn stamp_of_digests(study: &Study, [mixtures, losses]: &[String; 2]) -> Result<Stamp> {
-    settings_stamp(study)?
-        .with(MIXTURES, mixtures)?
-        .with(LOSSES, losses)
+fn digests(
+    mixtures: &MixtureTable,
+    losses: &ValueTable,
+    accuracies: Option<&(ValueTable, ValueTable)>,
+) -> Digests {
+    Digests {
+        mixtures: digest(mixtures.to_csv()),
+        losses: digest(losses.to_csv()),
+        scores: accuracies.map(|(values, errors)| digest(values.to_csv() + &errors.to_csv())),
+    }
+}
+
+fn stamp_of_digests(study: &Study, digests: &Digests) -> Result<Stamp> {
+    let stamp = settings_stamp(study)?
+        .with(MIXTURES, &digests.mixtures)?
+        .with(LOSSES, &digests.losses)?;
+    match &digests.scores {
+        Some(scores) => stamp.with(SCORES, scores),
+        None => Ok(stamp),
+    }
 }
 
 /// What a fit would be made from, apart from the runs.
@@ -144,16 +189,35 @@ pub(crate) fn staleness(
     index: Option<&Index>,
 ) -> Result<Option<String>> {
     let design = study.mixtures()?;
-    let read = || -> Result<Option<[String; 2]>> {
+    let questions = Questions::of(study, corpus)?;
+    let read = || -> Result<Option<Digests>> {
         let trajectories = losses::finished_proxies(study, corpus)?;
         if trajectories.is_empty() {
             return Ok(None);
         }
         let (mixtures, losses) = static_runs(study, &design, &trajectories)?;
-        Ok(Some(digests(&mixtures, &losses)))
+        let Some(questions) = &questions else {
+            return Ok(Some(digests(&mixtures, &losses, None)));
+        };
+        let accuracies = questions.tables(&study.path(files::PROXIES), losses.runs());
+        Ok(Some(match accuracies {
+            Ok(accuracies) => digests(&mixtures, &losses, Some(&accuracies)),
+            // The step that fits says what is missing.
+            Err(e) if e.is_input() => Digests {
+                scores: Some(e.problem().to_owned()),
+                ..digests(&mixtures, &losses, None)
+            },
+            Err(e) => return Err(e),
+        }))
     };
     let found = match index {
-        Some(index) => index.digests("fit", &loss_inputs(study, &design, corpus)?, read)?,
+        Some(index) => {
+            let mut inputs = loss_inputs(study, &design, corpus)?;
+            if let Some(questions) = &questions {
+                inputs.besides.push_str(&questions.digest());
+            }
+            index.digests("fit", &inputs, read)?
+        }
         None => read()?,
     };
     match found {
@@ -176,7 +240,7 @@ fn staleness_without_runs(study: &Study, design: &MixtureTable) -> Result<Option
             || own.is_some_and(|own| own.is_ok_and(|own| own.tv_distance(mixture) < MOVED))
     };
     match design.iter().all(is_fitted) {
-        true => settings_stamp(study)?.staleness_apart_from(&[MIXTURES, LOSSES]),
+        true => settings_stamp(study)?.staleness_apart_from(&[MIXTURES, LOSSES, SCORES]),
         false => Ok(Some("its runs are not there any more".to_owned())),
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod retry;
 mod runs;
 pub(crate) mod scale;
 pub(crate) mod schedule;
+mod scores;
 mod size_correction;
 pub(crate) mod sizes;
 pub(crate) mod status;

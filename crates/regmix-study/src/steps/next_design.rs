@@ -67,7 +67,7 @@ pub(crate) fn next_design(
     let limits = limited(&fit, &config.constraints, limits)?;
     let options = NextOptions {
         runs,
-        objective: config.objective.objective()?,
+        objective: config.goal()?,
         constraints: Some(constraints.and(&limits.bounds(fit.domains())?)?),
         seed: config.study.seed,
         ..NextOptions::default()

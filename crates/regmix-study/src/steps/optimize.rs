@@ -22,7 +22,7 @@ pub(crate) fn optimize(study: &Study, cx: Context<'_>) -> Result<Recommendation>
     }
     cx.monitor.message("searching the mixture");
     let options = RecommendOptions {
-        objective: config.objective.objective()?,
+        objective: config.goal()?,
         budget: Some(budget(
             corpus.manifest(),
             &config.constraints,

@@ -6,6 +6,7 @@ use regmix_dynamic::Trajectories;
 use regmix_model::{Device, Job, RunSegment, RunStatus};
 
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
+use super::scores::{Questions, Ready};
 use super::{design, losses, sizes};
 use crate::files;
 use crate::study::{Context, Study};
@@ -21,6 +22,8 @@ pub struct Trained {
     pub failed: Vec<String>,
     /// How many runs are not finished, since other workers train them.
     pub left: usize,
+    /// How many finished proxies were asked all questions of `[eval]`, whoever asked them.
+    pub asked: Option<usize>,
 }
 
 /// Trains every proxy that is not finished, and those of other sizes, or this worker's
@@ -53,11 +56,13 @@ pub(crate) fn train(
             Ok(runs.job(spec, study.path(files::PROXIES).join(run)))
         })
         .collect::<Result<Vec<_>>>()?;
+    let questions = Ready::of(study, &corpus)?;
     let compute = Compute {
         corpus: &corpus,
         device,
         options,
     };
+    let proxies = jobs.len();
     let (jobs, statuses) = train_both(study, jobs, &mixtures, compute, cx)?;
     let of = |wanted: fn(&RunStatus) -> bool| {
         let found = jobs.iter().zip(&statuses).filter(move |(_, s)| wanted(s));
@@ -71,8 +76,21 @@ pub(crate) fn train(
     if left == 0 || !trajectories.is_empty() {
         trajectories = losses::collect_trajectories(study, &corpus)?;
     }
+    if let Some(questions) = questions {
+        let proxies: Vec<_> = jobs.iter().zip(&statuses).take(proxies).collect();
+        questions.ask("ask proxies", &proxies, compute, cx)?;
+    }
+    let asked = match Questions::of(study, &corpus)? {
+        None => None,
+        Some(questions) => {
+            let finished = trajectories.iter().map(|(run, _)| run);
+            let folders = finished.map(|run| study.path(files::PROXIES).join(run));
+            Some(questions.count(folders)?)
+        }
+    };
     Ok(Trained {
         trajectories,
+        asked,
         failed: of(|status| matches!(status, RunStatus::Failed(_))),
         left,
     })

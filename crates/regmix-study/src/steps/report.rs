@@ -222,7 +222,7 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
             "Design",
             format!("{:?}, {} runs", config.design.sampler, config.design.runs).to_lowercase(),
         ),
-        ("Objective", config.objective.objective()?.to_string()),
+        ("Objective", config.goal()?.to_string()),
         (
             "Repetition limit",
             format!("{} epochs", config.constraints.max_epochs),

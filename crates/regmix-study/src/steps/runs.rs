@@ -141,7 +141,8 @@ pub(super) fn lock_runs(folder: &Path) -> Result<File> {
         if !run.is_dir() {
             continue;
         }
-        if let Some(lease) = lease::read(&run, now)?
+        let asked = run.join(files::SCORES_FOLDER);
+        if let Some(lease) = lease::read(&run, now)?.or(lease::read(&asked, now)?)
             && !lease.is_stale(Sharing::default().stale_after)
         {
             let busy = format!("{} is training this run", lease.owner());

@@ -198,7 +198,7 @@ pub(super) fn question(
     let at = (parameters.unwrap_or(target.0), tokens.unwrap_or(target.1));
     let constraints = given_bounds(study, fit.domains().clone())?;
     Ok(ScaleQuestion {
-        objective: config.objective.objective()?,
+        objective: config.goal_of_losses("a law of scale")?,
         constraints: Some(constraints),
         budget: Some(budget(corpus.manifest(), &config.constraints, at.1)),
         natural: Some(natural_mixture(corpus.manifest())?.reordered(fit.domains())?),

@@ -19,6 +19,8 @@ use crate::tables::plan_request;
 /// Plans a schedule and its controller, or reads the schedule.
 pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     let path = study.path(files::SCHEDULE);
+    (study.config().goal_of_losses("a schedule"))
+        .map_err(|e| study.place(e.field("loss"), "objective"))?;
     let corpus = study.corpus()?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     let stamp = stamp(study, &corpus, &digests(study, &corpus, &trajectories))?;
@@ -95,7 +97,7 @@ fn inputs(
     let target = run_length(study)?;
     let constraints = given_bounds(study, corpus.domains().clone())?;
     let request = Request {
-        objective: config.objective.objective()?,
+        objective: config.goal_of_losses("a schedule")?,
         prior: natural_mixture(corpus.manifest())?,
         constraints: Some(constraints),
         budget: Some(budget(

@@ -28,7 +28,7 @@ pub(super) fn measure(
     let Some(largest) = all.iter().max_by_key(|p| (p.parameters, p.tokens)) else {
         return Ok(None);
     };
-    let objective = study.config().objective.objective()?;
+    let objective = study.config().goal_of_losses("a schedule")?;
     let measurement = Measurement {
         study,
         config: study.config().stage_config(),

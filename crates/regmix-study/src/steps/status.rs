@@ -8,9 +8,10 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
+use super::scores::Questions;
 use super::{design, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
-use crate::progress::{Index, Pace, RunRow, RunState};
+use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
 use crate::study::Study;
 
@@ -55,6 +56,9 @@ pub struct Status {
     pub tokens: Option<u64>,
     /// The proxies.
     pub proxies: RunCounts,
+    /// How many finished proxies were asked all questions of `[eval]`, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<usize>,
     /// The share of every domain that proxies read, where they repeat text as the
     /// target will.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +107,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     let runs = runs(study, &index)?;
     let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
     let stale = stale_parts(study, Some(&index), monitor)?;
+    let asked = asked(study, &runs, &index)?;
     index.save(runs.iter().map(|row| row.folder.as_path()));
     // That of the runs, where there are some: `study.toml` may have changed since.
     let text_share = match exists(&files::DESIGN) {
@@ -116,6 +121,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         domains: manifest.as_ref().map(|m| m.domains.len()),
         tokens: manifest.map(|m| m.domains.iter().map(|d| d.train.tokens).sum()),
         proxies: counts(PROXIES),
+        asked,
         text_share,
         sizes: size_status(study, &runs)?,
         fitted: exists(&files::FIT),
@@ -133,6 +139,24 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     };
     status.next = status.next_step().map(|step| format!("regmix {step}"));
     Ok(status)
+}
+
+/// How many finished proxies were asked all questions.
+fn asked(study: &Study, runs: &[RunRow], index: &Index) -> Result<Option<usize>> {
+    if study.config().eval.is_none() || !study.path(files::CORPUS).exists() {
+        return Ok(None);
+    }
+    let Some(questions) = Questions::of(study, &study.corpus()?)? else {
+        return Ok(None);
+    };
+    let done = (runs.iter()).filter(|r| r.section == PROXIES && r.state == RunState::Done);
+    let inputs = Inputs {
+        runs: done.map(|row| row.folder.clone()).collect(),
+        besides: questions.digest(),
+    };
+    let folders = inputs.runs.iter().map(|folder| study.path(folder));
+    let count = || questions.count(folders);
+    index.digests("asked", &inputs, count).map(Some)
 }
 
 /// How far the proxies of a study are.
@@ -266,6 +290,12 @@ impl Status {
         sum
     }
 
+    /// How many finished proxies were not asked all questions.
+    pub fn left_to_ask(&self) -> usize {
+        let asked = self.asked.unwrap_or(self.proxies.done);
+        self.proxies.done.saturating_sub(asked)
+    }
+
     fn next_step(&self) -> Option<&'static str> {
         let p = self.proxies;
         let left = |c: RunCounts| c.done + c.failed < c.planned;
@@ -276,6 +306,7 @@ impl Status {
             () if self.domains.is_none() => "tokenize",
             () if p.planned == 0 => "design",
             () if left(p) || self.sizes.iter().any(|s| left(s.runs)) => "train",
+            () if self.left_to_ask() > 0 => "train",
             () if stale("fit") || stale("scale") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",

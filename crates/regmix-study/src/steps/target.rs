@@ -13,6 +13,7 @@ use super::limits;
 use super::peer_run::{PeerRun, mean_mixture};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
+use super::scores::{Questions, Ready};
 use super::steered_run::SteeredRun;
 use crate::check::{TargetCheck, TargetRun, mean_losses};
 use crate::config::ScheduleMode;
@@ -95,6 +96,7 @@ pub(super) fn train_arms(
              regmix optimize --redo"
         )));
     }
+    let questions = questions(study, objective, corpus)?;
     let runs = Runs::open(study, "target", section, corpus, cx.monitor)?;
     let mut jobs = Vec::new();
     let mut labels = Vec::new();
@@ -105,6 +107,10 @@ pub(super) fn train_arms(
         }
     }
     let statuses = train_runs(["train targets", ""], section, &jobs, compute, cx)?;
+    if let Some(questions) = &questions {
+        let all: Vec<_> = jobs.iter().zip(&statuses).collect();
+        questions.ask("ask targets", &all, compute, cx)?;
+    }
     if !statuses.iter().all(has_ended) {
         return Ok(None);
     }
@@ -119,7 +125,11 @@ pub(super) fn train_arms(
             arm.mixture = mean_mixture(peer, &limits, folders)?;
         }
     }
-    let finished = finished(&jobs, labels, &statuses, objective, baseline)?;
+    let mut finished = finished(&jobs, labels, &statuses);
+    if questions.is_some() && !add_scores(study, corpus, &mut finished)? {
+        return Ok(None);
+    }
+    add_objectives(&mut finished, objective, baseline)?;
     Ok(jobs.into_iter().next().map(|job| (job.spec, finished)))
 }
 
@@ -162,16 +172,45 @@ fn job(
     Ok(job)
 }
 
-/// The finished targets with the objective of their losses. `labels` are the
-/// arm and the seed of every job; a worst case is relative to the arm
-/// `baseline`.
-fn finished(
-    jobs: &[Job],
-    labels: Vec<(String, u64)>,
-    statuses: &[RunStatus],
-    objective: &Objective,
-    baseline: Option<&str>,
-) -> Result<Vec<TargetRun>> {
+/// What targets are asked, where they keep their weights.
+///
+/// # Errors
+/// When the objective is made of their accuracies and they keep none.
+fn questions(study: &Study, objective: &Objective, corpus: &TokenCorpus) -> Result<Option<Ready>> {
+    let config = study.config();
+    if config.target.keep_weights {
+        return Ready::of(study, corpus);
+    }
+    match (objective.named().into_iter()).find(|name| config.is_accuracy(name)) {
+        None => Ok(None),
+        Some(accuracy) => {
+            let e = Error::input(format!(
+                "the objective has `{accuracy}`, which is measured after the training of targets: \
+                 expected `keep_weights = true`"
+            ));
+            Err(study.place(e.field("keep_weights"), "target"))
+        }
+    }
+}
+
+/// Adds accuracies to finished targets; false while other workers still measure some.
+fn add_scores(study: &Study, corpus: &TokenCorpus, runs: &mut [TargetRun]) -> Result<bool> {
+    let Some(questions) = Questions::of(study, corpus)? else {
+        return Ok(true);
+    };
+    for run in runs {
+        let folder = study.path(files::TARGETS).join(&run.run);
+        let Some(own) = questions.accuracies(&folder)? else {
+            return Ok(false);
+        };
+        let named = questions.targets().into_iter().zip(own);
+        run.scores = named.map(|(name, own)| (name, own.value)).collect();
+    }
+    Ok(true)
+}
+
+/// The finished targets. `labels` are the arm and the seed of every job.
+fn finished(jobs: &[Job], labels: Vec<(String, u64)>, statuses: &[RunStatus]) -> Vec<TargetRun> {
     let mut runs = Vec::new();
     for ((job, (arm, seed)), status) in jobs.iter().zip(labels).zip(statuses) {
         if let RunStatus::Done(summary) = status {
@@ -181,24 +220,39 @@ fn finished(
                 seed,
                 objective: f64::NAN,
                 loss: summary.loss.clone(),
+                scores: BTreeMap::new(),
             });
         }
     }
-    // A worst case of targets is compared with these, since predictions are for proxies.
-    let baseline = baseline.map_or_else(BTreeMap::new, |arm| mean_losses(&runs, arm));
-    for run in &mut runs {
-        run.objective = cost(objective, &run.loss, &baseline)?;
-    }
-    Ok(runs)
+    runs
 }
 
-/// The objective of measured losses, always to be made small.
+/// Adds the objective of their losses and accuracies; a worst case is relative to the arm
+/// `baseline`.
+fn add_objectives(
+    runs: &mut [TargetRun],
+    objective: &Objective,
+    baseline: Option<&str>,
+) -> Result<()> {
+    // A worst case of targets is compared with these, since predictions are for proxies.
+    let baseline = baseline.map_or_else(BTreeMap::new, |arm| mean_losses(runs, arm));
+    for run in runs {
+        let mut values = run.loss.clone();
+        if !objective.is_over_all() {
+            values.extend(run.scores.clone());
+        }
+        run.objective = cost(objective, values, &baseline)?;
+    }
+    Ok(())
+}
+
+/// The objective of measured values, always to be made small.
 fn cost(
     objective: &Objective,
-    loss: &BTreeMap<String, f64>,
+    values: BTreeMap<String, f64>,
     baseline: &BTreeMap<String, f64>,
 ) -> Result<f64> {
-    let (names, losses): (Vec<String>, Vec<f64>) = loss.clone().into_iter().unzip();
+    let (names, values): (Vec<String>, Vec<f64>) = values.into_iter().unzip();
     let baseline: Vec<f64> = (names.iter())
         .map(|name| baseline.get(name).copied().unwrap_or(0.0))
         .collect();
@@ -206,5 +260,5 @@ fn cost(
         e.field("objective")
             .help("the objective of a check is made of the losses on the corpus's domains")
     })?;
-    Ok(evaluator.measured_cost(&losses, Some(&baseline)))
+    Ok(evaluator.measured_cost(&values, Some(&baseline)))
 }

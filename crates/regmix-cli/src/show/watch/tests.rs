@@ -45,6 +45,7 @@ fn view(rows: Vec<RunRow>) -> View {
             stale: 0,
             failed: of(RunState::Failed),
         },
+        asked: None,
         text_share: None,
         sizes: Vec::new(),
         scale_fitted: false,

@@ -196,6 +196,7 @@ fn check(found: &Recommendation, natural: &Mixture) -> TargetCheck {
         seed,
         objective,
         loss: BTreeMap::new(),
+        scores: BTreeMap::new(),
     };
     let runs = (0..3u64).flat_map(|seed| {
         let s = 0.001 * seed as f64;

@@ -1,0 +1,108 @@
+//! Questions in tokens, and what a model answers.
+
+use regmix_data::held_out::HeldOut;
+use regmix_data::tokenizer::Tokenizer;
+use regmix_data::{Monitor, Result, TokenCorpus};
+use regmix_model::{Continuation, Device, Score, TrainedModel};
+
+use super::accuracy::{Answered, Answers, TaskScore, together};
+use super::{HELD_OUT, Sample, TaskFile, tokens};
+
+/// Questions of a task in tokens.
+pub(crate) struct Asked {
+    pub(super) name: String,
+    /// Of all choices of all questions, in order.
+    pub(super) continuations: Vec<Continuation>,
+    /// How long the choices of every question are, in characters and bytes, and which is
+    /// right.
+    pub(super) questions: Vec<Choices>,
+    /// Whether the continuation must be the most likely of all.
+    pub(super) exact: bool,
+    /// Whether log-likelihoods are divided by lengths, too.
+    pub(super) normalized: bool,
+    pub(super) of_domain: bool,
+}
+
+/// The choices of a question.
+pub(super) struct Choices {
+    /// Characters and bytes of each.
+    pub(super) lengths: Vec<[usize; 2]>,
+    pub(super) gold: usize,
+}
+
+impl Asked {
+    /// The questions of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn task(
+        tokenizer: &Tokenizer,
+        file: &TaskFile,
+        limit: Option<usize>,
+    ) -> Result<Self> {
+        tokens::of_task(tokenizer, file, limit)
+    }
+
+    /// The questions from the held-out text of every domain.
+    ///
+    /// # Errors
+    /// When a domain has too little of it.
+    pub(crate) fn held_out(
+        corpus: &TokenCorpus,
+        held_out: &HeldOut,
+        seed: u64,
+    ) -> Result<Vec<Self>> {
+        let domains = 0..corpus.domains().len();
+        domains
+            .map(|domain| tokens::of_domain(corpus, domain, held_out, seed))
+            .collect()
+    }
+
+    /// How many continuations are scored.
+    pub(crate) fn size(&self) -> u64 {
+        self.continuations.len() as u64
+    }
+
+    fn answers(&self, scores: &[Score]) -> Answers {
+        let mut rest = scores;
+        let questions = self.questions.iter().map(|choices| {
+            let (own, others) = rest.split_at(choices.lengths.len());
+            rest = others;
+            Answered {
+                log_likelihoods: own.iter().map(|score| score.log_likelihood).collect(),
+                lengths: choices.lengths.clone(),
+                gold: choices.gold,
+                is_greedy: own.first().and_then(|score| score.is_greedy),
+            }
+        });
+        Answers(questions.collect())
+    }
+}
+
+/// The scores of a model, by task; for questions from held-out text by domain, and all
+/// domains together at the end. `keep` gets what the model thinks of every choice.
+///
+/// # Errors
+/// When the device fails, or `monitor` requests a stop.
+pub(crate) fn scores(
+    asked: &[Asked],
+    model: &TrainedModel,
+    device: &Device,
+    monitor: &dyn Monitor,
+    keep: &mut dyn FnMut(Vec<Sample>),
+) -> Result<Vec<TaskScore>> {
+    let mut scores = Vec::new();
+    let mut of_domains = Vec::new();
+    for task in asked {
+        let found = model.score(&task.continuations, task.exact, device, monitor)?;
+        let answers = task.answers(&found);
+        keep(answers.samples(&task.name).collect());
+        let score = answers.score(&task.name, task.normalized);
+        if task.of_domain {
+            of_domains.push(score.clone());
+        }
+        scores.push(score);
+    }
+    scores.extend(together(HELD_OUT, &of_domains));
+    Ok(scores)
+}
