@@ -151,7 +151,11 @@ impl Finder<'_> {
                     redo: false,
                     ..self.cx
                 };
-                let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx)?;
+                let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx);
+                let found = found.map_err(|e| match e.is_input() && e.path().is_none() {
+                    true => placed(e),
+                    false => e,
+                })?;
                 let Some(mixture) = found else {
                     return Ok(None);
                 };
