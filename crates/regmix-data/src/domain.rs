@@ -220,6 +220,20 @@ impl DomainSet {
         })
     }
 
+    /// Refuses one domain only.
+    ///
+    /// # Errors
+    /// When there is nothing to mix.
+    pub fn more_than_one(&self) -> Result<()> {
+        match &self.0[..] {
+            [only] => Err(Error::input(format!(
+                "one domain, `{only}`, leaves nothing to mix: expected at least two"
+            ))
+            .help("add the columns of the other domains")),
+            _ => Ok(()),
+        }
+    }
+
     /// The names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Domain::as_str)

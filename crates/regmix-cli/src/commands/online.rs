@@ -1,17 +1,15 @@
 //! `regmix online`: a controller that answers a trainer, over HTTP or line by
 //! line.
 
-use std::fs::File;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use regmix_data::artefact::{lock, sweep};
 use regmix_data::{Error, ErrorKind, Monitor, Result};
-use regmix_dynamic::Controller;
 use regmix_dynamic::http::Server;
 use regmix_dynamic::protocol::{MAX_LINE, answer};
+use regmix_dynamic::{Controller, StateLock};
 
 use crate::args::OnlineArgs;
 use crate::output::print;
@@ -36,33 +34,6 @@ pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
             let token = (args.token_file.as_deref()).map(read_token).transpose()?;
             serve(session, controller, &state, address, token)
         }
-    }
-}
-
-/// Keeps other processes from a state file, until it is dropped.
-struct StateLock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl StateLock {
-    fn take(state: &Path) -> Result<Self> {
-        let mut path = state.to_path_buf().into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let busy = "another process keeps the state of a run in this file";
-        let file = lock(&path, busy).map_err(|e| e.in_file(state))?;
-        // What a killed process left while it wrote the state.
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        sweep(folder.unwrap_or(Path::new(".")), false);
-        Ok(Self { path, _file: file })
-    }
-}
-
-impl Drop for StateLock {
-    fn drop(&mut self) {
-        // A file that stays does no harm: it is not locked any more.
-        std::fs::remove_file(&self.path).ok();
     }
 }
 

@@ -129,11 +129,16 @@ pub(crate) fn run_column(names: &[String], any: bool) -> Option<usize> {
 
 /// The place of the run identifiers.
 fn key_of(names: &[String]) -> usize {
-    let of_group = |group: usize| find_key(names, KEYS[group]);
     match names.first() {
-        Some(first) if is_unnamed(first) => of_group(0).or_else(|| of_group(1)).unwrap_or(0),
-        _ => of_group(0).unwrap_or(0),
+        Some(first) if is_unnamed(first) => column_of_runs(names).unwrap_or(0),
+        _ => find_key(names, KEYS[0]).unwrap_or(0),
     }
+}
+
+/// The place of the run identifiers among the columns of a table that has row numbers
+/// beside them, such as a data frame: by its name, such as `run`, `run_id` or `index`.
+pub fn column_of_runs(names: &[String]) -> Option<usize> {
+    find_key(names, KEYS[0]).or_else(|| find_key(names, KEYS[1]))
 }
 
 /// The place of the first of some names that there is.

@@ -27,6 +27,7 @@ mod run_rows;
 mod tests;
 mod values;
 
+pub use columns::column_of_runs;
 pub use mixtures::MixtureTable;
 pub use observations::{Observations, names_in};
 pub use run_rows::{RunRow, RunRows};

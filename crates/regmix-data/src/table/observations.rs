@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::mixtures::MixtureTable;
+use super::records::read_text;
 use super::values::ValueTable;
 use crate::error::{Error, Result};
 
@@ -26,8 +27,24 @@ impl Observations {
     /// [`Observations::join`].
     pub fn read_csv(mixtures: &Path, values: &Path) -> Result<Self> {
         let mixtures = MixtureTable::read_csv(mixtures)?;
-        let table = ValueTable::read_csv_of(values, mixtures.domains())?;
-        Self::join(mixtures, table).map_err(|e| e.in_file(values))
+        Self::with_values(mixtures, &read_text(values)?, values)
+    }
+
+    /// Parses both tables from CSV text; the paths are used in errors only.
+    ///
+    /// # Errors
+    /// As [`Observations::read_csv`].
+    pub fn parse(mixtures: (&str, &Path), values: (&str, &Path)) -> Result<Self> {
+        Self::with_values(
+            MixtureTable::parse(mixtures.0, mixtures.1)?,
+            values.0,
+            values.1,
+        )
+    }
+
+    fn with_values(mixtures: MixtureTable, values: &str, path: &Path) -> Result<Self> {
+        let table = ValueTable::parse_of(values, path, mixtures.domains())?;
+        Self::join(mixtures, table).map_err(|e| e.in_file(path))
     }
 
     /// Joins the two tables by run; the order and the names of the mixtures

@@ -324,3 +324,50 @@ fn a_domain_may_have_the_name_of_a_counter() {
     let alone = ValueTable::read_csv(&losses).unwrap_err();
     assert!(alone.problem().contains("`seed`"), "{alone}");
 }
+
+#[test]
+fn text_is_read_as_files_are() {
+    let (m, l) = (Path::new("m.csv"), Path::new("l.csv"));
+    let mixtures = "run,seed,web\nr1,0.25,0.75\nr0,0.5,0.5\n";
+    let losses = "run,seed,web\nr0,3.5,2.0\nr1,3.25,2.5\n";
+    let joined = Observations::parse((mixtures, m), (losses, l)).unwrap();
+    assert_eq!(joined.values.targets(), ["seed", "web"]);
+    assert_eq!(joined.values.rows(), [[3.25, 2.5], [3.5, 2.0]]);
+    let dir = tempfile::tempdir().unwrap();
+    let paths = [dir.path().join("m.csv"), dir.path().join("l.csv")];
+    std::fs::write(&paths[0], mixtures).unwrap();
+    std::fs::write(&paths[1], losses).unwrap();
+    assert_eq!(
+        Observations::read_csv(&paths[0], &paths[1]).unwrap(),
+        joined
+    );
+    let error = Observations::parse((mixtures, m), ("run,web\nr0,1.5\n", l)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "l.csv: runs with a mixture but no losses: r1; the other table has the runs r0; expected \
+         the same runs in both tables"
+    );
+}
+
+#[test]
+fn the_column_of_runs_is_found_by_its_name() {
+    for (names, place) in [
+        (&["web", "run_id", "run"][..], Some(2)),
+        (&["index", "web"], Some(0)),
+        (&["web", "Name"], Some(1)),
+        (&["web", "code"], None),
+    ] {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(column_of_runs(&names), place, "{names:?}");
+    }
+}
+
+#[test]
+fn one_domain_leaves_nothing_to_mix() {
+    let set = |names: &[&str]| DomainSet::from_names(names).unwrap();
+    assert!(set(&["web", "code"]).more_than_one().is_ok());
+    assert_eq!(
+        set(&["web"]).more_than_one().unwrap_err().to_string(),
+        "one domain, `web`, leaves nothing to mix: expected at least two"
+    );
+}

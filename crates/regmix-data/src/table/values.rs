@@ -81,12 +81,11 @@ impl ValueTable {
         Self::of(text, path, Content::Values, &[])
     }
 
-    /// Reads a CSV file of losses on some domains: a column that has the name of
-    /// one counts, even where trackers give that name to something else, such as
-    /// `seed`.
-    pub(super) fn read_csv_of(path: &Path, domains: &DomainSet) -> Result<Self> {
+    /// Parses losses on some domains: a column that has the name of one counts,
+    /// even where trackers give that name to something else, such as `seed`.
+    pub(super) fn parse_of(text: &str, path: &Path, domains: &DomainSet) -> Result<Self> {
         let names: Vec<&str> = domains.names().collect();
-        Self::of(&read_text(path)?, path, Content::Values, &names)
+        Self::of(text, path, Content::Values, &names)
     }
 
     /// Reads a CSV file that was written by [`ValueTable::write_csv`]: every

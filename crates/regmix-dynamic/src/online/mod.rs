@@ -8,6 +8,7 @@ pub mod protocol;
 mod reason;
 mod setup;
 mod state;
+mod state_lock;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use self::setup::Setup;
 use crate::schedule::{Planner, Schedule};
 
 pub use self::state::{ControllerState, Decision};
+pub use self::state_lock::StateLock;
 
 /// Chooses the mixtures of a target while it trains, from the losses that it
 /// reports.

@@ -380,3 +380,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_state_has_one_user_until_that_one_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("online.json");
+    let first = StateLock::take(&state).unwrap();
+    let error = StateLock::take(&state).unwrap_err();
+    assert_eq!(
+        error.problem(),
+        "another process keeps the state of a run in this file"
+    );
+    assert_eq!(error.path(), Some(state.as_path()));
+    drop(first);
+    assert!(!dir.path().join("online.json.lock").exists());
+    StateLock::take(&state).unwrap();
+}

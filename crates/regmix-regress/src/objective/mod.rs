@@ -88,6 +88,22 @@ impl Objective {
         }
     }
 
+    /// An objective by its name, and the baseline of a worst case, if one is given.
+    ///
+    /// # Errors
+    /// When there is a baseline for something else than a worst case.
+    pub fn by_name(name: &str, relative_to: Option<Baseline>) -> Result<Self> {
+        match (Self::parse(name), relative_to) {
+            (Self::Worst(baseline), given) => Ok(Self::Worst(given.unwrap_or(baseline))),
+            (other, None) => Ok(other),
+            (other, Some(_)) => Err(Error::input(format!(
+                "a baseline for the objective `{other}`: expected one for `worst` only"
+            ))
+            .field("relative_to")
+            .help("set loss = \"worst\", or leave `relative_to` out")),
+        }
+    }
+
     /// A weighted sum of targets. The weights are used as they are: with
     /// weights that sum to 1 the objective is a loss again.
     ///

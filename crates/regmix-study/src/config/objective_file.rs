@@ -8,7 +8,7 @@ use regmix_regress::{Baseline, Objective};
 use serde::Deserialize;
 
 use super::explain::explain;
-use super::sections::{ConstraintSection, named};
+use super::sections::ConstraintSection;
 
 /// What `regmix optimize --objective FILE.toml` reads: an objective with
 /// limits, apart from any study.
@@ -104,7 +104,9 @@ impl ObjectiveFile {
                 ));
             }
             (None, false) => Objective::weighted(self.weights.clone())?,
-            (loss, true) => named(loss.as_deref().unwrap_or("mean"), self.relative_to)?,
+            (loss, true) => {
+                Objective::by_name(loss.as_deref().unwrap_or("mean"), self.relative_to)?
+            }
         };
         Ok(match self.maximize {
             true => objective.maximize(),

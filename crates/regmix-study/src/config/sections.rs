@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use regmix_data::{Error, Result};
+use regmix_data::Result;
 use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
@@ -249,23 +249,11 @@ impl ObjectiveSection {
     /// When the weights are unusable, or `relative_to` has nothing to act on.
     pub fn objective(&self) -> Result<Objective> {
         if self.weights.is_empty() {
-            named(&self.loss, self.relative_to).map_err(|e| e.field("objective.relative_to"))
+            Objective::by_name(&self.loss, self.relative_to)
+                .map_err(|e| e.field("objective.relative_to"))
         } else {
             Objective::weighted(self.weights.clone()).map_err(|e| e.field("objective.weights"))
         }
-    }
-}
-
-/// An objective by its name and the baseline of a worst case.
-pub(super) fn named(loss: &str, relative_to: Option<Baseline>) -> Result<Objective> {
-    match (Objective::parse(loss), relative_to) {
-        (Objective::Worst(baseline), given) => Ok(Objective::Worst(given.unwrap_or(baseline))),
-        (other, None) => Ok(other),
-        (other, Some(_)) => Err(Error::input(format!(
-            "a baseline for the objective `{other}`: expected one for `worst` only"
-        ))
-        .field("relative_to")
-        .help("set loss = \"worst\", or leave `relative_to` out")),
     }
 }
 

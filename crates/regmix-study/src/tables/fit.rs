@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use regmix_data::table::{Observations, ValueTable};
-use regmix_data::{DomainSet, Error, ErrorKind, Monitor, Result, artefact};
+use regmix_data::{Error, ErrorKind, Monitor, Result, artefact};
 use regmix_regress::{
     Fit, FitOptions, LearningCurve, LearningOptions, StandardErrors, learning_curve_monitored,
 };
@@ -27,7 +27,8 @@ pub fn fit_tables(
 ) -> Result<Fit> {
     let observations = Observations::read_csv(mixtures, losses)?;
     refuse_to_overwrite(&out.join("fit.json"), redo)?;
-    more_than_one(observations.mixtures.domains(), mixtures)?;
+    let domains = observations.mixtures.domains();
+    domains.more_than_one().map_err(|e| e.in_file(mixtures))?;
     if let Some(path) = errors {
         let table = ValueTable::read_own_csv(path)?;
         let errors = StandardErrors::new(&table, &observations);
@@ -62,18 +63,6 @@ pub fn learning_curve(
     let curve = learning_curve_monitored(fit, options, monitor)?;
     curve.write_csv(out.join("learning.csv"))?;
     Ok(curve)
-}
-
-/// An error where there is one domain only; `path` is the table of mixtures.
-pub(super) fn more_than_one(domains: &DomainSet, path: &Path) -> Result<()> {
-    if let [only] = domains.names().collect::<Vec<_>>()[..] {
-        return Err(Error::input(format!(
-            "one domain, `{only}`, leaves nothing to mix: expected at least two"
-        ))
-        .in_file(path)
-        .help("add the columns of the other domains"));
-    }
-    Ok(())
 }
 
 /// An error where a file exists and `redo` is not set: results outside of a

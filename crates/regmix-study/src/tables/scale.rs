@@ -11,7 +11,7 @@ use regmix_regress::scale::{
 };
 use regmix_regress::{Budget, Constraints};
 
-use super::fit::{more_than_one, refuse_to_overwrite};
+use super::fit::refuse_to_overwrite;
 use super::limits::bounded;
 use super::objective::{ObjectiveArgument, with_field_if_none};
 use crate::config::ObjectiveFile;
@@ -110,7 +110,7 @@ fn by_place(given: &[(String, f64)], domains: &DomainSet, field: &str) -> Result
 /// Reads and joins the tables.
 pub(crate) fn read_scale_runs(tables: ScaleTables<'_>, monitor: &dyn Monitor) -> Result<ScaleRuns> {
     let mixtures = MixtureTable::read_csv(tables.mixtures)?;
-    more_than_one(mixtures.domains(), tables.mixtures)?;
+    (mixtures.domains().more_than_one()).map_err(|e| e.in_file(tables.mixtures))?;
     let trajectories = Trajectories::read_csv(tables.trajectories)?.named_as(mixtures.runs());
     let sizes = match tables.sizes {
         Some(path) => Some((path, Sizes::read(path, mixtures.runs())?)),

@@ -10,7 +10,6 @@ use regmix_dynamic::{
 };
 use regmix_regress::{Budget, Constraints, Objective};
 
-use super::fit::more_than_one;
 use super::limits::bounded;
 use crate::config::{ObjectiveFile, stage_settings};
 
@@ -82,7 +81,7 @@ pub fn plan(
     config.seed = config.seed.wrapping_add(plan.seed);
     let runs = read_segments(mixtures)?;
     let table = read_trajectories(trajectories)?.named_as(runs.runs());
-    more_than_one(runs.domains(), mixtures)?;
+    (runs.domains().more_than_one()).map_err(|e| e.in_file(mixtures))?;
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
