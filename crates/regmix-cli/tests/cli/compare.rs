@@ -15,7 +15,7 @@ fn methods_are_compared_and_nothing_is_trained_twice() {
                    \"regmix_d\", \"regmix_d_online\", \
                    \"odm\", \"ado\"";
     let section = format!(
-        "[compare]\nmethods = [{methods}]\nseeds = 2\n[ado]\nwarm_up = 2\nrefit_every = 1\nblock = 1\n"
+        "[compare]\nmethods = [{methods}]\nseeds = 2\n[dynamic]\nstages = 1\n[ado]\nwarm_up = 2\nrefit_every = 1\nblock = 1\n"
     );
     let fixture = study(&section);
     fixture.ok(&["target"]);

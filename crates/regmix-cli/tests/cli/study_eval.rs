@@ -157,8 +157,8 @@ fn an_accuracy_is_maximised_and_checked_on_targets() {
     $ regmix schedule
     exit code: 2
     ----- stderr -----
-      × ./study.toml:30: `objective.loss`: the objective has `held_out`, an accuracy, which is measured
-      │ at the end of proxies alone: a schedule needs an objective of losses
+      × ./study.toml:30: `objective.loss`: the objective has `held_out`, an accuracy, which is
+      │ measured at the end of proxies alone: a schedule needs an objective of losses
         ╭─[./study.toml:30:1]
      29 │ [objective]
      30 │ loss = "held_out"

@@ -1,12 +1,10 @@
 //! Questions in tokens, and what a model answers.
 
-use regmix_data::held_out::HeldOut;
-use regmix_data::tokenizer::Tokenizer;
-use regmix_data::{Monitor, Result, TokenCorpus};
+use regmix_data::{Monitor, Result};
 use regmix_model::{Continuation, Device, Score, TrainedModel};
 
 use super::accuracy::{Answered, Answers, TaskScore, together};
-use super::{HELD_OUT, Sample, TaskFile, tokens};
+use super::{HELD_OUT, Sample};
 
 /// Questions of a task in tokens.
 pub(crate) struct Asked {
@@ -31,33 +29,6 @@ pub(super) struct Choices {
 }
 
 impl Asked {
-    /// The questions of a file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn task(
-        tokenizer: &Tokenizer,
-        file: &TaskFile,
-        limit: Option<usize>,
-    ) -> Result<Self> {
-        tokens::of_task(tokenizer, file, limit)
-    }
-
-    /// The questions from the held-out text of every domain.
-    ///
-    /// # Errors
-    /// When a domain has too little of it.
-    pub(crate) fn held_out(
-        corpus: &TokenCorpus,
-        held_out: &HeldOut,
-        seed: u64,
-    ) -> Result<Vec<Self>> {
-        let domains = 0..corpus.domains().len();
-        domains
-            .map(|domain| tokens::of_domain(corpus, domain, held_out, seed))
-            .collect()
-    }
-
     /// How many continuations are scored.
     pub(crate) fn size(&self) -> u64 {
         self.continuations.len() as u64

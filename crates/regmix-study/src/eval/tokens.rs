@@ -9,32 +9,52 @@ use regmix_model::Continuation;
 use super::asked::{Asked, Choices};
 use super::{HELD_OUT, TaskFile};
 
-/// The questions of a file.
-pub(super) fn of_task(
-    tokenizer: &Tokenizer,
-    file: &TaskFile,
-    limit: Option<usize>,
-) -> Result<Asked> {
-    let questions = file.task.read(&file.path, limit)?;
-    let requests = questions.iter().flat_map(|question| &question.requests);
-    let continuations = requests
-        .map(|request| encode(tokenizer, request))
-        .collect::<Result<_>>()
-        .map_err(|e| e.in_file_if_none(&file.path))?;
-    let questions = questions.iter().map(|question| Choices {
-        lengths: (question.choices.iter())
-            .map(|choice| [choice.chars().count(), choice.len()])
-            .collect(),
-        gold: question.gold,
-    });
-    Ok(Asked {
-        name: file.task.to_string(),
-        continuations,
-        questions: questions.collect(),
-        exact: file.task.is_exact(),
-        normalized: file.task.is_normalized(),
-        of_domain: false,
-    })
+impl Asked {
+    /// The questions of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn task(
+        tokenizer: &Tokenizer,
+        file: &TaskFile,
+        limit: Option<usize>,
+    ) -> Result<Self> {
+        let questions = file.task.read(&file.path, limit)?;
+        let requests = questions.iter().flat_map(|question| &question.requests);
+        let continuations = requests
+            .map(|request| encode(tokenizer, request))
+            .collect::<Result<_>>()
+            .map_err(|e| e.in_file_if_none(&file.path))?;
+        let questions = questions.iter().map(|question| Choices {
+            lengths: (question.choices.iter())
+                .map(|choice| [choice.chars().count(), choice.len()])
+                .collect(),
+            gold: question.gold,
+        });
+        Ok(Self {
+            name: file.task.to_string(),
+            continuations,
+            questions: questions.collect(),
+            exact: file.task.is_exact(),
+            normalized: file.task.is_normalized(),
+            of_domain: false,
+        })
+    }
+
+    /// The questions from the held-out text of every domain.
+    ///
+    /// # Errors
+    /// When a domain has too little of it.
+    pub(crate) fn held_out(
+        corpus: &TokenCorpus,
+        held_out: &HeldOut,
+        seed: u64,
+    ) -> Result<Vec<Self>> {
+        let domains = 0..corpus.domains().len();
+        domains
+            .map(|domain| of_domain(corpus, domain, held_out, seed))
+            .collect()
+    }
 }
 
 /// The tokens of a request, split as lm-eval splits them: blanks at the end of the context
@@ -60,12 +80,7 @@ fn encode(tokenizer: &Tokenizer, request: &Request) -> Result<Continuation> {
 }
 
 /// The questions from a domain's held-out text.
-pub(super) fn of_domain(
-    corpus: &TokenCorpus,
-    domain: usize,
-    held_out: &HeldOut,
-    seed: u64,
-) -> Result<Asked> {
+fn of_domain(corpus: &TokenCorpus, domain: usize, held_out: &HeldOut, seed: u64) -> Result<Asked> {
     let drawn = held_out.questions(corpus, domain, seed)?;
     let mut continuations = Vec::new();
     let mut questions = Vec::new();
