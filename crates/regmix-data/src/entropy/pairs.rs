@@ -1,31 +1,26 @@
 //! Counting how often every pair of tokens comes, in bounded memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
+use rustc_hash::FxBuildHasher;
 
-/// Pairs are divided among so many tables, by a hash.
+/// Pairs are divided among so many tables, by a hash: each is small enough for a
+/// processor's cache while a batch of its pairs is counted.
 const TABLES: usize = 256;
-
-/// Pairs that a table collects at least before it sorts and counts them.
-const LOOSE: usize = 1 << 15;
-
-/// A table with more counts collects a part of them: a count is then moved about as
-/// often as this, however many there are.
-const PART: usize = 4;
 
 /// The pairs of a batch.
 const BATCH: usize = 4096;
 
 /// A pair of tokens as one number, and a number of pairs.
-pub(super) trait Word: Copy + Ord + Default + Send + Sync + 'static {
+pub(super) trait Word: Copy + Eq + Hash + Default + Send + Sync + 'static {
     fn of_pair(first: u32, second: u32) -> Self;
     /// The table of a pair.
     fn table(self) -> usize;
-    fn of_number(number: usize) -> Self;
-    fn plus(self, other: Self) -> Self;
+    fn add_one(&mut self);
     fn number(self) -> u64;
 }
 
@@ -40,12 +35,8 @@ impl Word for u32 {
         table(u64::from(self))
     }
     #[inline]
-    fn of_number(number: usize) -> Self {
-        number as u32
-    }
-    #[inline]
-    fn plus(self, other: Self) -> Self {
-        self + other
+    fn add_one(&mut self) {
+        *self += 1;
     }
     fn number(self) -> u64 {
         self.into()
@@ -63,87 +54,22 @@ impl Word for u64 {
         table(self)
     }
     #[inline]
-    fn of_number(number: usize) -> Self {
-        number as u64
-    }
-    #[inline]
-    fn plus(self, other: Self) -> Self {
-        self + other
+    fn add_one(&mut self) {
+        *self += 1;
     }
     fn number(self) -> u64 {
         self
     }
 }
 
-/// The upper bits of a product with an odd number: pairs of one token are spread over
-/// all tables.
+/// The upper bits of a product with another odd number than the tables' own hash has,
+/// so that the pairs of one table are spread over all of it.
 #[inline]
 fn table(key: u64) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
 }
 
-/// The counts of the pairs of one table. Sorting many pairs and merging them with the
-/// counts reads memory from front to back, which is far faster than to look every
-/// pair up in a table that no cache holds.
-#[derive(Debug, Default)]
-struct Counts<W> {
-    /// Pairs with their counts, ascending.
-    sorted: Vec<(W, W)>,
-    /// Pairs that were not counted yet.
-    loose: Vec<W>,
-}
-
-impl<W: Word> Counts<W> {
-    fn push(&mut self, pairs: &[W]) {
-        self.loose.extend_from_slice(pairs);
-        if self.loose.len() >= LOOSE.max(self.sorted.len() / PART) {
-            self.settle();
-        }
-    }
-
-    /// Counts what is loose.
-    fn settle(&mut self) {
-        self.loose.sort_unstable();
-        let groups = || self.loose.chunk_by(|a, b| a == b);
-        let mut merged = Vec::with_capacity(self.sorted.len() + groups().count());
-        let mut new = groups().map(|same| (same[0], W::of_number(same.len())));
-        let mut old = std::mem::take(&mut self.sorted).into_iter().peekable();
-        let mut next = new.next();
-        while let Some((pair, count)) = next {
-            while let Some(before) = old.next_if(|before| before.0 < pair) {
-                merged.push(before);
-            }
-            let same = old.next_if(|before| before.0 == pair);
-            merged.push((pair, same.map_or(count, |before| before.1.plus(count))));
-            next = new.next();
-        }
-        merged.extend(old);
-        self.loose.clear();
-        self.sorted = merged;
-    }
-
-    /// The memory that it takes.
-    fn bytes(&self) -> usize {
-        size_of::<W>() * (2 * self.sorted.capacity() + self.loose.capacity())
-    }
-
-    /// How many pairs come once, twice, and so on.
-    fn spectrum(&self) -> BTreeMap<u64, u64> {
-        // Most pairs are rare.
-        let mut rare = [0_u64; 1024];
-        let mut spectrum = BTreeMap::new();
-        for (_, count) in &self.sorted {
-            let count = count.number();
-            match rare.get_mut(count as usize) {
-                Some(pairs) => *pairs += 1,
-                None => *spectrum.entry(count).or_default() += 1,
-            }
-        }
-        let rare = (0..).zip(rare).filter(|(_, pairs)| *pairs > 0);
-        spectrum.extend(rare);
-        spectrum
-    }
-}
+type Counts<W> = HashMap<W, W, FxBuildHasher>;
 
 /// The counts of those pairs whose table is one of `first..end`.
 ///
@@ -186,11 +112,7 @@ impl<W: Word> PairCounts<W> {
     pub(super) fn finish(self) -> (BTreeMap<u64, u64>, Option<usize>) {
         let end = self.end.into_inner();
         let spectra: Vec<BTreeMap<u64, u64>> = (self.tables[self.first..end].par_iter())
-            .map(|table| {
-                let mut counts = locked(table);
-                counts.settle();
-                counts.spectrum()
-            })
+            .map(|table| spectrum(&locked(table)))
             .collect();
         let mut all = BTreeMap::new();
         for (count, pairs) in spectra.into_iter().flatten() {
@@ -205,16 +127,15 @@ impl<W: Word> PairCounts<W> {
         if table >= self.end.load(Ordering::SeqCst) {
             return;
         }
-        let before = counts.bytes();
-        counts.push(pairs);
-        let after = counts.bytes();
+        let before = bytes(&counts);
+        for pair in pairs {
+            counts.entry(*pair).or_default().add_one();
+        }
+        let grown = bytes(&counts) - before;
         // Also under the lock, so that nothing is taken back before it is added.
-        let used = match after >= before {
-            true => self.used.fetch_add(after - before, Ordering::SeqCst) + (after - before),
-            false => self.used.fetch_sub(before - after, Ordering::SeqCst),
-        };
+        let used = self.used.fetch_add(grown, Ordering::SeqCst) + grown;
         drop(counts);
-        if used > self.memory && after > before {
+        if used > self.memory && grown > 0 {
             self.give_up();
         }
     }
@@ -230,7 +151,7 @@ impl<W: Word> PairCounts<W> {
         self.end.store(new, Ordering::SeqCst);
         for table in &self.tables[new..old] {
             let counts = std::mem::take(&mut *locked(table));
-            self.used.fetch_sub(counts.bytes(), Ordering::SeqCst);
+            self.used.fetch_sub(bytes(&counts), Ordering::SeqCst);
         }
     }
 }
@@ -272,6 +193,30 @@ impl<W: Word> Batch<'_, W> {
         let pairs = &self.waiting[table * BATCH..][..length];
         self.counts.add(table, pairs);
     }
+}
+
+/// How many pairs come once, twice, and so on.
+fn spectrum<W: Word>(counts: &Counts<W>) -> BTreeMap<u64, u64> {
+    // Most pairs are rare.
+    let mut rare = [0_u64; 1024];
+    let mut spectrum = BTreeMap::new();
+    #[allow(clippy::iter_over_hash_type)] // Whole numbers: every order has the same sum.
+    for count in counts.values() {
+        let count = count.number();
+        match rare.get_mut(count as usize) {
+            Some(pairs) => *pairs += 1,
+            None => *spectrum.entry(count).or_default() += 1,
+        }
+    }
+    let rare = (0..).zip(rare).filter(|(_, pairs)| *pairs > 0);
+    spectrum.extend(rare);
+    spectrum
+}
+
+/// The memory of a table: it has a place for every pair and a byte beside it, and
+/// seven of eight places may be taken.
+fn bytes<W>(counts: &Counts<W>) -> usize {
+    counts.capacity().div_ceil(7) * 8 * (2 * size_of::<W>() + 1)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
