@@ -15,30 +15,10 @@ import subprocess
 import sys
 import tempfile
 
+from ranking import spearman
+
 REGMIX = os.environ.get("REGMIX", "target/release/regmix")
 T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
-
-
-def ranks(values):
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    out = [0.0] * len(values)
-    i = 0
-    while i < len(order):
-        j = i
-        while j + 1 < len(order) and values[order[j + 1]] == values[order[i]]:
-            j += 1
-        for k in range(i, j + 1):
-            out[order[k]] = (i + j) / 2
-        i = j + 1
-    return out
-
-
-def spearman(a, b):
-    a, b = ranks(a), ranks(b)
-    ma, mb = statistics.fmean(a), statistics.fmean(b)
-    top = sum((x - ma) * (y - mb) for x, y in zip(a, b))
-    below = (sum((x - ma) ** 2 for x in a) * sum((y - mb) ** 2 for y in b)) ** 0.5
-    return top / below if below else float("nan")
 
 
 def predicted(out, mixtures, extra):
