@@ -216,7 +216,13 @@ fn who_does_not_wait_leaves_living_workers_alone() {
             "{{\"worker\":\"00ff\",\"host\":\"node-7\",\"process\":\"other_12_9\",\"device\":\"cuda:0\",\
              \"version\":\"{version}\",\"since\":0,\"beat_milliseconds\":100,\"beats\":{beats}}}\n"
         );
-        std::fs::write(&lease, text).unwrap();
+        // In place, as workers beat: readers never find an empty file.
+        let file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lease);
+        std::io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
     };
     beat(1_000_000_000);
     let args = ["train", "--no-wait", "--stale-after", "30s"];
