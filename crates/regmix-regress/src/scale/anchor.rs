@@ -115,9 +115,16 @@ impl Anchor {
         }
     }
 
-    /// The regression less the laws of a target, in the logarithm, with its
-    /// derivative by the weights; `None` where the target has no regression.
-    fn apart(&self, target: usize, laws: &[FittedLaw], weights: &[f64]) -> Option<(f64, Vec<f64>)> {
+    /// The regression less the laws of a target, in the logarithm; its derivative by
+    /// the weights, times the share, is added to `slopes` where there are some.
+    /// `None` where the target has no regression.
+    fn apart(
+        &self,
+        target: usize,
+        laws: &[FittedLaw],
+        weights: &[f64],
+        mut slopes: Option<&mut [f64]>,
+    ) -> Option<f64> {
         // A regression is unbounded where it extrapolates.
         const LEAST: f64 = 1e-3;
         let model = self.models[target].as_ref()?;
@@ -126,42 +133,48 @@ impl Anchor {
             parameters: self.parameters,
             tokens: self.tokens,
         };
-        let (value, by) = model.value_and_gradient(weights);
-        let mut slopes = vec![0.0; weights.len()];
-        if let Some(by) = by.filter(|_| value > LEAST) {
-            add(&mut slopes, 1.0 / value, &by);
+        let (value, by) = match slopes {
+            Some(_) => model.value_and_gradient(weights),
+            None => (model.mean(weights), None),
+        };
+        if let (Some(slopes), Some(by)) = (&mut slopes, by.filter(|_| value > LEAST)) {
+            add(slopes, self.share / value, &by);
         }
         let mut apart = value.max(LEAST).ln();
         let part = 1.0 / laws.len() as f64;
         for law in laws {
             let form = law.form();
-            let (ln, _, by) = law.ln_loss_by(&form, &at);
+            let ln = match &mut slopes {
+                Some(slopes) => {
+                    let (ln, _, by) = law.ln_loss(&at);
+                    add(slopes, -self.share * part, &by);
+                    ln
+                }
+                None => law.ln_value(&form, &at),
+            };
             apart -= part * (ln + law.excess(&form, self.left));
-            add(&mut slopes, -part, &by);
         }
-        Some((apart, slopes))
+        Some(apart)
     }
 
     /// How far the regression lies above the laws of a target in the mean of its
     /// runs: a level, which size and length decide, is left to the laws.
     pub(crate) fn level(&self, target: usize, laws: &[FittedLaw]) -> f64 {
-        let each = self.rows.iter().filter_map(|w| self.apart(target, laws, w));
-        each.map(|(apart, _)| apart).sum::<f64>() / self.rows.len() as f64
+        let each = (self.rows.iter()).filter_map(|w| self.apart(target, laws, w, None));
+        each.sum::<f64>() / self.rows.len() as f64
     }
 
-    /// What is added to the mean of the laws of a target, and its derivative by
-    /// the weights.
+    /// What is added to the mean of the laws of a target; its derivative by the
+    /// weights is added to `slopes` where there are some.
     pub(crate) fn correction(
         &self,
         target: usize,
         (laws, level): (&[FittedLaw], f64),
         weights: &[f64],
-    ) -> (f64, Vec<f64>) {
-        let Some((apart, mut slopes)) = self.apart(target, laws, weights) else {
-            return (0.0, vec![0.0; weights.len()]);
-        };
-        slopes.iter_mut().for_each(|s| *s *= self.share);
-        (self.share * (apart - level), slopes)
+        slopes: Option<&mut [f64]>,
+    ) -> f64 {
+        (self.apart(target, laws, weights, slopes))
+            .map_or(0.0, |apart| self.share * (apart - level))
     }
 
     /// Whether what was read fits some runs.

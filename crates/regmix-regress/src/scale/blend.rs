@@ -83,10 +83,16 @@ impl TargetBlend {
         (mean / count, sd / count)
     }
 
-    /// What a regression adds to the mean of the laws, and its derivative by the
-    /// weights.
-    fn moved(&self, anchor: &Anchor, target: usize, weights: &[f64]) -> (f64, Vec<f64>) {
-        anchor.correction(target, (&self.laws, self.level), weights)
+    /// What a regression adds to the mean of the laws; its derivative by the weights
+    /// is added to `slopes` where there are some.
+    fn moved(
+        &self,
+        anchor: &Anchor,
+        target: usize,
+        weights: &[f64],
+        slopes: Option<&mut [f64]>,
+    ) -> f64 {
+        anchor.correction(target, (&self.laws, self.level), weights, slopes)
     }
 }
 
@@ -170,14 +176,14 @@ impl Blend {
                     let form = law.form();
                     for (residual, &i) in residuals.iter_mut().zip(&one.places) {
                         let (run, point) = points[i];
-                        let ln = law.ln_loss_by(&form, &settings[i]).0
+                        let ln = law.ln_value(&form, &settings[i])
                             + law.excess(&form, runs.left(run, point));
                         *residual -= ln / one.laws.len() as f64;
                     }
                 }
                 if let Some(anchor) = &out.anchor {
                     for (residual, &i) in residuals.iter_mut().zip(&one.places) {
-                        *residual -= one.moved(anchor, target, settings[i].weights).0;
+                        *residual -= one.moved(anchor, target, settings[i].weights, None);
                     }
                 }
                 one.weights = residuals;
@@ -228,9 +234,7 @@ impl Blend {
             crate::numeric::slices::add(&mut slopes, share, &by);
         }
         if let Some(anchor) = &self.anchor {
-            let (correction, by) = one.moved(anchor, target, at.weights);
-            mean += correction;
-            crate::numeric::slices::add(&mut slopes, 1.0, &by);
+            mean += one.moved(anchor, target, at.weights, Some(&mut slopes));
         }
         if let Some(kernel) = &self.kernel {
             let data = (&one.places[..], &one.weights[..]);
@@ -279,7 +283,7 @@ impl Blend {
     pub(crate) fn corrections(&self, at: &Setting<'_>) -> Vec<f64> {
         let of_anchor = |(target, one): (usize, &TargetBlend)| {
             let anchor = self.anchor.as_ref();
-            anchor.map_or(0.0, |a| one.moved(a, target, at.weights).0)
+            anchor.map_or(0.0, |a| one.moved(a, target, at.weights, None))
         };
         let mut out: Vec<f64> = self.targets.iter().enumerate().map(of_anchor).collect();
         if let Some(kernel) = &self.kernel {

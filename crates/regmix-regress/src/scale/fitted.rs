@@ -14,6 +14,7 @@ use crate::scale::marquardt::minimise;
 use crate::scale::parameter::Kind;
 use crate::scale::problem::{LIMITS, MANY, POOLED, RESIDUAL, Ready, TIED, form_of, settle, tied};
 use crate::scale::runs::ScaleRuns;
+use crate::scale::terms::{Evaluation, Wanted, Weights};
 use crate::scale::units::{Setting, Units};
 
 /// How a law is fitted.
@@ -166,20 +167,25 @@ impl FittedLaw {
     /// its derivative by every weight.
     pub(crate) fn ln_loss(&self, at: &Setting<'_>) -> (f64, f64, Vec<f64>) {
         let form = self.form();
-        self.ln_loss_by(&form, at)
-    }
-
-    /// As [`FittedLaw::ln_loss`] with the form at hand, for many settings.
-    pub(crate) fn ln_loss_by(&self, form: &Form, at: &Setting<'_>) -> (f64, f64, Vec<f64>) {
-        let weights = self.units.seen(self.name, at.weights, at.tokens);
-        let amounts = form.amounts(&self.parameters, &weights);
+        let weights = Weights::new(self.units.seen(self.name, at.weights, at.tokens));
+        let mut law = Evaluation::new(&form, &self.parameters, Wanted::Slopes);
+        law.at(&weights);
         let scales = self.units.scales(at.parameters, at.tokens);
         let mut by = vec![0.0; self.parameters.len()];
         let mut by_weights = vec![0.0; weights.len()];
-        let ln = form.ln_loss(&self.parameters, &amounts, scales, &mut by, &mut by_weights);
+        let ln = law.ln_loss(scales, &mut by, &mut by_weights);
         (self.units).chain_seen(self.name, at.weights, at.tokens, &mut by_weights);
         let sd = self.residual_sd / RESIDUAL * self.factor.quadratic(&by).sqrt();
         (ln, sd, by_weights)
+    }
+
+    /// ln L alone; the form is at hand, for many settings.
+    pub(crate) fn ln_value(&self, form: &Form, at: &Setting<'_>) -> f64 {
+        let weights = Weights::new(self.units.seen(self.name, at.weights, at.tokens));
+        let mut law = Evaluation::new(form, &self.parameters, Wanted::Value);
+        law.at(&weights);
+        let scales = self.units.scales(at.parameters, at.tokens);
+        law.ln_loss(scales, &mut [], &mut [])
     }
 
     pub(crate) fn form(&self) -> Form {

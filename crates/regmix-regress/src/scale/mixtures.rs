@@ -165,7 +165,8 @@ fn hold_out(
                 let at = setting(runs, r, last);
                 let (ln, open) = laws.ln_laws(&at);
                 let of_laws = (&laws.laws[..], level);
-                let toward = anchor.map_or(0.0, |a| a.correction(target, of_laws, at.weights).0);
+                let toward =
+                    anchor.map_or(0.0, |a| a.correction(target, of_laws, at.weights, None));
                 value.is_finite().then(|| Held {
                     target,
                     at: (at.parameters, at.tokens),

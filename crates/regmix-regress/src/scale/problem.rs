@@ -11,6 +11,7 @@ use crate::scale::form::{Form, LawName, excess};
 use crate::scale::marquardt::{Squares, minimise};
 use crate::scale::parameter::Kind;
 use crate::scale::runs::ScaleRuns;
+use crate::scale::terms::{Evaluation, Wanted, Weights};
 use crate::scale::units::Units;
 
 /// Residuals of the logarithm are counted in this; larger ones count
@@ -31,7 +32,7 @@ pub(super) const LIMITS: (f64, f64) = (-25.0, 12.0);
 /// The measurements of one target, ready for a fit.
 struct Rows {
     /// Weights as a law sees them; each once.
-    weights: Vec<Vec<f64>>,
+    weights: Vec<Weights>,
     rows: Vec<Row>,
 }
 
@@ -60,8 +61,8 @@ impl Rows {
                     continue;
                 }
                 if units.repeats() || out.weights.len() == first {
-                    out.weights
-                        .push(units.seen(name, &run.weights, point.tokens));
+                    let seen = units.seen(name, &run.weights, point.tokens);
+                    out.weights.push(Weights::new(seen));
                 }
                 let importance = (run.parameters / largest * point.tokens / longest).sqrt();
                 out.rows.push(Row {
@@ -123,15 +124,17 @@ impl Problem<'_> {
         own.max(factor.quadratic(&direction) * held)
     }
 
-    fn sum(&self, p: &[f64], mut each: impl FnMut(f64, f64, &[f64])) -> f64 {
-        let amounts: Vec<_> = (self.rows.weights.iter())
-            .map(|w| self.form.amounts(p, w))
-            .collect();
+    fn sum(&self, p: &[f64], wanted: Wanted, mut each: impl FnMut(f64, f64, &[f64])) -> f64 {
+        let mut law = Evaluation::new(self.form, p, wanted);
         let mut by = vec![0.0; p.len()];
         let mut cost = 0.0;
+        let mut weights = None;
         for row in self.rows.rows.iter().step_by(self.every) {
-            let at = &amounts[row.weights];
-            let mut ln = self.form.ln_loss(p, at, row.scales, &mut by, &mut []);
+            // The rows of a run follow each other.
+            if weights.replace(row.weights) != Some(row.weights) {
+                law.at(&self.rows.weights[row.weights]);
+            }
+            let mut ln = law.ln_loss(row.scales, &mut by, &mut []);
             if let Some(first) = self.form.excess {
                 ln += dot(&row.excess, &p[first..first + 2]);
                 by[first..first + 2].copy_from_slice(&row.excess);
@@ -156,11 +159,11 @@ impl Problem<'_> {
 
 impl Squares for Problem<'_> {
     fn cost(&self, p: &[f64]) -> f64 {
-        self.sum(p, |_, _, _| {})
+        self.sum(p, Wanted::Value, |_, _, _| {})
     }
 
     fn system(&self, p: &[f64], gradient: &mut [f64], matrix: &mut [f64]) -> f64 {
-        let cost = self.sum(p, |slope, weight, by| {
+        let cost = self.sum(p, Wanted::Slopes, |slope, weight, by| {
             add(gradient, slope, by);
             let mut at = 0;
             for (i, b) in by.iter().enumerate() {
@@ -296,7 +299,7 @@ fn uncertainty(problem: &Problem<'_>, p: &[f64]) -> Result<(f64, Factor)> {
     let (mut gradient, mut matrix) = (vec![0.0; n], vec![0.0; n * (n + 1) / 2]);
     let (mut squares, mut rows) = (0.0, 0.0);
     problem.system(p, &mut gradient, &mut matrix);
-    problem.sum(p, |slope, weight, _| {
+    problem.sum(p, Wanted::Value, |slope, weight, _| {
         // The robust residual: slope / weight is the residual itself.
         let residual = slope / weight;
         squares += weight * RESIDUAL * RESIDUAL * residual * residual;

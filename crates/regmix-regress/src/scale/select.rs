@@ -125,8 +125,7 @@ impl<'a> Contest<'a> {
             .map(|(laws, points)| {
                 let each = |law: &FittedLaw| {
                     let form = law.form();
-                    let one =
-                        |&(r, p): &(usize, usize)| law.ln_loss_by(&form, &setting(judge, r, p)).0;
+                    let one = |&(r, p): &(usize, usize)| law.ln_value(&form, &setting(judge, r, p));
                     points.iter().map(one).collect()
                 };
                 laws.iter().map(each).collect()

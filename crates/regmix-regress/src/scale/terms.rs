@@ -1,123 +1,247 @@
 //! Evaluation of a form: the logarithm of the loss with its derivatives.
 
 use crate::bimix::scarcity::{scarcity, scarcity_slope};
+use crate::numeric::slices::dot;
 use crate::scale::form::{Amount, Form, Power};
 
-/// The amounts of a form at some weights: ln s, with derivatives by the
-/// parameters and by the weights.
+/// Weights as a law sees them, with their logarithms, which every evaluation needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Amounts {
+pub(crate) struct Weights {
+    values: Vec<f64>,
     ln: Vec<f64>,
-    by_parameters: Vec<Vec<(usize, f64)>>,
-    by_weights: Vec<Vec<f64>>,
-    /// Σ slopes · weights needs these again.
-    weights: Vec<f64>,
 }
 
-impl Form {
-    /// The amounts at some weights, which may sum to less than 1 where repeated
-    /// tokens count less.
-    pub(crate) fn amounts(&self, p: &[f64], weights: &[f64]) -> Amounts {
-        let mut out = Amounts {
-            ln: Vec::with_capacity(self.amounts.len()),
-            by_parameters: Vec::with_capacity(self.amounts.len()),
-            by_weights: Vec::with_capacity(self.amounts.len()),
-            weights: weights.to_vec(),
-        };
-        for amount in &self.amounts {
-            let (ln, by_parameters, by_weights) = match *amount {
-                Amount::Own(domain) => {
-                    let mut by = vec![0.0; weights.len()];
-                    by[domain] = -scarcity_slope(weights[domain]);
-                    (-scarcity(weights[domain]), Vec::new(), by)
-                }
-                Amount::Shifted { domain, shift } => {
-                    let s = weights[domain] + p[shift].exp();
-                    let mut by = vec![0.0; weights.len()];
-                    by[domain] = 1.0 / s;
-                    (s.ln(), vec![(shift, p[shift].exp() / s)], by)
-                }
-                Amount::Shared {
-                    rates,
-                    power,
-                    floor,
-                } => sum(p, weights, rates, |_| Some(power), floor),
-                Amount::Each {
-                    rates,
-                    powers,
-                    floor,
-                } => sum(p, weights, rates, |j| Some(powers + j), floor),
-                Amount::Linear { rates, floor } => sum(p, weights, rates, |_| None, floor),
-                Amount::Epochs {
-                    benefits,
-                    harms,
-                    limit,
-                    power,
-                    growth,
-                } => epochs(p, weights, [benefits, harms], [limit, power, growth]),
-            };
-            out.ln.push(ln);
-            out.by_parameters.push(by_parameters);
-            out.by_weights.push(by_weights);
+impl Weights {
+    pub(crate) fn new(values: Vec<f64>) -> Self {
+        Self {
+            ln: values.iter().map(|w| w.ln()).collect(),
+            values,
         }
-        out
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// What is derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The loss alone.
+    Value,
+    /// Its derivatives, too.
+    Slopes,
+}
+
+/// A form with its parameters, at some weights. The weights may sum to less than 1
+/// where repeated tokens count less.
+#[derive(Debug)]
+pub(crate) struct Evaluation<'a> {
+    form: &'a Form,
+    p: &'a [f64],
+    /// Most parameters are logarithms: their exponentials.
+    exp: Vec<f64>,
+    wanted: Wanted,
+    weights: Option<&'a Weights>,
+    /// By amount, at the weights.
+    amounts: Vec<AmountAt>,
+    /// Of one amount, by domain.
+    parts: Vec<Part>,
+}
+
+/// An amount at some weights: ln s, with derivatives by the parameters and by the
+/// weights where they are wanted.
+#[derive(Debug, Clone, Default)]
+struct AmountAt {
+    ln: f64,
+    by_parameters: Vec<(usize, f64)>,
+    by_weights: Vec<f64>,
+}
+
+/// What a domain adds to an amount, with its derivatives by the logarithm of the
+/// power and by the weight.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    value: f64,
+    by_power: f64,
+    by_weight: f64,
+}
+
+impl<'a> Evaluation<'a> {
+    pub(crate) fn new(form: &'a Form, p: &'a [f64], wanted: Wanted) -> Self {
+        Self {
+            form,
+            p,
+            exp: p.iter().map(|p| p.exp()).collect(),
+            wanted,
+            weights: None,
+            amounts: vec![AmountAt::default(); form.amounts.len()],
+            parts: Vec::new(),
+        }
+    }
+
+    /// Moves to other weights.
+    pub(crate) fn at(&mut self, weights: &'a Weights) {
+        self.weights = Some(weights);
+        for place in 0..self.amounts.len() {
+            let mut out = std::mem::take(&mut self.amounts[place]);
+            out.by_parameters.clear();
+            out.by_weights.clear();
+            self.amount(self.form.amounts[place], weights, &mut out);
+            self.amounts[place] = out;
+        }
+    }
+
+    fn amount(&mut self, amount: Amount, weights: &Weights, out: &mut AmountAt) {
+        let exp = &self.exp;
+        match amount {
+            Amount::Own(domain) => {
+                let weight = weights.values[domain];
+                out.ln = -scarcity(weight);
+                out.by_weights.resize(weights.len(), 0.0);
+                out.by_weights[domain] = -scarcity_slope(weight);
+            }
+            Amount::Shifted { domain, shift } => {
+                let s = weights.values[domain] + exp[shift];
+                out.ln = s.ln();
+                out.by_parameters.push((shift, exp[shift] / s));
+                out.by_weights.resize(weights.len(), 0.0);
+                out.by_weights[domain] = 1.0 / s;
+            }
+            Amount::Shared {
+                rates,
+                power,
+                floor,
+            } => self.sum(weights, rates, |_| Some(power), floor, out),
+            Amount::Each {
+                rates,
+                powers,
+                floor,
+            } => self.sum(weights, rates, |j| Some(powers + j), floor, out),
+            Amount::Linear { rates, floor } => self.sum(weights, rates, |_| None, floor, out),
+            Amount::Epochs {
+                benefits,
+                harms,
+                limit,
+                power,
+                growth,
+            } => epochs(exp, weights, [benefits, harms], [limit, power, growth], out),
+        }
+    }
+
+    /// ln of `floor + Σ exp(rate) r^power`, with its derivatives.
+    fn sum(
+        &mut self,
+        weights: &Weights,
+        rates: usize,
+        power: impl Fn(usize) -> Option<usize>,
+        floor: f64,
+        out: &mut AmountAt,
+    ) {
+        /// Weights below this have the slope of this one.
+        const FINEST: f64 = 1e-5;
+        let ln_finest = FINEST.ln();
+        let mut total = floor;
+        self.parts.clear();
+        for (j, (&weight, &ln)) in weights.values.iter().zip(&weights.ln).enumerate() {
+            let q = power(j).map_or(1.0, |i| self.exp[i]);
+            let rate = self.p[rates + j];
+            if self.wanted == Wanted::Value {
+                if weight > 0.0 {
+                    total += (rate + q * ln).exp();
+                }
+                continue;
+            }
+            let (finest, ln_of_finest) = match weight >= FINEST {
+                true => (weight, ln),
+                false => (FINEST, ln_finest),
+            };
+            let at_finest = (rate + q * ln_of_finest).exp();
+            let value = match weight {
+                w if w >= FINEST => at_finest,
+                w if w > 0.0 => (rate + q * ln).exp(),
+                _ => 0.0,
+            };
+            total += value;
+            self.parts.push(Part {
+                value,
+                by_power: q * ln_of_finest,
+                by_weight: q * at_finest / finest,
+            });
+        }
+        out.ln = total.ln();
+        for (j, part) in self.parts.iter().enumerate() {
+            out.by_parameters.push((rates + j, part.value / total));
+            if let Some(i) = power(j) {
+                let slope = part.value * part.by_power / total;
+                out.by_parameters.push((i, slope));
+            }
+        }
+        let slopes = self.parts.iter().map(|part| part.by_weight / total);
+        out.by_weights.extend(slopes);
     }
 
     /// ln L at a size and a length, in the units of the fit. Derivatives by the
     /// parameters are written to `by_parameters`, and by the weights to
-    /// `by_weights` where that is not empty.
+    /// `by_weights` where that is not empty; with [`Wanted::Value`] neither is.
     pub(crate) fn ln_loss(
         &self,
-        p: &[f64],
-        amounts: &Amounts,
         (ln_size, ln_tokens): (f64, f64),
         by_parameters: &mut [f64],
         by_weights: &mut [f64],
     ) -> f64 {
+        let (p, exp, weights) = (
+            self.p,
+            &self.exp,
+            self.weights.map_or(&[][..], |w| &w.values),
+        );
         let mut values = [0.0; 8];
-        let values = &mut values[..self.terms.len()];
+        let values = &mut values[..self.form.terms.len()];
         let mut total = 0.0;
-        for (term, value) in self.terms.iter().zip(values.iter_mut()) {
+        for (term, value) in self.form.terms.iter().zip(values.iter_mut()) {
             let mut z = term.scale.map_or(0.0, |i| p[i]);
-            z -= term.size.map_or(0.0, |i| p[i].exp() * ln_size);
-            z -= term.tokens.map_or(0.0, |i| p[i].exp() * ln_tokens);
+            z -= term.size.map_or(0.0, |i| exp[i] * ln_size);
+            z -= term.tokens.map_or(0.0, |i| exp[i] * ln_tokens);
             if let Some((at, power)) = term.amount {
-                z += power.exponent(p) * amounts.ln[at];
+                z += power.exponent(p, exp) * self.amounts[at].ln;
             }
             if let Some(first) = term.slopes {
-                let slopes = &p[first..first + amounts.weights.len()];
-                z += crate::numeric::slices::dot(slopes, &amounts.weights);
+                z += dot(&p[first..first + weights.len()], weights);
             }
             *value = z.min(60.0).exp();
             total += *value;
         }
+        if self.wanted == Wanted::Value {
+            return total.ln();
+        }
         by_parameters.fill(0.0);
         by_weights.fill(0.0);
-        for (term, value) in self.terms.iter().zip(values.iter()) {
+        for (term, value) in self.form.terms.iter().zip(values.iter()) {
             let share = value / total;
             if let Some(i) = term.scale {
                 by_parameters[i] += share;
             }
             if let Some(i) = term.size {
-                by_parameters[i] -= share * p[i].exp() * ln_size;
+                by_parameters[i] -= share * exp[i] * ln_size;
             }
             if let Some(i) = term.tokens {
-                by_parameters[i] -= share * p[i].exp() * ln_tokens;
+                by_parameters[i] -= share * exp[i] * ln_tokens;
             }
             if let Some((at, power)) = term.amount {
-                let exponent = power.exponent(p);
-                if let Some((i, slope)) = power.by_parameter(p) {
-                    by_parameters[i] += share * slope * amounts.ln[at];
+                let amount = &self.amounts[at];
+                let exponent = power.exponent(p, exp);
+                if let Some((i, slope)) = power.by_parameter(exp) {
+                    by_parameters[i] += share * slope * amount.ln;
                 }
-                for &(i, slope) in &amounts.by_parameters[at] {
+                for &(i, slope) in &amount.by_parameters {
                     by_parameters[i] += share * exponent * slope;
                 }
-                for (by, slope) in by_weights.iter_mut().zip(&amounts.by_weights[at]) {
+                for (by, slope) in by_weights.iter_mut().zip(&amount.by_weights) {
                     *by += share * exponent * slope;
                 }
             }
             if let Some(first) = term.slopes {
-                for (j, weight) in amounts.weights.iter().enumerate() {
+                for (j, weight) in weights.iter().enumerate() {
                     by_parameters[first + j] += share * weight;
                     if let Some(by) = by_weights.get_mut(j) {
                         *by += share * p[first + j];
@@ -131,21 +255,21 @@ impl Form {
 
 impl Power {
     /// The exponent of the amount.
-    fn exponent(self, p: &[f64]) -> f64 {
+    fn exponent(self, p: &[f64], exp: &[f64]) -> f64 {
         match self {
             Self::Inverse => -1.0,
             Self::Once => 1.0,
-            Self::Falling(i) => -p[i].exp(),
-            Self::Rising(i) => p[i].exp(),
+            Self::Falling(i) => -exp[i],
+            Self::Rising(i) => exp[i],
             Self::Signed(i) => p[i],
         }
     }
 
-    fn by_parameter(self, p: &[f64]) -> Option<(usize, f64)> {
+    fn by_parameter(self, exp: &[f64]) -> Option<(usize, f64)> {
         match self {
             Self::Inverse | Self::Once => None,
-            Self::Falling(i) => Some((i, -p[i].exp())),
-            Self::Rising(i) => Some((i, p[i].exp())),
+            Self::Falling(i) => Some((i, -exp[i])),
+            Self::Rising(i) => Some((i, exp[i])),
             Self::Signed(i) => Some((i, 1.0)),
         }
     }
@@ -154,80 +278,40 @@ impl Power {
 /// `Σ -b_j B(e_j) + g_j H(e_j)`, with its derivatives: the benefit of epochs, which
 /// saturates, and the harm of repeated ones.
 fn epochs(
-    p: &[f64],
-    epochs: &[f64],
+    exp: &[f64],
+    epochs: &Weights,
     [benefits, harms]: [usize; 2],
     [limit, power, growth]: [usize; 3],
-) -> (f64, Vec<(usize, f64)>, Vec<f64>) {
-    let (rho, q, s) = (p[limit].exp(), p[power].exp(), p[growth].exp());
-    let (mut ln, mut by_limit, mut by_power, mut by_growth) = (0.0, 0.0, 0.0, 0.0);
-    let mut by_parameters = Vec::with_capacity(2 * epochs.len() + 3);
-    let mut by_epochs = Vec::with_capacity(epochs.len());
-    for (j, &e) in epochs.iter().enumerate() {
-        let (b, g) = (p[benefits + j].exp(), p[harms + j].exp());
+    out: &mut AmountAt,
+) {
+    let (rho, q, s) = (exp[limit], exp[power], exp[growth]);
+    let (mut by_limit, mut by_power, mut by_growth) = (0.0, 0.0, 0.0);
+    out.ln = 0.0;
+    for (j, (&e, &ln)) in epochs.values.iter().zip(&epochs.ln).enumerate() {
+        let (b, g) = (exp[benefits + j], exp[harms + j]);
         let filled = 1.0 + e / rho;
-        let ln_amount = e.ln() - filled.ln();
+        let ln_amount = ln - filled.ln();
         let benefit = b * (q * ln_amount).exp();
-        let ln_repeats = e.ln().max(0.0);
+        let ln_repeats = ln.max(0.0);
         let grown = (s * ln_repeats).exp();
         let root = (grown - 1.0) / s;
         let harm = g * root * root;
-        ln += harm - benefit;
-        by_parameters.push((benefits + j, -benefit));
-        by_parameters.push((harms + j, harm));
+        out.ln += harm - benefit;
+        out.by_parameters.push((benefits + j, -benefit));
+        out.by_parameters.push((harms + j, harm));
         by_power -= benefit * q * ln_amount;
         by_limit -= benefit * q * (e / rho) / filled;
         by_growth += 2.0 * g * root * (grown * ln_repeats - root);
-        by_epochs.push((2.0 * g * root * grown - benefit * q / filled) / e);
+        let slope = (2.0 * g * root * grown - benefit * q / filled) / e;
+        out.by_weights.push(slope);
     }
-    by_parameters.extend([(limit, by_limit), (power, by_power), (growth, by_growth)]);
-    (ln, by_parameters, by_epochs)
-}
-
-/// ln of `floor + Σ exp(rate) r^power`, with its derivatives.
-fn sum(
-    p: &[f64],
-    weights: &[f64],
-    rates: usize,
-    power: impl Fn(usize) -> Option<usize>,
-    floor: f64,
-) -> (f64, Vec<(usize, f64)>, Vec<f64>) {
-    /// Weights below this have the slope of this one.
-    const FINEST: f64 = 1e-5;
-    let mut total = floor;
-    let mut parts = Vec::with_capacity(weights.len());
-    // Most amounts have one power: its exponential is taken once.
-    let mut known = (None, 1.0);
-    for (j, &weight) in weights.iter().enumerate() {
-        let power = power(j);
-        if power != known.0 {
-            known = (power, power.map_or(1.0, |i| p[i].exp()));
-        }
-        let q = known.1;
-        let finest = weight.max(FINEST);
-        let ln = finest.ln();
-        let at_finest = (p[rates + j] + q * ln).exp();
-        let part = match weight {
-            w if w >= FINEST => at_finest,
-            w if w > 0.0 => (p[rates + j] + q * w.ln()).exp(),
-            _ => 0.0,
-        };
-        total += part;
-        parts.push((part, q * ln, q * at_finest / finest));
-    }
-    let mut by_parameters = Vec::with_capacity(2 * weights.len());
-    for (j, (part, by_power, _)) in parts.iter().enumerate() {
-        by_parameters.push((rates + j, part / total));
-        if let Some(i) = power(j) {
-            by_parameters.push((i, part * by_power / total));
-        }
-    }
-    let by_weights = parts.iter().map(|(_, _, slope)| slope / total).collect();
-    (total.ln(), by_parameters, by_weights)
+    let of_all = [(limit, by_limit), (power, by_power), (growth, by_growth)];
+    out.by_parameters.extend(of_all);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::scale::form::LawName;
     use proptest::prelude::*;
 
@@ -252,12 +336,17 @@ mod tests {
                 let mut p = form.start(3.0, 1, &mut rng);
                 p.iter_mut().zip(&noise).for_each(|(p, n)| *p += n);
                 let value = |p: &[f64], w: &[f64]| {
-                    let mut g = vec![0.0; p.len()];
-                    form.ln_loss(p, &form.amounts(p, w), (ln_size, ln_tokens), &mut g, &mut [])
+                    let weights = Weights::new(w.to_vec());
+                    let mut there = Evaluation::new(&form, p, Wanted::Value);
+                    there.at(&weights);
+                    there.ln_loss((ln_size, ln_tokens), &mut [], &mut [])
                 };
                 let (mut by_p, mut by_w) = (vec![0.0; p.len()], vec![0.0; weights.len()]);
-                let amounts = form.amounts(&p, &weights);
-                form.ln_loss(&p, &amounts, (ln_size, ln_tokens), &mut by_p, &mut by_w);
+                let here = Weights::new(weights.clone());
+                let mut there = Evaluation::new(&form, &p, Wanted::Slopes);
+                there.at(&here);
+                let ln = there.ln_loss((ln_size, ln_tokens), &mut by_p, &mut by_w);
+                prop_assert_eq!(ln.to_bits(), value(&p, &weights).to_bits());
                 let h = 1e-6;
                 for i in 0..p.len() {
                     let moved = |by: f64| {
