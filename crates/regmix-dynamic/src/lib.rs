@@ -103,7 +103,7 @@ pub use config::{
 pub use dynamics::{Dynamics, Moment, Slopes};
 #[cfg(feature = "http")]
 pub use online::http;
-pub use online::{Controller, ControllerState, Decision, StateLock, protocol};
+pub use online::{Controller, ControllerState, Decision, StateLock, Steering, protocol};
 pub use predicted_observed::{PredictedObserved, StagePoint};
 pub use record::{
     FirstSegment, Point, Resample, Segment, Segments, StageGrid, StageLosses, Trajectories,

@@ -63,6 +63,17 @@ impl CrossValidation {
         }
     }
 
+    /// The same with something added to the predictions of every row.
+    pub(crate) fn moved(&self, offsets: &[f64]) -> Self {
+        let mut out = self.clone();
+        for repeat in &mut out.predictions {
+            for (p, offset) in repeat.iter_mut().zip(offsets) {
+                p.mean += offset;
+            }
+        }
+        out
+    }
+
     /// Predictions with their measurements, of the rows that `used` picks by
     /// repeat and row.
     pub(crate) fn used<'a>(

@@ -1,8 +1,12 @@
 //! MixMin: a mixture from the predictions of experts, each trained on one domain
 //! alone.
 
+use rand::RngExt;
 use rayon::prelude::*;
 
+use regmix_data::design::Dirichlet;
+use regmix_data::random::stream;
+use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
 use crate::constraints::Constraints;
@@ -111,6 +115,54 @@ impl ExpertLosses {
         assert_eq!(weights.len(), self.domains.len(), "a weight per expert");
         let of = |target: &Tokens| target.loss(weights, &mut []);
         self.targets.par_iter().map(of).collect()
+    }
+
+    /// The losses of the mixed predictions at many mixtures, as
+    /// [`FitOptions::approximate`](crate::FitOptions::approximate) takes them: at those of
+    /// `around`, and at `more` that are drawn, half of them over the whole simplex and half
+    /// near one of `around`.
+    ///
+    /// # Errors
+    /// When a mixture has other domains, and when the monitor asks to stop.
+    pub fn table(
+        &self,
+        around: &[Mixture],
+        more: usize,
+        seed: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<Observations> {
+        let around = around
+            .iter()
+            .map(|mixture| mixture.reordered(&self.domains));
+        let mut mixtures: Vec<Mixture> = around.collect::<Result<_>>()?;
+        let given = mixtures.len();
+        let mut rng = stream(seed, "experts", "mixtures");
+        for turn in 0..more {
+            let even = vec![1.0; self.domains.len()];
+            let centre = match given > 0 && turn % 2 == 1 {
+                true => {
+                    let near = mixtures[turn / 2 % given].weights();
+                    near.iter().map(|w| w * even.len() as f64).collect()
+                }
+                false => even,
+            };
+            // From mixtures of few domains to mixtures near the centre.
+            let strength = (0.2f64.ln() + 25f64.ln() * rng.random::<f64>()).exp();
+            let concentrations: Vec<f64> = centre.iter().map(|c| strength * c).collect();
+            let drawn = Dirichlet::new(&concentrations)?.sample(&mut rng);
+            mixtures.push(Mixture::normalized(self.domains.clone(), drawn)?);
+        }
+        let names = || (1..).map(|number| format!("mixed-{number}"));
+        let losses: Vec<Vec<f64>> = (mixtures.iter())
+            .map(|mixture| {
+                monitor.check()?;
+                Ok(self.losses(mixture.weights()))
+            })
+            .collect::<Result<_>>()?;
+        Observations::join(
+            MixtureTable::new(self.domains.clone(), names().zip(mixtures))?,
+            ValueTable::new(self.names.clone(), names().zip(losses))?,
+        )
     }
 
     /// The mixture with the best objective within the constraints. `natural` is the
@@ -285,6 +337,24 @@ mod tests {
             * ((0.25 * (-0.5f64).exp() + 0.75 * (-1.5f64).exp()).ln()
                 + (0.25 * (-2.0f64).exp() + 0.75 * (-1.0f64).exp()).ln());
         assert!((experts.losses(&[0.25, 0.75])[0] - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_table_has_the_given_mixtures_and_drawn_ones() {
+        let experts = experts();
+        let own = Mixture::normalized(experts.domains.clone(), vec![0.0, 1.0, 3.0]).unwrap();
+        let around = std::slice::from_ref(&own);
+        let table = experts.table(around, 20, 7, &Silent).unwrap();
+        assert_eq!(table, experts.table(around, 20, 7, &Silent).unwrap());
+        assert_ne!(table, experts.table(around, 20, 8, &Silent).unwrap());
+        assert_eq!(table.mixtures.mixtures()[0], own);
+        assert_eq!(table.values.targets(), ["x", "y"]);
+        for (mixture, losses) in table.mixtures.mixtures().iter().zip(table.values.rows()) {
+            assert_eq!(losses, &experts.losses(mixture.weights()));
+        }
+        // Near a mixture without `a` there is none either.
+        let without = (table.mixtures.mixtures().iter()).filter(|m| m.weights()[0] == 0.0);
+        assert_eq!((table.mixtures.len(), without.count()), (21, 11));
     }
 
     #[test]

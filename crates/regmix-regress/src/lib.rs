@@ -129,6 +129,7 @@ pub use bimix::optimum::bimix_optimum;
 pub use constraints::{Binding, Bound, Constraints, Group};
 pub use cross_validation::{CrossValidation, CvOptions, cross_validate};
 pub use experts::ExpertLosses;
+pub use fit::approximate::ApproximateUse;
 pub use fit::options::{Choice, FitOptions};
 pub use fit::standard_errors::{MeasurementNoise, StandardErrors};
 pub use fit::{Dropped, Fit, OutOfFold, TargetFit};

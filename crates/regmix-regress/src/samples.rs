@@ -205,6 +205,16 @@ impl<'a> Samples<'a> {
         self.pick(&kept).ok()
     }
 
+    /// The same mixtures, with something taken from their values.
+    ///
+    /// # Errors
+    /// When what is left is not finite.
+    pub(crate) fn less(&self, taken: impl Fn(&[f64]) -> f64) -> Result<Self> {
+        let left = self.rows.iter().zip(&self.values);
+        let values = left.map(|(row, value)| value - taken(row)).collect();
+        Ok(Self::new(self.rows.iter().copied(), values)?.with_own_domain(self.own))
+    }
+
     /// The samples at some places, which may repeat (a bootstrap).
     ///
     /// # Errors

@@ -73,6 +73,14 @@ pub const CONTROLLER: Artefact = Artefact {
     ..SCHEDULE
 };
 
+/// The losses of the mixed predictions of experts.
+pub const MIXED_LOSSES: Artefact = Artefact {
+    path: "experts/losses.csv",
+    stamp: "experts/inputs.json",
+    verb: "train",
+    missing: "the predictions of the experts were not mixed",
+};
+
 /// What the user writes.
 pub const STUDY_FILE: &str = "study.toml";
 /// Shards and manifest of the tokenized corpus.
@@ -95,8 +103,11 @@ pub const SIZES: &str = "sizes";
 pub const SECOND_SIZE: &str = "second";
 /// Reference models and proxies of DoReMi, and the mixture they found.
 pub const DOREMI: &str = "doremi";
-/// Models of single domains, by which MixMin finds a mixture.
+/// Models of single domains, by which MixMin finds a mixture, and the losses of their mixed
+/// predictions.
 pub const EXPERTS: &str = "experts";
+/// The mixtures at which the predictions of experts are mixed.
+pub const MIXED_MIXTURES: &str = "experts/mixtures.csv";
 /// Losses of the proxies along training.
 pub const TRAJECTORIES: &str = "trajectories.csv";
 /// Everything about the fit.

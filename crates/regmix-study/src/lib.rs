@@ -44,6 +44,6 @@ pub use steps::doremi::{DoremiOutcome, DoremiRound};
 pub use steps::plain_mixtures::{NamedMixture, PlainMixtures};
 pub use steps::proxies::Trained;
 pub use steps::retry::Retried;
-pub use steps::status::{RunCounts, SizeStatus, Status};
+pub use steps::status::{ExpertStatus, RunCounts, SizeStatus, Status};
 pub use study::{Context, Study};
 pub use workers::{Part, TrainOptions};

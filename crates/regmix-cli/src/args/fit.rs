@@ -15,6 +15,9 @@ Examples:
   regmix fit --mixtures new.csv --losses new-losses.csv --out fit \
     --earlier-mixtures old.csv --earlier-losses old-losses.csv --split code=rust:0.3,c:0.7
                                                          runs from before a domain was added
+  regmix fit --mixtures m60.csv --losses l60.csv --out fit \\
+    --approximate-mixtures m1.csv --approximate-losses l1.csv
+                                                         few runs, beside many smaller ones
 
 Earlier runs are fitted together with the new ones, with weight 0 on domains they did not have, and
 are never judged. They must have been trained like the new ones: same model, tokens, tokenizer and
@@ -100,6 +103,14 @@ pub(crate) struct FitArgs {
     /// its tokens, such as `code=rust:0.3,c:0.7`; may be repeated.
     #[arg(long, requires = "earlier_mixtures", value_name = "DOMAIN=PARTS", value_parser = parse_split)]
     pub(crate) split: Vec<(String, BTreeMap<String, f64>)>,
+    /// Mixtures with approximate losses, such as those of smaller proxies, over the same domains:
+    /// a share of these, which held-out runs choose, is taken from the losses before they are
+    /// fitted.
+    #[arg(long, requires_all = ["losses", "approximate_losses"], value_name = "CSV")]
+    pub(crate) approximate_mixtures: Option<PathBuf>,
+    /// Those losses; targets are joined by name.
+    #[arg(long, requires = "approximate_mixtures", value_name = "CSV")]
+    pub(crate) approximate_losses: Option<PathBuf>,
     /// Fit losses that are far outside of all others, too; otherwise they are left out and named.
     #[arg(long, requires = "mixtures")]
     pub(crate) keep_outliers: bool,

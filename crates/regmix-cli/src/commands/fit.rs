@@ -5,8 +5,8 @@ use std::path::Path;
 use regmix_data::{Result, TokenCorpus};
 use regmix_regress::scale::{ScaleFit, ScaleOptions};
 use regmix_regress::{Fit, FitOptions, LearningCurve, LearningOptions};
-use regmix_study::config::EarlierSection;
-use regmix_study::tables::{Counting, ScaleTables, fit_scale, fit_tables, learning_curve};
+use regmix_study::config::{ApproximateSection, EarlierSection};
+use regmix_study::tables::{Beside, Counting, ScaleTables, fit_scale, fit_tables, learning_curve};
 use serde_json::json;
 
 use crate::args::FitArgs;
@@ -97,7 +97,12 @@ fn fit_own_runs(
     let earlier = earlier_section(args);
     let tables = [mixtures, losses];
     let into = (out, args.redo);
-    let beside = (earlier.as_ref(), args.errors.as_deref());
+    let approximate = approximate_section(args);
+    let beside = Beside {
+        earlier: earlier.as_ref(),
+        approximate: approximate.as_ref(),
+        errors: args.errors.as_deref(),
+    };
     let fit = fit_tables(tables, beside, options, into, session.display)?;
     let curve = match args.learning_curve {
         true => Some(measure_learning_curve(session, args, &fit, out)?),
@@ -112,6 +117,14 @@ fn earlier_section(args: &FitArgs) -> Option<EarlierSection> {
         mixtures: args.earlier_mixtures.clone()?,
         losses: args.earlier_losses.clone()?,
         split: args.split.iter().cloned().collect(),
+    })
+}
+
+/// Approximate losses, if they were given.
+fn approximate_section(args: &FitArgs) -> Option<ApproximateSection> {
+    Some(ApproximateSection {
+        mixtures: args.approximate_mixtures.clone()?,
+        losses: args.approximate_losses.clone()?,
     })
 }
 
@@ -155,10 +168,14 @@ fn print_fit(
         text
     };
     let noise = fit.measurement_noise();
-    if curve.is_none() && scale.is_none() && noise.is_empty() {
+    let approximate = fit.approximate();
+    if curve.is_none() && scale.is_none() && noise.is_empty() && approximate.is_none() {
         return session.print_result(&league, text);
     }
     let mut both = json!({ "league": league });
+    if let Some(approximate) = approximate {
+        both["approximate"] = json!(approximate);
+    }
     if !noise.is_empty() {
         both["noise"] = json!(noise);
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use regmix_data::{Error, ErrorKind, Monitor, Result};
 use regmix_dynamic::http::Server;
 use regmix_dynamic::protocol::{MAX_LINE, answer};
-use regmix_dynamic::{Controller, StateLock};
+use regmix_dynamic::{Controller, StateLock, Steering};
+use regmix_study::config::ScheduleMode;
+use regmix_study::tables::peer;
 
 use crate::args::OnlineArgs;
 use crate::output::print;
@@ -19,6 +21,15 @@ pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
     let in_study = |given: &Option<PathBuf>, name: &str| -> PathBuf {
         (given.clone()).unwrap_or_else(|| session.folder.join(name))
     };
+    if let Some(method) = args.method {
+        let mode = ScheduleMode::from(method);
+        let peer = match (&args.prior, args.steps) {
+            (Some(prior), Some(steps)) => peer(mode, prior, steps, session.display)?,
+            _ => session.open_study()?.peer(mode)?,
+        };
+        let state = in_study(&args.state, &format!("online-{}.json", mode.name()));
+        return steer(session, peer, &state, args);
+    }
     let path = in_study(&args.controller, "controller.json");
     if !path.exists() {
         return Err(Error::input("there is no controller")
@@ -26,13 +37,27 @@ pub(super) fn run(session: &Session<'_>, args: &OnlineArgs) -> Result<()> {
             .help("run `regmix schedule` first, or give `--controller FILE`"));
     }
     let controller = Controller::load(&path)?;
-    let state = in_study(&args.state, "online.json");
-    let _lock = StateLock::take(&state)?;
+    steer(
+        session,
+        controller,
+        &in_study(&args.state, "online.json"),
+        args,
+    )
+}
+
+/// Answers with one user of the state at a time.
+fn steer<S: Steering>(
+    session: &Session<'_>,
+    controller: S,
+    state: &Path,
+    args: &OnlineArgs,
+) -> Result<()> {
+    let _lock = StateLock::take(state)?;
     match &args.listen {
-        None => answer_lines(session, controller, &state),
+        None => answer_lines(session, controller, state),
         Some(address) => {
             let token = (args.token_file.as_deref()).map(read_token).transpose()?;
-            serve(session, controller, &state, address, token)
+            serve(session, controller, state, address, token)
         }
     }
 }
@@ -48,9 +73,9 @@ fn read_token(path: &Path) -> Result<String> {
 }
 
 /// Answers over HTTP until a signal stops it.
-fn serve(
+fn serve<S: Steering>(
     session: &Session<'_>,
-    controller: Controller,
+    controller: S,
     state: &Path,
     address: &str,
     token: Option<String>,
@@ -67,14 +92,18 @@ fn serve(
 }
 
 /// When decisions are due, and what they need.
-fn decisions_in_words(controller: &Controller) -> String {
-    let steps: Vec<String> = (controller.decision_steps().iter())
-        .map(u64::to_string)
-        .collect();
+fn decisions_in_words(controller: &impl Steering) -> String {
+    let domains = controller.losses().len();
+    let Some(steps) = controller.decision_steps() else {
+        return format!(
+            "every step is a decision, from the training losses of those of the {domains} domains \
+             that the batch held"
+        );
+    };
+    let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
     format!(
-        "decisions are due at steps {}, from the losses of all {} domains",
-        steps.join(", "),
-        controller.losses().len()
+        "decisions are due at steps {}, from the losses of all {domains} domains",
+        steps.join(", ")
     )
 }
 
@@ -87,18 +116,20 @@ fn stopped(state: &Path) -> Error {
 
 /// One request per line of stdin, one answer per line of stdout; ends with
 /// stdin, or when a signal stops it.
-fn answer_lines(session: &Session<'_>, mut controller: Controller, state: &Path) -> Result<()> {
+fn answer_lines<S: Steering>(session: &Session<'_>, mut controller: S, state: &Path) -> Result<()> {
     controller.load_state(state)?;
     controller.prepare()?;
     session.message(&format!(
         "one observation per line, {{\"step\":{},\"losses\":{{\"{}\":3.1,...}}}}; {}; the state is \
          kept in {}",
-        controller.decision_steps().first().copied().unwrap_or(1),
-        controller.losses().first().map_or("web", String::as_str),
+        (controller.decision_steps())
+            .and_then(|steps| steps.first())
+            .unwrap_or(&1),
+        controller.losses().first().unwrap_or(&"web"),
         decisions_in_words(&controller),
         state.display()
     ));
-    if let Some(step) = controller.state().last_step() {
+    if let Some(step) = controller.last_step() {
         session.message(&format!("continues after step {step}"));
     }
     let lines = lines_of_stdin();

@@ -105,6 +105,9 @@ pub(crate) fn league(fit: &Fit) -> String {
     ));
     text.push_str(&accuracies(fit));
     text.push_str(&without_earlier(fit));
+    if let Some(used) = fit.approximate() {
+        text.push_str(&format!("{used}\n"));
+    }
     text.push_str(&measurement_noise(fit));
     text.push_str(&left_out(fit));
     for warning in fit.warnings() {

@@ -68,6 +68,13 @@ fn parts(study: &Study, status: &Status) -> String {
     for size in &status.sizes {
         line("size", size_line(size));
     }
+    if let Some(experts) = &status.experts {
+        let mixed = match experts.mixed {
+            true => "predictions mixed",
+            false => "predictions not mixed yet",
+        };
+        line("experts", format!("{}; {mixed}", counts(&experts.runs)));
+    }
     line("fit", part("fit", done(status.fitted)));
     if !status.sizes.is_empty() {
         line("scale", part("scale", done(status.scale_fitted)));

@@ -125,6 +125,10 @@ fn sections(status: &Status) -> Vec<(&'static str, RunCounts)> {
     [
         ("proxies", status.proxies),
         ("sizes", status.of_sizes()),
+        (
+            "experts",
+            status.experts.map(|e| e.runs).unwrap_or_default(),
+        ),
         ("targets", status.targets),
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! The `regmix` command, run as a user runs it: arguments in, files, output
 //! and exit code out.
 
+mod approximate;
 mod bad_corpus;
 mod bad_runs;
 mod bad_shards;

@@ -1,6 +1,6 @@
 //! Targets whose mixture other online methods choose.
 
-use crate::fixture::{Fixture, assert_output};
+use crate::fixture::{DOMAINS, Fixture, answered, assert_output};
 
 #[test]
 fn targets_are_trained_by_odm_and_ado() {
@@ -28,6 +28,9 @@ fn targets_are_trained_by_odm_and_ado() {
                 .count(),
             40
         );
+    }
+    for name in ["odm", "ado"] {
+        a_trainer_elsewhere_gets_the_same_mixtures(&fixture, name, &check);
     }
     // What is finished is read again, with the same mixtures.
     let before = fixture.text("check.json");
@@ -63,5 +66,102 @@ fn targets_are_trained_by_odm_and_ado() {
      47 │ warm_up = 4
         ╰────
       help: did you mean `floor`?
+    ");
+}
+
+/// Reports the training losses of our targets to `regmix online`: the mixtures that it
+/// answers with are those that the targets were trained on.
+fn a_trainer_elsewhere_gets_the_same_mixtures(
+    fixture: &Fixture,
+    name: &str,
+    check: &serde_json::Value,
+) {
+    let mut sum = [0.0; 3];
+    for seed in 1..=2 {
+        let mut lines = "{\"op\":\"mixture\"}\n".to_owned();
+        for step in fixture
+            .text(&format!("targets/{name}-seed{seed}/steps.jsonl"))
+            .lines()
+        {
+            let step: serde_json::Value = serde_json::from_str(step).unwrap();
+            let losses: serde_json::Map<String, serde_json::Value> = (DOMAINS.iter())
+                .zip(step["losses"].as_array().unwrap())
+                .map(|(domain, loss)| ((*domain).to_owned(), loss.clone()))
+                .collect();
+            let line = serde_json::json!({"step": step["step"], "losses": losses});
+            lines.push_str(&format!("{line}\n"));
+        }
+        let state = format!("{name}-{seed}.json");
+        let online = ["online", "--method", name, "--state", &state];
+        let answers = answered(fixture.regmix(&online), &lines);
+        assert_eq!(answers.len(), 41);
+        assert!(answers.iter().all(|a| a["ok"] == true));
+        for answer in &answers[..40] {
+            for (sum, domain) in sum.iter_mut().zip(DOMAINS) {
+                *sum += answer["mixture"][domain].as_f64().unwrap() / 80.0;
+            }
+        }
+        // It goes on from its state.
+        let again = answered(fixture.regmix(&online), "{\"op\":\"mixture\"}\n");
+        assert_eq!(again[0]["last_step"], 40);
+        assert_eq!(again[0]["mixture"], answers[40]["mixture"]);
+    }
+    let arms = check["arms"].as_array().unwrap();
+    let arm = arms.iter().find(|arm| arm["name"] == name).unwrap();
+    for (mean, domain) in sum.iter().zip(DOMAINS) {
+        assert!((mean - arm["mixture"][domain].as_f64().unwrap()).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn methods_choose_mixtures_without_a_study() {
+    let fixture = Fixture::empty();
+    fixture.write("natural.csv", "run,web,code\nnatural,0.7,0.3\n");
+    let online = [
+        "online",
+        "--method",
+        "ado",
+        "--prior",
+        "natural.csv",
+        "--steps",
+        "100",
+    ];
+    let with_state = [&online[..], &["--state", "run.json"]].concat();
+    let lines = "{\"step\":1,\"losses\":{\"web\":3.0}}\n{\"step\":3,\"losses\":{\"web\":3.0}}\n";
+    let answers = answered(fixture.regmix(&with_state), lines);
+    assert_eq!(answers[0]["mixture"]["web"], 0.7);
+    assert_eq!(
+        answers[1]["error"],
+        "`step`: step 3: expected 2, the next one"
+    );
+    assert!(fixture.path("run.json").exists());
+    assert!(fixture.run(&online).stderr.contains("--state <JSON>"));
+    let other: Vec<&str> = with_state
+        .iter()
+        .map(|a| if *a == "100" { "9000" } else { a })
+        .collect();
+    assert_output!(fixture.refused(&other), @r"
+    $ regmix online --method ado --prior natural.csv --steps 9000 --state run.json
+    exit code: 2
+    ----- stderr -----
+      × run.json: the state of another run: its method, options, first mixture or limits differ
+      help: put them back, or move the state away to start the run again
+    ");
+    let zero: Vec<&str> = with_state
+        .iter()
+        .map(|a| if *a == "100" { "0" } else { a })
+        .collect();
+    assert_output!(fixture.refused(&zero), @r"
+    $ regmix online --method ado --prior natural.csv --steps 0 --state run.json
+    exit code: 2
+    ----- stderr -----
+      × `--steps`: 0 steps: expected at least 1
+    ");
+    assert_output!(fixture.refused(&["online", "--method", "odm"]), @r"
+    $ regmix online --method odm
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml: No such file or directory (os error 2)
+      help: `regmix init` writes a commented study.toml; `--study DIR` names its folder
     ");
 }

@@ -9,6 +9,7 @@ mod reason;
 mod setup;
 mod state;
 mod state_lock;
+mod steering;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::schedule::{Planner, Schedule};
 
 pub use self::state::{ControllerState, Decision};
 pub use self::state_lock::StateLock;
+pub use self::steering::Steering;
 
 /// Chooses the mixtures of a target while it trains, from the losses that it
 /// reports.
@@ -233,12 +235,6 @@ impl Controller {
             self.ready = Ready(draws.map(|d| (stage, Arc::new(d))));
         }
         Ok(())
-    }
-
-    /// Takes the draws that a copy has prepared.
-    #[cfg(feature = "http")]
-    fn take_draws(&mut self, copy: Self) {
-        self.ready = copy.ready;
     }
 
     /// Continues from a state.

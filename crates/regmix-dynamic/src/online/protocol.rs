@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `{"step":500,"losses":{"web":3.1,"code":2.2}}` | `{"ok":true,"switch":true,"mixture":{…},…}` |
 //! | `{"op":"mixture"}` | the mixture in force |
-//! | `{"op":"state"}` | the whole [`ControllerState`](super::ControllerState) |
+//! | `{"op":"state"}` | the whole [state](Steering::State), such as a [`ControllerState`](super::ControllerState) |
 //! | `{"op":"health"}` | `{"ok":true,…}` with the steps of decisions |
 //!
 //! The answer to a refused request has `"ok":false`, the reason, a remedy, and
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use regmix_data::{Error, Mixture, Result};
 
-use super::{Controller, ControllerState};
+use super::Steering;
 
 /// The longest line that is read, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -45,7 +45,7 @@ enum Op {
 
 /// An answer.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct Answer<'a, T> {
     ok: bool,
     /// Whether to switch to the mixture now.
     switch: bool,
@@ -56,7 +56,7 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     decision_steps: Option<&'a [u64]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'a ControllerState>,
+    state: Option<&'a T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,10 +93,10 @@ struct Answer<'a> {
 /// assert!(changed && line.contains("step 50 comes after step 100")); // It is counted.
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
-pub fn answer(controller: &mut Controller, line: &str) -> (String, bool) {
-    let before = controller.state.clone();
+pub fn answer<S: Steering>(controller: &mut S, line: &str) -> (String, bool) {
+    let before = controller.state().clone();
     let outcome = parse(line).and_then(|request| carry_out(controller, request));
-    let changed = before != controller.state;
+    let changed = before != *controller.state();
     let (op, switch, error) = match outcome {
         Ok((op, switch)) => (Some(op), switch, None),
         Err(e) => (None, false, Some(e)),
@@ -105,9 +105,9 @@ pub fn answer(controller: &mut Controller, line: &str) -> (String, bool) {
         ok: error.is_none(),
         switch,
         mixture: controller.mixture(),
-        last_step: controller.state.last_step,
-        decision_steps: (op == Some(Op::Health)).then(|| controller.decision_steps()),
-        state: (op == Some(Op::State)).then_some(&controller.state),
+        last_step: controller.last_step(),
+        decision_steps: (controller.decision_steps()).filter(|_| op == Some(Op::Health)),
+        state: (op == Some(Op::State)).then(|| controller.state()),
         help: (error.as_ref()).and_then(|e| e.help_text().map(str::to_owned)),
         error: error.map(|e| e.to_string()),
     };
@@ -131,7 +131,7 @@ fn parse(line: &str) -> Result<Request> {
 }
 
 /// Carries out a request; returns whether to switch to another mixture.
-fn carry_out(controller: &mut Controller, request: Request) -> Result<(Op, bool)> {
+fn carry_out<S: Steering>(controller: &mut S, request: Request) -> Result<(Op, bool)> {
     if request.op != Op::Observe {
         return Ok((request.op, false));
     }

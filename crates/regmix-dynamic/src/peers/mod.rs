@@ -6,6 +6,7 @@
 //! the same mixtures.
 
 mod ado;
+mod controller;
 mod odm;
 mod power_law;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Mixture, Result};
 
 pub use ado::{Ado, AdoOptions};
+pub use controller::{PeerController, PeerState};
 pub use odm::{Odm, OdmOptions};
 
 /// Makes a mixture of weights that sum to 1, within limits if there are some, such as

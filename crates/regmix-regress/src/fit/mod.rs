@@ -1,5 +1,7 @@
 //! The fit of a study: one chosen model per target, and why.
 
+pub(crate) mod approximate;
+mod column;
 pub(crate) mod options;
 mod prepare;
 mod scores;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::table::{MixtureTable, Observations, ValueTable, records};
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent, sealed};
 
+use crate::fit::approximate::ApproximateUse;
 use crate::fit::options::FitOptions;
 use crate::fixed_shares::FixedShares;
 use crate::judge::league::League;
@@ -142,6 +145,8 @@ pub(crate) struct Saved {
     pub(crate) warnings: Vec<String>,
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) targets: Vec<TargetFit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approximate: Option<ApproximateUse>,
     /// Checksums of the tables beside it; none in files of earlier versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tables: BTreeMap<String, String>,
@@ -182,6 +187,7 @@ impl Saved {
             warnings: Vec::new(),
             dropped: Vec::new(),
             targets: Vec::new(),
+            approximate: None,
             tables: BTreeMap::new(),
         })
     }
@@ -321,6 +327,12 @@ impl Fit {
     /// The chosen model of every target, in the order of the values.
     pub fn targets(&self) -> &[TargetFit] {
         &self.saved.targets
+    }
+
+    /// How approximate losses were used, where there are some
+    /// ([`FitOptions::approximate`]).
+    pub fn approximate(&self) -> Option<ApproximateUse> {
+        self.saved.approximate
     }
 
     /// The chosen model of one target.

@@ -23,6 +23,7 @@ use crate::registry::DEFAULT;
 /// | `unit` | none | the unit of the values |
 /// | `errors` | none | standard errors of the values |
 /// | `scores` | none | targets that are better when higher |
+/// | `approximate` | none | approximate losses of other mixtures, over the same domains |
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Names of the regressors to judge.
@@ -55,6 +56,12 @@ pub struct FitOptions {
     /// them, such as accuracies. They are fitted apart from the others, whose models are the
     /// same with and without them, and take no part in objectives over all targets.
     pub scores: BTreeSet<String>,
+    /// Approximate losses of many mixtures, such as those of smaller proxies or of the mixed
+    /// predictions of experts ([`ExpertLosses`](crate::ExpertLosses)). Targets are joined by
+    /// name. Regressors then describe what the measured losses differ by from a share of
+    /// these, which is chosen from 0, ½, ¾ and 1 by cross-validation
+    /// ([`Fit::approximate`](crate::Fit::approximate)). The fit takes four times as long.
+    pub approximate: Option<Observations>,
 }
 
 impl Default for FitOptions {
@@ -71,6 +78,7 @@ impl Default for FitOptions {
             unit: None,
             errors: None,
             scores: BTreeSet::new(),
+            approximate: None,
         }
     }
 }

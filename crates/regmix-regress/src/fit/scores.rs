@@ -42,6 +42,7 @@ pub(super) fn train(
             earlier: (options.earlier.as_ref()).map(|earlier| with_targets(earlier, wanted)),
             // Losses have the unit; scores have none.
             unit: options.unit.clone().filter(|_| !scores),
+            approximate: options.approximate.clone().filter(|_| !scores),
             ..options.clone()
         };
         let mut fit = match scores {

@@ -1,5 +1,6 @@
 //! Training a [`Fit`]: judge, choose, fit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -7,6 +8,8 @@ use rayon::prelude::*;
 use regmix_data::table::Observations;
 use regmix_data::{Error, Monitor, Muted, Result};
 
+use super::approximate::{self, ApproximateUse, Models};
+use super::column::{Column, columns};
 use super::warnings;
 use crate::cross_validation::{CrossValidation, CvOptions};
 use crate::fit::options::{Choice, FitOptions};
@@ -21,18 +24,7 @@ use crate::progress::Part;
 use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::regressor::model::constant::ConstantModel;
-use crate::samples::{Samples, measured};
-
-/// One target.
-struct Column<'a> {
-    target: &'a str,
-    /// The places of its measured runs in the table.
-    places: Vec<usize>,
-    samples: Samples<'a>,
-    /// Runs from before the domains changed; `None` for a target that came
-    /// with the new runs.
-    earlier: Option<Samples<'a>>,
-}
+use crate::samples::Samples;
 
 /// What cross-validation decided for a target.
 struct Winner {
@@ -50,7 +42,33 @@ pub(super) fn train(
     options: &FitOptions,
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
-    train_as(Kind::Losses, observations, options, monitor)
+    let as_measured = || train_as(Kind::Losses, observations, options, None, monitor);
+    let Some(losses) = &options.approximate else {
+        return as_measured();
+    };
+    let of = (
+        observations.mixtures.domains(),
+        observations.values.targets(),
+    );
+    let models = approximate::models(losses, of, options.seed, monitor)?;
+    let mut best = as_measured()?;
+    let mut used = ApproximateUse {
+        mixtures: losses.mixtures.len(),
+        share: 0.0,
+        error: approximate::error(&best),
+        error_without: approximate::error(&best),
+    };
+    for share in approximate::SHARES.into_iter().filter(|share| *share > 0.0) {
+        let moved = Some((&models, share));
+        let fit = train_as(Kind::Losses, observations, options, moved, monitor)?;
+        let error = approximate::error(&fit);
+        if error < approximate::CLEARLY * used.error {
+            (used.share, used.error) = (share, error);
+            best = fit;
+        }
+    }
+    best.saved.approximate = Some(used);
+    Ok(best)
 }
 
 /// As [`train`], for targets that are scores.
@@ -59,13 +77,15 @@ pub(super) fn train_scores(
     options: &FitOptions,
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
-    train_as(Kind::Scores, observations, options, monitor)
+    train_as(Kind::Scores, observations, options, None, monitor)
 }
 
+/// With approximate losses, and the share of them that is taken, where there are some.
 fn train_as(
     kind: Kind,
     observations: &Observations,
     options: &FitOptions,
+    moved: Option<(&Models, f64)>,
     monitor: &dyn Monitor,
 ) -> Result<Fit> {
     let wanted = (options.regressors.iter()).chain(match &options.choice {
@@ -84,7 +104,7 @@ fn train_as(
     let mut saved = Saved::new(domains, all.mixtures.len(), options)?;
     check_folds(options)?;
     saved.dropped = prepared.dropped;
-    let columns = columns(&prepared.new, prepared.earlier.as_ref())?;
+    let columns = columns(&prepared.new, prepared.earlier.as_ref(), moved)?;
     let cv = CvOptions {
         folds: options.folds,
         repeats: options.repeats,
@@ -95,9 +115,12 @@ fn train_as(
         "judging",
         contestants.jobs(columns.len()) + columns.len(),
     );
-    let samples: Vec<&Samples<'_>> = columns.iter().map(|c| &c.samples).collect();
+    let samples: Vec<&Samples<'_>> = columns.iter().map(Column::rest).collect();
     let earlier: Vec<Option<&Samples<'_>>> = columns.iter().map(|c| c.earlier.as_ref()).collect();
     let judged = contestants.judge(&samples, &earlier, &cv, monitor)?;
+    let shown: Vec<Cow<'_, Judged>> = (columns.iter().zip(&judged))
+        .map(|(column, judged)| column.shown(judged))
+        .collect();
     let mut selection = Selection {
         contestants: &contestants,
         options,
@@ -107,7 +130,7 @@ fn train_as(
         warnings: [prepared.warnings, warnings::of_runs(&all)].concat(),
         unfit: BTreeMap::new(),
     };
-    let winners = selection.decide(&columns, &judged)?;
+    let winners = selection.decide(&columns, &shown)?;
     saved.targets = (columns.par_iter().zip(&winners).zip(&judged))
         .map(|((column, winner), judged)| {
             let out = fit_target(&contestants, column, winner, judged, &cv, monitor);
@@ -118,12 +141,7 @@ fn train_as(
     monitor.check()?;
     drop(part);
     saved.warnings = std::mem::take(&mut selection.warnings);
-    for (place, (targets, e)) in &selection.unfit {
-        let (name, targets) = (contestants.compared[*place].name(), targets.join(", "));
-        saved
-            .warnings
-            .push(format!("`{name}` does not fit {targets}: {e}"));
-    }
+    saved.warnings.extend(selection.unfit_in_words());
     if kind == Kind::Losses {
         saved
             .warnings
@@ -162,24 +180,6 @@ fn note_errors(fit: &mut Fit, columns: &[Column<'_>], runs: &[String], errors: &
     fit.saved.warnings.extend(noisy);
 }
 
-/// All targets.
-fn columns<'a>(
-    new: &'a Observations,
-    earlier: Option<&'a Observations>,
-) -> Result<Vec<Column<'a>>> {
-    (new.values.targets().iter().enumerate())
-        .map(|(t, target)| {
-            let (places, samples) = measured(new, t)?;
-            Ok(Column {
-                target,
-                places,
-                samples,
-                earlier: earlier.and_then(|e| measured(e, t).ok()).map(|(_, s)| s),
-            })
-        })
-        .collect()
-}
-
 /// Chooses a regressor for one target after the other, and collects the
 /// tables of the fit.
 struct Selection<'a> {
@@ -194,8 +194,20 @@ struct Selection<'a> {
 }
 
 impl Selection<'_> {
+    /// Which regressors do not fit which targets, and why.
+    fn unfit_in_words(&self) -> impl Iterator<Item = String> {
+        self.unfit.iter().map(|(place, (targets, e))| {
+            let name = self.contestants.compared[*place].name();
+            format!("`{name}` does not fit {}: {e}", targets.join(", "))
+        })
+    }
+
     /// Chooses a regressor for every target.
-    fn decide(&mut self, columns: &[Column<'_>], judged: &[Judged]) -> Result<Vec<Winner>> {
+    fn decide(
+        &mut self,
+        columns: &[Column<'_>],
+        judged: &[Cow<'_, Judged>],
+    ) -> Result<Vec<Winner>> {
         let candidates: Vec<Candidate<'_>> = (columns.iter().zip(judged))
             .map(|(column, judged)| self.candidate(column, judged))
             .collect::<Result<_>>()?;
@@ -336,7 +348,9 @@ impl Selection<'_> {
             let predicted: Vec<f64> = cv.predictions[0].iter().map(|p| p.mean).collect();
             mse(samples.values(), &predicted) > 0.9 * spread
         });
-        if self.contestants.compared[chosen].name() == "mean" || little {
+        // Beside approximate losses, even a constant says much.
+        let constant = self.contestants.compared[chosen].name() == "mean";
+        if (constant && column.taken.is_none()) || little {
             self.warnings.push(format!(
                 "`{name}`: no regressor predicts much better than the mean; a mixture chosen for it \
                  is a guess"
@@ -357,20 +371,25 @@ fn fit_target(
     let Column {
         target, samples, ..
     } = column;
+    let rest = column.rest();
     let all = match &column.earlier {
-        Some(earlier) => samples.and(earlier)?,
-        None => samples.clone(),
+        Some(earlier) => rest.and(earlier)?,
+        None => rest.clone(),
     };
     let regressor = contestants.compared[winner.place].name().to_owned();
     let model = if samples.same_mixture() || samples.same_value() {
         Ok(Model::Constant(ConstantModel::of(samples.values())))
     } else {
         let context = FitContext::new(cv.seed, monitor);
-        (contestants.fit(winner.place, &all, judged, context))
-            .map(|model| model.calibrated(winner.factor))
+        let fitted = contestants.fit(winner.place, &all, judged, context);
+        let fitted = fitted.map(|model| match &column.taken {
+            Some((taken, _)) => taken.clone().and(model),
+            None => model,
+        });
+        fitted.map(|model| model.calibrated(winner.factor))
     };
-    let without = (column.earlier.as_ref())
-        .and_then(|_| mae_without_earlier(&regressor, samples, cv, monitor));
+    let without =
+        (column.earlier.as_ref()).and_then(|_| mae_without_earlier(&regressor, rest, cv, monitor));
     let model = model.map_err(|e| e.field(*target))?;
     // A file could not hold numbers that are not finite.
     (model.check(samples.domains())).map_err(|_| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use regmix_data::{Monitor, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
 use crate::ensemble::stacking::Learnt;
@@ -17,6 +17,7 @@ use crate::samples::Samples;
 
 /// What was judged for one target: a cross-validation each, or why there is
 /// none.
+#[derive(Clone)]
 pub(crate) struct Judged {
     /// In the order of [`Contestants::compared`].
     pub(crate) compared: Vec<Result<Arc<CrossValidation>>>,
@@ -24,6 +25,22 @@ pub(crate) struct Judged {
     weights: Vec<Option<Learnt>>,
     /// The places of the singles that can describe the target.
     usable: Vec<usize>,
+}
+
+impl Judged {
+    /// The same with something added to the predictions, `[rows]` in the order of the
+    /// samples.
+    pub(crate) fn moved(&self, offsets: &[f64]) -> Self {
+        let moved = |cv: &Arc<CrossValidation>| Arc::new(cv.moved(offsets));
+        let compared = self.compared.iter();
+        Self {
+            compared: compared
+                .map(|cv| cv.as_ref().map(moved).map_err(Error::clone))
+                .collect(),
+            weights: self.weights.clone(),
+            usable: self.usable.clone(),
+        }
+    }
 }
 
 /// The judgement of a single regressor on one target.

@@ -33,9 +33,9 @@ pub use launch::{
 pub use objective_file::ObjectiveFile;
 pub use run::RunSection;
 pub use sections::{
-    CheckSection, ConstraintSection, DesignSection, EarlierSection, FitSection, GroupSection,
-    LogSection, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection, StudySection,
-    TokenizerKind, TokenizerSection,
+    ApproximateSection, CheckSection, ConstraintSection, DesignSection, EarlierSection, FitSection,
+    GroupSection, LogSection, ObjectiveSection, SamplerName, ScheduleMode, SecondSizeSection,
+    StudySection, TokenizerKind, TokenizerSection,
 };
 pub(crate) use sizes::Size;
 pub use sizes::{SizeSection, SizesLaw, SizesSection};

@@ -110,6 +110,8 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     }
     let seeds = (1..=1000).contains(&config.check.seeds);
     rule("check")("seeds", seeds, "1 to 1000")?;
+    let one = !(config.fit.experts && config.fit.approximate.is_some());
+    rule("fit")("experts", one, "either this or [fit.approximate]")?;
     rule("fit")("folds", config.fit.folds >= 2, "2 or more")?;
     let repeats = (1..=1000).contains(&config.fit.repeats);
     rule("fit")("repeats", repeats, "1 to 1000")

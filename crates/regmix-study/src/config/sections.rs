@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use regmix_data::Result;
+use regmix_data::table::Observations;
+use regmix_data::{DomainSet, Monitor, Result};
 use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,43 @@ pub struct FitSection {
     /// Runs from before a domain was added, split or removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earlier: Option<EarlierSection>,
+    /// Whether a model is trained on every domain alone, and the losses of their mixed
+    /// predictions are the approximate losses of the fit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub experts: bool,
+    /// Approximate losses of many mixtures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<ApproximateSection>,
+}
+
+/// `[fit.approximate]`: losses of many mixtures that are near those of the proxies, such as
+/// those of smaller proxies, over the same domains. A share of them is taken from the
+/// measured losses before those are fitted, and held-out proxies choose it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproximateSection {
+    /// The mixtures, a table; relative to the study.
+    pub mixtures: PathBuf,
+    /// Their approximate losses, a table.
+    pub losses: PathBuf,
+}
+
+impl ApproximateSection {
+    /// Reads the tables.
+    ///
+    /// # Errors
+    /// When one cannot be read, they share no run, or the mixtures are over other domains.
+    pub(crate) fn read(&self, domains: &DomainSet, monitor: &dyn Monitor) -> Result<Observations> {
+        let mut found = Observations::read_csv(&self.mixtures, &self.losses)?;
+        let mixtures = found.mixtures.reordered(domains);
+        found.mixtures = mixtures.map_err(|e| e.in_file(&self.mixtures))?;
+        found.notes().for_each(|note| monitor.message(note));
+        monitor.message(&format!(
+            "{} mixtures with approximate losses",
+            found.mixtures.len()
+        ));
+        Ok(found)
+    }
 }
 
 /// `[fit.earlier]`: runs from before the domains changed, trained as the
@@ -194,6 +232,8 @@ impl Default for FitSection {
             repeats: options.repeats,
             keep_outliers: options.keep_outliers,
             earlier: None,
+            experts: false,
+            approximate: None,
         }
     }
 }

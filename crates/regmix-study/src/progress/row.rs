@@ -32,7 +32,7 @@ pub enum RunState {
 /// A run of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunRow {
-    /// `proxies`, `sizes` or `targets`.
+    /// `proxies`, `sizes`, `experts` or `targets`.
     pub section: &'static str,
     /// Its name.
     pub run: String,

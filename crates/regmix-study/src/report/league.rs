@@ -20,6 +20,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
             plural(fit.rows(), "proxy run"),
             report.target_words(),
         )))
+        .extend(fit.approximate().map(|used| paragraph(used.to_string())))
         .push(scroll("Regressors by cross-validation", table(report, fit)));
     let warnings = fit
         .warnings()

@@ -7,7 +7,7 @@ use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::peers::{Ado, AdoOptions, Odm, Peer};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_model::RunSegment;
-use regmix_regress::{Objective, Recommendation, Scorer, best_observed};
+use regmix_regress::{Constraints, Objective, Recommendation, Scorer, best_observed};
 
 use super::plain_mixtures::Maker;
 use super::{limits, schedule};
@@ -167,8 +167,8 @@ pub(super) fn published_arm(
     })
 }
 
-/// Targets whose mixture another method chooses, within the limits of the study.
-fn peer_arm(study: &Study, mode: ScheduleMode) -> Result<PlannedArm> {
+/// Another method that chooses the mixture of a target, with the limits of the study.
+pub(crate) fn peer(study: &Study, mode: ScheduleMode) -> Result<(Peer, Constraints)> {
     let config = study.config();
     let corpus = study.corpus()?;
     let limits = limits::constraints(study, corpus.manifest())?;
@@ -186,6 +186,13 @@ fn peer_arm(study: &Study, mode: ScheduleMode) -> Result<PlannedArm> {
             Peer::Odm(odm.map_err(|e| study.place(e, "odm"))?)
         }
     };
+    Ok((peer, limits))
+}
+
+/// Targets whose mixture another method chooses, within the limits of the study.
+fn peer_arm(study: &Study, mode: ScheduleMode) -> Result<PlannedArm> {
+    let config = study.config();
+    let (peer, _) = peer(study, mode)?;
     let json = serde_json::to_string(&peer).map_err(|e| Error::failed(e.to_string()))?;
     let limited = serde_json::to_string(&config.constraints);
     let limited = limited.map_err(|e| Error::failed(e.to_string()))?;

@@ -9,7 +9,7 @@ use super::limits::{budget, place_bound, target_tokens};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, check_precision};
 use super::target::train_arms;
-use super::{doremi, mixmin, scale, sizes};
+use super::{doremi, experts, mixmin, scale, sizes};
 use crate::compare::{Method, MethodComparison, Preset, SearchCost, Tried};
 use crate::config::RunSection;
 use crate::files;
@@ -119,7 +119,10 @@ impl Finder<'_> {
         };
         let placed = |e: Error| self.study.place(e.field("methods"), "compare");
         Ok(Some(match method {
-            Method::Found => (fixed(self.found.mixture.clone())?, self.proxies()?),
+            Method::Found => {
+                let cost = self.proxies()?.and(self.experts_of_the_fit()?);
+                (fixed(self.found.mixture.clone())?, cost)
+            }
             Method::BestObserved => {
                 let best = best_observed(&self.fit, &self.found.objective)?;
                 let best = best.ok_or_else(|| {
@@ -159,9 +162,7 @@ impl Finder<'_> {
                 let Some(mixture) = found else {
                     return Ok(None);
                 };
-                let folders = mixmin::folders(self.corpus.domains().len());
-                let cost = self.cost(&mixmin::section(self.study), folders)?;
-                (fixed(mixture)?, cost)
+                (fixed(mixture)?, self.experts()?)
             }
             Method::RegmixD { online } => {
                 let arm = published_arm(self.study, name, online, self.cx)?;
@@ -240,6 +241,20 @@ impl Finder<'_> {
         let folders = folders.map(|run| Path::new(files::PROXIES).join(run));
         let cost = self.cost(&self.study.config().proxy, folders)?;
         Ok(*self.proxies.get_or_init(|| cost))
+    }
+
+    /// What the models of single domains cost.
+    fn experts(&self) -> Result<SearchCost> {
+        let folders = experts::folders(self.corpus.domains().len());
+        self.cost(&experts::section(self.study), folders)
+    }
+
+    /// The same, where the fit needs them.
+    fn experts_of_the_fit(&self) -> Result<SearchCost> {
+        match self.study.config().fit.experts {
+            true => self.experts(),
+            false => Ok(SearchCost::default()),
+        }
     }
 
     /// What runs of other sizes cost.

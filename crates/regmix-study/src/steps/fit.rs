@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::loss_inputs::loss_inputs;
 use super::scores::Questions;
-use super::{design, losses};
-use crate::config::EarlierSection;
+use super::{design, experts, losses};
+use crate::config::{ApproximateSection, EarlierSection};
 use crate::files;
 use crate::progress::Index;
 use crate::stamp::{Stamp, digest, remade_by};
@@ -42,6 +42,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         None => None,
         Some(questions) => Some(questions.tables(&study.path(files::PROXIES), losses.runs())?),
     };
+    let approximate = approximate(study, &corpus, cx)?;
     let stamp = stamp_of_digests(study, &digests(&mixtures, &losses, accuracies.as_ref()))?;
     let folder = study.path(files::FIT_FOLDER);
     if let Some(fit) = stamp.finished(cx.redo, cx.monitor, || Fit::load(&folder))? {
@@ -73,6 +74,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         keep_outliers: config.fit.keep_outliers,
         errors,
         scores: scores.into_iter().collect(),
+        approximate,
         ..FitOptions::default()
     };
     let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
@@ -159,16 +161,59 @@ fn settings_stamp(study: &Study) -> Result<Stamp> {
         .stamp(study.root())
         .with("seed", &study.config().study.seed)?
         .with("fit", &study.config().fit)?;
-    let Some(earlier) = earlier_section(study) else {
-        return Ok(stamp);
-    };
-    let read = |path| {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        Ok::<_, Error>(digest(text))
-    };
-    stamp
-        .with("earlier mixtures", &read(&earlier.mixtures)?)?
-        .with("earlier losses", &read(&earlier.losses)?)
+    let tables = (earlier_section(study).into_iter())
+        .flat_map(|earlier| {
+            [
+                ("earlier mixtures", earlier.mixtures),
+                ("earlier losses", earlier.losses),
+            ]
+        })
+        .chain(
+            approximate_section(study)
+                .into_iter()
+                .flat_map(|approximate| {
+                    [
+                        ("approximate mixtures", approximate.mixtures),
+                        ("approximate losses", approximate.losses),
+                    ]
+                }),
+        );
+    // Experts may not be trained yet.
+    let mut there = tables.filter(|(_, path)| path.exists() || !study.config().fit.experts);
+    there.try_fold(stamp, |stamp, (name, path)| {
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        stamp.with(name, &digest(text))
+    })
+}
+
+/// Approximate losses of many mixtures, where the study has some.
+fn approximate(
+    study: &Study,
+    corpus: &TokenCorpus,
+    cx: Context<'_>,
+) -> Result<Option<Observations>> {
+    match (study.config().fit.experts, approximate_section(study)) {
+        (true, _) => experts::mixed(study, corpus).map(Some),
+        (false, Some(section)) => section.read(corpus.domains(), cx.monitor).map(Some),
+        (false, None) => Ok(None),
+    }
+}
+
+/// `[fit.approximate]`, or the tables of the experts, with paths that do not depend on the
+/// current folder.
+fn approximate_section(study: &Study) -> Option<ApproximateSection> {
+    let fit = &study.config().fit;
+    if fit.experts {
+        return Some(ApproximateSection {
+            mixtures: study.path(files::MIXED_MIXTURES),
+            losses: study.path(files::MIXED_LOSSES),
+        });
+    }
+    let section = fit.approximate.as_ref()?;
+    Some(ApproximateSection {
+        mixtures: study.root().join(&section.mixtures),
+        losses: study.root().join(&section.losses),
+    })
 }
 
 /// `[fit.earlier]`, with paths that do not depend on the current folder.

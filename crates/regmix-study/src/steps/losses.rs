@@ -112,6 +112,12 @@ pub(super) fn read_finished(
     Ok(table)
 }
 
+/// The losses of a finished run at its end, in the order of the domains.
+pub(super) fn final_losses(run: &FinishedRun, corpus: &TokenCorpus) -> Result<Vec<f64>> {
+    let last = points(run, corpus)?.pop();
+    Ok(last.map(|point| point.loss).unwrap_or_default())
+}
+
 /// The losses of a run along training; at step 0 those of the model it started from, if
 /// it started from one.
 fn points(run: &FinishedRun, corpus: &TokenCorpus) -> Result<Vec<Point>> {

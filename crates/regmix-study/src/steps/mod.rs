@@ -1,12 +1,13 @@
 //! The steps of a study, each from files to files.
 
-mod arms;
+pub(crate) mod arms;
 mod arms_from_files;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod current;
 pub(crate) mod design;
 pub(crate) mod doremi;
+mod experts;
 pub(crate) mod fit;
 mod limits;
 mod loss_inputs;

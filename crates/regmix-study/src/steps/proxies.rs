@@ -7,7 +7,7 @@ use regmix_model::{Device, Job, RunSegment, RunStatus};
 
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::scores::{Questions, Ready};
-use super::{design, losses, sizes};
+use super::{design, experts, losses, sizes};
 use crate::files;
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
@@ -26,8 +26,8 @@ pub struct Trained {
     pub asked: Option<usize>,
 }
 
-/// Trains every proxy that is not finished, and those of other sizes, or this worker's
-/// part of them.
+/// Trains every proxy that is not finished, those of other sizes and the experts of the
+/// fit, or this worker's part of them.
 pub(crate) fn train(
     study: &Study,
     device: &Device,
@@ -63,7 +63,7 @@ pub(crate) fn train(
         options,
     };
     let proxies = jobs.len();
-    let (jobs, statuses) = train_both(study, jobs, &mixtures, compute, cx)?;
+    let (jobs, statuses) = train_all(study, jobs, &mixtures, compute, cx)?;
     let of = |wanted: fn(&RunStatus) -> bool| {
         let found = jobs.iter().zip(&statuses).filter(move |(_, s)| wanted(s));
         found
@@ -96,32 +96,38 @@ pub(crate) fn train(
     })
 }
 
-/// Trains the proxies and those of other sizes.
-fn train_both(
+/// Trains the proxies, those of other sizes, and the experts of the fit.
+fn train_all(
     study: &Study,
     mut jobs: Vec<Job>,
     mixtures: &MixtureTable,
     compute: Compute<'_>,
     cx: Context<'_>,
 ) -> Result<(Vec<Job>, Vec<RunStatus>)> {
-    let section = &study.config().proxy;
+    let config = study.config();
+    let section = &config.proxy;
     let train =
         |jobs: &[Job], compute, cx| train_runs(["train proxies", ""], section, jobs, compute, cx);
-    if study.config().sizes().is_empty() {
+    if config.sizes().is_empty() && !config.fit.experts {
         let statuses = train(&jobs, compute, cx)?;
         return Ok((jobs, statuses));
     }
-    // Nobody waits for the last proxies of others while there are runs of other sizes
-    // to be trained.
+    // Nobody waits for the last proxies of others while there are other runs to be trained.
     let mut first = compute;
     first.options.sharing.wait = false;
     let mut statuses = train(&jobs, first, cx)?;
-    let (of_sizes, others) = sizes::train(study, mixtures, compute, cx)?;
+    let (mut of_others, mut others) = sizes::train(study, mixtures, compute, cx)?;
+    if config.fit.experts {
+        let (experts, of_experts) = experts::train(study, compute, cx)?;
+        of_others.extend(experts);
+        others.extend(of_experts);
+        experts::mix(study, compute, cx)?;
+    }
     let waits = !compute.options.may_leave_runs();
     if waits && !statuses.iter().all(has_ended) {
         statuses = train(&jobs, compute, Context { redo: false, ..cx })?;
     }
-    jobs.extend(of_sizes);
+    jobs.extend(of_others);
     statuses.extend(others);
     Ok((jobs, statuses))
 }

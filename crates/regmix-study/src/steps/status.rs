@@ -9,7 +9,7 @@ use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
 use super::scores::Questions;
-use super::{design, fit, losses, optimize, scale, schedule, sizes, tokenize};
+use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
 use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
@@ -47,6 +47,15 @@ pub struct SizeStatus {
     pub runs: RunCounts,
 }
 
+/// How far the experts of the fit are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpertStatus {
+    /// The models of single domains.
+    pub runs: RunCounts,
+    /// Whether their predictions are mixed.
+    pub mixed: bool,
+}
+
 /// What is done and what comes next.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -65,6 +74,9 @@ pub struct Status {
     pub text_share: Option<f64>,
     /// The other sizes of proxies, the cheapest run first.
     pub sizes: Vec<SizeStatus>,
+    /// The experts of the fit, where `fit.experts` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experts: Option<ExpertStatus>,
     /// Whether there is a fit.
     pub fitted: bool,
     /// Whether laws of scale are fitted.
@@ -87,7 +99,7 @@ pub struct Status {
     /// The command that comes next, if any.
     pub next: Option<String>,
     /// How fast the runs of each section go that are being trained: `proxies`,
-    /// `sizes`, `targets`.
+    /// `sizes`, `experts`, `targets`.
     pub pace: BTreeMap<&'static str, Pace>,
     /// Every planned run.
     pub runs: Vec<RunRow>,
@@ -124,6 +136,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         asked,
         text_share,
         sizes: size_status(study, &runs)?,
+        experts: expert_status(study, counts(EXPERTS))?,
         fitted: exists(&files::FIT),
         scale_fitted: exists(&files::SCALE),
         optimized: exists(&files::MIXTURE),
@@ -169,6 +182,7 @@ pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
 /// The names of the sections of runs.
 const PROXIES: &str = "proxies";
 const SIZES: &str = "sizes";
+const EXPERTS: &str = "experts";
 const TARGETS: &str = "targets";
 
 /// Every planned run of a study.
@@ -176,13 +190,18 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
-        let mixtures = MixtureTable::read_csv(design).map_err(|e| remade_by("design", e))?;
+        let mixtures = MixtureTable::read_csv(&design).map_err(|e| remade_by("design", e))?;
         rows = proxies(index, &mixtures)?;
         for planned in sizes::planned(study, &mixtures)? {
             let config = format!("{}.model", planned.size.section);
             for folder in planned.folders() {
                 rows.push(RunRow::read(index, &folder, SIZES, &config)?);
             }
+        }
+    }
+    if study.config().fit.experts && design.exists() {
+        for folder in experts::folders(study.corpus()?.domains().len()) {
+            rows.push(RunRow::read(index, &folder, EXPERTS, "proxy")?);
         }
     }
     let check = &study.config().check;
@@ -216,9 +235,18 @@ fn size_status(study: &Study, rows: &[RunRow]) -> Result<Vec<SizeStatus>> {
     Ok(planned.iter().map(of).collect())
 }
 
+/// How far the experts are, where there are some.
+fn expert_status(study: &Study, runs: RunCounts) -> Result<Option<ExpertStatus>> {
+    if runs.planned == 0 {
+        return Ok(None);
+    }
+    let mixed = experts::are_mixed(study, &study.corpus()?)?;
+    Ok(Some(ExpertStatus { runs, mixed }))
+}
+
 fn pace(runs: &[RunRow]) -> BTreeMap<&'static str, Pace> {
     let of = |section| Pace::of(runs.iter().filter(move |run| run.section == section));
-    ([PROXIES, SIZES, TARGETS].into_iter())
+    ([PROXIES, SIZES, EXPERTS, TARGETS].into_iter())
         .filter_map(|section| Some((section, of(section)?)))
         .collect()
 }
@@ -307,6 +335,12 @@ impl Status {
             () if p.planned == 0 => "design",
             () if left(p) || self.sizes.iter().any(|s| left(s.runs)) => "train",
             () if self.left_to_ask() > 0 => "train",
+            () if self
+                .experts
+                .is_some_and(|e| left(e.runs) || (!e.mixed && e.runs.failed == 0)) =>
+            {
+                "train"
+            }
             () if stale("fit") || stale("scale") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",

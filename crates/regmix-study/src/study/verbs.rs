@@ -6,6 +6,7 @@ use regmix_data::table::MixtureTable;
 use regmix_data::tokenize::Summary;
 use regmix_data::{Monitor, Muted, Result};
 use regmix_dynamic::Schedule;
+use regmix_dynamic::peers::PeerController;
 use regmix_model::Device;
 use regmix_regress::scale::{ScaleFit, ScaleOptimum};
 use regmix_regress::{Fit, LearningCurve, NextRun, Recommendation};
@@ -25,8 +26,8 @@ use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
-    compare, design, doremi, fit, next_design, optimize, proxies, report, scale, schedule, status,
-    target, tokenize,
+    arms, compare, design, doremi, fit, next_design, optimize, proxies, report, scale, schedule,
+    status, target, tokenize,
 };
 use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
@@ -92,7 +93,7 @@ impl Study {
     }
 
     /// Trains every proxy of the design that is not finished, then those of other
-    /// sizes if there are some, and writes `trajectories.csv`. Any number of
+    /// sizes and the experts of the fit if there are some, and writes `trajectories.csv`. Any number of
     /// processes may do this at the same time, on all hosts that share the study's
     /// folder; they share the runs out.
     ///
@@ -107,9 +108,10 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Trained> {
         require_current(self, Reads::Design, cx.monitor)?;
-        let sizes = self.config().sizes();
+        let (sizes, experts) = (self.config().sizes(), self.config().fit.experts);
         let folders: Vec<PathBuf> = (std::iter::once(PathBuf::from(files::PROXIES)))
             .chain(sizes.into_iter().map(|size| size.folder))
+            .chain(experts.then(|| files::EXPERTS.into()))
             .collect();
         self.with_event_files(&folders, cx, |cx| proxies::train(self, device, options, cx))
     }
@@ -141,6 +143,17 @@ impl Study {
     pub fn current_fit(&self, monitor: &dyn Monitor) -> Result<Fit> {
         require_current(self, Reads::Fit, monitor)?;
         self.load_fit()
+    }
+
+    /// ODM or ADO at the start of a run, with the options, the natural mixture and the limits
+    /// of the study.
+    ///
+    /// # Errors
+    /// When the corpus is missing, an option is out of range, the limits cannot be kept, or
+    /// the mode is a schedule.
+    pub fn peer(&self, mode: ScheduleMode) -> Result<PeerController> {
+        let (peer, limits) = arms::peer(self, mode)?;
+        PeerController::new(peer, limits)
     }
 
     /// Fits laws of scale to the proxies and the runs of other sizes, into

@@ -9,18 +9,28 @@ use regmix_regress::{
 };
 
 use super::earlier::earlier_runs;
-use crate::config::EarlierSection;
+use crate::config::{ApproximateSection, EarlierSection};
+
+/// What is known beside the runs; all of it replaces what the options have.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// Runs from before the domains changed, which are fitted with them.
+    pub earlier: Option<&'a EarlierSection>,
+    /// Mixtures and approximate losses ([`FitOptions::approximate`]).
+    pub approximate: Option<&'a ApproximateSection>,
+    /// Standard errors of the values.
+    pub errors: Option<&'a Path>,
+}
 
 /// Fits the losses of a table to the mixtures of another, into the folder
-/// `out`. Earlier runs are fitted with them, and standard errors of the values set beside
-/// what is learnt; both replace those of the options.
+/// `out`.
 ///
 /// # Errors
 /// When a table cannot be read or does not fit the other, `out` holds a fit
 /// and `redo` is not set, as [`Fit::train`], and when the monitor asks to stop.
 pub fn fit_tables(
     [mixtures, losses]: [&Path; 2],
-    (earlier, errors): (Option<&EarlierSection>, Option<&Path>),
+    beside: Beside<'_>,
     mut options: FitOptions,
     (out, redo): (&Path, bool),
     monitor: &dyn Monitor,
@@ -29,7 +39,7 @@ pub fn fit_tables(
     refuse_to_overwrite(&out.join("fit.json"), redo)?;
     let domains = observations.mixtures.domains();
     domains.more_than_one().map_err(|e| e.in_file(mixtures))?;
-    if let Some(path) = errors {
+    if let Some(path) = beside.errors {
         let table = ValueTable::read_own_csv(path)?;
         let errors = StandardErrors::new(&table, &observations);
         options.errors = Some(errors.map_err(|e| e.in_file(path))?);
@@ -39,10 +49,17 @@ pub fn fit_tables(
         observations.mixtures.len(),
         observations.values.targets().len()
     ));
-    if let Some(earlier) = earlier {
+    if let Some(earlier) = beside.earlier {
         options.earlier = Some(earlier_runs(earlier, &observations, monitor)?);
     }
-    let fit = Fit::train_monitored(&observations, &options, monitor)?;
+    if let Some(approximate) = beside.approximate {
+        options.approximate = Some(approximate.read(domains, monitor)?);
+    }
+    let fit = Fit::train_monitored(&observations, &options, monitor);
+    let fit = fit.map_err(|e| match (e.field_name(), beside.approximate) {
+        (Some("approximate"), Some(section)) => e.in_file_if_none(&section.losses),
+        _ => e,
+    })?;
     artefact::withdraw(&out.join("fit.json"))?;
     fit.save(out)?;
     Ok(fit)

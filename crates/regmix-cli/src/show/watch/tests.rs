@@ -47,6 +47,7 @@ fn view(rows: Vec<RunRow>) -> View {
         },
         asked: None,
         text_share: None,
+        experts: None,
         sizes: Vec::new(),
         scale_fitted: false,
         fitted: false,

@@ -37,7 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use regmix_data::{Error, Monitor, Result};
 
 use self::listener::cannot_bind;
-use super::Controller;
+use super::Steering;
 use super::protocol::answer;
 
 pub use self::listener::{Listener, Service};
@@ -46,20 +46,20 @@ pub use self::response::Answer;
 
 /// A controller that answers HTTP requests.
 #[derive(Debug)]
-pub struct Server {
+pub struct Server<S: Steering> {
     listener: Listener,
-    service: ControllerService,
+    service: ControllerService<S>,
 }
 
 /// What answers requests to a controller.
 #[derive(Debug)]
-struct ControllerService {
-    controller: Mutex<Controller>,
+struct ControllerService<S: Steering> {
+    controller: Mutex<S>,
     state: PathBuf,
     token: Option<String>,
 }
 
-impl Server {
+impl<S: Steering> Server<S> {
     /// Binds an address, such as `127.0.0.1:7070`, and continues from the
     /// state at `state` where there is one; the state is written there after
     /// each observation, before the answer is sent.
@@ -69,7 +69,7 @@ impl Server {
     /// is no token, the token is empty or not one word, or the state is damaged
     /// or of another study.
     pub fn bind(
-        mut controller: Controller,
+        mut controller: S,
         address: &str,
         token: Option<String>,
         state: impl AsRef<Path>,
@@ -90,7 +90,7 @@ impl Server {
             .field("token")
             .help("set a token, with `--token-file`, or listen on 127.0.0.1"));
         }
-        controller.load_state(&state)?;
+        controller.load_state(state.as_ref())?;
         Ok(Self {
             listener: Listener::bind(address)?,
             service: ControllerService {
@@ -115,7 +115,7 @@ impl Server {
     ///
     /// # Errors
     /// When the system accepts no more connections.
-    pub fn serve(self, monitor: &dyn Monitor) -> Result<Controller> {
+    pub fn serve(self, monitor: &dyn Monitor) -> Result<S> {
         self.service.controller().prepare()?;
         self.listener.serve(&self.service, monitor)?;
         let controller = self.service.controller.into_inner();
@@ -123,15 +123,15 @@ impl Server {
     }
 }
 
-impl ControllerService {
-    fn controller(&self) -> MutexGuard<'_, Controller> {
+impl<S: Steering> ControllerService<S> {
+    fn controller(&self) -> MutexGuard<'_, S> {
         // A panic elsewhere cannot leave a controller half changed: it changes only
         // after an observation was accepted as a whole.
         (self.controller.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Service for ControllerService {
+impl<S: Steering> Service for ControllerService<S> {
     fn answer(&self, request: &Request) -> Answer {
         if request.from_web_page {
             return refusal("403 Forbidden", "requests of web pages are not answered");
@@ -164,11 +164,11 @@ impl Service for ControllerService {
             }
         };
         let mut controller = self.controller();
-        let before = controller.state.clone();
-        let (text, changed) = answer(&mut controller, line);
+        let before = controller.state().clone();
+        let (text, changed) = answer(&mut *controller, line);
         if changed && let Err(e) = controller.save_state(&self.state) {
             // A restart would not know it: the observation is undone.
-            controller.state = before;
+            controller.restore(before);
             return refusal(
                 "500 Internal Server Error",
                 &format!("the state cannot be written: {e}"),
@@ -191,7 +191,7 @@ impl Service for ControllerService {
         let mut copy = self.controller().clone();
         // Bounds that contradict each other are an error of the decision.
         if copy.prepare().is_ok() {
-            self.controller().take_draws(copy);
+            self.controller().take_prepared(copy);
         }
     }
 }

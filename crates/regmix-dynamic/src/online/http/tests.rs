@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::Controller;
 use crate::config::DynamicConfig;
 use crate::online::tests::controller;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use crate::progress::Part;
 use crate::registry::regressor;
 use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
-use crate::samples::measured;
+use crate::samples::{Samples, measured};
 
 /// One refit.
 struct Replicate {
@@ -98,8 +98,18 @@ impl Spread {
                 let regressor = regressor(&fit.targets()[t].regressor).ok()?;
                 let samples = samples.pick(&drawn).ok()?;
                 let (fitted, factor) = model.uncalibrated();
-                let context = FitContext::new(options.seed, monitor).after(fitted);
-                let refitted = regressor.fit_with(&samples, context).ok()?;
+                let refit = |samples: &Samples<'_>, fitted: &Model| {
+                    let context = FitContext::new(options.seed, monitor).after(fitted);
+                    regressor.fit_with(samples, context).ok()
+                };
+                let refitted = match fitted {
+                    // What is approximate stays: resamples are of the runs.
+                    Model::Moved(moved) => {
+                        let rest = moved.taken().rest_of(&samples).ok()?;
+                        moved.taken().clone().and(refit(&rest, moved.rest())?)
+                    }
+                    _ => refit(&samples, fitted)?,
+                };
                 models.push(refitted.calibrated(factor));
             }
             let refitted = scorer.with_models(models);

@@ -3,6 +3,7 @@
 pub(crate) mod calibrated;
 pub(crate) mod constant;
 pub(crate) mod ensemble;
+pub(crate) mod moved;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::regressor::log_linear::model::LogLinearModel;
 use crate::regressor::model::calibrated::CalibratedModel;
 use crate::regressor::model::constant::ConstantModel;
 use crate::regressor::model::ensemble::EnsembleModel;
+use crate::regressor::model::moved::MovedModel;
 
 /// A fitted map from mixture to value.
 ///
@@ -58,6 +60,8 @@ pub enum Model {
     Bimix(BimixModel),
     /// The log-linear law.
     LogLinear(LogLinearModel),
+    /// A share of approximate values, and a model of the rest.
+    Moved(MovedModel),
 }
 
 /// The expected values of several models at many mixtures,
@@ -111,6 +115,7 @@ impl Model {
             Self::Calibrated(_) => "calibrated",
             Self::Bimix(_) => "bimix",
             Self::LogLinear(_) => "log_linear",
+            Self::Moved(_) => "moved",
         }
     }
 
@@ -137,6 +142,7 @@ impl Model {
             }
             Self::Bimix(m) => m.predict(weights),
             Self::LogLinear(m) => m.predict(weights),
+            Self::Moved(m) => m.predict_all(&[weights])[0],
         }
     }
 
@@ -154,6 +160,7 @@ impl Model {
             Self::Gbdt(m) => m.predict_batch(rows),
             Self::Gp(m) => m.predict_all(rows),
             Self::Ensemble(m) => m.predict_all(rows),
+            Self::Moved(m) => m.predict_all(rows),
             Self::Calibrated(m) => {
                 let mut out = m.model.predict_some(rows);
                 out.iter_mut().for_each(|p| p.sd *= m.factor);
@@ -192,6 +199,7 @@ impl Model {
             Self::Gbdt(m) => m.mean(weights),
             Self::Bimix(m) => m.mean(weights),
             Self::LogLinear(m) => m.mean(weights),
+            Self::Moved(m) => m.mean(weights),
         }
     }
 
@@ -217,6 +225,7 @@ impl Model {
             Self::Law(m) => m.means(block, out),
             Self::Gp(m) => m.means(block, out),
             Self::Ensemble(m) => m.means(block, out),
+            Self::Moved(m) => m.means(block, out),
             Self::Calibrated(m) => m.model.block_means(block, out),
         }
     }
@@ -252,6 +261,7 @@ impl Model {
                 return (value, Some(gradient));
             }
             Self::Ensemble(m) => return m.value_and_gradient(weights),
+            Self::Moved(m) => return m.value_and_gradient(weights),
             Self::Calibrated(m) => return m.model.value_and_gradient(weights),
             Self::Constant(_) => Some(vec![0.0; weights.len()]),
             Self::Linear(m) => Some(m.coefficients().to_vec()),
@@ -276,6 +286,8 @@ impl Model {
             Self::Law(m) => (m.domains(), m.is_sound()),
             Self::Gp(m) => (m.domains(), m.is_sound()),
             Self::Ensemble(m) => return m.check(domains),
+            Self::Moved(m) if m.is_sound() => return m.check(domains),
+            Self::Moved(_) => (domains, false),
             Self::Calibrated(m) if m.factor > 0.0 && m.factor.is_finite() => {
                 return m.model.check(domains);
             }
