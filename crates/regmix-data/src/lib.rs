@@ -70,7 +70,7 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "shards")]
 pub use loader::{Loader, LoaderConfig, Place, ValidationSet};
 pub use mixture::Mixture;
-pub use monitor::{Monitor, Muted, Silent, Unit};
+pub use monitor::{Monitor, Muted, Silent, Unit, size_in_words, unless_stopped};
 pub use pile::PileMixture;
 pub use run_event::{Evaluation, RunEvent};
 #[cfg(feature = "shards")]

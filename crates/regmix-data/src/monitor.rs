@@ -1,6 +1,8 @@
 //! How a long computation reports its progress, and learns that it should stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::run_event::RunEvent;
@@ -112,5 +114,51 @@ impl Monitor for Muted<'_> {
 impl std::fmt::Debug for Muted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Muted").finish()
+    }
+}
+
+/// Calls `work` on a thread of its own and returns its result. When `monitor`
+/// requests a stop, or `look`, which is called all the time meanwhile, ends with
+/// an error, the thread is left alone: for what cannot be interrupted, such as an
+/// answer from the network.
+///
+/// ```
+/// use regmix_data::{Silent, unless_stopped};
+///
+/// let sum = unless_stopped(&Silent, || 1 + 1, || Ok(()))?;
+/// assert_eq!(sum, 2);
+/// # Ok::<(), regmix_data::Error>(())
+/// ```
+///
+/// # Errors
+/// When a stop is requested, `look` fails, or `work` panics.
+pub fn unless_stopped<T: Send + 'static>(
+    monitor: &dyn Monitor,
+    work: impl FnOnce() -> T + Send + 'static,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<T> {
+    let (send, done) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody receives it where the user has stopped.
+        send.send(work()).ok();
+    });
+    loop {
+        monitor.check()?;
+        match done.recv_timeout(Duration::from_millis(50)) {
+            Ok(result) => return Ok(result),
+            Err(RecvTimeoutError::Timeout) => look()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::failed("the computation ended without a result"));
+            }
+        }
+    }
+}
+
+/// A number of bytes for a person: `1.50 GB`.
+pub fn size_in_words(bytes: u64) -> String {
+    match bytes as f64 {
+        b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.1} kB", b / 1e3),
     }
 }

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn study(folder: &std::path::Path) -> Study {
-        Study::init(folder, "s", "text".as_ref()).unwrap()
+        Study::init(folder, "s", "text".as_ref(), &regmix_data::Silent).unwrap()
     }
 
     #[test]

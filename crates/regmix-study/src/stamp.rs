@@ -117,10 +117,18 @@ impl Stamp {
     /// # Errors
     /// `Stale` when it was made from other inputs and `redo` is not set.
     pub(crate) fn is_fresh(&self, redo: bool) -> Result<bool> {
+        self.is_fresh_apart_from(&[], redo)
+    }
+
+    /// As [`Stamp::is_fresh`], without regard to some inputs.
+    ///
+    /// # Errors
+    /// As [`Stamp::is_fresh`].
+    pub(crate) fn is_fresh_apart_from(&self, names: &[&str], redo: bool) -> Result<bool> {
         if !self.artefact.exists() || !self.path.exists() || is_unfinished(&self.path) {
             return Ok(false);
         }
-        match self.staleness()? {
+        match self.staleness_apart_from(names)? {
             None => Ok(true),
             Some(_) if redo => Ok(false),
             Some(changes) => Err(self.stale(&changes)),

@@ -11,7 +11,8 @@ Examples:
 
 A second `regmix demo` continues where the first was stopped.")]
 pub(crate) struct DemoArgs {
-    /// Your own text instead: a folder in any layout that `regmix init` explains.
+    /// Your own text instead: a folder in any layout that `regmix init` explains, or a
+    /// dataset on the Hugging Face hub, `hf://owner/name`.
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
     /// Folder of the demo's study.

@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session<'_>, args: &DemoArgs) -> Result<()> {
     if let Some(corpus) = &args.corpus {
         require_text(corpus)?;
     }
-    let (study, embedded) = Study::demo(&args.out, args.corpus.as_deref())?;
+    let (study, embedded) = Study::demo(&args.out, args.corpus.as_deref(), session.display)?;
     if let Some(embedded) = embedded {
         message_corpus(session, &embedded);
     }

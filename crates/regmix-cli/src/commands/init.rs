@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
         true => args.corpus.clone(),
         false => std::path::absolute(&args.corpus).map_err(|e| Error::io(&args.corpus, e))?,
     };
-    let study = Study::init(root, &name, &corpus)?;
+    let study = Study::init(root, &name, &corpus, session.display)?;
     let path = study.path(regmix_study::STUDY_FILE);
     session.print_result(&path, || format!("{}\n", path.display()))?;
     session.message(&format!(

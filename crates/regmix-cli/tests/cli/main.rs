@@ -18,6 +18,8 @@ mod eval;
 mod export;
 mod fixture;
 mod help;
+#[cfg(feature = "hub")]
+mod hub;
 mod import;
 #[cfg(unix)]
 mod interrupt;
@@ -46,4 +48,6 @@ mod study_eval;
 mod table_report;
 #[cfg(unix)]
 mod unwritable;
+#[cfg(not(feature = "hub"))]
+mod without_hub;
 mod workers;

@@ -3,28 +3,41 @@
 //!
 //! ```no_run
 //! use regmix_data::Silent;
-//! use regmix_data::corpus::{ReadOptions, Source};
+//! use regmix_data::corpus::ReadOptions;
 //! use regmix_data::hub::{Hub, HubOptions};
 //!
 //! let hub = Hub::new(HubOptions::default())?;
-//! let dataset = hub.dataset("sail/regmix-data-sample", None)?;
-//! let folder = dataset.fetch(&["train/", "valid/"], &Silent)?;
-//! let source = Source::open(folder, None, ReadOptions::default())?;
+//! let dataset = hub.dataset("sail/regmix-data-sample", None, &Silent)?;
+//! let files = dataset.beginning_with(&["train/", "valid/"])?;
+//! // By their names alone: a README or a test split is not fetched.
+//! let source = dataset.source(&files, None, ReadOptions::default())?;
+//! let folder = dataset.fetch(&source, &Silent)?;
+//! assert_eq!(source.root(), folder);
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 
+mod ask;
+mod explain;
+mod fetch;
+#[cfg(test)]
+mod loopback;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
+pub use ask::is_commit;
 
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use hf_hub::api::sync::{Api, ApiBuilder};
+use hf_hub::{Cache, Repo, RepoType};
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::{Layout, ReadOptions, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::monitor::{Monitor, Unit};
+use crate::monitor::{Monitor, unless_stopped};
 
 /// Where the hub is and where its files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,27 +63,39 @@ impl Default for HubOptions {
     }
 }
 
-/// The hub.
-#[derive(Debug, Clone)]
+/// The hub. A login is the environment's `HF_TOKEN`, else the one that
+/// `hf auth login` left beside the cache.
+#[derive(Clone)]
 pub struct Hub {
     api: Api,
     cache: Cache,
+    endpoint: String,
+    has_login: bool,
     retries: u32,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the login, which the connection holds.
+        f.debug_struct("Hub")
+            .field("endpoint", &self.endpoint)
+            .field("cache", self.cache.path())
+            .finish_non_exhaustive()
+    }
 }
 
 /// One dataset at one commit.
 #[derive(Debug)]
 pub struct HubDataset {
+    hub: Hub,
     id: String,
     commit: String,
-    files: Vec<HubFile>,
-    repo: ApiRepo,
-    cached: CacheRepo,
-    retries: u32,
+    listing: Listing,
+    unreachable: Option<Error>,
 }
 
 /// A file of a dataset.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubFile {
     /// Its path in the dataset, with `/`.
     pub path: String,
@@ -78,16 +103,13 @@ pub struct HubFile {
     pub bytes: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Info {
-    sha: String,
-    siblings: Vec<Sibling>,
-}
-
-#[derive(Deserialize)]
-struct Sibling {
-    rfilename: String,
-    size: Option<u64>,
+/// What the hub said about a commit. A copy is kept in the cache, so that files
+/// that are there can be used without the hub.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Listing {
+    license: Option<String>,
+    gated: bool,
+    files: Vec<HubFile>,
 }
 
 impl Hub {
@@ -96,275 +118,205 @@ impl Hub {
     /// # Errors
     /// When no connection can be set up at all.
     pub fn new(options: HubOptions) -> Result<Self> {
+        let of_environment = |name| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
         // The library's own retries do not resume a file that an earlier process
         // began, so they are not used.
         let cache = options.cache.map_or_else(Cache::from_env, Cache::new);
-        let mut builder = ApiBuilder::from_cache(cache.clone())
+        let token = of_environment("HF_TOKEN").map(|token| token.trim().to_owned());
+        let token = token.or_else(|| cache.token());
+        let endpoint = options.endpoint.or_else(|| of_environment("HF_ENDPOINT"));
+        let endpoint = endpoint.unwrap_or_else(|| "https://huggingface.co".to_owned());
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let has_login = token.is_some();
+        let api = ApiBuilder::from_cache(cache.clone())
             .with_progress(false)
-            .with_retries(0);
-        let endpoint = options
-            .endpoint
-            .or_else(|| std::env::var("HF_ENDPOINT").ok());
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
-        }
-        let api = builder.build().map_err(|e| explain(e, "the hub").0)?;
+            .with_retries(0)
+            .with_endpoint(endpoint.clone())
+            .with_token(token)
+            .build()
+            .map_err(|e| Error::failed(format!("the hub cannot be used: {e}")))?;
         Ok(Self {
             api,
             cache,
+            endpoint,
+            has_login,
             retries: options.retries,
         })
     }
 
-    /// Lists the files of a dataset, `owner/name`, at a branch, tag or commit;
-    /// `main` if none is named. Files are later fetched from the commit that the
-    /// answer names, even if the branch has changed.
-    ///
-    /// # Errors
-    /// When the name is malformed, the hub cannot be reached, or has no such
-    /// dataset or revision.
-    pub fn dataset(&self, id: &str, revision: Option<&str>) -> Result<HubDataset> {
-        let plain = |s: &str| {
-            !s.is_empty()
-                && !s.starts_with('.')
-                && s.bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        };
-        if id.split('/').count() > 2 || !id.split('/').all(plain) {
-            return Err(Error::input(format!(
-                "`{}` is not a dataset, expected `owner/name`",
-                id.escape_debug()
-            )));
-        }
-        let of = |revision: &str| {
-            Repo::with_revision(id.to_owned(), RepoType::Dataset, revision.to_owned())
-        };
-        let info: Info = self
-            .api
-            .repo(of(revision.unwrap_or("main")))
-            .info_request()
-            .query("blobs", "true")
-            .call()
-            .map_err(|e| explain(ApiError::RequestError(Box::new(e)), id).0)?
-            .into_json()
-            .map_err(|e| {
-                Error::failed(format!(
-                    "the hub's answer about `{id}` was not understood: {e}"
-                ))
-            })?;
-        // Names become paths in the cache.
-        let inside = |name: &str| {
-            !name.is_empty()
-                && Path::new(name)
-                    .components()
-                    .all(|c| matches!(c, Component::Normal(_)))
-        };
-        let strange = info.siblings.iter().find(|s| !inside(&s.rfilename));
-        if let Some(Sibling { rfilename, .. }) = strange {
-            return Err(Error::input(format!(
-                "the hub lists a file `{}` in `{id}`, expected a relative path without `..`",
-                rfilename.escape_debug()
-            )));
-        }
-        if !plain(&info.sha) {
-            return Err(Error::failed(format!("the hub names no commit of `{id}`")));
-        }
-        let mut files: Vec<HubFile> = info
-            .siblings
-            .into_iter()
-            .map(|s| HubFile {
-                path: s.rfilename,
-                bytes: s.size,
-            })
-            .collect();
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(HubDataset {
-            id: id.to_owned(),
-            repo: self.api.repo(of(&info.sha)),
-            cached: self.cache.repo(of(&info.sha)),
-            commit: info.sha,
-            files,
-            retries: self.retries,
-        })
+    /// Whether there is a login.
+    pub fn has_login(&self) -> bool {
+        self.has_login
+    }
+
+    /// The folder that files are kept in.
+    pub fn cache(&self) -> &Path {
+        self.cache.path()
+    }
+
+    /// The page of a dataset.
+    fn page(&self, id: &str) -> String {
+        format!("{}/datasets/{id}", self.endpoint)
+    }
+
+    /// The folder of a dataset in the cache.
+    fn folder(&self, id: &str) -> PathBuf {
+        self.cache.path().join(repo(id, "main").folder_name())
     }
 }
 
 impl HubDataset {
+    /// Its name, `owner/name`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The commit.
     pub fn commit(&self) -> &str {
         &self.commit
     }
 
+    /// The license that its card states.
+    pub fn license(&self) -> Option<&str> {
+        self.listing.license.as_deref()
+    }
+
+    /// Whether files are given only to logins that were granted access.
+    pub fn is_gated(&self) -> bool {
+        self.listing.gated
+    }
+
+    /// The address of its page.
+    pub fn page(&self) -> String {
+        self.hub.page(&self.id)
+    }
+
+    /// Why the hub was not reached, where the list of files is the one of an earlier
+    /// answer.
+    pub fn unreachable(&self) -> Option<&Error> {
+        self.unreachable.as_ref()
+    }
+
     /// All files, in order of names.
     pub fn files(&self) -> &[HubFile] {
-        &self.files
+        &self.listing.files
     }
 
-    /// Fetches the files that begin with one of `prefixes` and returns the folder
-    /// that they are in. Files in the cache are not fetched again, and a download
-    /// that broke off is resumed.
-    ///
-    /// The folder also has files of this commit that were fetched earlier.
-    /// `monitor` counts bytes, and can stop the work between files.
+    /// The folder that the files of this commit are fetched to.
+    pub fn folder(&self) -> PathBuf {
+        (self.hub.folder(&self.id)).join(format!("snapshots/{}", self.commit))
+    }
+
+    /// The files that begin with one of `prefixes`; all where there are none.
     ///
     /// # Errors
-    /// When no file matches, the hub cannot be reached, a file has another size
-    /// than the hub states, a file cannot be written, or `monitor` requested a
-    /// stop.
-    pub fn fetch(&self, prefixes: &[&str], monitor: &dyn Monitor) -> Result<PathBuf> {
-        let wanted: Vec<&HubFile> = (self.files.iter())
-            .filter(|f| prefixes.iter().any(|p| f.path.starts_with(p)))
-            .collect();
-        let sizes = wanted.iter().filter_map(|f| f.bytes);
-        monitor.begin("fetch", sizes.sum(), Unit::Bytes);
-        let folder = self.fetch_all(&wanted, monitor);
-        monitor.end();
-        folder?.ok_or_else(|| {
-            Error::input(format!(
-                "no file of `{}` begins with {}",
-                self.id,
-                prefixes.join(" or ")
-            ))
-        })
-    }
-
-    /// Fetches files in order; the folder that they are in, if there are any.
-    fn fetch_all(&self, wanted: &[&HubFile], monitor: &dyn Monitor) -> Result<Option<PathBuf>> {
-        let (mut folder, mut fetched) = (None, 0);
-        for (i, file) in wanted.iter().enumerate() {
-            if monitor.stop_requested() {
-                return Err(Error::interrupted("interrupted while fetching")
-                    .help("run the same command again: it continues where it stopped"));
+    /// When no file begins with one of them.
+    pub fn beginning_with(&self, prefixes: &[impl AsRef<str>]) -> Result<Vec<&HubFile>> {
+        let begins = |file: &HubFile, prefix: &str| file.path.starts_with(prefix);
+        for prefix in prefixes.iter().map(AsRef::as_ref) {
+            if !self.files().iter().any(|f| begins(f, prefix)) {
+                return Err(Error::input(format!(
+                    "no file of `{}` begins with `{}`",
+                    self.id,
+                    prefix.escape_debug()
+                ))
+                .help(format!(
+                    "its files begin with {}",
+                    self.beginnings().join(", ")
+                )));
             }
-            monitor.note(&format!(
-                "{}, {} of {} files",
-                file.path,
-                i + 1,
-                wanted.len()
-            ));
-            let mut meter = Meter {
-                monitor,
-                done: fetched,
-            };
-            let path = self.fetch_one(file, &mut meter)?;
-            fetched += std::fs::metadata(&path).map_or(0, |m| m.len());
-            monitor.at(fetched);
-            let depth = Path::new(&file.path).components().count();
-            folder = path.ancestors().nth(depth).map(Path::to_path_buf);
         }
-        Ok(folder)
+        let wanted =
+            |f: &&HubFile| prefixes.is_empty() || prefixes.iter().any(|p| begins(f, p.as_ref()));
+        Ok(self.files().iter().filter(wanted).collect())
     }
 
-    fn fetch_one(&self, file: &HubFile, meter: &mut Meter<'_>) -> Result<PathBuf> {
-        let path = match self.cached.get(&file.path) {
-            Some(path) => path,
-            None => self.download(file, meter)?,
+    /// The first folders of the files, and files in none; not more than a few, and none
+    /// that is hidden.
+    pub fn beginnings(&self) -> Vec<String> {
+        const SHOWN: usize = 12;
+        let first = |f: &HubFile| match f.path.split_once('/') {
+            Some((folder, _)) => format!("{folder}/"),
+            None => f.path.clone(),
         };
-        let size = std::fs::metadata(&path)
-            .map_err(|e| Error::io(&path, e))?
-            .len();
-        if let Some(expected) = file.bytes.filter(|&n| n != size) {
-            // The name is a link to the content: both are removed, or the file
-            // would be found again.
-            if let Ok(content) = std::fs::canonicalize(&path) {
-                let _ = std::fs::remove_file(content);
-            }
-            let _ = std::fs::remove_file(&path);
-            return Err(Error::failed(format!(
-                "`{}` came with {size} bytes, expected {expected}",
-                file.path
-            ))
-            .help("run the same command again; the file was removed from the cache"));
+        let seen = self.files().iter().filter(|f| !f.path.starts_with('.'));
+        let mut all: Vec<String> = seen.map(first).collect();
+        all.dedup();
+        if all.len() > SHOWN {
+            all.truncate(SHOWN);
+            all.push("...".to_owned());
         }
-        Ok(path)
+        all
     }
 
-    fn download(&self, file: &HubFile, meter: &mut Meter<'_>) -> Result<PathBuf> {
-        let mut attempt = 0;
-        loop {
-            match self.repo.download_with_progress(&file.path, &mut *meter) {
-                Ok(path) => return Ok(path),
-                Err(err) => {
-                    let (err, transient) = explain(err, &file.path);
-                    if !transient || attempt >= self.retries {
-                        return Err(err);
-                    }
-                    std::thread::sleep(Duration::from_millis(500) * 2u32.pow(attempt.min(6)));
-                    attempt += 1;
-                }
-            }
-        }
+    /// Files as a corpus, told from their names alone: below
+    /// [`HubDataset::folder`], where [`HubDataset::fetch`] puts those that are read.
+    ///
+    /// # Errors
+    /// As [`Source::open`], apart from files that cannot be read.
+    pub fn source(
+        &self,
+        files: &[&HubFile],
+        layout: Option<Layout>,
+        options: ReadOptions,
+    ) -> Result<Source> {
+        let folder = self.folder();
+        let size = |file: &HubFile| match file.bytes {
+            Some(bytes) => bytes,
+            None => std::fs::metadata(folder.join(&file.path)).map_or(0, |m| m.len()),
+        };
+        let listed = files.iter().map(|f| (f.path.as_str(), size(f)));
+        Source::of_listing(&folder, listed, layout, options)
+            .map_err(|e| e.in_file_if_none(format!("hf://{}", self.id)))
+    }
+
+    /// The file as it is in the cache.
+    fn cached(&self, name: &str) -> Option<PathBuf> {
+        Some(self.folder().join(name)).filter(|path| path.exists())
     }
 }
 
-/// Passes the library's progress on.
-struct Meter<'a> {
-    monitor: &'a dyn Monitor,
-    /// Bytes of earlier files, and of the present one so far.
-    done: u64,
+fn repo(id: &str, revision: &str) -> Repo {
+    Repo::with_revision(id.to_owned(), RepoType::Dataset, revision.to_owned())
 }
 
-impl hf_hub::api::Progress for &mut Meter<'_> {
-    fn init(&mut self, _: usize, _: &str) {}
-
-    fn update(&mut self, bytes: usize) {
-        self.done += bytes as u64;
-        self.monitor.at(self.done);
-    }
-
-    fn finish(&mut self) {}
+/// Calls the hub on another thread, as the library cannot be interrupted. Counts in
+/// `done` what came; `work` ends at its next piece of data when `left_alone` is set.
+fn patiently<T: Send + 'static>(
+    monitor: &dyn Monitor,
+    progress: &Progress,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    /// The library waits for ever.
+    const SILENCE: Duration = Duration::from_secs(60);
+    let (mut last, mut since) = (u64::MAX, Instant::now());
+    let result = unless_stopped(monitor, work, || {
+        let done = progress.done.load(Ordering::Relaxed);
+        if done != last {
+            (last, since) = (done, Instant::now());
+            monitor.at(done);
+        }
+        if since.elapsed() < SILENCE {
+            return Ok(());
+        }
+        let seconds = SILENCE.as_secs();
+        Err(Error::new(
+            ErrorKind::Io,
+            format!("nothing came from the hub for {seconds} seconds, fetching `{what}`"),
+        )
+        .help("check the network, and run the same command again: what was fetched is kept"))
+    });
+    progress
+        .left_alone
+        .store(result.is_err(), Ordering::Relaxed);
+    result
 }
 
-/// The error of a request for `what`, and whether trying again may help.
-fn explain(err: ApiError, what: &str) -> (Error, bool) {
-    let text = err.to_string();
-    let status = match err {
-        ApiError::RequestError(e) => (*e).into_response().map(|r| r.status()),
-        ApiError::IoError(e) => {
-            let transient = !matches!(
-                e.kind(),
-                std::io::ErrorKind::StorageFull
-                    | std::io::ErrorKind::PermissionDenied
-                    | std::io::ErrorKind::ReadOnlyFilesystem
-            );
-            let err = Error::new(ErrorKind::Io, format!("fetching `{what}` broke off: {e}"))
-                .help("run the same command again: it continues where it stopped")
-                .caused_by(e);
-            return (err, transient);
-        }
-        ApiError::LockAcquisition(path) => {
-            let err = Error::new(ErrorKind::Io, "another process is fetching this file")
-                .in_file(path)
-                .help("wait for it to finish, and run the same command again");
-            return (err, false);
-        }
-        _ => {
-            let err = Error::failed(format!(
-                "the hub's answer about `{what}` was not understood: {text}"
-            ));
-            return (err, false);
-        }
-    };
-    let err = Error::new(ErrorKind::Io, format!("fetching `{what}` failed: {text}"));
-    match status {
-        Some(401 | 403) => {
-            let help = "the dataset is private or gated: request access on its page, and log in \
-                        with `huggingface-cli login`";
-            (err.help(help), false)
-        }
-        Some(404) => (
-            err.help("check the name of the dataset, its revision and the hub's address"),
-            false,
-        ),
-        Some(416) => {
-            let help = "an earlier download left too much behind: remove the `.part` files in the \
-                        hub's cache, and run the same command again";
-            (err.help(help), false)
-        }
-        Some(code) if code < 500 && code != 429 => (err, false),
-        _ => (
-            err.help("check the network and `HF_ENDPOINT`; what was fetched is kept"),
-            true,
-        ),
-    }
+/// What the thread that talks to the hub and the one that waits for it share.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// Bytes so far.
+    done: Arc<AtomicU64>,
+    left_alone: Arc<AtomicBool>,
 }

@@ -1,51 +1,15 @@
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
+use serde_json::json;
+
+use super::loopback::{COMMIT, Loopback, TOKEN};
 use super::*;
-use crate::corpus::{Layout, ReadOptions, Source};
-use crate::monitor::Silent;
-
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// A hub on this machine, with one dataset `me/data`.
-struct Loopback {
-    address: String,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    files: BTreeMap<String, Vec<u8>>,
-    /// Path and first byte of every request for the rest of a file.
-    ranges: Vec<(String, usize)>,
-    /// How many transfers to break off half way.
-    broken: usize,
-    /// Size to claim for every file in place of its own.
-    claimed: Option<u64>,
-}
+use crate::monitor::{Silent, Unit};
 
 impl Loopback {
-    fn start(files: &[(&str, &[u8])]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let files = files.iter().map(|(n, b)| ((*n).to_owned(), b.to_vec()));
-        let state = Arc::new(Mutex::new(State {
-            files: files.collect(),
-            ..State::default()
-        }));
-        let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                // A client that closes the connection is not an error.
-                let _ = stream.and_then(|s| answer(s, &shared));
-            }
-        });
-        Self { address, state }
-    }
-
     fn hub(&self, cache: &Path, retries: u32) -> Hub {
         Hub::new(HubOptions {
             endpoint: Some(self.address.clone()),
@@ -54,78 +18,13 @@ impl Loopback {
         })
         .unwrap()
     }
-}
 
-/// Answers one request and closes the connection.
-fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut range = None;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header)?;
-        if let Some(value) = header.to_ascii_lowercase().strip_prefix("range: bytes=") {
-            range = value
-                .trim()
-                .split_once('-')
-                .map(|(a, b)| (a.to_owned(), b.to_owned()));
-        }
-        if header.trim().is_empty() {
-            break;
-        }
+    /// As in a new process.
+    fn dataset(&self, cache: &Path, retries: u32) -> HubDataset {
+        (self.hub(cache, retries))
+            .dataset("me/data", None, &Silent)
+            .unwrap()
     }
-    let mut state = state.lock().unwrap();
-    let path = path.split('?').next().unwrap_or_default();
-    if path == "/api/datasets/me/data/revision/main" {
-        let siblings: Vec<_> = state
-            .files
-            .iter()
-            .map(|(n, b)| {
-                let size = state.claimed.unwrap_or(b.len() as u64);
-                serde_json::json!({"rfilename": n, "size": size})
-            })
-            .collect();
-        let body = serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string();
-        return write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-    }
-    let name = path.strip_prefix(&format!("/datasets/me/data/resolve/{COMMIT}/"));
-    let found = name.and_then(|n| state.files.get_key_value(n));
-    let Some((name, bytes)) = found.map(|(n, b)| (n.clone(), b.clone())) else {
-        return write!(
-            stream,
-            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        );
-    };
-    let (from, to) = range.unwrap_or_default();
-    let from: usize = from.parse().unwrap_or(0);
-    let to = to
-        .parse()
-        .map_or(bytes.len(), |to: usize| (to + 1).min(bytes.len()));
-    let whole = to == bytes.len();
-    write!(
-        stream,
-        "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\ncontent-range: bytes {from}-{}/{}\r\n\
-         etag: \"{}\"\r\nx-repo-commit: {COMMIT}\r\nconnection: close\r\n\r\n",
-        to - from,
-        to - 1,
-        bytes.len(),
-        blake3::hash(&bytes).to_hex(),
-    )?;
-    let mut to = to;
-    if whole {
-        state.ranges.push((name, from));
-        if state.broken > 0 {
-            state.broken -= 1;
-            to = from + (to - from) / 2;
-        }
-    }
-    stream.write_all(&bytes[from..to])
 }
 
 fn lines(n: usize) -> Vec<u8> {
@@ -135,7 +34,13 @@ fn lines(n: usize) -> Vec<u8> {
 }
 
 fn fetch(dataset: &HubDataset, prefixes: &[&str]) -> Result<PathBuf> {
-    dataset.fetch(prefixes, &Silent)
+    fetch_with(dataset, prefixes, &Silent)
+}
+
+fn fetch_with(dataset: &HubDataset, prefixes: &[&str], monitor: &dyn Monitor) -> Result<PathBuf> {
+    let files = dataset.beginning_with(prefixes)?;
+    let source = dataset.source(&files, None, ReadOptions::default())?;
+    dataset.fetch(&source, monitor)
 }
 
 /// The total, what is done, and the note.
@@ -163,34 +68,38 @@ fn a_dataset_is_fetched_once_and_read_as_files() {
         ("README.md", b"hello"),
         ("train/web-0.jsonl", &a),
         ("train/law-0.jsonl", &b),
+        ("test/web-0.jsonl", &b),
         ("valid/web-0.jsonl", &b),
     ]);
     let cache = tempfile::tempdir().unwrap();
-    let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
+    let dataset = hub.dataset(cache.path(), 0);
     assert_eq!(dataset.commit(), COMMIT);
-    assert_eq!(dataset.files().len(), 4);
-    let recorder = Recorder::default();
-    let folder = dataset.fetch(&["train/", "valid/"], &recorder).unwrap();
+    assert_eq!(dataset.files().len(), 5);
+    let files = dataset.beginning_with(&[""]).unwrap();
+    let source = dataset
+        .source(&files, None, ReadOptions::default())
+        .unwrap();
+    assert_eq!(source.layout(), &Layout::Files);
+    let domains = source.domains().unwrap();
+    assert_eq!(domains.names().collect::<Vec<_>>(), ["law", "web"]);
     let total = (a.len() + 2 * b.len()) as u64;
+    assert_eq!(dataset.missing_bytes(&source), total);
+
+    let recorder = Recorder::default();
+    let folder = dataset.fetch(&source, &recorder).unwrap();
     let (begun, done, note) = recorder.0.into_inner().unwrap();
     assert_eq!((begun, done), (total, total));
     assert_eq!(note, "valid/web-0.jsonl, 3 of 3 files");
     assert_eq!(std::fs::read(folder.join("train/web-0.jsonl")).unwrap(), a);
-    assert!(!folder.join("README.md").exists());
-    let source = Source::open(&folder, None, ReadOptions::default()).unwrap();
-    assert_eq!(source.layout(), &Layout::Files);
-    assert_eq!(
-        source.domains().unwrap().names().collect::<Vec<_>>(),
-        ["law", "web"]
-    );
+    assert!(!folder.join("README.md").exists() && !folder.join("test").exists());
+    assert_eq!(folder, source.root());
+    assert_eq!(dataset.missing_bytes(&source), 0);
+    let read: u64 = source.files().map(|f| f.bytes).sum();
+    assert_eq!(read, total);
 
-    assert_eq!(hub.state.lock().unwrap().ranges.len(), 3);
+    assert_eq!(hub.state().ranges.len(), 3);
     assert_eq!(fetch(&dataset, &["train/", "valid/"]).unwrap(), folder);
-    assert_eq!(
-        hub.state.lock().unwrap().ranges.len(),
-        3,
-        "all were in the cache"
-    );
+    assert_eq!(hub.state().ranges.len(), 3, "all were in the cache");
 }
 
 #[test]
@@ -198,33 +107,22 @@ fn a_download_that_broke_off_is_resumed() {
     let content = lines(20_000);
     let hub = Loopback::start(&[("train/web-0.jsonl", &content)]);
     let cache = tempfile::tempdir().unwrap();
-    hub.state.lock().unwrap().broken = 1;
-    let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
-    let err = fetch(&dataset, &["train/"]).unwrap_err();
+    hub.set(|state| state.broken = 1);
+    let err = fetch(&hub.dataset(cache.path(), 0), &["train/"]).unwrap_err();
     assert!(
         err.is_io() && err.problem().contains("train/web-0.jsonl"),
         "{err}"
     );
-    assert!(
-        err.help_text()
-            .unwrap()
-            .contains("continues where it stopped")
+    assert_eq!(
+        err.help_text(),
+        Some("run the same command again: it continues where it stopped")
     );
-    // As in a new process.
-    let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
-    let folder = fetch(&dataset, &["train/"]).unwrap();
+    let folder = fetch(&hub.dataset(cache.path(), 0), &["train/"]).unwrap();
     assert_eq!(
         std::fs::read(folder.join("train/web-0.jsonl")).unwrap(),
         content
     );
-    let starts: Vec<usize> = hub
-        .state
-        .lock()
-        .unwrap()
-        .ranges
-        .iter()
-        .map(|r| r.1)
-        .collect();
+    let starts: Vec<usize> = hub.state().ranges.iter().map(|r| r.1).collect();
     assert_eq!(starts, [0, content.len() / 2]);
 }
 
@@ -233,25 +131,136 @@ fn retries_resume_automatically() {
     let content = lines(1000);
     let hub = Loopback::start(&[("a.jsonl", &content)]);
     let cache = tempfile::tempdir().unwrap();
-    hub.state.lock().unwrap().broken = 1;
-    let dataset = hub.hub(cache.path(), 1).dataset("me/data", None).unwrap();
-    let folder = fetch(&dataset, &["a"]).unwrap();
+    hub.set(|state| state.broken = 1);
+    let recorder = Recorder::default();
+    let folder = fetch_with(&hub.dataset(cache.path(), 1), &["a"], &recorder).unwrap();
     assert_eq!(std::fs::read(folder.join("a.jsonl")).unwrap(), content);
-    assert_eq!(hub.state.lock().unwrap().ranges[1].1, content.len() / 2);
+    assert_eq!(hub.state().ranges[1].1, content.len() / 2);
+    // What came twice counts once.
+    assert_eq!(recorder.0.into_inner().unwrap().1, content.len() as u64);
+}
+
+#[test]
+fn a_stop_is_heard_while_nothing_comes_and_keeps_what_came() {
+    let content = lines(20_000);
+    let hub = Loopback::start(&[("a.jsonl", &content)]);
+    let cache = tempfile::tempdir().unwrap();
+    hub.set(|state| state.stuck = true);
+    let dataset = hub.dataset(cache.path(), 0);
+    let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let err = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(500));
+            stop.store(true, Ordering::Relaxed);
+        });
+        fetch_with(&dataset, &["a"], &stop).unwrap_err()
+    });
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(err.to_string(), "interrupted while fetching");
+    assert_eq!(
+        err.help_text(),
+        Some("what was fetched is kept; continue with")
+    );
+    let parts = std::fs::read_dir(cache.path().join("datasets--me--data/blobs")).unwrap();
+    let kept: u64 = parts.map(|e| e.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(kept, content.len() as u64 / 2);
 }
 
 #[test]
 fn a_file_of_the_wrong_size_is_not_kept() {
     let hub = Loopback::start(&[("a.jsonl", &lines(10))]);
     let cache = tempfile::tempdir().unwrap();
-    hub.state.lock().unwrap().claimed = Some(7);
-    let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
-    let err = fetch(&dataset, &["a"]).unwrap_err();
-    assert!(err.problem().contains("expected 7"), "{err}");
-    hub.state.lock().unwrap().claimed = None;
-    let dataset = hub.hub(cache.path(), 0).dataset("me/data", None).unwrap();
-    fetch(&dataset, &["a"]).unwrap();
-    assert_eq!(hub.state.lock().unwrap().ranges.len(), 2);
+    hub.set(|state| state.claimed = Some(7));
+    let err = fetch(&hub.dataset(cache.path(), 0), &["a"]).unwrap_err();
+    assert_eq!(
+        err.to_string(),
+        "`a.jsonl` of `me/data` came with 220 bytes, expected 7"
+    );
+    hub.set(|state| state.claimed = None);
+    fetch(&hub.dataset(cache.path(), 0), &["a"]).unwrap();
+    assert_eq!(hub.state().ranges.len(), 2);
+    // More than any disk has.
+    hub.set(|state| state.claimed = Some(1 << 60));
+    hub.set(|state| state.files = [("b.jsonl".to_owned(), lines(1))].into());
+    let err = fetch(&hub.dataset(cache.path(), 0), &["b"]).unwrap_err();
+    assert!(
+        err.problem()
+            .starts_with("`me/data` needs 1152921504.61 GB more, "),
+        "{err}"
+    );
+}
+
+#[test]
+fn names_that_no_address_holds_are_fetched_under_their_own() {
+    let names = [
+        "train/C# & C++ 100%.jsonl",
+        "train/中文-0.jsonl",
+        "train/a?b=c/x y.jsonl",
+        "train/back\\slash-0.jsonl",
+    ];
+    let content = lines(3);
+    let files: Vec<(&str, &[u8])> = names.iter().map(|n| (*n, &content[..])).collect();
+    for redirects in [false, true] {
+        let hub = Loopback::start(&files);
+        hub.set(|state| state.redirects = redirects);
+        let cache = tempfile::tempdir().unwrap();
+        let dataset = hub.dataset(cache.path(), 0);
+        let listed: Vec<(&str, u64)> = names.iter().map(|n| (*n, 1)).collect();
+        let source = Source::of_listing(
+            dataset.folder(),
+            listed,
+            Some(Layout::Labels),
+            ReadOptions::default(),
+        );
+        let folder = dataset.fetch(&source.unwrap(), &Silent).unwrap();
+        for name in names {
+            assert_eq!(std::fs::read(folder.join(name)).unwrap(), content, "{name}");
+        }
+        let folders = std::fs::read_dir(folder.join("train")).unwrap().count();
+        assert_eq!(folders, 4, "none with an escaped name is left");
+    }
+}
+
+#[test]
+fn an_empty_file_needs_no_request() {
+    let hub = Loopback::start(&[("a.txt", b""), ("b.txt", b"text")]);
+    let cache = tempfile::tempdir().unwrap();
+    let folder = fetch(&hub.dataset(cache.path(), 0), &["a", "b"]).unwrap();
+    assert_eq!(std::fs::read(folder.join("a.txt")).unwrap(), b"");
+    assert_eq!(hub.state().ranges, [("b.txt".to_owned(), 0)]);
+}
+
+#[test]
+fn a_known_commit_needs_no_hub() {
+    let hub = Loopback::start(&[("a.jsonl", &lines(10)), ("b.jsonl", &lines(2))]);
+    hub.set(|state| state.about = json!({"cardData": {"license": "mit"}}));
+    let cache = tempfile::tempdir().unwrap();
+    let folder = fetch(&hub.dataset(cache.path(), 0), &["a"]).unwrap();
+    let away = Hub::new(HubOptions {
+        endpoint: Some(nobody()),
+        cache: Some(cache.path().to_path_buf()),
+        retries: 0,
+    })
+    .unwrap();
+    assert!(away.dataset("me/data", None, &Silent).unwrap_err().is_io());
+    let dataset = away.dataset("me/data", Some(COMMIT), &Silent).unwrap();
+    assert!(dataset.unreachable().unwrap().is_io());
+    assert_eq!(dataset.license(), Some("mit"));
+    assert_eq!(fetch(&dataset, &["a"]).unwrap(), folder);
+    let err = fetch(&dataset, &["b"]).unwrap_err();
+    assert!(
+        err.problem().starts_with("the hub at http://127.0.0.1:"),
+        "{err}"
+    );
+    let other = COMMIT.replace('0', "f");
+    assert!(away.dataset("me/data", Some(&other), &Silent).is_err());
+}
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[test]
@@ -260,47 +269,56 @@ fn failed_requests_have_a_reason_and_a_remedy() {
     let cache = tempfile::tempdir().unwrap();
     let api = hub.hub(cache.path(), 0);
     for id in ["", "a/b/c", "../x", "me/", "me/d?ta"] {
-        assert!(api.dataset(id, None).unwrap_err().is_input(), "{id}");
+        let err = api.dataset(id, None, &Silent).unwrap_err();
+        assert!(err.problem().contains("expected `owner/name`"), "{err}");
     }
-    let err = api.dataset("me/other", None).unwrap_err();
-    assert!(
-        err.problem().contains("404") && err.help_text().is_some(),
-        "{err}"
-    );
-    let dataset = api.dataset("me/data", None).unwrap();
-    let err = fetch(&dataset, &["train/", "valid/"]).unwrap_err();
+    for revision in ["", "..", "a b", "x?y", "/main"] {
+        let err = api.dataset("me/data", Some(revision), &Silent).unwrap_err();
+        assert!(err.problem().contains("is not a branch"), "{err}");
+    }
+    let err = api.dataset("me/other", None, &Silent).unwrap_err();
     assert_eq!(
         err.problem(),
-        "no file of `me/data` begins with train/ or valid/"
+        "the hub has no dataset `me/other`, or it is private (HTTP 401)"
     );
+    let err = api.dataset("me/data", Some("v2"), &Silent).unwrap_err();
+    assert_eq!(
+        err.problem(),
+        "`me/data` has no branch, tag or commit `v2` (HTTP 404)"
+    );
+    let dataset = hub.dataset(cache.path(), 0);
+    let err = fetch(&dataset, &["a", "train/"]).unwrap_err();
+    assert_eq!(err.problem(), "no file of `me/data` begins with `train/`");
+    assert_eq!(err.help_text(), Some("its files begin with a.jsonl"));
     let stop = AtomicBool::new(true);
-    let err = dataset.fetch(&["a"], &stop).unwrap_err();
+    let err = fetch_with(&dataset, &["a"], &stop).unwrap_err();
     assert_eq!(err.to_string(), "interrupted while fetching");
 
-    // Names that would leave the cache.
-    for name in ["../../evil", "/evil"] {
+    hub.set(|state| state.gated = true);
+    let dataset = hub.dataset(cache.path(), 0);
+    assert!(dataset.is_gated());
+    let err = fetch(&dataset, &["a"]).unwrap_err();
+    assert_eq!(
+        err.problem(),
+        "access to `me/data` must be granted by its owner (HTTP 403)"
+    );
+    // A login beside the cache, as `hf auth login` writes it.
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("token"), format!("{TOKEN}\n")).unwrap();
+    let hub_with_login = hub.hub(&home.path().join("hub"), 0);
+    assert!(hub_with_login.has_login() && !format!("{hub_with_login:?}").contains(TOKEN));
+    let dataset = hub_with_login.dataset("me/data", None, &Silent).unwrap();
+    fetch(&dataset, &["a"]).unwrap();
+}
+
+#[test]
+fn files_that_would_leave_the_cache_are_refused() {
+    let cache = tempfile::tempdir().unwrap();
+    for name in ["../../evil", "/evil", "a/../../b", "line\nbreak"] {
         let hub = Loopback::start(&[(name, b"x")]);
-        let err = hub
-            .hub(cache.path(), 0)
-            .dataset("me/data", None)
+        let err = (hub.hub(cache.path(), 0))
+            .dataset("me/data", None, &Silent)
             .unwrap_err();
         assert!(err.problem().contains("without `..`"), "{err}");
     }
-
-    // A hub that cannot be reached.
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let api = Hub::new(HubOptions {
-        endpoint: Some(format!("http://{address}")),
-        cache: Some(cache.path().to_path_buf()),
-        retries: 0,
-    })
-    .unwrap();
-    let err = api.dataset("me/data", None).unwrap_err();
-    assert!(
-        err.is_io() && err.help_text().unwrap().contains("HF_ENDPOINT"),
-        "{err}"
-    );
 }

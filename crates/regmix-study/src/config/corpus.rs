@@ -15,8 +15,8 @@ pub struct CorpusSection {
     /// A folder or a file, relative to the study; or a dataset on the Hugging
     /// Face hub, `hf://owner/name` or `hf://owner/name@revision`.
     pub path: PathBuf,
-    /// Beginnings of the names of the files to fetch from the hub; all files
-    /// if there are none.
+    /// Beginnings of the names of the files to fetch from the hub; all that can be
+    /// read if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     /// Where the domain of a document is written.
@@ -148,6 +148,27 @@ pub enum LayoutName {
 }
 
 impl CorpusSection {
+    /// The section with nothing but a path.
+    #[cfg(feature = "hub")]
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            files: Vec::new(),
+            layout: LayoutName::default(),
+            text_field: default_text_field(),
+            label_field: None,
+            valid_share: default_valid_share(),
+            drop_duplicates: true,
+            max_document_bytes: default_max_document_bytes(),
+            on_error: OnError::default(),
+            max_skipped: default_max_skipped(),
+            max_lost: default_max_lost(),
+            min_documents: 0,
+            rare_domain: None,
+            tree: BTreeMap::new(),
+        }
+    }
+
     /// The layout and options of a [`regmix_data::corpus::Source`].
     ///
     /// # Errors

@@ -5,10 +5,11 @@ mod extract;
 
 use std::path::Path;
 
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Monitor, Result};
 
 use crate::config::hub_dataset;
 use crate::files::{DEMO_TEXT, STUDY_FILE};
+use crate::steps::hub_text::{self, HubName};
 use crate::study::Study;
 
 pub use corpus::DemoCorpus;
@@ -45,10 +46,24 @@ fn text(path: &Path, is_users: bool) -> String {
         .replace("\"{corpus}\"", &quoted)
 }
 
+/// Whether the text of a study is the one that is wanted: a study of a dataset on the hub
+/// names its commit, the user may name a branch.
+fn is_text_of(has: &Path, wanted: &Path) -> bool {
+    if has == wanted {
+        return true;
+    }
+    let (Some(has), Some(wanted)) = (hub_dataset(has), hub_dataset(wanted)) else {
+        return false;
+    };
+    let wanted = HubName::of(wanted);
+    HubName::of(has).id == wanted.id && wanted.pinned().is_none()
+}
+
 /// The study of the demo in a folder; see [`Study::demo`].
 pub(crate) fn open_or_begin(
     root: &Path,
     corpus: Option<&Path>,
+    monitor: &dyn Monitor,
 ) -> Result<(Study, Option<DemoCorpus>)> {
     // The user's path is relative to the current folder, not to the study.
     let wanted = match corpus {
@@ -59,7 +74,7 @@ pub(crate) fn open_or_begin(
     if root.join(STUDY_FILE).exists() {
         let study = Study::open(root)?;
         let has = &study.config().corpus.path;
-        if *has != wanted {
+        if !is_text_of(has, &wanted) {
             return Err(Error::input(format!(
                 "it is a study of `{}`, not of `{}`",
                 has.display(),
@@ -89,16 +104,34 @@ pub(crate) fn open_or_begin(
             Some(embedded)
         }
     };
-    let study = match root.join(STUDY_FILE).exists() {
-        true => Study::open(root)?,
-        false => Study::init_with(root, &text(&wanted, corpus.is_some()))?,
+    if root.join(STUDY_FILE).exists() {
+        return Ok((Study::open(root)?, embedded));
+    }
+    let text = match hub_dataset(&wanted) {
+        Some(dataset) => {
+            let pinned = hub_text::pin(HubName::of(dataset), monitor)?;
+            pinned.write_into(&text(&pinned.path, true))
+        }
+        None => text(&wanted, corpus.is_some()),
     };
-    Ok((study, embedded))
+    Ok((Study::init_with(root, &text)?, embedded))
 }
 
 #[cfg(test)]
 mod tests {
+    use regmix_data::Silent;
+
     use super::*;
+
+    #[test]
+    fn a_study_of_a_commit_is_continued_under_the_name_of_a_branch() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let has = format!("hf://me/data@{commit}");
+        let is_text_of = |wanted: &str| is_text_of(has.as_ref(), wanted.as_ref());
+        assert!(is_text_of(&has));
+        assert!(!is_text_of("hf://me/other") && !is_text_of("me/data"));
+        assert!(is_text_of("hf://me/data") && is_text_of("hf://me/data@main"));
+    }
 
     #[test]
     fn the_demo_study_is_valid_and_its_target_larger() {
@@ -122,9 +155,9 @@ mod tests {
     fn a_folder_of_another_corpus_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (own, root) = (dir.path().join("own"), dir.path().join("demo"));
-        Study::demo(&root, Some(&own)).unwrap();
-        Study::demo(&root, Some(&own)).unwrap();
-        let err = Study::demo(&root, None).unwrap_err();
+        Study::demo(&root, Some(&own), &Silent).unwrap();
+        Study::demo(&root, Some(&own), &Silent).unwrap();
+        let err = Study::demo(&root, None, &Silent).unwrap_err();
         assert!(err.help_text().unwrap().contains("--out"), "{err:?}");
     }
 }

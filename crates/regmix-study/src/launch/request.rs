@@ -150,7 +150,12 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            let study = Study::init(dir.path().join(i.to_string()), name, "text".as_ref());
+            let study = Study::init(
+                dir.path().join(i.to_string()),
+                name,
+                "text".as_ref(),
+                &regmix_data::Silent,
+            );
             assert_eq!(plain_name(&study.unwrap()), plain);
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod design;
 pub(crate) mod doremi;
 mod experts;
 pub(crate) mod fit;
+pub(crate) mod hub_text;
 mod limits;
 mod loss_inputs;
 pub(crate) mod losses;

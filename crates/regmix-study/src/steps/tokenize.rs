@@ -1,19 +1,18 @@
 //! From text to token shards.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use regmix_data::corpus::Source;
 use regmix_data::table::records;
 use regmix_data::tokenize::{self, FileSummary, Summary};
 use regmix_data::tokenizer::{BpeOptions, Tokenizer};
-use regmix_data::{Error, Monitor, Result, TokenCorpus, artefact};
+use regmix_data::{Error, ErrorKind, Monitor, Result, TokenCorpus, artefact, unless_stopped};
 
 use crate::config::{TokenizerKind, hub_dataset};
 use crate::files;
 use crate::source_files::SourceFiles;
 use crate::stamp::{Stamp, digest};
+use crate::steps::hub_text::{Asked, HubName, HubText};
 use crate::study::{Context, Study};
 
 /// What makes a damaged or stale corpus again.
@@ -22,48 +21,33 @@ const REDO: &str = "make it again with `regmix tokenize --redo`";
 /// The input of the stamp that cannot be looked at without the text.
 const TEXT: &str = "files";
 
-/// Downloads a dataset, `owner/name[@revision]`, and returns its folder.
-#[cfg(feature = "hub")]
-fn fetch(dataset: &str, files: &[String], cx: Context<'_>) -> Result<PathBuf> {
-    use regmix_data::hub::{Hub, HubOptions};
+/// The commit of a dataset on the hub that the text is from.
+const COMMIT: &str = "commit";
 
-    let (id, revision) = match dataset.split_once('@') {
-        Some((id, revision)) => (id, Some(revision)),
-        None => (dataset, None),
-    };
-    let dataset = Hub::new(HubOptions::default())?.dataset(id, revision)?;
-    let prefixes: Vec<&str> = match files {
-        [] => vec![""],
-        _ => files.iter().map(String::as_str).collect(),
-    };
-    dataset.fetch(&prefixes, cx.monitor)
-}
+/// What to do where nothing but the commit is another one.
+const MOVED: &str = "the dataset has changed: make the corpus again with `regmix tokenize --redo`, \
+                     or leave it, as the other steps use the one that is there";
 
-#[cfg(not(feature = "hub"))]
-fn fetch(dataset: &str, _: &[String], _: Context<'_>) -> Result<PathBuf> {
-    Err(Error::input(format!(
-        "`hf://{dataset}` is on the Hugging Face hub, which this binary was built without"
-    ))
-    .field("corpus.path")
-    .help("build with `--features hub`, or download the files and name their folder"))
+/// The text that is to be tokenized.
+struct Text {
+    source: Source,
+    root: PathBuf,
+    /// Where it is from the hub.
+    commit: Option<String>,
 }
 
 /// Tokenizes the corpus; `None` when that is done already.
 pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>> {
     let config = study.config();
-    let (layout, options) = config.corpus.source_options()?;
-    let root = match hub_dataset(&config.corpus.path) {
-        Some(dataset) => fetch(dataset, &config.corpus.files, cx)?,
-        None => study.resolve(&config.corpus.path),
+    let text = match hub_dataset(&config.corpus.path) {
+        Some(dataset) => text_on_hub(study, HubName::of(dataset), cx)?,
+        None => text_here(study, cx)?,
     };
-    if study.path(files::CORPUS).exists() && !root.exists() {
-        // A study may be copied to another machine without its text.
-        return keep_without_text(study, &root, cx).map(|()| None);
-    }
-    let source = Source::open(&root, layout, options)?;
+    let Some(text) = text else { return Ok(None) };
+    let Text { source, root, .. } = &text;
     let record = study.path(files::SOURCE_FILES);
-    let sources = SourceFiles::of(&source, &root, &record, cx.monitor)?;
-    let stamp = stamp(study, Some(&sources))?;
+    let sources = SourceFiles::of(source, root, &record, cx.monitor)?;
+    let stamp = stamp(study, Some(&sources), text.commit.as_deref())?;
     if stamp.is_fresh(cx.redo)? {
         match damage(study, cx)? {
             None => {
@@ -75,13 +59,13 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
             Some(error) => (cx.monitor).message(&format!("the corpus is made again: {error}")),
         }
     }
-    let tokenizer = tokenizer(study, &source, cx)?;
+    let tokenizer = tokenizer(study, source, cx)?;
     let options = config.corpus.tokenize_options();
     let folder = study.path(files::CORPUS_FOLDER);
     let manifest = study.path(files::CORPUS);
     let was_there = manifest.exists();
     let before = stamp.begin()?;
-    let summary = match tokenize::tokenize(&source, &tokenizer, &folder, &options, cx.monitor) {
+    let summary = match tokenize::tokenize(source, &tokenizer, &folder, &options, cx.monitor) {
         Ok(summary) => summary,
         Err(e) => {
             // The corpus that was there is whole until its manifest is removed.
@@ -89,15 +73,97 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
                 before.put_back()?;
             }
             return Err(match e.path() {
-                None if e.is_input() => e.in_file(&root),
+                None if e.is_input() => e.in_file(root),
                 _ => e,
             });
         }
     };
-    write_account(study, &root, &summary)?;
+    write_account(study, root, &summary)?;
     sources.write()?;
     stamp.write()?;
     Ok(Some(summary))
+}
+
+/// The text at a path; `None` where it is not there and the corpus is kept.
+fn text_here(study: &Study, cx: Context<'_>) -> Result<Option<Text>> {
+    let section = &study.config().corpus;
+    let root = study.resolve(&section.path);
+    if study.path(files::CORPUS).exists() && !root.exists() {
+        // A study may be copied to another machine without its text.
+        return keep_without_text(study, &root, cx).map(|()| None);
+    }
+    let (layout, options) = section.source_options()?;
+    Ok(Some(Text {
+        source: Source::open(&root, layout, options)?,
+        root,
+        commit: None,
+    }))
+}
+
+/// The text of a dataset, fetched where it is not in the cache; `None` where the corpus
+/// that is there was made from it.
+fn text_on_hub(study: &Study, name: HubName<'_>, cx: Context<'_>) -> Result<Option<Text>> {
+    let pinned = name.pinned();
+    // A commit does not change: nothing is asked.
+    if pinned.is_some() && is_made_from(study, pinned, cx)? {
+        return Ok(None);
+    }
+    let asked = match Asked::ask(name, cx.monitor) {
+        Ok(asked) => asked,
+        // A study may be copied to a machine without the network, or continued by a
+        // build that knows no hub.
+        Err(e) if (e.is_io() || cfg!(not(feature = "hub"))) && !cx.redo => {
+            return match is_made_from(study, None, cx) {
+                Ok(true) => {
+                    (cx.monitor).message(&format!("the corpus is used as it is: {e}"));
+                    Ok(None)
+                }
+                _ => Err(e),
+            };
+        }
+        Err(e) => return Err(e),
+    };
+    if pinned.is_none() {
+        match is_made_from(study, Some(asked.commit()), cx) {
+            Ok(true) => return Ok(None),
+            Ok(false) => {}
+            Err(e) => {
+                let of_any = matches!(is_made_from(study, None, cx), Ok(true));
+                return Err(match of_any && e.kind() == ErrorKind::Stale {
+                    true => e.help(MOVED),
+                    false => e,
+                });
+            }
+        }
+    }
+    asked.describe(name, cx.monitor);
+    let HubText { source, folder } = asked.fetch(&study.config().corpus, cx.monitor)?;
+    Ok(Some(Text {
+        source,
+        root: folder,
+        commit: Some(asked.commit().to_owned()),
+    }))
+}
+
+/// Whether the corpus is whole and made as study.toml says from this commit, or from
+/// any.
+///
+/// # Errors
+/// Without `redo`, where it is stale or damaged.
+fn is_made_from(study: &Study, commit: Option<&str>, cx: Context<'_>) -> Result<bool> {
+    let unknown: &[&str] = match commit {
+        Some(_) => &[TEXT],
+        None => &[TEXT, COMMIT],
+    };
+    if !stamp(study, None, commit)?.is_fresh_apart_from(unknown, cx.redo)? {
+        return Ok(false);
+    }
+    match damage(study, cx)? {
+        None => Ok(true),
+        // It is said where it is made again.
+        Some(_) if cx.redo => Ok(false),
+        Some(error) => Err(error),
+    }
 }
 
 /// Keeps a corpus whose text is not on this machine, if it is what the
@@ -105,7 +171,7 @@ pub(crate) fn tokenize(study: &Study, cx: Context<'_>) -> Result<Option<Summary>
 fn keep_without_text(study: &Study, root: &Path, cx: Context<'_>) -> Result<()> {
     let absent = format!("the text is not at {}", root.display());
     let bring = "bring the text back to its place";
-    let stamp = stamp(study, None)?;
+    let stamp = stamp(study, None, None)?;
     if let Some(changes) = stamp.staleness_apart_from(&[TEXT])? {
         return Err(Error::input(format!(
             "it was made from other inputs ({changes}), and {absent}"
@@ -183,7 +249,7 @@ fn write_account(study: &Study, root: &Path, summary: &Summary) -> Result<()> {
 
 /// What a corpus tokenized now would be made from; without `sources`, all but
 /// the text.
-fn stamp(study: &Study, sources: Option<&SourceFiles>) -> Result<Stamp> {
+fn stamp(study: &Study, sources: Option<&SourceFiles>, commit: Option<&str>) -> Result<Stamp> {
     let config = study.config();
     let mut stamp = files::CORPUS
         .stamp(study.root())
@@ -191,6 +257,9 @@ fn stamp(study: &Study, sources: Option<&SourceFiles>) -> Result<Stamp> {
         .with("tokenizer", &config.tokenizer)?;
     if let Some(sources) = sources {
         stamp = stamp.with(TEXT, &sources.digest())?;
+    }
+    if let Some(commit) = commit {
+        stamp = stamp.with(COMMIT, &commit)?;
     }
     match &config.tokenizer.path {
         Some(path) if config.tokenizer.kind == TokenizerKind::File => {
@@ -214,13 +283,13 @@ pub(crate) fn staleness(study: &Study, monitor: &dyn Monitor) -> Result<Option<S
     let source = Source::open(&root, layout, options)?;
     let record = study.path(files::SOURCE_FILES);
     let sources = SourceFiles::of(&source, &root, &record, monitor)?;
-    stamp(study, Some(&sources))?.staleness()
+    stamp(study, Some(&sources), None)?.staleness()
 }
 
 /// What changed in the settings since the corpus was tokenized.
 fn settings_staleness(study: &Study) -> Result<Option<String>> {
-    match stamp(study, None) {
-        Ok(stamp) => stamp.staleness_apart_from(&[TEXT]),
+    match stamp(study, None, None) {
+        Ok(stamp) => stamp.staleness_apart_from(&[TEXT, COMMIT]),
         // The tokenizer's file may be where the text is.
         Err(e) if e.is_io() => Ok(None),
         Err(e) => Err(e),
@@ -234,7 +303,7 @@ fn settings_staleness(study: &Study) -> Result<Option<String>> {
 /// `Stale` where a setting changed, and when `monitor` requests a stop.
 pub(super) fn require_current(study: &Study, monitor: &dyn Monitor) -> Result<()> {
     if let Some(changes) = settings_staleness(study)? {
-        return Err(stamp(study, None)?.stale(&changes));
+        return Err(stamp(study, None, None)?.stale(&changes));
     }
     match staleness(study, monitor) {
         Ok(None) => {}
@@ -277,19 +346,9 @@ fn tokenizer(study: &Study, source: &Source, cx: Context<'_>) -> Result<Tokenize
 /// Trains in a thread of its own, which is left alone when a stop is
 /// requested: the library cannot be interrupted.
 fn train_bpe(sample: Vec<String>, options: BpeOptions, monitor: &dyn Monitor) -> Result<Tokenizer> {
-    let (send, trained) = mpsc::channel();
-    std::thread::spawn(move || {
-        // Nobody receives it where the user has stopped.
-        send.send(Tokenizer::train_bpe(&sample, &options)).ok();
-    });
-    loop {
-        monitor.check()?;
-        match trained.recv_timeout(Duration::from_millis(50)) {
-            Ok(tokenizer) => return tokenizer,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(Error::failed("training the tokenizer failed"));
-            }
-        }
-    }
+    unless_stopped(
+        monitor,
+        move || Tokenizer::train_bpe(&sample, &options),
+        || Ok(()),
+    )?
 }

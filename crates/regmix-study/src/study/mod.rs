@@ -12,8 +12,9 @@ use regmix_data::{Error, Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_regress::{Fit, Recommendation};
 
-use crate::config::{StudyConfig, place, template};
+use crate::config::{StudyConfig, hub_dataset, place, template};
 use crate::files::{self, STUDY_FILE};
+use crate::steps::hub_text::{self, HubName};
 
 /// A folder with a `study.toml`.
 #[derive(Debug, Clone)]
@@ -56,24 +57,39 @@ impl Study {
     /// Writes a commented `study.toml` into a folder, which is made if it is
     /// missing.
     ///
+    /// For a corpus on the Hugging Face hub, `hf://owner/name[@revision]`, the hub is
+    /// asked first: `monitor` receives what there is, and the file names the commit, so
+    /// that the study stays the same when the dataset changes. Nothing is downloaded.
+    ///
     /// # Errors
-    /// When there is one already, or it cannot be written.
-    pub fn init(root: impl AsRef<Path>, name: &str, corpus: &Path) -> Result<Self> {
-        Self::init_with(root, &template(name, corpus))
+    /// When there is one already, or it cannot be written; when the hub does not
+    /// show the dataset, cannot be reached, or this build has no feature `hub`.
+    pub fn init(
+        root: impl AsRef<Path>,
+        name: &str,
+        corpus: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        require_vacant(&root.as_ref().join(STUDY_FILE))?;
+        let text = match hub_dataset(corpus) {
+            Some(dataset) => {
+                let pinned = hub_text::pin(HubName::of(dataset), monitor)?;
+                pinned.write_into(&template(name, &pinned.path))
+            }
+            None => template(name, corpus),
+        };
+        Self::init_with(root, &text)
     }
 
     /// Writes the given text as `study.toml`.
     ///
     /// # Errors
-    /// As [`Study::init`], and when the text is not a valid study.
+    /// When there is one already, it cannot be written, or the text is not a valid
+    /// study.
     pub fn init_with(root: impl AsRef<Path>, text: &str) -> Result<Self> {
         let root = root.as_ref();
         let path = root.join(STUDY_FILE);
-        if path.exists() {
-            return Err(Error::input("there is a study here already")
-                .in_file(&path)
-                .help("choose another folder, or edit that file"));
-        }
+        require_vacant(&path)?;
         StudyConfig::parse(text, &path)?;
         artefact::write_atomic(&path, text.as_bytes())?;
         Self::open(root)
@@ -175,6 +191,16 @@ impl Study {
         let path = self.path(STUDY_FILE);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         place(error, section, &text, &path)
+    }
+}
+
+/// An error where there is a study file already.
+fn require_vacant(path: &Path) -> Result<()> {
+    match path.exists() {
+        false => Ok(()),
+        true => Err(Error::input("there is a study here already")
+            .in_file(path)
+            .help("choose another folder, or edit that file")),
     }
 }
 

@@ -37,13 +37,18 @@ impl Study {
     /// The study of the demo in the folder `root`: opened if it exists,
     /// otherwise begun, on the user's own corpus or on the sources of regmix's
     /// dependencies. Returns the sizes of that corpus's domains if it was
-    /// written now.
+    /// written now. Of a dataset on the Hugging Face hub, as [`Study::init`] has it,
+    /// `monitor` receives what there is.
     ///
     /// # Errors
     /// When the corpus cannot be read or is not the recorded one, the folder
     /// cannot be written, or holds a study of another corpus.
-    pub fn demo(root: &Path, corpus: Option<&Path>) -> Result<(Self, Option<DemoCorpus>)> {
-        demo::open_or_begin(root, corpus)
+    pub fn demo(
+        root: &Path,
+        corpus: Option<&Path>,
+        monitor: &dyn Monitor,
+    ) -> Result<(Self, Option<DemoCorpus>)> {
+        demo::open_or_begin(root, corpus, monitor)
     }
 
     /// Tokenizes the corpus into `corpus/`; `None` when that is done already.

@@ -2,6 +2,7 @@
 //! belong to none.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::listing::Entry;
 use super::names::{FileNames, SplitName, is_part_folder};
@@ -138,6 +139,22 @@ fn beside_train(files: &mut Vec<Candidate<'_>>, depth: usize, not_read: &mut Vec
 }
 
 impl Found {
+    /// A single file. The user named it, so its name decides nothing.
+    pub(super) fn of_file(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        let file = SourceFile {
+            path: path.to_path_buf(),
+            content: path.to_path_buf(),
+            bytes: metadata.len(),
+            split: Split::Train,
+            domain: None,
+        };
+        Ok(Self {
+            files: vec![file],
+            not_read: Vec::new(),
+        })
+    }
+
     /// The domain and split of every candidate in a layout.
     pub(super) fn assign(
         candidates: &[Candidate<'_>],

@@ -37,11 +37,11 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
             }
         };
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.depth() > 0 && name.starts_with('.') {
+        if entry.depth() > 0 && is_hidden(&name) {
             if entry.file_type().is_dir() {
                 walk.skip_current_dir();
             }
-            not_read.push(NotRead::new(entry.path(), "hidden"));
+            not_read.push(NotRead::new(entry.path(), HIDDEN));
             continue;
         }
         if entry.file_type().is_dir() {
@@ -78,6 +78,39 @@ pub(super) fn list(root: &Path) -> Result<(Vec<Entry>, Vec<NotRead>)> {
         });
     }
     Ok((entries, not_read))
+}
+
+/// As [`list`], of files that need not exist, by their paths below `root` and sizes.
+pub(super) fn named<'a>(
+    root: &Path,
+    files: impl IntoIterator<Item = (&'a str, u64)>,
+) -> (Vec<Entry>, Vec<NotRead>) {
+    let mut files: Vec<(&str, u64)> = files.into_iter().collect();
+    files.sort_by(|a, b| a.0.split('/').cmp(b.0.split('/')));
+    let (mut entries, mut not_read) = (Vec::new(), Vec::new());
+    for (inside, bytes) in files {
+        let path = root.join(inside);
+        let mut folders: Vec<String> = inside.split('/').map(str::to_owned).collect();
+        if folders.iter().any(|part| is_hidden(part)) {
+            not_read.push(NotRead::new(&path, HIDDEN));
+            continue;
+        }
+        entries.push(Entry {
+            name: folders.pop().unwrap_or_default(),
+            folders,
+            bytes,
+            content: path.clone(),
+            path,
+        });
+    }
+    (entries, not_read)
+}
+
+/// Why a hidden file is not read.
+const HIDDEN: &str = "hidden";
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
 }
 
 /// Where a file of JSON lines or parquet leads that holds nothing but a path.

@@ -128,10 +128,47 @@ impl Source {
     pub fn open(
         path: impl AsRef<Path>,
         layout: Option<Layout>,
-        mut options: ReadOptions,
+        options: ReadOptions,
     ) -> Result<Self> {
         let root = path.as_ref();
-        let (layout, found) = search(root, layout, options.label_field.is_some())?;
+        let labelled = options.label_field.is_some();
+        std::fs::metadata(root).map_err(|e| Error::io(root, e))?;
+        if root.is_file() && matches!(layout, None | Some(Layout::Labels)) {
+            return Self::new(root, Layout::Labels, Found::of_file(root)?, options);
+        }
+        let listed = listing::list(root)?;
+        let (layout, found) = sort_out(root, listed, layout, labelled)?;
+        Self::new(root, layout, found, options)
+    }
+
+    /// As [`Source::open`], of files that need not be there yet, given by their paths
+    /// below `root`, with `/`, and their sizes. Nothing is looked up on the disk.
+    ///
+    /// ```
+    /// use regmix_data::corpus::{Layout, ReadOptions, Source};
+    ///
+    /// let files = [("law/train.parquet", 7), ("web/train.parquet", 9), ("README.md", 1)];
+    /// let source = Source::of_listing("data", files, None, ReadOptions::default())?;
+    /// assert_eq!(source.layout(), &Layout::Folders);
+    /// assert_eq!(source.files().count(), 2);
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Source::open`], apart from paths that cannot be read.
+    pub fn of_listing<'a>(
+        root: impl AsRef<Path>,
+        files: impl IntoIterator<Item = (&'a str, u64)>,
+        layout: Option<Layout>,
+        options: ReadOptions,
+    ) -> Result<Self> {
+        let root = root.as_ref();
+        let listed = listing::named(root, files);
+        let (layout, found) = sort_out(root, listed, layout, options.label_field.is_some())?;
+        Self::new(root, layout, found, options)
+    }
+
+    fn new(root: &Path, layout: Layout, found: Found, mut options: ReadOptions) -> Result<Self> {
         check_splits(root, &found)?;
         if layout == Layout::Labels {
             options
@@ -209,26 +246,13 @@ impl Source {
     }
 }
 
-fn search(root: &Path, layout: Option<Layout>, labelled: bool) -> Result<(Layout, Found)> {
-    let bytes = std::fs::metadata(root)
-        .map_err(|e| Error::io(root, e))?
-        .len();
-    if root.is_file() && matches!(layout, None | Some(Layout::Labels)) {
-        // The user named this file, so its name decides nothing.
-        let file = SourceFile {
-            path: root.to_path_buf(),
-            content: root.to_path_buf(),
-            bytes,
-            split: Split::Train,
-            domain: None,
-        };
-        let found = Found {
-            files: vec![file],
-            not_read: Vec::new(),
-        };
-        return Ok((Layout::Labels, found));
-    }
-    let (entries, mut not_read) = listing::list(root)?;
+/// The layout of listed files, and what is read of them.
+fn sort_out(
+    root: &Path,
+    (entries, mut not_read): (Vec<listing::Entry>, Vec<NotRead>),
+    layout: Option<Layout>,
+    labelled: bool,
+) -> Result<(Layout, Found)> {
     let (layout, mut found) = match layout {
         Some(Layout::Tree(extensions)) => {
             let found = Found::of_tree(&entries, &extensions, not_read)?;
