@@ -32,6 +32,11 @@ pub struct Score {
 }
 
 impl Continuation {
+    /// Whether a model of sequences of `context` tokens sees all of it.
+    pub fn is_seen_whole(&self, context: usize) -> bool {
+        self.seen(context).len() == self.tokens.len()
+    }
+
     /// The last tokens that a model can see. The first of a sequence is not predicted.
     fn seen(&self, context: usize) -> &[u32] {
         &self.tokens[self.tokens.len().saturating_sub(context + 1)..]

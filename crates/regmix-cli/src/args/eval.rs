@@ -15,9 +15,10 @@ Examples:
   regmix eval targets/found-seed1 targets/natural-seed1
   regmix eval targets/found-seed1 --task piqa=piqa.jsonl --task arc=arc_easy.jsonl
   regmix eval hf/found --task choices=own.jsonl --format json
+  regmix eval hf/found --task piqa=valid.jsonl --shots 5 --examples piqa=train.jsonl
 
 Tasks are JSON lines with the fields of the data sets that lm-evaluation-harness loads, asked
-and scored as it does, without examples before the question: arc, copa, hellaswag, lambada,
+and scored as it does, with `--shots` examples before each: arc, copa, hellaswag, lambada,
 logiqa, multirc, openbookqa, piqa, qqp, race, sciq, social_iqa, winogrande; and choices, with
 {\"query\": ..., \"choices\": [...], \"gold\": 0} for questions of your own. docs/eval.md has the
 fields.")]
@@ -31,6 +32,13 @@ pub(crate) struct EvalArgs {
     /// The first so many questions of every file.
     #[arg(long, requires = "tasks", value_name = "N")]
     pub(crate) limit: Option<usize>,
+    /// Examples with their answers before every question (few-shot), drawn as lm-eval draws them.
+    #[arg(long, requires = "tasks", value_name = "N", default_value_t = 0)]
+    pub(crate) shots: usize,
+    /// A file of rows that the examples of a task are drawn from, such as its training split;
+    /// the task's own file by default. A question is never among its own examples.
+    #[arg(long = "examples", requires = "shots", value_name = "TASK=FILE", value_parser = parse_task)]
+    pub(crate) examples: Vec<TaskFile>,
     /// Ask about held-out text besides tasks.
     #[arg(long)]
     pub(crate) held_out: bool,

@@ -31,7 +31,9 @@ pub(super) fn run(session: &Session<'_>, args: &EvalArgs) -> Result<()> {
         continuation: args.continuation,
     };
     let questions = Questions {
-        tasks: args.tasks.clone(),
+        tasks: (args.tasks.iter().cloned())
+            .map(|file| file.with_shots(args.shots, &args.examples))
+            .collect(),
         limit: args.limit,
         held_out: (args.held_out || args.tasks.is_empty()).then_some(held_out),
         seed: args.seed,

@@ -7,8 +7,11 @@ use crate::output::table::table;
 
 /// One line for a model and a task.
 pub(crate) fn evaluations(evaluations: &[Evaluation]) -> String {
+    let scores = || evaluations.iter().flat_map(|evaluation| &evaluation.scores);
+    // Few tasks have it.
+    let with_f1 = scores().any(|score| score.f1.is_some());
     let rows = evaluations.iter().flat_map(|evaluation| {
-        evaluation.scores.iter().map(|score| {
+        evaluation.scores.iter().map(move |score| {
             let with_error = |accuracy: Option<Accuracy>| match accuracy {
                 None => "-".to_owned(),
                 Some(Accuracy {
@@ -20,18 +23,23 @@ pub(crate) fn evaluations(evaluations: &[Evaluation]) -> String {
                     stderr: Some(stderr),
                 }) => format!("{value:.4} +- {stderr:.4}"),
             };
-            vec![
+            let mut row = vec![
                 evaluation.model.display().to_string(),
-                score.task.clone(),
+                match score.shots {
+                    0 => score.task.clone(),
+                    shots => format!("{} ({shots}-shot)", score.task),
+                },
                 score.questions.to_string(),
                 with_error(Some(score.acc)),
                 with_error(score.acc_norm),
                 with_error(score.acc_bytes),
                 or_dash(score.perplexity.unwrap_or(f64::NAN), 3),
-            ]
+            ];
+            row.extend(with_f1.then(|| or_dash(score.f1.unwrap_or(f64::NAN), 4)));
+            row
         })
     });
-    let header = [
+    let mut header = vec![
         "model",
         "task",
         "questions",
@@ -40,5 +48,6 @@ pub(crate) fn evaluations(evaluations: &[Evaluation]) -> String {
         "acc_bytes",
         "perplexity",
     ];
+    header.extend(with_f1.then_some("f1"));
     table(&header, rows)
 }

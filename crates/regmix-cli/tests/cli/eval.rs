@@ -118,3 +118,62 @@ fn what_does_not_fit_is_named() {
         .refused(&["eval", "base", "--task", "choices=own.jsonl"])
         .says("the run lies in no study: its tokenizer is not known");
 }
+
+#[test]
+fn examples_come_before_questions_and_what_does_not_fit_is_counted() {
+    let fixture = study();
+    let pair = |i: usize| {
+        format!(
+            "{{\"question1\": \"law {i}\", \"question2\": \"party {i}\", \"label\": {}}}\n",
+            i % 2
+        )
+    };
+    fixture.write("valid.jsonl", (0..6).map(pair).collect::<String>());
+    fixture.write("train.jsonl", (10..20).map(pair).collect::<String>());
+    let ask = ["eval", "base", "--task", "qqp=valid.jsonl"];
+    let none = fixture.ok(&ask);
+    // Every prompt is longer than what this model sees.
+    none.says("qqp: 6 of 6 questions are longer than the 16 tokens that the model sees; their beginnings are cut off");
+    assert_output!(none.stdout, @r"
+    model   task  questions               acc          acc_norm         acc_bytes  perplexity      f1
+    ./base   qqp          6  0.5000 +- 0.2236  0.5000 +- 0.2236  0.5000 +- 0.2236           -  0.0000
+    ");
+    let shots = [
+        &ask[..],
+        &[
+            "--shots",
+            "2",
+            "--examples",
+            "qqp=train.jsonl",
+            "--format",
+            "json",
+        ],
+    ];
+    let found = scores(&fixture.ok(&shots.concat()));
+    assert_eq!(
+        (&found[0]["shots"], &found[0]["cut"]),
+        (&2.into(), &6.into())
+    );
+    let f1 = found[0]["f1"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&f1), "{found:?}");
+    let table = fixture.ok(&[&ask[..], &["--shots", "2"]].concat()).stdout;
+    assert!(table.contains("qqp (2-shot)"), "{table}");
+    assert_output!(fixture.refused(&[&ask[..], &["--shots", "9"]].concat()), @r"
+    $ regmix eval base --task qqp=valid.jsonl --shots 9
+    exit code: 2
+    ----- stderr -----
+      × valid.jsonl: 6 rows for 9 examples before every question: expected at least 10
+      help: ask for fewer examples, or name a file with more rows (`--examples`; in a study
+            `examples`)
+    ");
+    fixture
+        .refused(&[
+            "eval",
+            "base",
+            "--task",
+            "qqp=valid.jsonl",
+            "--examples",
+            "qqp=train.jsonl",
+        ])
+        .says("--shots <N>");
+}

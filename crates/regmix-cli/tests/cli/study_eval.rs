@@ -380,3 +380,46 @@ fn mistakes_are_named_before_anything_is_trained() {
     "#);
     assert!(!fixture.path("runs/run-0000").exists());
 }
+
+#[test]
+fn examples_before_questions_are_part_of_what_a_proxy_was_asked() {
+    let fixture = study();
+    fixture.ok(&["-q", "train"]);
+    assert_eq!(of(&fixture, "run-0003", "choices").len(), 1);
+    fixture.edit(
+        "study.toml",
+        "[eval.held_out]",
+        "[eval]\nshots = 2\n\n[eval.held_out]",
+    );
+    fixture.edit(
+        "study.toml",
+        "path = \"own.jsonl\"",
+        "path = \"own.jsonl\"\nexamples = \"train.jsonl\"",
+    );
+    fixture
+        .refused(&["train"])
+        .says("`eval.tasks.own`: there is no file ./train.jsonl")
+        .says("`examples` is relative to the study");
+    fixture.write("train.jsonl", ROWS.replace("court", "party"));
+    fixture.ok(&["-q", "train"]);
+    fixture.ok(&["-q", "fit"]);
+    fixture.edit("study.toml", "shots = 2", "shots = 1");
+    let status = fixture.ok(&["status"]).stdout;
+    let missing = "10 of 10 finished runs were not asked the questions of [eval]";
+    let fit = format!("\n  fit       done; out of date ({missing})\n");
+    assert!(status.contains(&fit), "{status}");
+    assert!(status.ends_with("\nnext: regmix train\n"), "{status}");
+    // Longer than what the model sees; said once for all proxies.
+    let asked = fixture.ok(&["train"]);
+    assert_eq!(
+        asked.stderr.matches("their beginnings are cut off").count(),
+        1,
+        "{asked:?}"
+    );
+    let sets = of(&fixture, "run-0003", "choices");
+    assert_eq!(sets.len(), 3, "with and without examples");
+    let shots: Vec<&Value> = sets.iter().map(|set| &set[0]["shots"]).collect();
+    for expected in [Value::Null, 1.into(), 2.into()] {
+        assert!(shots.contains(&&expected), "{sets:?}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! A [`Task`] turns a row of its data set into a [`Question`]: texts whose
 //! log-likelihoods are compared. Prompts are those of version 0.4.13 of lm-eval, without
-//! examples before the question (0-shot); rows have the fields of the data sets that lm-eval
-//! loads.
+//! examples before the question (0-shot) or with some ([`Shots`]); rows have the fields of the
+//! data sets that lm-eval loads.
 //!
 //! | task | fields of a row | prompt |
 //! |---|---|---|
@@ -25,6 +25,7 @@
 mod prompts;
 mod python;
 mod row;
+mod shots;
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
@@ -35,6 +36,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use row::Row;
+use shots::Examples;
+
+pub use shots::Shots;
 
 /// What stands between a prompt and a choice.
 const DELIMITER: &str = " ";
@@ -160,7 +164,22 @@ impl Task {
         !matches!(self, Self::Lambada | Self::Winogrande)
     }
 
-    /// Reads the questions of a file of JSON lines; the first `limit` of them.
+    /// Whether lm-eval computes F1 of this task: of the second choice, which is `yes`.
+    pub fn has_f1(self) -> bool {
+        self == Self::Qqp
+    }
+
+    /// Whether one example more is drawn than is shown. lm-eval does so where a data set has
+    /// no test split, and where it has one never takes the question out of the examples.
+    fn draws_one_more(self) -> bool {
+        !matches!(
+            self,
+            Self::Arc | Self::Lambada | Self::Logiqa | Self::Openbookqa | Self::Race | Self::Sciq
+        )
+    }
+
+    /// Reads the questions of a file of JSON lines, the first `limit` of them, with examples
+    /// before each, if any. A question is never among its own examples.
     ///
     /// ```
     /// use regmix_data::tasks::Task;
@@ -169,16 +188,41 @@ impl Task {
     /// let path = folder.path().join("piqa.jsonl");
     /// let row = r#"{"goal": "open a jar", "sol1": "twist it", "sol2": "eat it", "label": 0}"#;
     /// std::fs::write(&path, row).unwrap();
-    /// let questions = Task::Piqa.read(&path, None)?;
+    /// let questions = Task::Piqa.read(&path, None, None)?;
     /// assert_eq!(questions[0].requests[0].context, "Question: open a jar\nAnswer:");
     /// assert_eq!(questions[0].requests[1].continuation, " eat it");
     /// # Ok::<(), regmix_data::Error>(())
     /// ```
     ///
     /// # Errors
-    /// When the file cannot be read, has no row, or a row lacks a field; the error names
-    /// line and field.
-    pub fn read(self, path: &Path, limit: Option<usize>) -> Result<Vec<Question>> {
+    /// When a file cannot be read, has no row or too few for the examples, or a row lacks a
+    /// field; the error names line and field.
+    pub fn read(
+        self,
+        path: &Path,
+        limit: Option<usize>,
+        shots: Option<&Shots>,
+    ) -> Result<Vec<Question>> {
+        let asked = self.rows(path, limit)?;
+        let Some(shots) = shots.filter(|shots| shots.count > 0) else {
+            return Ok(asked.into_iter().map(|(_, question)| question).collect());
+        };
+        let from = shots.examples.as_deref().unwrap_or(path);
+        let pool = self.rows(from, None)?.into_iter();
+        let (pool, texts): (Vec<Row>, Vec<String>) = pool
+            .map(|(row, question)| (row, shots::example(self, &question)))
+            .unzip();
+        let in_pool = |e: Error| e.in_file(from);
+        let mut examples = Examples::new(self, shots, &pool, texts).map_err(in_pool)?;
+        let with_examples = |(row, mut question)| {
+            examples.put_before(&mut question, &row)?;
+            Ok(question)
+        };
+        let questions: Result<_> = asked.into_iter().map(with_examples).collect();
+        questions.map_err(in_pool)
+    }
+
+    fn rows(self, path: &Path, limit: Option<usize>) -> Result<Vec<(Row, Question)>> {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
         let mut questions = Vec::new();
         for (number, line) in BufReader::new(file).lines().enumerate() {
@@ -189,7 +233,10 @@ impl Task {
             if line.trim().is_empty() {
                 continue;
             }
-            let question = Row::parse(&line).and_then(|row| self.question(&row));
+            let question = Row::parse(&line).and_then(|row| {
+                let question = self.question(&row)?;
+                Ok((row, question))
+            });
             questions.push(question.map_err(|e| e.in_file(path).line(number as u64 + 1))?);
         }
         match questions.is_empty() {

@@ -6,6 +6,7 @@ use super::python;
 use crate::error::{Error, Result};
 
 /// A row: a JSON object.
+#[derive(Debug, PartialEq)]
 pub(super) struct Row(Map<String, Value>);
 
 impl Row {

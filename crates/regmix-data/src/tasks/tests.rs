@@ -21,7 +21,7 @@ fn read(task: Task, text: &str) -> Result<Vec<Question>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rows.jsonl");
     std::fs::write(&path, text).unwrap();
-    task.read(&path, None)
+    task.read(&path, None, None)
 }
 
 #[test]
@@ -148,5 +148,104 @@ fn rows_that_do_not_fit_are_named_by_line_and_field() {
         ),
     ] {
         assert_eq!(read(task, row).unwrap_err().problem(), problem);
+    }
+}
+
+/// Rows made for this test, and the questions with two examples that lm-eval 0.4.13 makes of
+/// them, by its seed.
+const SHOTS: &str = include_str!("shots.jsonl");
+
+#[derive(Deserialize)]
+struct ExpectedShots {
+    task: Task,
+    /// Whether examples are drawn from the questions' own file.
+    own: bool,
+    pool: Vec<Value>,
+    asked: Vec<Value>,
+    requests: Vec<Vec<[String; 2]>>,
+}
+
+fn lines(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("{row}\n")).collect()
+}
+
+#[test]
+fn examples_are_drawn_and_joined_as_lm_eval_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, pool) = (
+        dir.path().join("asked.jsonl"),
+        dir.path().join("pool.jsonl"),
+    );
+    let mut seen = 0;
+    for line in SHOTS.lines() {
+        let expected: ExpectedShots = serde_json::from_str(line).unwrap();
+        std::fs::write(&pool, lines(&expected.pool)).unwrap();
+        std::fs::write(&path, lines(&expected.asked)).unwrap();
+        let shots = Shots {
+            count: 2,
+            examples: (!expected.own).then(|| pool.clone()),
+            seed: Shots::SEED,
+        };
+        let asked = if expected.own { &pool } else { &path };
+        let found = expected.task.read(asked, Some(3), Some(&shots)).unwrap();
+        let found: Vec<Vec<[String; 2]>> = (found.into_iter())
+            .map(|question| {
+                let requests = question.requests.into_iter();
+                requests.map(|r| [r.context, r.continuation]).collect()
+            })
+            .collect();
+        assert_eq!(found, expected.requests, "{}", expected.task);
+        seen += 1;
+    }
+    assert_eq!(seen, NAMES.len() - 1, "all tasks of lm-eval");
+}
+
+#[test]
+fn a_question_is_not_among_its_own_examples() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows.jsonl");
+    for (task, row) in [
+        (
+            Task::Choices,
+            r#"{"query": "Q#.", "choices": ["a", "b"], "gold": 1}"#,
+        ),
+        // lm-eval itself would not look for it here.
+        (
+            Task::Sciq,
+            r#"{"question": "Q#.", "distractor1": "a", "distractor2": "b", "distractor3": "c", "correct_answer": "d", "support": ""}"#,
+        ),
+    ] {
+        let rows: String = (0..4)
+            .map(|i| row.replace('#', &i.to_string()) + "\n")
+            .collect();
+        std::fs::write(&path, &rows).unwrap();
+        let shots = |count| Shots {
+            count,
+            examples: None,
+            seed: 7,
+        };
+        for (i, question) in task
+            .read(&path, None, Some(&shots(3)))
+            .unwrap()
+            .iter()
+            .enumerate()
+        {
+            for j in 0..4 {
+                let times = question.requests[0]
+                    .context
+                    .matches(&format!("Q{j}."))
+                    .count();
+                assert_eq!(times, 1, "question {j} before question {i}");
+            }
+        }
+        let err = task.read(&path, None, Some(&shots(4))).unwrap_err();
+        let problem = match task {
+            Task::Choices => "4 rows for 4 examples before every question: expected at least 5",
+            _ => "3 rows are not equal to the question: expected 4",
+        };
+        assert_eq!(err.problem(), problem);
+        assert_eq!(err.path(), Some(path.as_path()));
+        let none = task.read(&path, None, Some(&shots(0))).unwrap();
+        assert_eq!(none, task.read(&path, None, None).unwrap());
     }
 }

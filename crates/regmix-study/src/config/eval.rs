@@ -23,6 +23,9 @@ pub struct EvalSection {
     /// The first questions of every file; all without a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Examples before every question of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shots: Option<usize>,
     /// Files of questions, by names of your own, which are those of the targets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tasks: BTreeMap<String, TaskSection>,
@@ -80,6 +83,10 @@ pub struct TaskSection {
     pub task: Task,
     /// JSON lines; relative to the study.
     pub path: PathBuf,
+    /// JSON lines that the examples of `shots` are drawn from, relative to the study; those
+    /// of `path` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<PathBuf>,
     /// The accuracy that counts; `acc_norm` where the task has it if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<ScoreName>,

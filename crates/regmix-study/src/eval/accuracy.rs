@@ -32,6 +32,19 @@ pub struct TaskScore {
     /// choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
+    /// F1 of the answer `yes`, of tasks for which lm-eval computes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
+    /// Examples before every question.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shots: usize,
+    /// Questions whose beginnings the model does not see.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// A question and what the model found.
@@ -81,6 +94,25 @@ impl Answers {
             acc_norm: per(0),
             acc_bytes: per(1),
             perplexity,
+            f1: None,
+            shots: 0,
+            cut: 0,
+        }
+    }
+
+    /// F1 of the second choice by log-likelihoods; 0 where it is neither given nor right.
+    pub(super) fn f1(&self) -> f64 {
+        let (mut both, mut either) = (0.0, 0.0);
+        for answered in &self.0 {
+            let given = best(answered.log_likelihoods.iter().copied()) == 1;
+            let right = answered.gold == 1;
+            both += f64::from(u8::from(given && right));
+            either += f64::from(u8::from(given) + u8::from(right));
+        }
+        if either > 0.0 {
+            2.0 * both / either
+        } else {
+            0.0
         }
     }
 }
@@ -127,6 +159,9 @@ pub(super) fn together(task: &str, domains: &[TaskScore]) -> Option<TaskScore> {
             acc_norm: mean(|score| score.acc_norm),
             acc_bytes: mean(|score| score.acc_bytes),
             perplexity: None,
+            f1: None,
+            shots: 0,
+            cut: domains.iter().map(|d| d.cut).sum(),
         })
     })?
 }
@@ -174,6 +209,22 @@ mod tests {
         assert_eq!(both.questions, 8);
         near(both.acc, 0.5, 1.0 / 24f64.sqrt());
         assert!(together("all", &[]).is_none());
+    }
+
+    /// The number is that of scikit-learn's `f1_score`.
+    #[test]
+    fn f1_is_of_the_second_choice() {
+        let of = |pairs: &[(usize, usize)]| {
+            let answers = pairs.iter().map(|&(gold, given)| {
+                let mut found = [-2.0, -2.0];
+                found[given] = -1.0;
+                answered(&found, &[[1, 1], [1, 1]], gold)
+            });
+            Answers(answers.collect()).f1()
+        };
+        let mixed = [(1, 1), (1, 0), (0, 1), (0, 0), (1, 1), (0, 1)];
+        assert!((of(&mixed) - 4.0 / 7.0).abs() < 1e-12);
+        assert_eq!((of(&[(0, 0)]), of(&[(1, 1)])), (0.0, 1.0));
     }
 
     #[test]

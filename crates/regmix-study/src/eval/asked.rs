@@ -18,6 +18,10 @@ pub(crate) struct Asked {
     pub(super) exact: bool,
     /// Whether log-likelihoods are divided by lengths, too.
     pub(super) normalized: bool,
+    /// Whether F1 of the second choice is computed.
+    pub(super) f1: bool,
+    /// Examples before every question.
+    pub(super) shots: usize,
     pub(super) of_domain: bool,
 }
 
@@ -32,6 +36,29 @@ impl Asked {
     /// How many continuations are scored.
     pub(crate) fn size(&self) -> u64 {
         self.continuations.len() as u64
+    }
+
+    /// How many questions are longer than what a model of so many tokens sees.
+    fn cut(&self, context: usize) -> usize {
+        let mut rest = &self.continuations[..];
+        let is_cut = |choices: &&Choices| {
+            let (own, others) = rest.split_at(choices.lengths.len());
+            rest = others;
+            own.iter().any(|c| !c.is_seen_whole(context))
+        };
+        self.questions.iter().filter(is_cut).count()
+    }
+
+    /// A line on what a model does not see of the questions of a file; none where it sees
+    /// all.
+    pub(crate) fn cut_in_words(&self, context: usize) -> Option<String> {
+        let cut = Some(self.cut(context)).filter(|cut| *cut > 0 && !self.of_domain)?;
+        Some(format!(
+            "{}: {cut} of {} questions are longer than the {context} tokens that the model \
+             sees; their beginnings are cut off",
+            self.name,
+            self.questions.len()
+        ))
     }
 
     fn answers(&self, scores: &[Score]) -> Answers {
@@ -68,7 +95,12 @@ pub(crate) fn scores(
         let found = model.score(&task.continuations, task.exact, device, monitor)?;
         let answers = task.answers(&found);
         keep(answers.samples(&task.name).collect());
-        let score = answers.score(&task.name, task.normalized);
+        let score = TaskScore {
+            shots: task.shots,
+            cut: task.cut(model.config().context),
+            f1: task.f1.then(|| answers.f1()),
+            ..answers.score(&task.name, task.normalized)
+        };
         if task.of_domain {
             of_domains.push(score.clone());
         }

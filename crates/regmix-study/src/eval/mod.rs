@@ -14,7 +14,7 @@ mod tokens;
 use std::path::{Path, PathBuf};
 
 use regmix_data::held_out::HeldOut;
-use regmix_data::tasks::Task;
+use regmix_data::tasks::{Shots, Task};
 use regmix_data::{Error, Monitor, Result, Unit};
 use regmix_model::Device;
 use serde::Serialize;
@@ -33,6 +33,26 @@ pub struct TaskFile {
     pub task: Task,
     /// JSON lines.
     pub path: PathBuf,
+    /// Examples before every question.
+    pub shots: Option<Shots>,
+}
+
+impl TaskFile {
+    /// With `count` examples before every question, drawn by the seed of lm-eval: from the
+    /// file among `examples` that is of this task, else from its own.
+    #[must_use]
+    pub fn with_shots(self, count: usize, examples: &[Self]) -> Self {
+        let own = examples.iter().find(|file| file.task == self.task);
+        let shots = Shots {
+            count,
+            examples: own.map(|file| file.path.clone()),
+            seed: Shots::SEED,
+        };
+        Self {
+            shots: (count > 0).then_some(shots),
+            ..self
+        }
+    }
 }
 
 impl std::str::FromStr for TaskFile {
@@ -46,6 +66,7 @@ impl std::str::FromStr for TaskFile {
         Ok(Self {
             task: task.parse()?,
             path: path.into(),
+            shots: None,
         })
     }
 }
@@ -117,6 +138,10 @@ pub fn evaluate(
             held_out,
             questions.seed,
         )?);
+    }
+    let context = evaluated.model.config().context;
+    for line in asked.iter().filter_map(|task| task.cut_in_words(context)) {
+        monitor.message(&line);
     }
     let total: u64 = asked.iter().map(Asked::size).sum();
     monitor.begin(&format!("score {}", folder.display()), total, Unit::Items);

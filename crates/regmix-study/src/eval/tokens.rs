@@ -19,7 +19,7 @@ impl Asked {
         file: &TaskFile,
         limit: Option<usize>,
     ) -> Result<Self> {
-        let questions = file.task.read(&file.path, limit)?;
+        let questions = file.task.read(&file.path, limit, file.shots.as_ref())?;
         let requests = questions.iter().flat_map(|question| &question.requests);
         let continuations = requests
             .map(|request| encode(tokenizer, request))
@@ -37,6 +37,8 @@ impl Asked {
             questions: questions.collect(),
             exact: file.task.is_exact(),
             normalized: file.task.is_normalized(),
+            f1: file.task.has_f1(),
+            shots: file.shots.as_ref().map_or(0, |shots| shots.count),
             of_domain: false,
         })
     }
@@ -103,6 +105,8 @@ fn of_domain(corpus: &TokenCorpus, domain: usize, held_out: &HeldOut, seed: u64)
         questions,
         exact: false,
         normalized: false,
+        f1: false,
+        shots: 0,
         of_domain: true,
     })
 }

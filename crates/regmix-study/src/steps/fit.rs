@@ -131,6 +131,8 @@ struct Digests {
     losses: String,
     /// Of the accuracies and their errors.
     scores: Option<String>,
+    /// Where there are not all accuracies: what is missing, in words.
+    unasked: Option<String>,
 }
 
 fn digests(
@@ -142,6 +144,7 @@ fn digests(
         mixtures: digest(mixtures.to_csv()),
         losses: digest(losses.to_csv()),
         scores: accuracies.map(|(values, errors)| digest(values.to_csv() + &errors.to_csv())),
+        unasked: None,
     }
 }
 
@@ -249,7 +252,7 @@ pub(crate) fn staleness(
             Ok(accuracies) => digests(&mixtures, &losses, Some(&accuracies)),
             // The step that fits says what is missing.
             Err(e) if e.is_input() => Digests {
-                scores: Some(e.problem().to_owned()),
+                unasked: Some(e.problem().to_owned()),
                 ..digests(&mixtures, &losses, None)
             },
             Err(e) => return Err(e),
@@ -266,7 +269,17 @@ pub(crate) fn staleness(
         None => read()?,
     };
     match found {
-        Some(digests) => stamp_of_digests(study, &digests)?.staleness(),
+        Some(digests) => {
+            let stamp = stamp_of_digests(study, &digests)?;
+            let Some(unasked) = digests.unasked.filter(|_| study.path(files::FIT).exists()) else {
+                return stamp.staleness();
+            };
+            let others = stamp.staleness_apart_from(&[SCORES])?;
+            Ok(Some(match others {
+                Some(others) => format!("{others}; {unasked}"),
+                None => unasked,
+            }))
+        }
         None => staleness_without_runs(study, &design),
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use regmix_data::held_out::HeldOut;
 use regmix_data::table::ValueTable;
+use regmix_data::tasks::Shots;
 use regmix_data::tokenizer::Tokenizer;
 use regmix_data::{Error, Result, TokenCorpus, Unit, artefact};
 use regmix_model::{Device, Job, RunStatus, Shared, TrainedModel, default_parallel, share_out};
@@ -148,6 +149,17 @@ impl Questions {
     }
 }
 
+/// The contents of a file that the key `field` names.
+fn read_rows(path: &Path, field: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::input(format!("there is no file {}", path.display()))
+                .help(format!("`{field}` is relative to the study"))
+        }
+        _ => Error::io(path, e),
+    })
+}
+
 impl QuestionSet {
     fn new(source: Source, words: String, of: &str, columns: Vec<Column>) -> Self {
         Self {
@@ -192,24 +204,31 @@ impl QuestionSet {
             )));
         }
         let path = study.resolve(&section.path);
-        let bytes = std::fs::read(&path).map_err(|e| {
-            let missing = e.kind() == std::io::ErrorKind::NotFound;
-            match missing {
-                true => Error::input(format!("there is no file {}", path.display()))
-                    .help("`path` is relative to the study"),
-                false => Error::io(&path, e),
-            }
-        })?;
-        let words = match eval.limit {
+        let bytes = read_rows(&path, "path")?;
+        let mut words = match eval.limit {
             Some(limit) => format!("{task}: the first {limit} questions of {}", digest(bytes)),
             None => format!("{task}: all questions of {}", digest(bytes)),
         };
+        let mut shots = None;
+        if let Some(count) = eval.shots.filter(|count| *count > 0) {
+            let examples = section.examples.as_ref().map(|file| study.resolve(file));
+            words += &format!(", {count} examples");
+            if let Some(file) = &examples {
+                words += &format!(" of {}", digest(read_rows(file, "examples")?));
+            }
+            let seed = Shots::SEED;
+            shots = Some(Shots {
+                count,
+                examples,
+                seed,
+            });
+        }
         let column = Column {
             target: name.to_owned(),
             task: task.to_string(),
             by,
         };
-        let source = Source::Task(TaskFile { task, path }, eval.limit);
+        let source = Source::Task(TaskFile { task, path, shots }, eval.limit);
         let tokenizer = &corpus.manifest().tokenizer.hash;
         Ok(Self::new(source, words, tokenizer, vec![column]))
     }
@@ -293,6 +312,12 @@ impl Ready {
         let total: u64 = exams.iter().map(Exam::size).sum();
         if total == 0 {
             return Ok(());
+        }
+        // The models of a folder have one size.
+        let context = exams[0].job.spec.model.context;
+        let asked = self.sets.iter().flat_map(|(_, asked)| asked);
+        for line in asked.filter_map(|task| task.cut_in_words(context)) {
+            cx.monitor.message(&line);
         }
         let _shared = artefact::share_folder(runs, "the runs of this folder are being moved away")?;
         let parallel = match compute.options.parallel {
