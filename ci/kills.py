@@ -43,6 +43,7 @@ vocab_size = 300
 runs = 8
 [proxy]
 preset = "nano"
+keep_weights = true
 lr = 0.004
 layers = 1
 d_model = 16
@@ -68,6 +69,10 @@ batch_size = 4
 evaluations = 4
 eval_sequences = 8
 checkpoint_every = 10
+[eval.held_out]
+questions = 40
+context = 12
+continuation = 4
 [fit]
 regressors = ["linear", "ridge", "law1"]
 folds = 3

@@ -136,6 +136,18 @@ def fixture(regmix, folder, rng, tokenizer):
         sys.exit(f"the fixture fails: schedule: {err.decode()}")
 
 
+def asked(regmix, folder):
+    """Proxies that were asked questions (`[eval]`)."""
+    shutil.rmtree(folder / "runs")
+    study = (folder / "study.toml").read_text().replace("[proxy]\n", "[proxy]\nkeep_weights = true\n", 1)
+    (folder / "study.toml").write_text(
+        study + "[eval.held_out]\nquestions = 10\ncontext = 8\ncontinuation = 4\n")
+    for arguments in [["train", "--parallel", "1"], ["fit", "--redo"]]:
+        code, _, err = run(regmix, folder, arguments, timeout=120)
+        if code != 0:
+            sys.exit(f"the fixture fails: {arguments}: {err.decode()}")
+
+
 def stopped(regmix, folder):
     """A run that was killed between two checkpoints."""
     shutil.rmtree(folder / "runs")
@@ -252,6 +264,8 @@ CASES = [
      ["train", "--parallel", "1"], None, ["trajectories.csv"], "regmix"),
     ("finished-run", "bytes", ["runs/run-0001/metrics.jsonl", "runs/run-0001/DONE", "runs/run-0001/run.toml"],
      ["fit"], ["fit"], None, ["trajectories.csv", "fit/values.csv"], "regmix"),
+    ("scores", "asked", ["runs/run-0001/eval/scores.json", "runs/run-0002/eval/scores.json"],
+     ["fit"], ["fit"], None, ["fit/values.csv"], "regmix"),
     ("fit", "bytes", ["own/fit.json", "own/mixtures.csv", "own/values.csv", "own/predictions.csv"], [], PREDICT,
      None, ["predicted.csv"], "regmix"),
     ("mixture", "bytes", ["mixture.json"], [], ["--format", "json", "optimize"], None, ["stdout"], "regmix"),
@@ -309,6 +323,8 @@ def main():
             study.replace('kind = "bpe"\nvocab_size = 300', 'kind = "file"\npath = "tok.json"\nseparator = "<|endoftext|>"'))
         shutil.copytree(root / "bytes", root / "online")
         run(regmix, root / "online", ["online"], ONLINE)
+        shutil.copytree(root / "bytes", root / "asked")
+        asked(regmix, root / "asked")
         shutil.copytree(root / "bytes", root / "stopped")
         stopped(regmix, root / "stopped")
         references = {}
