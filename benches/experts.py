@@ -10,10 +10,10 @@ many proxies as there are experts, so that a row with experts costs as much as t
 without.
 
 Means over targets, then over draws, with the standard deviation over draws: the mean absolute
-error of the losses of held-out proxies, their rank correlation (Spearman), and the share of the
-experts' losses that the fit took.
+error of the losses of held-out proxies, their rank correlation (Spearman; 0 where the fit predicts
+the same for all), and the share of the experts' losses that the fit took.
 """
-import argparse, csv, json, pathlib, random, statistics, subprocess, tempfile
+import argparse, csv, json, math, pathlib, random, statistics, subprocess, tempfile
 
 from ranking import spearman
 
@@ -50,7 +50,8 @@ def fitted(regmix, folder, runs, held, experts):
         measured = [float(losses[run][place]) for run in held["held"]]
         expected = [float(predicted[run][head.index(target) - 1]) for run in held["held"]]
         errors.append(statistics.fmean(abs(a - b) for a, b in zip(measured, expected)))
-        ranks.append(spearman(measured, expected))
+        rank = spearman(measured, expected)
+        ranks.append(0.0 if math.isnan(rank) else rank)
     return statistics.fmean(errors), statistics.fmean(ranks), share
 
 

@@ -33,8 +33,8 @@ pub(crate) struct OnlineArgs {
     /// What `regmix schedule` wrote; by default the study's controller.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) controller: Option<PathBuf>,
-    /// Where the state is kept; by default the study's online.json, with a method
-    /// online-<method>.json.
+    /// Where the state is kept; by default the study's online.json, with a method online-odm.json
+    /// or online-ado.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) state: Option<PathBuf>,
     /// Listen here for HTTP instead of reading stdin.

@@ -409,7 +409,7 @@ fn examples_before_questions_are_part_of_what_a_proxy_was_asked() {
     let fit = format!("\n  fit       done; out of date ({missing})\n");
     assert!(status.contains(&fit), "{status}");
     assert!(status.ends_with("\nnext: regmix train\n"), "{status}");
-    // Longer than what the model sees; said once for all proxies.
+    // Longer than what the model sees: one message for all proxies.
     let asked = fixture.ok(&["train"]);
     assert_eq!(
         asked.stderr.matches("their beginnings are cut off").count(),

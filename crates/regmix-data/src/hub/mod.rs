@@ -103,7 +103,7 @@ pub struct HubFile {
     pub bytes: Option<u64>,
 }
 
-/// What the hub said about a commit. A copy is kept in the cache, so that files
+/// What the hub answered about a commit. A copy is kept in the cache, so that files
 /// that are there can be used without the hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Listing {
@@ -249,7 +249,7 @@ impl HubDataset {
         all
     }
 
-    /// Files as a corpus, told from their names alone: below
+    /// Files as a corpus, recognised by their names alone: below
     /// [`HubDataset::folder`], where [`HubDataset::fetch`] puts those that are read.
     ///
     /// # Errors

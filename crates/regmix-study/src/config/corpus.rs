@@ -134,7 +134,7 @@ pub fn hub_dataset(path: &Path) -> Option<&str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayoutName {
-    /// Told from the files.
+    /// Recognised from the files.
     #[default]
     Auto,
     /// `train/<domain>-<n>.jsonl…`

@@ -149,7 +149,7 @@ mod with_hub {
             }
         }
 
-        /// Its files as a corpus, told from their names.
+        /// Its files as a corpus, recognised by their names.
         pub(crate) fn source(&self, section: &CorpusSection) -> Result<Source> {
             let files: Vec<&HubFile> = self.dataset.beginning_with(&section.files)?;
             let (layout, options) = section.source_options()?;

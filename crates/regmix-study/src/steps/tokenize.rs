@@ -160,7 +160,7 @@ fn is_made_from(study: &Study, commit: Option<&str>, cx: Context<'_>) -> Result<
     }
     match damage(study, cx)? {
         None => Ok(true),
-        // It is said where it is made again.
+        // The step that makes it again has the message.
         Some(_) if cx.redo => Ok(false),
         Some(error) => Err(error),
     }
