@@ -63,12 +63,12 @@ impl CrossValidation {
         }
     }
 
-    /// The same with something added to the predictions of every row.
-    pub(crate) fn moved(&self, offsets: &[f64]) -> Self {
+    /// The same with predicted means changed, by row.
+    pub(crate) fn moved(&self, change: impl Fn(usize, f64) -> f64) -> Self {
         let mut out = self.clone();
         for repeat in &mut out.predictions {
-            for (p, offset) in repeat.iter_mut().zip(offsets) {
-                p.mean += offset;
+            for (row, p) in repeat.iter_mut().enumerate() {
+                p.mean = change(row, p.mean);
             }
         }
         out

@@ -52,8 +52,8 @@ impl<'a> Column<'a> {
         let Some((taken, _)) = &self.taken else {
             return Cow::Borrowed(judged);
         };
-        let offsets = self.samples.rows().iter().map(|row| taken.at(row));
-        Cow::Owned(judged.moved(&offsets.collect::<Vec<_>>()))
+        let rows = self.samples.rows();
+        Cow::Owned(judged.moved(|row, rest| taken.bounded(rest) + taken.at(rows[row])))
     }
 }
 

@@ -28,10 +28,10 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// The same with something added to the predictions, `[rows]` in the order of the
-    /// samples.
-    pub(crate) fn moved(&self, offsets: &[f64]) -> Self {
-        let moved = |cv: &Arc<CrossValidation>| Arc::new(cv.moved(offsets));
+    /// The same with predicted means changed; `change` has the place of the row among the
+    /// samples, and the mean.
+    pub(crate) fn moved(&self, change: impl Fn(usize, f64) -> f64) -> Self {
+        let moved = |cv: &Arc<CrossValidation>| Arc::new(cv.moved(&change));
         let compared = self.compared.iter();
         Self {
             compared: compared
