@@ -117,41 +117,28 @@ fn a_trainer_elsewhere_gets_the_same_mixtures(
 fn methods_choose_mixtures_without_a_study() {
     let fixture = Fixture::empty();
     fixture.write("natural.csv", "run,web,code\nnatural,0.7,0.3\n");
-    let online = [
-        "online",
-        "--method",
-        "ado",
-        "--prior",
-        "natural.csv",
-        "--steps",
-        "100",
-    ];
-    let with_state = [&online[..], &["--state", "run.json"]].concat();
+    let online = |steps| {
+        let method = ["online", "--method", "ado", "--prior", "natural.csv"];
+        [&method[..], &["--steps", steps, "--state", "run.json"]].concat()
+    };
     let lines = "{\"step\":1,\"losses\":{\"web\":3.0}}\n{\"step\":3,\"losses\":{\"web\":3.0}}\n";
-    let answers = answered(fixture.regmix(&with_state), lines);
+    let answers = answered(fixture.regmix(&online("100")), lines);
     assert_eq!(answers[0]["mixture"]["web"], 0.7);
     assert_eq!(
         answers[1]["error"],
         "`step`: step 3: expected 2, the next one"
     );
     assert!(fixture.path("run.json").exists());
-    assert!(fixture.run(&online).stderr.contains("--state <JSON>"));
-    let other: Vec<&str> = with_state
-        .iter()
-        .map(|a| if *a == "100" { "9000" } else { a })
-        .collect();
-    assert_output!(fixture.refused(&other), @r"
+    let without_state = &online("100")[..7];
+    assert!(fixture.run(without_state).stderr.contains("--state <JSON>"));
+    assert_output!(fixture.refused(&online("9000")), @r"
     $ regmix online --method ado --prior natural.csv --steps 9000 --state run.json
     exit code: 2
     ----- stderr -----
       × run.json: the state of another run: its method, options, first mixture or limits differ
       help: put them back, or move the state away to start the run again
     ");
-    let zero: Vec<&str> = with_state
-        .iter()
-        .map(|a| if *a == "100" { "0" } else { a })
-        .collect();
-    assert_output!(fixture.refused(&zero), @r"
+    assert_output!(fixture.refused(&online("0")), @r"
     $ regmix online --method ado --prior natural.csv --steps 0 --state run.json
     exit code: 2
     ----- stderr -----

@@ -22,8 +22,8 @@ use crate::regressor::interface::FitContext;
 use crate::regressor::model::Model;
 use crate::samples::measured;
 
-/// The shares that are compared. A greater one must bring something.
-pub(super) const SHARES: [f64; 4] = [0.0, 0.5, 0.75, 1.0];
+/// The shares that are compared, beside none. A greater one must bring something.
+pub(super) const SHARES: [f64; 3] = [0.5, 0.75, 1.0];
 /// Errors that are smaller by less than this factor count as equal.
 pub(super) const CLEARLY: f64 = 0.98;
 

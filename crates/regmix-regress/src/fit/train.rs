@@ -52,13 +52,14 @@ pub(super) fn train(
     );
     let models = approximate::models(losses, of, options.seed, monitor)?;
     let mut best = as_measured()?;
+    let error_without = approximate::error(&best);
     let mut used = ApproximateUse {
         mixtures: losses.mixtures.len(),
         share: 0.0,
-        error: approximate::error(&best),
-        error_without: approximate::error(&best),
+        error: error_without,
+        error_without,
     };
-    for share in approximate::SHARES.into_iter().filter(|share| *share > 0.0) {
+    for share in approximate::SHARES {
         let moved = Some((&models, share));
         let fit = train_as(Kind::Losses, observations, options, moved, monitor)?;
         let error = approximate::error(&fit);

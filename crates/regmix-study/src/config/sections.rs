@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use regmix_data::table::Observations;
-use regmix_data::{DomainSet, Monitor, Result};
+use regmix_data::{DomainSet, Error, Monitor, Result};
 use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
@@ -398,6 +398,17 @@ impl ScheduleMode {
     /// Whether it needs `schedule.json`.
     pub(crate) fn is_planned(self) -> bool {
         matches!(self, Self::Offline | Self::Online)
+    }
+
+    /// An error for a schedule where a method is expected that needs no plan.
+    pub(crate) fn require_peer(self) -> Result<()> {
+        match self.is_planned() {
+            false => Ok(()),
+            true => Err(Error::input(format!(
+                "`{}` is planned from proxies: expected {ODM} or {ADO}",
+                self.name()
+            ))),
+        }
     }
 }
 

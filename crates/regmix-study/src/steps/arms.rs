@@ -169,6 +169,7 @@ pub(super) fn published_arm(
 
 /// Another method that chooses the mixture of a target, with the limits of the study.
 pub(crate) fn peer(study: &Study, mode: ScheduleMode) -> Result<(Peer, Constraints)> {
+    mode.require_peer()?;
     let config = study.config();
     let corpus = study.corpus()?;
     let limits = limits::constraints(study, corpus.manifest())?;

@@ -20,6 +20,7 @@ pub fn peer(
     steps: u64,
     monitor: &dyn Monitor,
 ) -> Result<PeerController> {
+    mode.require_peer()?;
     let table = MixtureTable::read_csv(natural)?;
     (table.notes().iter()).for_each(|note| monitor.message(note));
     let domains = table.domains().clone();
@@ -33,16 +34,25 @@ pub fn peer(
             let ado = Ado::new(first, AdoOptions::for_steps(steps));
             Peer::Ado(ado.map_err(|e| e.in_file(natural))?)
         }
-        ScheduleMode::Odm => {
+        _ => {
             let uniform = Mixture::uniform(domains);
             Peer::Odm(Odm::new(uniform, OdmOptions::default())?)
         }
-        planned => {
-            return Err(Error::input(format!(
-                "`{}` is planned from proxies: expected odm or ado",
-                planned.name()
-            )));
-        }
     };
     PeerController::new(peer, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regmix_data::Silent;
+
+    #[test]
+    fn a_schedule_is_no_peer() {
+        let e = peer(ScheduleMode::Offline, Path::new("natural.csv"), 10, &Silent).unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "`offline` is planned from proxies: expected odm or ado"
+        );
+    }
 }
