@@ -229,6 +229,32 @@ fn every_way_rounds_alike() {
     }
 }
 
+/// A vector that a function without the instructions receives goes through memory, number by
+/// number: products then take a hundred times as long, with the same results.
+#[cfg(not(debug_assertions))]
+#[test]
+fn no_instructions_are_slower_than_plain_code() {
+    let case = Case::new((256, 256, 256), 0, |i| (i % 11) as f32 - 5.0);
+    let mut ways = every_way();
+    let mut best = vec![f64::INFINITY; ways.len()];
+    for _ in 0..5 {
+        for ((_, _, products), best) in ways.iter_mut().zip(&mut best) {
+            let start = std::time::Instant::now();
+            case.computed(products);
+            *best = best.min(start.elapsed().as_secs_f64());
+        }
+    }
+    let plain = ways.iter().position(|(name, ..)| name.starts_with("Plain"));
+    let limit = 2.0 * best[plain.expect("plain code runs everywhere")];
+    for ((name, ..), seconds) in ways.iter().zip(&best) {
+        let emulated = name.contains("emulating");
+        assert!(
+            emulated || *seconds < limit,
+            "{name}: {seconds} s, above {limit} s"
+        );
+    }
+}
+
 #[test]
 fn nothing_is_multiplied_where_there_are_no_rows_or_terms() {
     for (name, _, mut products) in every_way() {

@@ -239,37 +239,40 @@ unsafe fn amx_block(left: &[Line], right: &[Line], out: &mut [f32], stride: usiz
 }
 
 /// As [`amx_block`], with vectors.
+///
+/// Vectors are held by loops over places and not by iterators or closures: functions of the
+/// standard library do not have this one's instructions, and a vector that is given to one
+/// goes through memory.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn vector_block(left: &[Line], right: &[Line], out: &mut [f32], stride: usize, add: bool) {
     /// Rows whose sums are held in registers.
     const ROWS: usize = 8;
     let half = left.len() / 2;
+    let (low, high) = right.split_at(half);
     for first in (0..2 * TILE).step_by(ROWS) {
         let left = &left[first / TILE * half..][..half];
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
         if add {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = load(&out[(first + i) * stride + 16 * v..]);
-                }
+            for i in 0..ROWS {
+                let row = &out[(first + i) * stride..][..32];
+                sums[i] = [load(row), load(&row[16..])];
             }
         }
-        let right = right[..half].iter().zip(&right[half..]);
-        for (q, (low, high)) in right.enumerate() {
-            let (low, high) = (bits(low), bits(high));
-            let (tile, pair) = (q / TILE * TILE, q % TILE);
+        for q in 0..half {
+            let (low, high) = (bits(&low[q]), bits(&high[q]));
+            let tile = &left[q / TILE * TILE + first % TILE..][..ROWS];
             for i in 0..ROWS {
-                let terms = left[tile + first % TILE + i].pair(pair);
-                let terms = _mm512_set1_epi32(terms);
+                let terms = _mm512_set1_epi32(tile[i].pair(q % TILE));
                 sums[i][0] = dot(sums[i][0], terms, low);
                 sums[i][1] = dot(sums[i][1], terms, high);
             }
         }
-        for (i, sums) in sums.into_iter().enumerate() {
-            for (v, sum) in sums.into_iter().enumerate() {
-                let out = &mut out[(first + i) * stride + 16 * v..][..16];
-                // SAFETY: the slice holds 16 numbers.
-                unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
+        for i in 0..ROWS {
+            let row = &mut out[(first + i) * stride..][..32];
+            // SAFETY: the slice holds 32 numbers.
+            unsafe {
+                _mm512_storeu_ps(row.as_mut_ptr(), sums[i][0]);
+                _mm512_storeu_ps(row.as_mut_ptr().add(16), sums[i][1]);
             }
         }
     }
@@ -277,28 +280,34 @@ fn vector_block(left: &[Line], right: &[Line], out: &mut [f32], stride: usize, a
 
 impl Line {
     /// Two numbers side by side.
+    #[inline]
     fn pair(&self, i: usize) -> i32 {
-        i32::from(self.0[2 * i].cast_signed()) & 0xffff
-            | i32::from(self.0[2 * i + 1].cast_signed()) << 16
+        let pair = &self.0[2 * i..][..2];
+        // SAFETY: two numbers are the bytes of one of twice the width.
+        unsafe { pair.as_ptr().cast::<i32>().read_unaligned() }
     }
 }
 
 #[target_feature(enable = "avx512f")]
+#[inline]
 fn bits(line: &Line) -> __m512i {
     // SAFETY: a line is 64 bytes.
     unsafe { _mm512_loadu_si512(line.0.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
 fn dot(sum: __m512, left: __m512i, right: __m512i) -> __m512 {
     // SAFETY: the types are the same 64 bytes under another name.
-    let [left, right] =
-        [left, right].map(|x| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) });
+    let left = unsafe { std::mem::transmute::<__m512i, __m512bh>(left) };
+    // SAFETY: as before.
+    let right = unsafe { std::mem::transmute::<__m512i, __m512bh>(right) };
     _mm512_dpbf16_ps(sum, left, right)
 }
 
 /// The first 16 numbers, zeros where there are fewer.
 #[target_feature(enable = "avx512f")]
+#[inline]
 fn load(numbers: &[f32]) -> __m512 {
     let mask = if numbers.len() < 16 {
         (1 << numbers.len()) - 1
@@ -311,6 +320,7 @@ fn load(numbers: &[f32]) -> __m512 {
 
 /// Rounds two times 16 numbers, the nearest even where two are as near.
 #[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
 fn round(low: __m512, high: __m512) -> __m512i {
     // SAFETY: the types are the same 64 bytes under another name.
     unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
@@ -399,18 +409,21 @@ fn pack_pairs(side: Side, matrix: Strided<'_>, out: &mut [Line]) {
 
 /// Writes a tile, or its transpose in pairs.
 #[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
 fn store(mut packed: [__m512i; TILE], transpose: bool, tile: &mut [Line]) {
     if transpose {
         let mut rows = [_mm512_setzero_ps(); TILE];
-        for (row, packed) in rows.iter_mut().zip(packed) {
-            *row = _mm512_castsi512_ps(packed);
+        for i in 0..TILE {
+            rows[i] = _mm512_castsi512_ps(packed[i]);
         }
-        for (packed, row) in packed.iter_mut().zip(turn::registers(rows)) {
-            *packed = _mm512_castps_si512(row);
+        let turned = turn::registers(rows);
+        for i in 0..TILE {
+            packed[i] = _mm512_castps_si512(turned[i]);
         }
     }
-    for (line, packed) in tile.iter_mut().zip(packed) {
+    let tile = &mut tile[..TILE];
+    for i in 0..TILE {
         // SAFETY: a line is 64 bytes, aligned to as many.
-        unsafe { _mm512_store_si512(line.0.as_mut_ptr().cast(), packed) };
+        unsafe { _mm512_store_si512(tile[i].0.as_mut_ptr().cast(), packed[i]) };
     }
 }
