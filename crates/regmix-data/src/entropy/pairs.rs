@@ -1,26 +1,28 @@
 //! Counting how often every pair of tokens comes, in bounded memory.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
-use rustc_hash::FxBuildHasher;
 
-/// Pairs are divided among so many tables, by a hash: each is small enough for a
-/// processor's cache while a batch of its pairs is counted.
-const TABLES: usize = 256;
+/// Pairs are divided among so many parts, by a hash: what a part sorts at a time fits into
+/// a processor's cache.
+const PARTS: usize = 1024;
 
-/// The pairs of a batch.
-const BATCH: usize = 4096;
+/// The pairs of a part that a thread holds.
+const BATCH: usize = 64;
+
+/// A part sorts at least so many pairs at a time.
+const WAITING: usize = 1 << 15;
 
 /// A pair of tokens as one number, and a number of pairs.
-pub(super) trait Word: Copy + Eq + Hash + Default + Send + Sync + 'static {
+pub(super) trait Word: Copy + Ord + Default + Send + Sync + 'static {
     fn of_pair(first: u32, second: u32) -> Self;
-    /// The table of a pair.
-    fn table(self) -> usize;
-    fn add_one(&mut self);
+    /// The part of a pair.
+    fn part(self) -> usize;
+    fn of_count(count: usize) -> Self;
+    fn plus(&mut self, other: Self);
     fn number(self) -> u64;
 }
 
@@ -31,12 +33,16 @@ impl Word for u32 {
         first << 16 | second
     }
     #[inline]
-    fn table(self) -> usize {
-        table(u64::from(self))
+    fn part(self) -> usize {
+        part(u64::from(self))
     }
     #[inline]
-    fn add_one(&mut self) {
-        *self += 1;
+    fn of_count(count: usize) -> Self {
+        count as Self
+    }
+    #[inline]
+    fn plus(&mut self, other: Self) {
+        *self += other;
     }
     fn number(self) -> u64 {
         self.into()
@@ -50,34 +56,90 @@ impl Word for u64 {
         u64::from(first) << 32 | u64::from(second)
     }
     #[inline]
-    fn table(self) -> usize {
-        table(self)
+    fn part(self) -> usize {
+        part(self)
     }
     #[inline]
-    fn add_one(&mut self) {
-        *self += 1;
+    fn of_count(count: usize) -> Self {
+        count as Self
+    }
+    #[inline]
+    fn plus(&mut self, other: Self) {
+        *self += other;
     }
     fn number(self) -> u64 {
         self
     }
 }
 
-/// The upper bits of a product with another odd number than the tables' own hash has,
-/// so that the pairs of one table are spread over all of it.
+/// The upper bits of a product, which spread pairs evenly.
 #[inline]
-fn table(key: u64) -> usize {
-    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+fn part(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PARTS.ilog2())) as usize
 }
 
-type Counts<W> = HashMap<W, W, FxBuildHasher>;
+/// Some of the pairs.
+struct Part<W> {
+    /// Those that were counted, in order, with their counts.
+    counted: Vec<(W, W)>,
+    /// Those that are not yet.
+    waiting: Vec<W>,
+}
 
-/// The counts of those pairs whose table is one of `first..end`.
+impl<W: Word> Default for Part<W> {
+    fn default() -> Self {
+        Self {
+            counted: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl<W: Word> Part<W> {
+    /// Takes pairs, and counts all that wait where they are many.
+    fn add(&mut self, pairs: &[W]) {
+        self.waiting.extend_from_slice(pairs);
+        // Beside many counted pairs, so many wait that merging costs little for each.
+        if self.waiting.len() >= WAITING.max(self.counted.len() / 2) {
+            self.count();
+        }
+    }
+
+    /// Sorts what waits and merges it with what was counted.
+    fn count(&mut self) {
+        // By a closure of this crate: the compiler takes the sort of plain numbers from the
+        // first dependency that has it, and some are compiled without optimisation.
+        self.waiting.sort_unstable_by_key(|pair| *pair);
+        let runs = || self.waiting.chunk_by(|a, b| a == b);
+        let mut merged = Vec::with_capacity(self.counted.len() + runs().count());
+        let mut before = self.counted.iter().copied().peekable();
+        for run in runs() {
+            let (pair, mut count) = (run[0], W::of_count(run.len()));
+            while let Some(smaller) = before.next_if(|(key, _)| *key < pair) {
+                merged.push(smaller);
+            }
+            if let Some((_, more)) = before.next_if(|(key, _)| *key == pair) {
+                count.plus(more);
+            }
+            merged.push((pair, count));
+        }
+        merged.extend(before);
+        self.counted = merged;
+        self.waiting.clear();
+    }
+
+    fn bytes(&self) -> usize {
+        (2 * self.counted.capacity() + self.waiting.capacity()) * size_of::<W>()
+    }
+}
+
+/// The counts of those pairs whose part is one of `first..end`.
 ///
-/// Where they take more memory than allowed, the upper half of the tables is given up
+/// Where they take more memory than allowed, the upper half of the parts is given up
 /// (`end` falls), to be counted when all tokens are read again. Counts are therefore
 /// exact at every size, and only time is lost.
 pub(super) struct PairCounts<W> {
-    tables: Vec<Mutex<Counts<W>>>,
+    parts: Vec<Mutex<Part<W>>>,
     first: usize,
     end: AtomicUsize,
     used: AtomicUsize,
@@ -86,12 +148,12 @@ pub(super) struct PairCounts<W> {
 }
 
 impl<W: Word> PairCounts<W> {
-    /// Tables from `first` on.
+    /// Parts from `first` on.
     pub(super) fn new(first: usize, memory: usize) -> Self {
         Self {
-            tables: (0..TABLES).map(|_| Mutex::default()).collect(),
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             first,
-            end: AtomicUsize::new(TABLES),
+            end: AtomicUsize::new(PARTS),
             used: AtomicUsize::new(0),
             memory,
             giving_up: Mutex::new(()),
@@ -102,45 +164,50 @@ impl<W: Word> PairCounts<W> {
     pub(super) fn batch(&self) -> Batch<'_, W> {
         Batch {
             counts: self,
-            waiting: vec![W::default(); TABLES * BATCH],
-            lengths: [0; TABLES],
+            waiting: vec![W::default(); PARTS * BATCH],
+            lengths: vec![0; PARTS],
         }
     }
 
-    /// How often there is a pair that comes so and so often, and the first table that
-    /// was not counted, if there is one.
+    /// How often there is a pair that comes so and so often, and the first part that was
+    /// not counted, if there is one.
     pub(super) fn finish(self) -> (BTreeMap<u64, u64>, Option<usize>) {
         let end = self.end.into_inner();
-        let spectra: Vec<BTreeMap<u64, u64>> = (self.tables[self.first..end].par_iter())
-            .map(|table| spectrum(&locked(table)))
+        let spectra: Vec<BTreeMap<u64, u64>> = (self.parts[self.first..end].par_iter())
+            .map(|part| {
+                let mut part = std::mem::take(&mut *locked(part));
+                part.count();
+                spectrum(&part.counted)
+            })
             .collect();
         let mut all = BTreeMap::new();
         for (count, pairs) in spectra.into_iter().flatten() {
             *all.entry(count).or_default() += pairs;
         }
-        (all, (end < TABLES).then_some(end))
+        (all, (end < PARTS).then_some(end))
     }
 
-    fn add(&self, table: usize, pairs: &[W]) {
-        let mut counts = locked(&self.tables[table]);
+    fn add(&self, number: usize, pairs: &[W]) {
+        let mut part = locked(&self.parts[number]);
         // Looked at under the lock: what is given up stays empty.
-        if table >= self.end.load(Ordering::SeqCst) {
+        if number >= self.end.load(Ordering::SeqCst) {
             return;
         }
-        let before = bytes(&counts);
-        for pair in pairs {
-            counts.entry(*pair).or_default().add_one();
-        }
-        let grown = bytes(&counts) - before;
+        let before = part.bytes();
+        part.add(pairs);
+        let after = part.bytes();
         // Also under the lock, so that nothing is taken back before it is added.
+        self.used
+            .fetch_sub(before.saturating_sub(after), Ordering::SeqCst);
+        let grown = after.saturating_sub(before);
         let used = self.used.fetch_add(grown, Ordering::SeqCst) + grown;
-        drop(counts);
+        drop(part);
         if used > self.memory && grown > 0 {
             self.give_up();
         }
     }
 
-    /// Gives the upper half of the tables up; one is always kept.
+    /// Gives the upper half of the parts up; one is always kept.
     fn give_up(&self) {
         let _one = locked(&self.giving_up);
         let old = self.end.load(Ordering::SeqCst);
@@ -149,19 +216,19 @@ impl<W: Word> PairCounts<W> {
             return;
         }
         self.end.store(new, Ordering::SeqCst);
-        for table in &self.tables[new..old] {
-            let counts = std::mem::take(&mut *locked(table));
-            self.used.fetch_sub(bytes(&counts), Ordering::SeqCst);
+        for part in &self.parts[new..old] {
+            let given_up = std::mem::take(&mut *locked(part));
+            self.used.fetch_sub(given_up.bytes(), Ordering::SeqCst);
         }
     }
 }
 
-/// Pairs on their way to the tables.
+/// Pairs on their way to the parts.
 pub(super) struct Batch<'a, W> {
     counts: &'a PairCounts<W>,
-    /// Of every table, [`BATCH`] places.
+    /// Of every part, [`BATCH`] places.
     waiting: Vec<W>,
-    lengths: [usize; TABLES],
+    lengths: Vec<usize>,
 }
 
 impl<W: Word> Batch<'_, W> {
@@ -170,38 +237,37 @@ impl<W: Word> Batch<'_, W> {
         let end = self.counts.end.load(Ordering::SeqCst);
         for pair in tokens.windows(2) {
             let pair = W::of_pair(pair[0], pair[1]);
-            let table = pair.table();
-            if !(self.counts.first..end).contains(&table) {
+            let part = pair.part();
+            if !(self.counts.first..end).contains(&part) {
                 continue;
             }
-            let length = &mut self.lengths[table];
-            self.waiting[table * BATCH + *length] = pair;
+            let length = &mut self.lengths[part];
+            self.waiting[part * BATCH + *length] = pair;
             *length += 1;
             if *length == BATCH {
-                self.add(table);
+                self.add(part);
             }
         }
     }
 
     /// Counts what still waits.
     pub(super) fn flush(&mut self) {
-        (self.counts.first..TABLES).for_each(|table| self.add(table));
+        (self.counts.first..PARTS).for_each(|part| self.add(part));
     }
 
-    fn add(&mut self, table: usize) {
-        let length = std::mem::take(&mut self.lengths[table]);
-        let pairs = &self.waiting[table * BATCH..][..length];
-        self.counts.add(table, pairs);
+    fn add(&mut self, part: usize) {
+        let length = std::mem::take(&mut self.lengths[part]);
+        let pairs = &self.waiting[part * BATCH..][..length];
+        self.counts.add(part, pairs);
     }
 }
 
 /// How many pairs come once, twice, and so on.
-fn spectrum<W: Word>(counts: &Counts<W>) -> BTreeMap<u64, u64> {
+fn spectrum<W: Word>(counted: &[(W, W)]) -> BTreeMap<u64, u64> {
     // Most pairs are rare.
     let mut rare = [0_u64; 1024];
     let mut spectrum = BTreeMap::new();
-    #[allow(clippy::iter_over_hash_type)] // Whole numbers: every order has the same sum.
-    for count in counts.values() {
+    for (_, count) in counted {
         let count = count.number();
         match rare.get_mut(count as usize) {
             Some(pairs) => *pairs += 1,
@@ -211,12 +277,6 @@ fn spectrum<W: Word>(counts: &Counts<W>) -> BTreeMap<u64, u64> {
     let rare = (0..).zip(rare).filter(|(_, pairs)| *pairs > 0);
     spectrum.extend(rare);
     spectrum
-}
-
-/// The memory of a table: it has a place for every pair and a byte beside it, and
-/// seven of eight places may be taken.
-fn bytes<W>(counts: &Counts<W>) -> usize {
-    counts.capacity().div_ceil(7) * 8 * (2 * size_of::<W>() + 1)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
