@@ -124,6 +124,12 @@ class Fit:
         return self._inner.warnings
 
     @property
+    def approximate(self):
+        """How approximate losses were used: a dictionary with the share of them that is taken
+        and the errors with and without; or None."""
+        return json.loads(self._inner.approximate())
+
+    @property
     def dropped(self):
         """Losses that were left out, and why: dictionaries."""
         return json.loads(self._inner.dropped())
@@ -233,6 +239,8 @@ def fit(
     natural=None,
     unit=None,
     keep_outliers=False,
+    scores=(),
+    approximate=None,
 ):
     """Fits losses to mixtures, judged by cross-validation, as `regmix fit` does.
 
@@ -241,6 +249,10 @@ def fit(
     names. Losses may be {run: loss} or a list of one loss per run. Rows are joined by run, or
     by their order where they have no names. A loss that is missing is NaN or None; columns that
     are known to be no losses are left out and named in a warning.
+
+    scores: targets that are better when higher and no losses, such as accuracies
+    approximate: a pair of tables, mixtures and approximate losses over the same domains, such
+        as those of smaller proxies; it takes four times as long
     """
     weights = table(mixtures, domains, "mixtures")
     values = table(losses, targets, "losses")
@@ -252,6 +264,8 @@ def fit(
         "natural": _table_or_none(natural, domains),
         "unit": unit,
         "keep_outliers": bool(keep_outliers),
+        "scores": _names(scores, "scores"),
+        "approximate": _approximate(approximate, domains, targets),
     }
     fitted = Fit(_regmix.Fit.train(weights.plain(), values.plain(), options))
     for sentence in fitted.warnings:
@@ -324,6 +338,26 @@ class Controller:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _names(given, what):
+    """A list of names; a string alone would be taken letter by letter."""
+    if isinstance(given, str):
+        raise TypeError(f"{what}: a string; expected a list of names")
+    return [str(name) for name in given]
+
+
+def _approximate(given, domains, targets):
+    """Two tables as the compiled part takes them, or None."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError("approximate: expected a pair of tables, mixtures and losses")
+    mixtures, losses = given
+    return (
+        table(mixtures, domains, "approximate mixtures").plain(),
+        table(losses, targets, "approximate losses").plain(),
+    )
 
 
 def _only(kind, given):

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     natural: Option<Table>,
     unit: Option<String>,
     keep_outliers: bool,
+    scores: Vec<String>,
+    /// Mixtures and approximate losses.
+    approximate: Option<(Table, Table)>,
 }
 
 /// Means, and standard deviations where they are asked for, by row and target.
@@ -39,6 +42,9 @@ fn train(mixtures: &Table, losses: &Table, asked: Options, stop: &AtomicBool) ->
     let observations = mixtures.with_losses(losses)?;
     let defaults = FitOptions::default();
     let natural = asked.natural.as_ref().map(Table::mixture).transpose()?;
+    let approximate = (asked.approximate.as_ref())
+        .map(|(mixtures, losses)| mixtures.with_losses(losses))
+        .transpose()?;
     let options = FitOptions {
         regressors: asked.regressors.unwrap_or(defaults.regressors),
         folds: asked.folds,
@@ -47,6 +53,8 @@ fn train(mixtures: &Table, losses: &Table, asked: Options, stop: &AtomicBool) ->
         natural,
         unit: asked.unit,
         keep_outliers: asked.keep_outliers,
+        scores: asked.scores.into_iter().collect(),
+        approximate,
         ..FitOptions::default()
     };
     let inner = regmix_regress::Fit::train_monitored(&observations, &options, stop)?;
@@ -168,6 +176,12 @@ impl Fit {
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.inner.warnings().to_vec()
+    }
+
+    /// How approximate losses were used, as JSON: an object or null.
+    fn approximate(&self) -> PyResult<String> {
+        let text = serde_json::to_string(&self.inner.approximate());
+        text.map_err(|e| raised(not_json(e)))
     }
 
     /// Measurements that were left out, as JSON: a list of entries.

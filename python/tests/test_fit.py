@@ -1,5 +1,6 @@
 """Fits and searches, and that the command gives the same."""
 import csv
+import math
 import os
 import re
 import signal
@@ -144,6 +145,57 @@ def test_the_command_gives_the_same_numbers(fitted, tmp_path, command):
     said = same_as_command(fitted, command, tmp_path, m, l, *options)
     assert "Cross-validated on 24 runs" in said
     assert command("--version").split() == ["regmix", regmix.__version__]
+
+
+def test_approximate_losses_give_the_same_numbers(tmp_path, command):
+    # A part that no regressor of so few runs sees, and that approximate losses have.
+    def wavy(w):
+        return 0.3 * math.sin(9.0 * w[0] * w[1] + 4.0 * w[2])
+
+    rows = [mixture(7 * i + 3) for i in range(RUNS)]
+    tables = {
+        "m": (DOMAINS, WEIGHTS),
+        "l": (TARGETS, [[x + wavy(w) for x in row] for w, row in zip(WEIGHTS, LOSSES)]),
+        "am": (DOMAINS, rows),
+        "al": (TARGETS, [[loss(w[0]) + 1.0 + wavy(w), loss(w[1]) + 1.0 + wavy(w)] for w in rows]),
+    }
+    for name, (columns, values) in tables.items():
+        write_csv(tmp_path / f"{name}.csv", columns, values)
+    names = {"domains": DOMAINS, "targets": TARGETS}
+    weights, losses, *approximate = (rows for _, rows in tables.values())
+    fit = regmix.fit(weights, losses, approximate=approximate, **names, **FAST)
+    without = regmix.fit(weights, losses, **names, **FAST)
+    assert without.approximate is None and fit.approximate["mixtures"] == RUNS
+    assert fit.approximate["share"] > 0
+    assert fit.approximate["error"] < fit.approximate["error_without"]
+    options = ["--approximate-mixtures", "am.csv", "--approximate-losses", "al.csv"]
+    options += ["--regressors", "law1,linear"]
+    same_as_command(fit, command, tmp_path, tmp_path / "m.csv", tmp_path / "l.csv", *options)
+    for given, message in [
+        (rows, "expected a pair of tables"),
+        ((rows, "al.csv"), "approximate losses: str; expected a data frame"),
+    ]:
+        with pytest.raises(TypeError, match=re.escape(message)):
+            regmix.fit(weights, losses, approximate=given, **names)
+    with pytest.raises(regmix.Error, match="approximate"):
+        others = {name: [w[k] for w in rows] for k, name in enumerate(["web", "code", "news"])}
+        regmix.fit(weights, losses, approximate=(others, tables["al"][1]), **names)
+
+
+def test_scores_change_nothing_of_losses():
+    # Better when higher, and best where the mean loss is worst.
+    values = [[*row, w[2]] for w, row in zip(WEIGHTS, LOSSES)]
+    names = {"domains": DOMAINS, "targets": [*TARGETS, "accuracy"]}
+    fit = regmix.fit(WEIGHTS, values, scores=["accuracy"], **names, **FAST)
+    plain = regmix.fit(WEIGHTS, LOSSES, domains=DOMAINS, targets=TARGETS, **FAST)
+    assert fit.targets == ["web", "code", "accuracy"]
+    assert fit.optimize(bootstrap=0).mixture == plain.optimize(bootstrap=0).mixture
+    assert [row[:2] for row in fit.predict(WEIGHTS)] == plain.predict(WEIGHTS)
+    assert fit.optimize("accuracy", maximize=True, bootstrap=0).mixture["books"] > 0.99
+    with pytest.raises(regmix.Error, match="accuracies"):
+        regmix.fit(WEIGHTS, values, scores=["accuracies"], **names, **FAST)
+    with pytest.raises(TypeError, match="scores: a string; expected a list of names"):
+        regmix.fit(WEIGHTS, values, scores="accuracy", **names)
 
 
 def test_published_runs_give_the_same_numbers(tmp_path, command):
