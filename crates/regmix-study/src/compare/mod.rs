@@ -248,11 +248,12 @@ fn difference(own: &BTreeMap<u64, f64>, other: &BTreeMap<u64, f64>) -> Option<Di
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use regmix_data::DomainSet;
 
-    fn comparison(values: &[(&str, &[f64])]) -> MethodComparison {
+    /// Runs of methods with these objectives, by seed.
+    pub(crate) fn comparison(values: &[(&str, &[f64])]) -> MethodComparison {
         let domains = DomainSet::from_names(["a", "b"]).unwrap();
         let runs = values.iter().flat_map(|(arm, values)| {
             values.iter().enumerate().map(move |(k, value)| TargetRun {

@@ -3,6 +3,9 @@
 use regmix_regress::scale::ScaleOptimum;
 use regmix_regress::{Fit, Gap, Objective, Recommendation, Reference};
 
+use crate::compare::{Difference, MethodComparison};
+use crate::files::FOUND;
+
 use super::kit::number::{self, decimals, list, loss, mean, percent, plural, range, short};
 use super::{AtTarget, Node, Report, Subject, objective_words, paragraph};
 
@@ -274,16 +277,52 @@ fn reference(report: &Report<'_>, reference: &Reference) -> Node {
     )
 }
 
-fn promise(report: &Report<'_>) -> Node {
-    let (value, text, badge) = match report.check {
-        None => (
-            "Not checked",
-            "no target was trained yet",
-            ("open", "run regmix target"),
-        ),
-        Some(check) if check.comparisons.is_empty() => {
-            ("Open", "nothing to compare with", ("open", "open"))
+/// A value, what it means, and a badge with its class.
+type Verdict = (&'static str, &'static str, (&'static str, &'static str));
+
+const NOT_CHECKED: Verdict = (
+    "Not checked",
+    "no target was trained yet",
+    ("open", "run regmix target"),
+);
+const UNKNOWN: Verdict = ("Open", "nothing to compare with", ("open", "open"));
+
+/// Whether the found mixture was better than the natural one where methods were compared.
+fn by_comparison(compared: &MethodComparison) -> Verdict {
+    let found = compared.methods.iter().find(|method| method.name == FOUND);
+    match found.and_then(|found| found.over_natural) {
+        None => UNKNOWN,
+        Some(Difference { interval: None, .. }) => {
+            ("Open", "one seed of each mixture", ("open", "no interval"))
         }
+        Some(Difference {
+            interval: Some([low, _]),
+            ..
+        }) if low > 0.0 => (
+            "Held",
+            "better than the natural mixture",
+            ("good", "exceeds the noise"),
+        ),
+        Some(Difference {
+            interval: Some([_, high]),
+            ..
+        }) if high < 0.0 => (
+            "Did not hold",
+            "worse than the natural mixture",
+            ("bad", "see below"),
+        ),
+        Some(_) => (
+            "Not confirmed",
+            "not clearly better than the natural mixture",
+            ("open", "within the noise"),
+        ),
+    }
+}
+
+fn promise(report: &Report<'_>) -> Node {
+    let (value, text, badge): Verdict = match report.check {
+        None => report.compared.map_or(NOT_CHECKED, by_comparison),
+        Some(check) if check.comparisons.is_empty() => UNKNOWN,
         Some(check) if check.held() => (
             "Held",
             "better than all it was compared with",
@@ -348,4 +387,24 @@ pub(super) fn optimism(report: &Report<'_>, found: &Recommendation) -> Option<St
         number::loss(optimism),
         report.objective_unit_behind(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::tests::comparison;
+
+    #[test]
+    fn a_comparison_shows_whether_the_promise_held() {
+        let value = |found: &[f64]| {
+            let natural = [3.21, 3.29, 3.4];
+            let natural = &natural[..found.len()];
+            by_comparison(&comparison(&[("found", found), ("natural", natural)])).0
+        };
+        assert_eq!(value(&[3.0, 3.1, 3.2]), "Held");
+        assert_eq!(value(&[3.4, 3.5, 3.6]), "Did not hold");
+        assert_eq!(value(&[3.0, 3.4, 3.4]), "Not confirmed");
+        assert_eq!(value(&[3.0]), "Open");
+        assert_eq!(by_comparison(&comparison(&[("natural", &[3.0])])), UNKNOWN);
+    }
 }
