@@ -120,12 +120,6 @@ def yaml_trainers(folder):
     same(data["train_weights"], WEIGHTS)
     streams = load(export(folder, "mosaic-streaming", path))["train_loader"]["dataset"]["streams"]
     same({n: s["proportion"] for n, s in streams.items()})
-    if importlib.util.find_spec("streaming"):
-        from streaming import Stream
-        for values in streams.values():
-            Stream(**values)
-    else:
-        print("SKIPPED: mosaicml-streaming is not installed")
     stage, = load(export(folder, "nanotron", path))["data_stages"]
     assert stage["start_training_step"] == 1
     data = stage["data"]["dataset"]
@@ -140,6 +134,31 @@ def yaml_trainers(folder):
         tokens = max(1e9 * WEIGHTS[source["source_name"]] / 4, 1.0)
         room = tokens * source["max_source_fraction"] * source["max_repetition_ratio"]
         assert room >= 1e9 * source["target_ratio"] * (1 - 1e-12), source
+
+
+def mosaic(folder):
+    """What a dataset of streams draws in an epoch."""
+    if importlib.util.find_spec("streaming") is None:
+        print("SKIPPED: mosaicml-streaming is not installed")
+        return
+    from streaming import MDSWriter, Stream, StreamingDataset
+    path = lambda i: str(folder / f"streams/{i} x")
+    streams = load(export(folder, "mosaic-streaming", path))["train_loader"]["dataset"]["streams"]
+    for i, name in enumerate(WEIGHTS):
+        with MDSWriter(out=f"{path(i)}/train", columns={"domain": "str"}) as writer:
+            for _ in range(100 + 50 * i):
+                writer.write({"domain": name})
+    size = 16_000
+    drawn = StreamingDataset(
+        streams=[Stream(**values) for values in streams.values()], epoch_size=size, batch_size=8
+    )
+    count = dict.fromkeys(DRAWN, 0)
+    for sample in drawn:
+        count[sample["domain"]] += 1
+    assert sum(count.values()) == size, count
+    for name in DRAWN:
+        assert abs(count[name] - size * WEIGHTS[name]) <= 1, (name, count)
+    print("StreamingDataset draws", count)
 
 
 def python_trainers(folder):
@@ -206,6 +225,6 @@ def interleaved(folder):
 with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     os.environ["HF_HOME"] = str(folder / "cache")
-    for check in [megatron, yaml_trainers, python_trainers, json_and_csv, interleaved]:
+    for check in [megatron, yaml_trainers, mosaic, python_trainers, json_and_csv, interleaved]:
         check(folder)
         print("ok", check.__name__)
