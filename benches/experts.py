@@ -2,12 +2,13 @@
 """What are the losses of mixed experts worth beside proxies?
 
     benches/experts.py target/release/regmix STUDY [--held 20] [--draws 8] [--seed 0]
+                       [--tables experts]
 
 STUDY is a study with `[fit] experts = true`, up to `regmix fit`: such as that of
 `benches/field.sh`, with that line added. In every draw some proxies are held out, and 10, 24,
 38, ... of the others are fitted, with and without the losses of the mixed experts. Steps are as
 many proxies as there are experts, so that a row with experts costs as much as the next row
-without.
+without. `--tables` is the folder in STUDY of the approximate losses and their mixtures.
 
 Means over targets, then over draws, with the standard deviation over draws: the mean absolute
 error of the losses of held-out proxies, their rank correlation (Spearman; 0 where the fit predicts
@@ -62,6 +63,7 @@ def main():
     parser.add_argument("--held", type=int, default=20)
     parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tables", default="experts")
     args = parser.parse_args()
     runs = read(args.study / "fit/mixtures.csv"), read(args.study / "fit/values.csv")
     names = sorted(runs[0][1])
@@ -72,7 +74,7 @@ def main():
         order = random.Random(f"{args.seed}-{draw}").sample(names, len(names))
         for size in sizes:
             held = {"held": order[: args.held], "fitted": order[args.held :][:size]}
-            for experts in [None, args.study / "experts"]:
+            for experts in [None, args.study / args.tables]:
                 with tempfile.TemporaryDirectory() as folder:
                     row = fitted(args.regmix, pathlib.Path(folder), runs, held, experts)
                 found.setdefault((size, experts is not None), []).append(row)

@@ -96,6 +96,51 @@ impl TrainedModel {
         }
     }
 
+    /// The model whose weights are the mean of those of several models, by `shares`, which
+    /// sum to 1 (model merging; as a substitute for training on a mixture: DeMix). It is of
+    /// use for models that were trained from the same one.
+    ///
+    /// # Errors
+    /// When there is no model, their shapes or corpora differ, or the shares are not as many
+    /// as the models, not finite, or do not sum to 1.
+    pub fn merged(models: &[Self], shares: &[f64]) -> Result<Self> {
+        let sum: f64 = shares.iter().sum();
+        let Some(first) = models.first().filter(|_| shares.len() == models.len()) else {
+            let (models, shares) = (models.len(), shares.len());
+            return Err(Error::input(format!(
+                "{shares} shares of {models} models: expected one for each of at least one"
+            )));
+        };
+        // The sum of infinite ones is no number near 1.
+        if (sum - 1.0).abs() > 1e-6 || sum.is_nan() {
+            return Err(Error::input(format!(
+                "shares that sum to {sum}: expected 1"
+            )));
+        }
+        let mut weights: Vec<Vec<f64>> =
+            (first.weights.iter()).map(|w| vec![0.0; w.len()]).collect();
+        for (model, share) in models.iter().zip(shares) {
+            first.check(&model.config)?;
+            if model.corpus != first.corpus {
+                return Err(Error::input(
+                    "models of different corpora: expected one corpus",
+                ));
+            }
+            for (sums, own) in weights.iter_mut().zip(&model.weights) {
+                for (sum, own) in sums.iter_mut().zip(own) {
+                    *sum += share * f64::from(*own);
+                }
+            }
+        }
+        let rounded = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
+        let weights = weights.into_iter().map(rounded).collect();
+        Ok(Self::new(
+            first.config.clone(),
+            weights,
+            first.corpus.clone(),
+        ))
+    }
+
     /// Writes the model in Hugging Face's layout, as a `LlamaForCausalLM`:
     /// `config.json`, `generation_config.json` and `model.safetensors`. `separator` is
     /// the token that ends documents. Returns the files.
@@ -176,4 +221,67 @@ fn same<T: PartialEq + std::fmt::Display>(name: &str, found: T, expected: T) -> 
     ))
     .field(name)
     .help("give the model the shape of the one it starts from; or leave out `from`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model with weights drawn by a seed.
+    fn model(layers: usize, seed: u64, corpus: &str) -> TrainedModel {
+        let config = ModelConfig {
+            layers,
+            d_model: 8,
+            heads: 2,
+            kv_heads: 2,
+            d_ff: 16,
+            vocab_size: 11,
+            context: 4,
+            rope_base: 10_000.0,
+            norm_eps: 1e-5,
+            tied: true,
+        };
+        let mut rng = regmix_data::random::stream(seed, "test", "weights");
+        let weights = parameters::init(&config, &mut rng).unwrap();
+        TrainedModel::new(config, weights, Some(corpus.to_owned()))
+    }
+
+    #[test]
+    fn merged_weights_are_the_mean_by_shares() {
+        let models = [1, 2, 3].map(|seed| model(1, seed, "a"));
+        let merged = TrainedModel::merged(&models, &[0.25, 0.0, 0.75]).unwrap();
+        let at = |model: &TrainedModel| f64::from(model.weights[1 + 2][5]);
+        let expected = 0.25 * at(&models[0]) + 0.75 * at(&models[2]);
+        assert!((at(&merged) - expected).abs() < 1e-7);
+        assert_eq!(merged.corpus(), Some("a"));
+        let alone = TrainedModel::merged(&models, &[0.0, 1.0, 0.0]).unwrap();
+        assert_eq!(alone.digest(), models[1].digest());
+    }
+
+    #[test]
+    fn models_that_have_no_mean_are_refused() {
+        let refused = |models: &[TrainedModel], shares: &[f64]| {
+            TrainedModel::merged(models, shares)
+                .unwrap_err()
+                .to_string()
+        };
+        let two = [model(1, 1, "a"), model(1, 2, "a")];
+        assert_eq!(
+            refused(&two, &[1.0]),
+            "1 shares of 2 models: expected one for each of at least one"
+        );
+        assert_eq!(
+            refused(&two, &[0.5, 0.4]),
+            "shares that sum to 0.9: expected 1"
+        );
+        assert_eq!(
+            refused(&two, &[f64::NAN, 1.0]),
+            "shares that sum to NaN: expected 1"
+        );
+        assert!(refused(&[], &[]).starts_with("0 shares of 0 models"));
+        let other = [model(1, 1, "a"), model(2, 2, "a")];
+        assert!(refused(&other, &[0.5, 0.5]).contains("layers"));
+        let other = [model(1, 1, "a"), model(1, 2, "b")];
+        assert!(refused(&other, &[0.5, 0.5]).contains("different corpora"));
+    }
 }
