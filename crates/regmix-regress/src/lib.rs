@@ -22,7 +22,8 @@
 //!
 //! - [`Regressor`] and [`Model`]: how one target is fitted; [`regressor`] lists
 //!   them.
-//! - [`next_runs`]: the mixtures to train proxies on next.
+//! - [`next_runs`]: the mixtures to train proxies on next; [`climb_round`], those that CLIMB
+//!   would train.
 //! - [`learning_curve`]: how accuracy grows with the number of proxies.
 //! - [`pareto`]: the trade-off of two objectives.
 //! - [`search`]: the two searches by themselves, for any [`search::Surface`].
@@ -108,6 +109,7 @@ pub mod scale;
 pub mod search;
 mod vector;
 
+pub use advise::climb::{ClimbOptions, climb_round};
 pub use advise::coverage::Coverage;
 pub use advise::interactions::Interactions;
 pub use advise::next_runs::options::NextOptions;

@@ -81,6 +81,22 @@ pub const MIXED_LOSSES: Artefact = Artefact {
     missing: "the predictions of the experts were not mixed",
 };
 
+/// The mixtures of the second and the third round of CLIMB.
+pub const CLIMB_ROUNDS: [Artefact; 2] = [
+    Artefact {
+        path: "climb/mixtures/round-2.csv",
+        stamp: "climb/mixtures/round-2.inputs.json",
+        verb: "compare",
+        missing: "the second round of CLIMB was not drawn",
+    },
+    Artefact {
+        path: "climb/mixtures/round-3.csv",
+        stamp: "climb/mixtures/round-3.inputs.json",
+        verb: "compare",
+        missing: "the third round of CLIMB was not drawn",
+    },
+];
+
 /// What the user writes.
 pub const STUDY_FILE: &str = "study.toml";
 /// Shards and manifest of the tokenized corpus.
@@ -103,6 +119,8 @@ pub const SIZES: &str = "sizes";
 pub const SECOND_SIZE: &str = "second";
 /// Reference models and proxies of DoReMi, and the mixture they found.
 pub const DOREMI: &str = "doremi";
+/// Proxies of CLIMB's rounds after the first, and their mixtures.
+pub const CLIMB: &str = "climb";
 /// Models of single domains, by which MixMin finds a mixture, and the losses of their mixed
 /// predictions.
 pub const EXPERTS: &str = "experts";
@@ -136,13 +154,14 @@ pub const LAUNCH_FOLDER: &str = "launch";
 pub const LAUNCHED: &str = "launch/jobs.json";
 /// Folders of which no step reads a file that it does not know by name: what a
 /// killed process left in them can be removed.
-pub(crate) const SWEPT: [&str; 10] = [
+pub(crate) const SWEPT: [&str; 11] = [
     CORPUS_FOLDER,
     "design",
     PROXIES,
     SIZES,
     SECOND_SIZE,
     DOREMI,
+    CLIMB,
     EXPERTS,
     FIT_FOLDER,
     TARGETS,
@@ -193,7 +212,7 @@ pub(crate) fn trained_by(run: &Path) -> &'static str {
     match () {
         () if is_in(TARGETS) => "target",
         () if is_in(DOREMI) => "doremi",
-        () if is_in(EXPERTS) => "compare",
+        () if is_in(EXPERTS) || is_in(CLIMB) => "compare",
         () => "train",
     }
 }

@@ -113,3 +113,75 @@ fn what_cannot_be_compared_is_named() {
         ╰────
     ");
 }
+
+/// A study of as many proxies as three rounds need.
+fn fourteen(section: &str) -> Fixture {
+    let fixture = Fixture::study();
+    fixture.edit("study.toml", "runs = 10", "runs = 14");
+    for verb in ["tokenize", "design", "train", "fit", "optimize"] {
+        fixture.ok(&[verb]);
+    }
+    let text = fixture.text("study.toml");
+    fixture.write("study.toml", format!("{text}\n{section}"));
+    fixture
+}
+
+#[test]
+fn climb_trains_rounds_of_its_own_and_draws_them_once() {
+    let fixture =
+        fourteen("[compare]\nmethods = [\"climb\"]\nseeds = 1\n[constraints.cap]\nlaw = 0.6\n");
+    fixture.ok(&["optimize", "--redo"]);
+    let compared = fixture.ok(&["compare", "--format", "json"]).json();
+    let of = |json: &serde_json::Value| {
+        let all = json["methods"].as_array().unwrap();
+        all.iter().find(|m| m["name"] == "climb").unwrap().clone()
+    };
+    let climb = of(&compared);
+    // Eight proxies of the study, four and two of its own: 4 steps of 2 sequences of 16 tokens.
+    assert_eq!(climb["cost"]["tokens"], 14 * 4 * 2 * 16);
+    assert!(climb["mixture"]["law"].as_f64().unwrap() < 0.6 + 1e-9);
+    let drawn = [2, 3].map(|round| fixture.text(&format!("climb/mixtures/round-{round}.csv")));
+    assert_eq!(drawn.each_ref().map(|table| table.lines().count()), [5, 3]);
+    assert!(drawn[1].contains("\nround-3-0002,"), "{}", drawn[1]);
+    for run in ["round-2-0001", "round-2-0004", "round-3-0002"] {
+        assert!(fixture.path(&format!("climb/{run}/DONE")).exists(), "{run}");
+    }
+    // Nothing is drawn or trained twice.
+    let before = fixture.files("climb");
+    assert_eq!(
+        of(&fixture.ok(&["compare", "--format", "json"]).json()),
+        climb
+    );
+    assert_eq!(fixture.files("climb"), before);
+
+    // Mixtures that were drawn within other limits are not used.
+    fixture.edit("study.toml", "law = 0.6", "law = 0.5");
+    fixture.ok(&["optimize", "--redo"]);
+    let stale = fixture.refused(&["compare"]);
+    stale.says("climb/mixtures/round-2.csv: it was made from other inputs (constraints.cap was");
+    stale.says("make it again with `regmix compare --redo`");
+    fixture.ok(&["compare", "--redo"]);
+    assert_ne!(fixture.text("climb/mixtures/round-2.csv"), drawn[0]);
+    let runs = std::fs::read_dir(fixture.path("climb")).unwrap();
+    let runs = runs.map(|run| run.unwrap().file_name().into_string().unwrap());
+    assert!(runs.into_iter().any(|run| run.ends_with(".old-1")));
+}
+
+#[test]
+fn climb_is_refused_where_proxies_are_too_few_for_its_rounds() {
+    let fixture = study("[compare]\nmethods = [\"doremi\", \"climb\"]\n");
+    assert_output!(fixture.refused(&["compare"]), @r#"
+    $ regmix compare
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: `compare.methods`: `climb` shares the proxies of the study out over three
+      │ rounds, and there are 10 on one mixture that are finished: expected at least 14
+        ╭─[./study.toml:49:1]
+     48 │ [compare]
+     49 │ methods = ["doremi", "climb"]
+        · ──────────────┬──────────────
+        ·               ╰── here
+        ╰────
+      help: add proxies (`regmix design --next N`), or leave the method out
+    "#);
+}

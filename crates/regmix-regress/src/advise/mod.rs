@@ -1,5 +1,6 @@
 //! What a fit advises: scores of an objective, the best mixture, further runs.
 
+pub(crate) mod climb;
 mod correlation;
 pub(crate) mod coverage;
 pub(crate) mod divergence;

@@ -17,6 +17,6 @@ mod walk;
 pub use descend::{Descent, descend, descend_monitored};
 pub use options::{DescendOptions, Termination};
 pub use simulate::{
-    Candidates, Infeasible, SimulateOptions, Simulation, simulate, simulate_monitored,
+    Candidates, Infeasible, SimulateOptions, Simulation, simulate, simulate_monitored, top_draws,
 };
 pub use surface::Surface;

@@ -132,11 +132,27 @@ pub fn simulate_monitored(
     monitor: &dyn Monitor,
 ) -> Result<Simulation> {
     let source = Source::new(surface.domains(), prior, constraints, options)?;
-    let chunks = (0..source.chunks())
-        .into_par_iter()
-        .map(|chunk| judge(surface, &source.chunk(chunk), options.best, monitor))
-        .collect::<Result<_>>()?;
-    average(surface, chunks, options)
+    average(surface, source.judged(surface, monitor)?, options)
+}
+
+/// The best draws of [`simulate_monitored`] themselves, the best first: as many as
+/// `options.best` says, or fewer where others were dropped.
+///
+/// # Errors
+/// As [`simulate_monitored`].
+pub fn top_draws(
+    surface: &(impl Surface + ?Sized),
+    prior: &Mixture,
+    constraints: &Constraints,
+    options: &SimulateOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Mixture>> {
+    let source = Source::new(surface.domains(), prior, constraints, options)?;
+    let drawn = ranked(source.judged(surface, monitor)?, options)?;
+    let domains = surface.domains();
+    (drawn.into_iter())
+        .map(|(_, weights)| Mixture::normalized(domains.clone(), weights))
+        .collect()
 }
 
 /// Draws that are made once and searched on many surfaces, with the results of
@@ -244,6 +260,18 @@ impl Source {
         self.options.draws.div_ceil(CHUNK)
     }
 
+    /// The best draws of every chunk.
+    fn judged(
+        &self,
+        surface: &(impl Surface + ?Sized),
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Judged>> {
+        (0..self.chunks())
+            .into_par_iter()
+            .map(|chunk| judge(surface, &self.chunk(chunk), self.options.best, monitor))
+            .collect()
+    }
+
     /// One chunk of draws, those that are dropped left out.
     fn chunk(&self, chunk: usize) -> Vec<Vec<f64>> {
         let draws = self.options.draws;
@@ -299,22 +327,29 @@ fn values(
     Ok(out)
 }
 
+/// The best of all draws with their values, the best first; there is at least one.
+fn ranked(chunks: Vec<Judged>, options: &SimulateOptions) -> Result<Vec<(f64, Vec<f64>)>> {
+    let mut drawn: Vec<(f64, Vec<f64>)> = chunks.into_iter().flat_map(|c| c.1).collect();
+    drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
+    drawn.truncate(options.best);
+    match drawn.is_empty() {
+        false => Ok(drawn),
+        true => Err(Error::input(format!(
+            "none of {} draws keeps to the bounds: expected some",
+            options.draws
+        ))
+        .help("project draws instead of dropping them, or raise the number of draws")),
+    }
+}
+
 fn average(
     surface: &(impl Surface + ?Sized),
     chunks: Vec<Judged>,
     options: &SimulateOptions,
 ) -> Result<Simulation> {
     let kept = chunks.iter().map(|c| c.0).sum();
-    let mut drawn: Vec<(f64, Vec<f64>)> = chunks.into_iter().flat_map(|c| c.1).collect();
-    drawn.sort_by(|a, b| a.0.total_cmp(&b.0));
-    drawn.truncate(options.best);
-    let Some((top_value, top)) = drawn.first().cloned() else {
-        return Err(Error::input(format!(
-            "none of {} draws keeps to the bounds: expected some",
-            options.draws
-        ))
-        .help("project draws instead of dropping them, or raise the number of draws"));
-    };
+    let drawn = ranked(chunks, options)?;
+    let (top_value, top) = drawn[0].clone();
     let share = 1.0 / drawn.len() as f64;
     let mut mean = vec![0.0; top.len()];
     for (_, weights) in &drawn {
@@ -396,6 +431,8 @@ mod tests {
             };
             let found = run(1);
             assert_eq!(found, run(3));
+            let top = top_draws(&plane, &prior, &caps, &options, &Silent).unwrap();
+            assert_eq!((top.len(), &top[0]), (16, &found.top));
             assert!(caps.allows(found.mixture.weights()));
             assert!(found.value >= found.top_value && found.top_value >= 1.7 - 1e-9);
             assert_eq!(found.kept == 5000, infeasible == Infeasible::Project);

@@ -28,6 +28,9 @@ pub enum Method {
     /// MixMin (arXiv 2502.10510): the mixture of the predictions of experts, each trained
     /// on one domain alone.
     Mixmin,
+    /// CLIMB (arXiv 2504.13161): proxies in three rounds, each chosen by boosted trees that
+    /// are fitted to those before. The first are the study's.
+    Climb,
     /// RegMix-D as published (arXiv 2606.18663), on the study's proxies.
     RegmixD {
         /// Whether the mixture is adapted while the target trains.
@@ -86,6 +89,7 @@ impl Preset {
 const AT_TARGET: &str = "at_target";
 const DOREMI: &str = "doremi";
 const MIXMIN: &str = "mixmin";
+const CLIMB: &str = "climb";
 const REGMIX_D: &str = "regmix_d";
 const REGMIX_D_ONLINE: &str = "regmix_d_online";
 
@@ -107,6 +111,7 @@ impl fmt::Display for Method {
             Self::Preset(preset) => f.write_str(preset.as_str()),
             Self::Doremi => f.write_str(DOREMI),
             Self::Mixmin => f.write_str(MIXMIN),
+            Self::Climb => f.write_str(CLIMB),
             Self::RegmixD { online: false } => f.write_str(REGMIX_D),
             Self::RegmixD { online: true } => f.write_str(REGMIX_D_ONLINE),
             Self::Schedule(mode) => f.write_str(mode.name()),
@@ -125,6 +130,7 @@ impl FromStr for Method {
                 Self::AtTarget,
                 Self::Doremi,
                 Self::Mixmin,
+                Self::Climb,
                 Self::RegmixD { online: false },
                 Self::RegmixD { online: true },
             ];
@@ -167,6 +173,7 @@ mod tests {
             "uniform",
             "temperature:0.7",
             "regmix",
+            "climb",
             "odm",
         ] {
             assert_eq!(name.parse::<Method>().unwrap().to_string(), name);

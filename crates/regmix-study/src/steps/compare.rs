@@ -5,24 +5,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::arms::{Course, PlannedArm, published_arm, schedule_arms};
-use super::limits::{budget, place_bound, target_tokens};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, check_precision};
 use super::target::train_arms;
-use super::{doremi, experts, mixmin, scale, sizes};
+use super::{climb, doremi, experts, mixmin, preset, scale, sizes};
 use crate::compare::{Method, MethodComparison, Preset, SearchCost, Tried};
 use crate::config::RunSection;
 use crate::files;
-use crate::study::{Context, Study, natural_mixture};
-use crate::tables::limited;
+use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
 use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Error, Mixture, Result, TokenCorpus, artefact};
 use regmix_model::{Device, FinishedRun};
-use regmix_regress::{
-    Fit, FitOptions, Method as Search, RecommendOptions, Recommendation, best_observed,
-    recommend_monitored,
-};
+use regmix_regress::{Fit, Recommendation, best_observed};
 
 /// Finds the mixtures of all methods, trains targets on them, and compares these. `None`
 /// while some runs are left to other workers.
@@ -52,6 +47,9 @@ pub(crate) fn compare(
         device,
         options,
     };
+    methods
+        .iter()
+        .try_for_each(|method| finder.check(*method))?;
     let (mut arms, mut costs) = (Vec::new(), Vec::new());
     for method in methods {
         let Some((arm, cost)) = finder.arm(method, compute)? else {
@@ -164,6 +162,15 @@ impl Finder<'_> {
                 };
                 (fixed(mixture)?, self.experts()?)
             }
+            Method::Climb => {
+                let found = climb::climb(self.study, &self.fit, compute, self.cx)?;
+                let Some(found) = found else {
+                    return Ok(None);
+                };
+                let section = &self.study.config().proxy;
+                let cost = self.cost(section, found.proxies.into_iter())?;
+                (fixed(found.mixture)?, cost)
+            }
             Method::RegmixD { online } => {
                 let arm = published_arm(self.study, name, online, self.cx)?;
                 (arm, self.proxies()?)
@@ -186,40 +193,29 @@ impl Finder<'_> {
     /// The mixture of a published method, from the fitted proxies, within the limits of the
     /// study.
     fn preset(&self, preset: Preset) -> Result<Mixture> {
-        let config = self.study.config();
-        self.cx
-            .monitor
-            .message(&format!("searching the mixture of {}", preset.as_str()));
-        let options = FitOptions {
-            regressors: vec![preset.regressor().to_owned()],
-            folds: config.fit.folds,
-            seed: config.study.seed,
-            natural: Some(natural_mixture(self.corpus.manifest())?),
-            keep_outliers: config.fit.keep_outliers,
-            scores: self.fit.scores().map(|t| t.target.clone()).collect(),
-            ..FitOptions::default()
-        };
-        let fit = Fit::train_monitored(self.fit.observations(), &options, self.cx.monitor)?;
-        let options = RecommendOptions {
-            objective: config.goal()?,
-            budget: Some(budget(
-                self.corpus.manifest(),
-                &config.constraints,
-                target_tokens(self.study)?,
-            )),
-            method: match preset {
-                Preset::Regmix => Search::Simulate,
-                _ => Search::Descend,
-            },
-            kl: preset.kl(),
-            bootstrap: 0,
-            seed: config.study.seed,
-            ..RecommendOptions::default()
-        };
-        let found = limited(&fit, &config.constraints, options)
-            .and_then(|options| recommend_monitored(&fit, &options, self.cx.monitor))
-            .map_err(|e| place_bound(self.study, e))?;
-        Ok(found.mixture)
+        let monitor = self.cx.monitor;
+        monitor.message(&format!("searching the mixture of {}", preset.as_str()));
+        let (study, corpus) = (self.study, self.corpus);
+        let proxies = (self.fit.observations(), &self.fit);
+        let fit = preset::fitted(study, corpus, preset, proxies, monitor)?;
+        preset::mixture(study, corpus, preset, &fit, monitor)
+    }
+
+    /// Refuses a method that lacks what it needs, before anything is trained.
+    fn check(&self, method: Method) -> Result<()> {
+        let proxies = self.fit.observations().mixtures.len();
+        if method == Method::Climb && proxies < climb::LEAST {
+            let e = Error::input(format!(
+                "`{method}` shares the proxies of the study out over three rounds, and there are \
+                 {proxies} on one mixture that are finished: expected at least {}",
+                climb::LEAST
+            ));
+            return Err(self
+                .study
+                .place(e.field("methods"), "compare")
+                .help("add proxies (`regmix design --next N`), or leave the method out"));
+        }
+        Ok(())
     }
 
     fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {

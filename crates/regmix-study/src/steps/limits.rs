@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regmix_data::manifest::Manifest;
-use regmix_data::{DomainSet, Error, Result};
+use regmix_data::{DomainSet, Error, Result, TokenCorpus};
 use regmix_regress::{Budget, Constraints};
 
 use crate::config::ConstraintSection;
@@ -54,4 +54,26 @@ pub(super) fn constraints(study: &Study, manifest: &Manifest) -> Result<Constrai
     let given = given_bounds(study, domains.clone())?;
     let budget = budget(manifest, section, target_tokens(study)?);
     given.and(&budget.caps(&domains)?)
+}
+
+/// The bounds of mixtures that further proxies are trained on: those of the study's
+/// mixtures, and where the design limits repetition, that limit.
+pub(super) fn of_proxies(study: &Study, corpus: &TokenCorpus) -> Result<Constraints> {
+    let config = study.config();
+    let manifest = corpus.manifest();
+    let wanted = constraints(study, manifest)?;
+    if config.design.max_epochs <= 0.0 {
+        return Ok(wanted);
+    }
+    // Of a part of the text, a proxy sees every token more often.
+    let share = config.text_share(&config.proxy)?.unwrap_or(1.0);
+    let proxies = Budget {
+        max_epochs: config.design.max_epochs,
+        ..budget(
+            manifest,
+            &config.constraints,
+            config.proxy.tokens()? as f64 / share,
+        )
+    };
+    proxies.caps(wanted.domains())?.and(&wanted)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod arms;
 mod arms_from_files;
 pub(crate) mod clean;
+mod climb;
 pub(crate) mod compare;
 pub(crate) mod current;
 pub(crate) mod design;
@@ -18,6 +19,7 @@ pub(crate) mod next_design;
 pub(crate) mod optimize;
 mod peer_run;
 pub(crate) mod plain_mixtures;
+mod preset;
 pub(crate) mod proxies;
 pub(crate) mod report;
 pub(crate) mod retry;

@@ -7,15 +7,12 @@ use regmix_data::artefact::write_atomic;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
-use regmix_regress::{
-    Budget, Constraints, NextOptions, NextRun, RecommendOptions, next_runs_monitored,
-};
+use regmix_regress::{NextOptions, NextRun, next_runs_monitored};
 
-use super::limits::{budget, target_tokens};
-use super::{design, fit};
+use super::{fit, limits};
 use crate::files;
 use crate::study::{Context, Study};
-use crate::tables::{ChosenRun, choose_runs, limited, number_runs};
+use crate::tables::{ChosenRun, choose_runs, number_runs};
 
 /// Proposes further proxies and appends them to the design.
 pub(crate) fn next_design(
@@ -44,31 +41,10 @@ pub(crate) fn next_design(
     let fit = fit::fit(study, Context { redo: false, ..cx })?;
     let config = study.config();
     let corpus = study.corpus()?;
-    let wanted = budget(
-        corpus.manifest(),
-        &config.constraints,
-        target_tokens(study)?,
-    );
-    let mut constraints = Constraints::none(fit.domains().clone());
-    if config.design.max_epochs > 0.0 {
-        // Of a part of the text, a proxy sees every token more often.
-        let share = config.text_share(&config.proxy)?;
-        let proxies = Budget {
-            target_tokens: design::proxy_tokens(study)? as f64 / share.unwrap_or(1.0),
-            max_epochs: config.design.max_epochs,
-            ..wanted.clone()
-        };
-        constraints = proxies.caps(fit.domains())?;
-    }
-    let limits = RecommendOptions {
-        budget: Some(wanted),
-        ..RecommendOptions::default()
-    };
-    let limits = limited(&fit, &config.constraints, limits)?;
     let options = NextOptions {
         runs,
         objective: config.goal()?,
-        constraints: Some(constraints.and(&limits.bounds(fit.domains())?)?),
+        constraints: Some(limits::of_proxies(study, &corpus)?),
         seed: config.study.seed,
         ..NextOptions::default()
     };

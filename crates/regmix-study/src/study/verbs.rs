@@ -342,7 +342,8 @@ impl Study {
         cx: Context<'_>,
     ) -> Result<Option<MethodComparison>> {
         require_current(self, Reads::Mixture, cx.monitor)?;
-        let folders = [files::TARGETS, files::DOREMI, files::EXPERTS].map(PathBuf::from);
+        let folders = [files::TARGETS, files::DOREMI, files::CLIMB, files::EXPERTS];
+        let folders = folders.map(PathBuf::from);
         self.with_event_files(&folders, cx, |cx| {
             compare::compare(self, device, options, cx)
         })
