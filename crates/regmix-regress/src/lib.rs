@@ -32,7 +32,7 @@
 //! - [`Earlier`], [`recast`], [`Frozen`]: use of earlier runs when the domains
 //!   change.
 //! - [`unimax`], [`effective_tokens`]: baselines that use only limits of
-//!   repetition.
+//!   repetition; [`utilimax`], one that uses what domains are worth for tasks.
 //! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]:
 //!   the pieces.
 //!
@@ -107,6 +107,7 @@ mod reuse;
 mod samples;
 pub mod scale;
 pub mod search;
+mod utilimax;
 mod vector;
 
 pub use advise::climb::{ClimbOptions, climb_round};
@@ -154,3 +155,4 @@ pub use reuse::earlier::Earlier;
 pub use reuse::frozen::Frozen;
 pub use reuse::recast::{Recast, recast};
 pub use samples::Samples;
+pub use utilimax::{Utilities, utilimax};

@@ -8,7 +8,7 @@ use regmix_data::{DomainSet, Error, Mixture, Monitor, PileMixture};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A mixture that needs no run, by its name.
+/// A mixture that needs no proxies, by its name.
 ///
 /// | name | weights |
 /// |---|---|
@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// | `uniform` | the same for all domains |
 /// | `temperature:0.5` | natural weights to this power, rescaled; 0.5 if it is left out |
 /// | `unimax` | as even as the limit of repetition allows (arXiv 2304.09151) |
+/// | `utilimax` | near the best of every task, by given utilities of the domains (arXiv 2501.11747), see [`regmix_regress::utilimax`] |
 /// | `shannon_entropy`, `joint_entropy`, `conditional_entropy`, `von_neumann_entropy` | `e^H` (BiMix, arXiv 2405.14908), see [`regmix_data::entropy`]; the base of H may follow: `joint_entropy:2` |
 /// | `pile:human`, `pile:doremi`, `pile:regmix` | published, see [`PileMixture`] |
 ///
@@ -37,6 +38,8 @@ pub enum PlainMixture {
     Temperature(f64),
     /// As even as the limit of repetition allows.
     Unimax,
+    /// By given utilities of the domains for tasks.
+    Utilimax,
     /// From an entropy, and the base of its logarithm.
     Entropy(EntropyKind, f64),
     /// Published for the Pile.
@@ -46,12 +49,12 @@ pub enum PlainMixture {
 const ENTROPY: &str = "_entropy";
 
 /// All names, for help.
-pub(crate) const NAMES: &str = "natural, uniform, temperature:POWER, unimax, shannon_entropy, \
-                                joint_entropy, conditional_entropy, von_neumann_entropy, \
+pub(crate) const NAMES: &str = "natural, uniform, temperature:POWER, unimax, utilimax, \
+                                shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, \
                                 pile:human, pile:doremi, pile:regmix";
 
 impl PlainMixture {
-    /// One of every kind, apart from those for the Pile.
+    /// One of every kind, apart from those for the Pile and the one that needs utilities.
     pub fn all() -> Vec<Self> {
         let entropies = EntropyKind::ALL.map(|kind| Self::Entropy(kind, std::f64::consts::E));
         [
@@ -73,6 +76,7 @@ impl fmt::Display for PlainMixture {
             Self::Uniform => f.write_str("uniform"),
             Self::Temperature(power) => write!(f, "temperature:{power}"),
             Self::Unimax => f.write_str("unimax"),
+            Self::Utilimax => f.write_str("utilimax"),
             Self::Entropy(kind, base) if *base == std::f64::consts::E => {
                 write!(f, "{}{ENTROPY}", kind.as_str())
             }
@@ -107,6 +111,7 @@ impl FromStr for PlainMixture {
             ("natural", None) => Ok(Self::Natural),
             ("uniform", None) => Ok(Self::Uniform),
             ("unimax", None) => Ok(Self::Unimax),
+            ("utilimax", None) => Ok(Self::Utilimax),
             ("temperature", _) => {
                 let power = number(0.5, |p| p >= 0.0, "a power of 0 or more")?;
                 Ok(Self::Temperature(power))
@@ -170,6 +175,7 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         let mut all = PlainMixture::all();
         all.extend(PileMixture::ALL.map(PlainMixture::Pile));
+        all.push(PlainMixture::Utilimax);
         all.push(PlainMixture::Temperature(0.0));
         all.push(PlainMixture::Entropy(EntropyKind::VonNeumann, 2.0));
         for mixture in all {

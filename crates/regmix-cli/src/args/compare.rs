@@ -9,6 +9,7 @@ Examples:
 
 [compare] has `methods` and `seeds`. Methods: found, natural and uniform always; best_observed,
 at_target ([sizes]); unimax, temperature:0.5, conditional_entropy and others of `regmix mixtures`;
+utilimax (by the table `utilities` in [compare]);
 regmix, regmix_d, regmix_d_online, dml, bimix, olmix (published, on the study's proxies); doremi;
 mixmin (experts of single domains); climb (further proxies, in rounds); offline, online (the
 study's schedules); odm, ado (while the target trains). Those that search keep to [constraints]. The

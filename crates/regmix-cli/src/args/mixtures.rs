@@ -12,12 +12,15 @@ Examples:
   regmix mixtures                                            one of every kind
   regmix mixtures --method conditional_entropy,unimax --out plain.csv
   regmix mixtures --method conditional_entropy:2             entropies in bits
+  regmix mixtures --method utilimax --utilities accuracies.csv
 
 Methods:
   natural               shares of the tokens that there are
   uniform               the same for all domains
   temperature:POWER     natural weights to this power, rescaled; 0.5 if it is left out
   unimax                as even as the limit of repetition in [constraints] allows
+  utilimax              near the best of every task by --utilities, within [constraints] (arXiv
+                        2501.11747)
   shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy
                         e^H with the entropy H of a domain's tokens (BiMix, arXiv 2405.14908);
                         :BASE of its logarithm may follow, e if it is left out
@@ -30,6 +33,10 @@ pub(crate) struct MixturesArgs {
     /// Which ones, with commas between them; one of every kind by default.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = parse_name)]
     pub(crate) method: Vec<PlainMixture>,
+    /// Utilities for `utilimax`: a row `domain,<task>...` for every domain; by default the table that
+    /// study.toml names for `compare`.
+    #[arg(long, value_name = "CSV")]
+    pub(crate) utilities: Option<PathBuf>,
     /// File for the mixtures.
     #[arg(long, value_name = "CSV")]
     pub(crate) out: Option<PathBuf>,

@@ -12,7 +12,7 @@ pub(super) fn run(session: &Session<'_>, args: &MixturesArgs) -> Result<()> {
         refuse_to_overwrite(out, args.redo)?;
     }
     let study = session.open_study()?;
-    let found = study.plain_mixtures(&args.method, session.display)?;
+    let found = study.plain_mixtures(&args.method, args.utilities.as_deref(), session.display)?;
     if let Some(out) = &args.out {
         let table = found.table().map_err(|e| e.field("--method"))?;
         table.write_csv(out)?;

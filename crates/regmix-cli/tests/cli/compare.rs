@@ -185,3 +185,39 @@ fn climb_is_refused_where_proxies_are_too_few_for_its_rounds() {
       help: add proxies (`regmix design --next N`), or leave the method out
     "#);
 }
+
+#[test]
+fn utilimax_is_compared_where_its_utilities_are_named() {
+    let fixture = study("[compare]\nmethods = [\"utilimax\"]\nseeds = 1\n");
+    assert_output!(fixture.refused(&["compare"]), @r#"
+    $ regmix compare
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml:49: `compare.methods`: `utilimax` needs utilities of the domains for tasks
+        ╭─[./study.toml:49:1]
+     48 │ [compare]
+     49 │ methods = ["utilimax"]
+        · ───────────┬──────────
+        ·            ╰── here
+     50 │ seeds = 1
+        ╰────
+      help: name a table with a row `domain,<task>...` for every domain: `utilities` in [compare], or
+            `regmix mixtures --utilities CSV`
+    "#);
+    fixture.edit(
+        "study.toml",
+        "seeds = 1\n",
+        "seeds = 1\nutilities = \"u.csv\"\n",
+    );
+    fixture.refused(&["compare"]).says("./u.csv");
+    fixture.write("u.csv", "domain,quiz\nlaw,1\nweb,3\ncode,2\n");
+    let compared = fixture.ok(&["compare", "--format", "json"]).json();
+    let all = compared["methods"].as_array().unwrap();
+    let own = all.iter().find(|m| m["name"] == "utilimax").unwrap();
+    assert_eq!(own["cost"]["tokens"], 0);
+    let weight = |domain: &str| own["mixture"][domain].as_f64().unwrap();
+    assert!(
+        weight("web") > weight("code") && weight("code") > weight("law"),
+        "{own}"
+    );
+}

@@ -60,8 +60,8 @@ fn settings_that_make_no_sense_are_refused() {
     exit code: 2
     ----- stderr -----
       × ./study.toml:49: unknown mixture `web`: expected one of natural, uniform, temperature:POWER,
-      │ unimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human,
-      │ pile:doremi, pile:regmix
+      │ unimax, utilimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy,
+      │ pile:human, pile:doremi, pile:regmix
         ╭─[./study.toml:49:13]
      48 │ [doremi]
      49 │ reference = "web"

@@ -71,13 +71,88 @@ fn a_table_of_them_can_be_predicted() {
 }
 
 #[test]
+fn utilities_make_a_mixture_within_limits() {
+    let fixture = tokenized();
+    let text = fixture.text("study.toml");
+    fixture.write(
+        "study.toml",
+        format!("{text}\n[constraints.cap]\nlaw = 0.35\n"),
+    );
+    let all = "domain,quiz,proofs,programs\nlaw,60,0.9,0.2\nweb,50,0.4,0.1\ncode,10,0.1,0.8\n";
+    fixture.write("utilities.csv", all);
+    let with = [
+        "mixtures",
+        "--utilities",
+        "utilities.csv",
+        "--format",
+        "json",
+    ];
+    let found = fixture.ok(&with).json();
+    let made = found["mixtures"].as_array().unwrap();
+    let own = made.iter().find(|m| m["name"] == "utilimax").unwrap();
+    let weight = |domain: &str| own["mixture"][domain].as_f64().unwrap();
+    assert!((weight("law") - 0.35).abs() < 1e-6, "{own}");
+    assert!(weight("code") > weight("web"), "{own}");
+    assert_output!(fixture.refused(&["mixtures", "--method", "utilimax"]), @r"
+    $ regmix mixtures --method utilimax
+    exit code: 2
+    ----- stderr -----
+      × `utilimax` needs utilities of the domains for tasks
+      help: name a table with a row `domain,<task>...` for every domain: `utilities` in [compare], or
+            `regmix mixtures --utilities CSV`
+    ");
+    let refused = |table: &str| {
+        fixture.write("wrong.csv", table);
+        fixture.refused(&[
+            "mixtures",
+            "--method",
+            "utilimax",
+            "--utilities",
+            "wrong.csv",
+        ])
+    };
+    assert_output!(refused("domain,quiz\nlaw,1\nwbe,2\ncode,1\n"), @r"
+    $ regmix mixtures --method utilimax --utilities wrong.csv
+    exit code: 2
+    ----- stderr -----
+      × wrong.csv:3: unknown domain `wbe`: expected one of code, law, web
+       ╭─[wrong.csv:3:1]
+     2 │ law,1
+     3 │ wbe,2
+       · ──┬──
+       ·   ╰── here
+     4 │ code,1
+       ╰────
+    ");
+    assert_output!(refused("domain,quiz\nlaw,1\nweb,\ncode,1\n"), @r"
+    $ regmix mixtures --method utilimax --utilities wrong.csv
+    exit code: 2
+    ----- stderr -----
+      × wrong.csv:3: `quiz`: no utility for domain `web`: expected a finite number of at least 0
+       ╭─[wrong.csv:3:1]
+     2 │ law,1
+     3 │ web,
+       · ──┬─
+       ·   ╰── here
+     4 │ code,1
+       ╰────
+    ");
+    assert_output!(refused("domain,quiz\nlaw,1\nweb,2\n"), @r"
+    $ regmix mixtures --method utilimax --utilities wrong.csv
+    exit code: 2
+    ----- stderr -----
+      × wrong.csv: no utilities of `code`: expected a row for every domain
+    ");
+}
+
+#[test]
 fn other_names_are_refused_with_those_that_there_are() {
     let fixture = tokenized();
     assert_output!(fixture.refused(&["mixtures", "--method", "entropy"]), @r"
     $ regmix mixtures --method entropy
     exit code: 2
     ----- stderr -----
-    error: invalid value 'entropy' for '--method <NAME,...>': unknown mixture `entropy`; expected one of natural, uniform, temperature:POWER, unimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human, pile:doremi, pile:regmix
+    error: invalid value 'entropy' for '--method <NAME,...>': unknown mixture `entropy`; expected one of natural, uniform, temperature:POWER, unimax, utilimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human, pile:doremi, pile:regmix
 
     For more information, try '--help'.
     ");
@@ -174,7 +249,7 @@ fn arms_that_are_none_are_refused_in_the_study_file() {
         · ──────────┬──────────
         ·           ╰── here
         ╰────
-      help: expected best_observed or one of natural, uniform, temperature:POWER, unimax,
+      help: expected best_observed or one of natural, uniform, temperature:POWER, unimax, utilimax,
             shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human,
             pile:doremi, pile:regmix
     "#);
@@ -232,8 +307,8 @@ fn arms_that_are_none_are_refused_in_the_study_file() {
         ·        ╰── here
         ╰────
       help: expected a .csv or .json file, or one of natural, uniform, temperature:POWER, unimax,
-            shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy, pile:human,
-            pile:doremi, pile:regmix
+            utilimax, shannon_entropy, joint_entropy, conditional_entropy, von_neumann_entropy,
+            pile:human, pile:doremi, pile:regmix
     "#);
 }
 

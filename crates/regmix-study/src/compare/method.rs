@@ -144,7 +144,8 @@ impl FromStr for Method {
             return Ok(Self::Plain(plain));
         }
         let names: Vec<String> = fixed().map(|method| method.to_string()).collect();
-        let plain = PlainMixture::all();
+        let mut plain = PlainMixture::all();
+        plain.push(PlainMixture::Utilimax);
         let all = names
             .iter()
             .cloned()

@@ -1,5 +1,7 @@
 //! `[compare]`.
 
+use std::path::{Path, PathBuf};
+
 use regmix_data::Error;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,10 @@ pub struct CompareSection {
     pub methods: Vec<String>,
     /// Targets per method.
     pub seeds: u64,
+    /// A table `domain,<task>...` for UtiliMax, see [`regmix_regress::Utilities`]; relative to
+    /// the study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utilities: Option<PathBuf>,
 }
 
 impl Default for CompareSection {
@@ -22,11 +28,17 @@ impl Default for CompareSection {
         Self {
             methods: methods.map(str::to_owned).to_vec(),
             seeds: 3,
+            utilities: None,
         }
     }
 }
 
 impl CompareSection {
+    /// The table of utilities of a study in the folder `root`.
+    pub(crate) fn utilities(&self, root: &Path) -> Option<PathBuf> {
+        self.utilities.as_ref().map(|path| root.join(path))
+    }
+
     /// The methods, each once, with those that always take part.
     ///
     /// # Errors

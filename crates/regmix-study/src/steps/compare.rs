@@ -12,6 +12,7 @@ use super::{climb, doremi, experts, mixmin, preset, scale, sizes};
 use crate::compare::{Method, MethodComparison, Preset, SearchCost, Tried};
 use crate::config::RunSection;
 use crate::files;
+use crate::plain_mixture::PlainMixture;
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
 use regmix_data::table::MixtureTable;
@@ -115,7 +116,7 @@ impl Finder<'_> {
                 course: Course::Fixed,
             })
         };
-        let placed = |e: Error| self.study.place(e.field("methods"), "compare");
+        let placed = |e: Error| self.placed(e);
         Ok(Some(match method {
             Method::Found => {
                 let cost = self.proxies()?.and(self.experts_of_the_fit()?);
@@ -153,10 +154,7 @@ impl Finder<'_> {
                     ..self.cx
                 };
                 let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx);
-                let found = found.map_err(|e| match e.is_input() && e.path().is_none() {
-                    true => placed(e),
-                    false => e,
-                })?;
+                let found = found.map_err(placed)?;
                 let Some(mixture) = found else {
                     return Ok(None);
                 };
@@ -203,6 +201,11 @@ impl Finder<'_> {
 
     /// Refuses a method that lacks what it needs, before anything is trained.
     fn check(&self, method: Method) -> Result<()> {
+        if method == Method::Plain(PlainMixture::Utilimax) {
+            self.maker
+                .make(PlainMixture::Utilimax)
+                .map_err(|e| self.placed(e))?;
+        }
         let proxies = self.fit.observations().mixtures.len();
         if method == Method::Climb && proxies < climb::LEAST {
             let e = Error::input(format!(
@@ -211,11 +214,18 @@ impl Finder<'_> {
                 climb::LEAST
             ));
             return Err(self
-                .study
-                .place(e.field("methods"), "compare")
+                .placed(e)
                 .help("add proxies (`regmix design --next N`), or leave the method out"));
         }
         Ok(())
+    }
+
+    /// Says that an error is about the methods of the study, unless it is about a file.
+    fn placed(&self, e: Error) -> Error {
+        match e.is_input() && e.path().is_none() {
+            true => self.study.place(e.field("methods"), "compare"),
+            false => e,
+        }
     }
 
     fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {

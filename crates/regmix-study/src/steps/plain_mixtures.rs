@@ -1,11 +1,13 @@
 //! Mixtures that need no run, over the corpus of a study.
 
 use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use regmix_data::entropy::{DomainEntropy, EntropyOptions, entropy_mixture, measure};
 use regmix_data::sealed::{read_sealed, write_sealed};
 use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Mixture, Monitor, PileMixture, Result, TokenCorpus};
+use regmix_regress::{Utilities, utilimax};
 use serde::{Deserialize, Serialize};
 
 use super::limits;
@@ -49,18 +51,23 @@ impl PlainMixtures {
 }
 
 /// The mixtures of the given names; if there is none, one of every kind that suits
-/// the corpus.
+/// the corpus. `utilities` takes the place of the file that the study names.
 pub(crate) fn plain_mixtures(
     study: &Study,
     names: &[PlainMixture],
+    utilities: Option<&Path>,
     monitor: &dyn Monitor,
 ) -> Result<PlainMixtures> {
     let corpus = study.checked_corpus(monitor)?;
-    let maker = Maker::new(study, &corpus, monitor);
+    let mut maker = Maker::new(study, &corpus, monitor);
+    if let Some(path) = utilities {
+        maker.utilities = Some(path.to_path_buf());
+    }
     let names = match names {
         [] => {
             let domains = corpus.domains();
             let mut all = PlainMixture::all();
+            all.extend((maker.utilities.is_some()).then_some(PlainMixture::Utilimax));
             let known = (PileMixture::ALL.into_iter()).filter(|m| m.over(domains).is_ok());
             all.extend(known.map(PlainMixture::Pile));
             all
@@ -86,6 +93,9 @@ pub(super) struct Maker<'a> {
     corpus: &'a TokenCorpus,
     monitor: &'a dyn Monitor,
     entropies: OnceCell<Vec<DomainEntropy>>,
+    /// The table of utilities, where one is named.
+    utilities: Option<PathBuf>,
+    utilimax: OnceCell<Mixture>,
 }
 
 impl<'a> Maker<'a> {
@@ -95,6 +105,8 @@ impl<'a> Maker<'a> {
             corpus,
             monitor,
             entropies: OnceCell::new(),
+            utilities: study.config().compare.utilities(study.root()),
+            utilimax: OnceCell::new(),
         }
     }
 
@@ -111,6 +123,7 @@ impl<'a> Maker<'a> {
                 let constraints = &self.study.config().constraints;
                 limits::budget(manifest, constraints, tokens).unimax(&domains)
             }
+            PlainMixture::Utilimax => self.utilimax(),
             PlainMixture::Entropy(kind, base) => {
                 let entropies = match self.entropies.get() {
                     Some(known) => known,
@@ -123,6 +136,24 @@ impl<'a> Maker<'a> {
             }
             PlainMixture::Pile(name) => published(name, &domains, self.monitor),
         }
+    }
+
+    /// The mixture by the utilities that are named, within the limits of the study.
+    fn utilimax(&self) -> Result<Mixture> {
+        if let Some(made) = self.utilimax.get() {
+            return Ok(made.clone());
+        }
+        let path = self.utilities.as_ref().ok_or_else(|| {
+            Error::input("`utilimax` needs utilities of the domains for tasks").help(
+                "name a table with a row `domain,<task>...` for every domain: `utilities` in \
+                 [compare], or `regmix mixtures --utilities CSV`",
+            )
+        })?;
+        let utilities = Utilities::read_csv(path, self.corpus.domains())?;
+        (utilities.notes().iter()).for_each(|note| self.monitor.message(note));
+        let limits = limits::constraints(self.study, self.corpus.manifest())?;
+        let made = utilimax(&utilities, Some(&limits))?;
+        Ok(self.utilimax.get_or_init(|| made).clone())
     }
 }
 

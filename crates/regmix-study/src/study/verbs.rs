@@ -72,20 +72,22 @@ impl Study {
         design::design(self, cx)
     }
 
-    /// Mixtures that need no run, by their names; without names one of every kind that
-    /// suits the corpus. Entropies are measured when they are needed first, which
+    /// Mixtures that need no proxies, by their names; without names one of every kind that
+    /// suits the corpus. `utilities` is the table for UtiliMax, in place of the one that the
+    /// study names. Entropies are measured when they are needed first, which
     /// reads all tokens, and kept in `corpus/entropies.json`.
     ///
     /// # Errors
-    /// When the corpus is missing or damaged, the Pile has no such domain, or `monitor`
-    /// requests a stop.
+    /// When the corpus is missing or damaged, the Pile has no such domain, utilities are
+    /// missing or wrong, or `monitor` requests a stop.
     pub fn plain_mixtures(
         &self,
         names: &[PlainMixture],
+        utilities: Option<&Path>,
         monitor: &dyn Monitor,
     ) -> Result<PlainMixtures> {
         require_current(self, Reads::Corpus, monitor)?;
-        plain_mixtures::plain_mixtures(self, names, monitor)
+        plain_mixtures::plain_mixtures(self, names, utilities, monitor)
     }
 
     /// The greatest number of epochs per domain over all proxies.
