@@ -27,7 +27,7 @@
 //! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the
 //!   proxies' scale, by its first segment, by a second size of models, or by laws of
 //!   scale ([`ScaleTranslation`]).
-//! - [`peers`]: other methods that choose mixtures while a model trains: ODM, ADO.
+//! - [`peers`]: other methods that choose mixtures while a model trains: ODM, ADO, Aioli.
 //! - [`DynamicConfig`]: every choice, with the paper's values
 //!   ([`DynamicConfig::paper`]) and ours ([`DynamicConfig::improved`], the
 //!   default).

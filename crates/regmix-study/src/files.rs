@@ -181,7 +181,7 @@ pub(crate) const DECISIONS: &str = "decisions.json";
 
 /// The arms of the check that the study itself has. Names of arms begin the
 /// names of runs, which are folders.
-pub(crate) const ARMS: [&str; 8] = [
+pub(crate) const ARMS: [&str; 9] = [
     FOUND,
     NATURAL,
     UNIFORM,
@@ -190,6 +190,7 @@ pub(crate) const ARMS: [&str; 8] = [
     ONLINE,
     ODM,
     ADO,
+    AIOLI,
 ];
 pub(crate) const FOUND: &str = "found";
 pub(crate) const NATURAL: &str = "natural";
@@ -199,6 +200,7 @@ pub(crate) const OFFLINE: &str = "offline";
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const ODM: &str = "odm";
 pub(crate) const ADO: &str = "ado";
+pub(crate) const AIOLI: &str = "aioli";
 
 /// The target that is trained on an arm with the seed number `k`, from 1 on.
 pub(crate) fn target_run(arm: &str, k: u64) -> String {

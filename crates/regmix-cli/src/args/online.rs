@@ -17,7 +17,8 @@ Examples:
 Answers say whether to switch, and the mixture in force: {\"ok\":true,\"switch\":true,\"mixture\":...}.
 ODM and ADO need no proxies. They take the mean training losses of every step, numbered from 1, of
 the domains that the batch held, and answer with the mixture of the next step; a step may be
-several of the trainer's.
+several of the trainer's. Aioli needs no proxies either: it takes the validation losses of all
+domains at the decision steps, which {\"op\":\"health\"} lists.
 HTTP: POST /observe, GET /mixture, GET /state, GET /health. The state is written after every
 observation, so that a restart continues from there.")]
 pub(crate) struct OnlineArgs {
@@ -33,8 +34,8 @@ pub(crate) struct OnlineArgs {
     /// What `regmix schedule` wrote; by default the study's controller.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) controller: Option<PathBuf>,
-    /// Where the state is kept; by default the study's online.json, with a method online-odm.json
-    /// or online-ado.json.
+    /// Where the state is kept; by default the study's online.json, with a method
+    /// online-METHOD.json.
     #[arg(long, value_name = "JSON")]
     pub(crate) state: Option<PathBuf>,
     /// Listen here for HTTP instead of reading stdin.
@@ -45,13 +46,15 @@ pub(crate) struct OnlineArgs {
     pub(crate) token_file: Option<PathBuf>,
 }
 
-/// Methods that choose mixtures from training losses.
+/// Methods that choose mixtures from losses of the run alone.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum PeerMethod {
     /// Online data mixing, a bandit on training losses.
     Odm,
     /// Adaptive data optimization, from laws of training losses.
     Ado,
+    /// Aioli, from what training on every domain does to every validation loss.
+    Aioli,
 }
 
 impl From<PeerMethod> for ScheduleMode {
@@ -59,6 +62,7 @@ impl From<PeerMethod> for ScheduleMode {
         match method {
             PeerMethod::Odm => Self::Odm,
             PeerMethod::Ado => Self::Ado,
+            PeerMethod::Aioli => Self::Aioli,
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum ScheduleMode {
     Odm,
     /// By adaptive data optimization, from laws of training losses.
     Ado,
+    /// By Aioli, from what training on every domain does to every validation loss.
+    Aioli,
 }
 
 impl From<ScheduleMode> for config::ScheduleMode {
@@ -43,6 +45,7 @@ impl From<ScheduleMode> for config::ScheduleMode {
             ScheduleMode::Online => Self::Online,
             ScheduleMode::Odm => Self::Odm,
             ScheduleMode::Ado => Self::Ado,
+            ScheduleMode::Aioli => Self::Aioli,
         }
     }
 }

@@ -100,10 +100,15 @@ fn decisions_in_words(controller: &impl Steering) -> String {
              that the batch held"
         );
     };
-    let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+    /// More are named by their number.
+    const SHOWN: usize = 12;
+    let mut words: Vec<String> = steps.iter().take(SHOWN).map(u64::to_string).collect();
+    if steps.len() > SHOWN {
+        words.push(format!("... ({} in all)", steps.len()));
+    }
     format!(
         "decisions are due at steps {}, from the losses of all {domains} domains",
-        steps.join(", ")
+        words.join(", ")
     )
 }
 

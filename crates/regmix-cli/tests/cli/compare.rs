@@ -168,7 +168,7 @@ fn climb_trains_rounds_of_its_own_and_draws_them_once() {
 }
 
 #[test]
-fn climb_is_refused_where_proxies_are_too_few_for_its_rounds() {
+fn what_a_method_lacks_is_named_before_anything_is_trained() {
     let fixture = study("[compare]\nmethods = [\"doremi\", \"climb\"]\n");
     assert_output!(fixture.refused(&["compare"]), @r#"
     $ regmix compare
@@ -184,6 +184,10 @@ fn climb_is_refused_where_proxies_are_too_few_for_its_rounds() {
         ╰────
       help: add proxies (`regmix design --next N`), or leave the method out
     "#);
+    // Nor is anything trained where the target is too short for a method.
+    fixture.edit("study.toml", "\"climb\"", "\"aioli\"");
+    let short = fixture.refused(&["compare"]);
+    short.says("`aioli.rounds`: a run of 6 steps: expected at least 14");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn targets_are_trained_on_mixtures_of_ones_own() {
     exit code: 2
     ----- stderr -----
       × ./study.toml:49: `check.others.found`: `found`: expected letters, digits, _ and -, and none of
-      │ found, natural, uniform, best_observed, offline, online, odm, ado
+      │ found, natural, uniform, best_observed, offline, online, odm, ado, aioli
         ╭─[./study.toml:49:1]
      48 │ [check.others]
      49 │ found = "mine.csv"

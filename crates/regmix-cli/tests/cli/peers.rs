@@ -114,6 +114,69 @@ fn a_trainer_elsewhere_gets_the_same_mixtures(
 }
 
 #[test]
+fn targets_are_trained_by_aioli() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.edit(
+        "study.toml",
+        "[check]\nseeds = 2\n",
+        "[constraints.cap]\nweb = 0.3\n\n[check]\nseeds = 1\n",
+    );
+    fixture.ok(&["optimize", "--redo"]);
+    // A twentieth of the run, and a round of four sweeps over three domains.
+    assert_output!(fixture.refused(&["target", "--schedule", "aioli"]), @r"
+    $ regmix target --schedule aioli
+    exit code: 2
+    ----- stderr -----
+      × ./study.toml: `aioli.rounds`: a run of 6 steps: expected at least 14, with warm_up = 1, rounds
+      │ = 1 and 13 steps a round: 4 sweeps over 3 domains, and one step on the mixture
+      help: train longer, or take fewer rounds or sweeps
+    ");
+    fixture.edit("study.toml", "steps = 6\n", "steps = 40\n");
+    fixture.ok(&["optimize", "--redo"]);
+    fixture.ok(&["target", "--schedule", "aioli"]);
+    let run = "targets/aioli-seed1";
+    assert!(!fixture.path(&format!("{run}/steps.jsonl")).exists());
+    let check = fixture.text("check.json");
+    let measured: Vec<serde_json::Value> = (fixture.text(&format!("{run}/metrics.jsonl")).lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let due: Vec<u64> = (2..=14).collect();
+    let observations: String = (measured.iter())
+        .filter(|line| due.contains(&line["step"].as_u64().unwrap()))
+        .map(|line| {
+            let line = serde_json::json!({"step": line["step"], "losses": line["loss"]});
+            format!("{line}\n")
+        })
+        .collect();
+    assert_eq!(observations.lines().count(), due.len());
+    // A trainer elsewhere that reports the same losses gets the same mixtures.
+    let online = ["online", "--method", "aioli", "--state", "run.json"];
+    let answers = answered(fixture.regmix(&online), &observations);
+    assert!(
+        answers.iter().all(|answer| answer["ok"] == true),
+        "{answers:?}"
+    );
+    let weight = |answer: &serde_json::Value| answer["mixture"]["web"].as_f64().unwrap();
+    assert!(answers.iter().all(|answer| weight(answer) < 0.3 + 1e-9));
+    assert!((weight(&answers[0]) - 0.1875).abs() < 1e-9, "{answers:?}");
+    // Two steps on the first mixture, one in every stretch, and the rest.
+    let stretches: f64 = answers[..12].iter().map(weight).sum();
+    let mean = (2.0 * 0.3 + stretches + 26.0 * weight(&answers[12])) / 40.0;
+    let arms: serde_json::Value = serde_json::from_str(&check).unwrap();
+    let arms = arms["arms"].as_array().unwrap();
+    let arm = arms.iter().find(|arm| arm["name"] == "aioli").unwrap();
+    let found = arm["mixture"]["web"].as_f64().unwrap();
+    assert!((found - mean).abs() < 1e-9, "{found} {mean}");
+    // What is finished is read again, with the same mixtures.
+    fixture.ok(&["target", "--schedule", "aioli"]);
+    assert_eq!(fixture.text("check.json"), check);
+    fixture.ok(&["report"]);
+    let again = answered(fixture.regmix(&online), "{\"op\":\"health\"}\n");
+    assert_eq!(again[0]["last_step"], 14);
+    assert_eq!(again[0]["decision_steps"], serde_json::json!(due));
+}
+
+#[test]
 fn methods_choose_mixtures_without_a_study() {
     let fixture = Fixture::empty();
     fixture.write("natural.csv", "run,web,code\nnatural,0.7,0.3\n");
@@ -143,6 +206,16 @@ fn methods_choose_mixtures_without_a_study() {
     exit code: 2
     ----- stderr -----
       × `--steps`: 0 steps: expected at least 1
+    ");
+    let mut short = online("9");
+    short[2] = "aioli";
+    assert_output!(fixture.refused(&short), @r"
+    $ regmix online --method aioli --prior natural.csv --steps 9 --state run.json
+    exit code: 2
+    ----- stderr -----
+      × `--steps`: a run of 9 steps: expected at least 10, with warm_up = 1, rounds = 1 and 9 steps a
+      │ round: 4 sweeps over 2 domains, and one step on the mixture
+      help: train longer, or take fewer rounds or sweeps
     ");
     assert_output!(fixture.refused(&["online", "--method", "odm"]), @r"
     $ regmix online --method odm

@@ -14,11 +14,12 @@ use crate::Steering;
 /// The layout of the file of a state.
 const VERSION: u32 = 1;
 
-/// A [`Peer`] with the limits of its mixtures, for a run that reports its training losses.
+/// A [`Peer`] with the limits of its mixtures, for a run that reports its losses.
 ///
 /// Give it the mean training losses of every step, numbered from 1, of the domains that the
 /// batch held. Steps may be several of the trainer's, whose mean losses count as one. The
-/// answer to every one is the mixture of the next.
+/// answer to every one is the mixture of the next. A peer that names
+/// [steps](Peer::steps) takes the validation losses of all domains after these instead.
 ///
 /// | observation | answer |
 /// |---|---|
@@ -102,7 +103,7 @@ impl PeerController {
                 known.join(", ")
             ))
             .field("losses")
-            .help("report the mean training loss of every domain of the batch"));
+            .help("report losses of the domains of the mixture alone"));
         }
         let of = |name| losses.get(name).copied().filter(|loss| !loss.is_nan());
         Ok(domains.names().map(of).collect())
@@ -157,7 +158,7 @@ impl Steering for PeerController {
     }
 
     fn decision_steps(&self) -> Option<&[u64]> {
-        None
+        self.fresh.steps()
     }
 
     fn losses(&self) -> Vec<&str> {
@@ -190,7 +191,7 @@ impl Steering for PeerController {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::{Ado, AdoOptions, Odm, OdmOptions};
+    use crate::peers::{Ado, AdoOptions, Aioli, AioliOptions, Odm, OdmOptions};
     use crate::protocol::answer;
     use regmix_data::DomainSet;
 
@@ -236,6 +237,37 @@ mod tests {
             assert!(whole.mixture() != start.mixture());
             std::fs::remove_file(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn losses_of_all_domains_are_taken_at_the_steps_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let aioli = Aioli::new(
+            Mixture::uniform(domains()),
+            AioliOptions::for_run(300, 3),
+            300,
+        );
+        let start = PeerController::new(Peer::Aioli(aioli.unwrap()), Constraints::none(domains()));
+        let (mut whole, mut cut) = (start.clone().unwrap(), start.clone().unwrap());
+        let due = whole.decision_steps().unwrap().to_vec();
+        assert_eq!(due.len(), 13);
+        assert!(whole.observe(due[0] - 1, &losses(1)).is_err());
+        let mut some = losses(1);
+        some.remove("law");
+        assert!(whole.observe(due[0], &some).is_err());
+        for step in due {
+            whole.observe(step, &losses(step)).unwrap();
+            assert_eq!(whole.observe(step, &losses(step)).unwrap(), None);
+            cut.observe(step, &losses(step)).unwrap();
+            cut.save_state(&path).unwrap();
+            cut = start.clone().unwrap();
+            cut.load_state(&path).unwrap();
+        }
+        assert_eq!(cut.mixture(), whole.mixture());
+        assert_eq!(cut.state().peer, whole.state().peer);
+        let (line, _) = answer(&mut cut, r#"{"op":"health"}"#);
+        assert!(line.contains(r#""decision_steps":[15,"#), "{line}");
     }
 
     #[test]

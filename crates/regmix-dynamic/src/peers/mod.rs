@@ -1,11 +1,13 @@
-//! Other methods that choose the mixture while a model trains, to compare with: ODM and
-//! ADO.
+//! Other methods that choose the mixture while a model trains, to compare with: ODM, ADO
+//! and Aioli.
 //!
-//! Both need no proxies. After every step they take the mean training loss of each domain
-//! that the batch held, and give the mixture of the next step. The same losses always give
-//! the same mixtures.
+//! None needs proxies. ODM and ADO take after every step the mean training loss of each
+//! domain that the batch held, and give the mixture of the next step. Aioli takes the
+//! validation losses of all domains at some steps ([`Peer::steps`]), and gives the mixture up
+//! to the next of them. The same losses always give the same mixtures.
 
 mod ado;
+mod aioli;
 mod controller;
 mod odm;
 mod power_law;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::{Error, Mixture, Result};
 
 pub use ado::{Ado, AdoOptions};
+pub use aioli::{Aioli, AioliOptions};
 pub use controller::{PeerController, PeerState};
 pub use odm::{Odm, OdmOptions};
 
@@ -22,7 +25,7 @@ pub use odm::{Odm, OdmOptions};
 /// `Constraints::project`.
 pub type Limit<'a> = &'a dyn Fn(&[f64]) -> Result<Mixture>;
 
-/// A method that chooses the mixture of every step from training losses.
+/// A method that chooses mixtures from the losses of the run itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,6 +34,8 @@ pub enum Peer {
     Odm(Odm),
     /// Adaptive data optimization by scaling laws.
     Ado(Ado),
+    /// Aioli, by what training on every domain does to every validation loss.
+    Aioli(Aioli),
 }
 
 impl Peer {
@@ -39,12 +44,22 @@ impl Peer {
         match self {
             Self::Odm(odm) => odm.first(),
             Self::Ado(ado) => ado.first(),
+            Self::Aioli(aioli) => aioli.first(),
+        }
+    }
+
+    /// The steps after which it takes the validation losses of all domains; `None` where it
+    /// takes the training losses of every step.
+    pub fn steps(&self) -> Option<&[u64]> {
+        match self {
+            Self::Odm(_) | Self::Ado(_) => None,
+            Self::Aioli(aioli) => Some(aioli.steps()),
         }
     }
 
     /// Takes what a step of training gave: its number, counted from 1, and the mean loss
     /// of every domain in nats per token, `None` where the batch held none of it. Returns
-    /// the mixture of the next step, which is the method's after `limit`.
+    /// the mixture of the steps that follow, which is the method's after `limit`.
     ///
     /// # Errors
     /// When steps do not follow each other, the number of losses is not that of domains, or
@@ -58,6 +73,7 @@ impl Peer {
         match self {
             Self::Odm(odm) => odm.observe(step, losses, limit),
             Self::Ado(ado) => ado.observe(step, losses, limit),
+            Self::Aioli(aioli) => aioli.observe(step, losses, limit),
         }
     }
 }

@@ -94,11 +94,12 @@ const REGMIX_D: &str = "regmix_d";
 const REGMIX_D_ONLINE: &str = "regmix_d_online";
 
 /// The names of schedules.
-const SCHEDULES: [ScheduleMode; 4] = [
+const SCHEDULES: [ScheduleMode; 5] = [
     ScheduleMode::Offline,
     ScheduleMode::Online,
     ScheduleMode::Odm,
     ScheduleMode::Ado,
+    ScheduleMode::Aioli,
 ];
 
 impl fmt::Display for Method {

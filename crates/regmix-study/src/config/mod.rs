@@ -17,7 +17,7 @@ mod tests;
 use std::path::Path;
 
 use regmix_data::{Error, Result};
-use regmix_dynamic::peers::{AdoOptions, OdmOptions};
+use regmix_dynamic::peers::{AdoOptions, AioliOptions, OdmOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use explain::{explain, place};
@@ -84,6 +84,10 @@ pub struct StudyConfig {
     /// target if the section is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ado: Option<AdoOptions>,
+    /// Aioli, where targets are trained by it; numbers of steps and rounds follow from the
+    /// target if the section is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aioli: Option<AioliOptions>,
     /// Proxies of other sizes and lengths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<SizesSection>,

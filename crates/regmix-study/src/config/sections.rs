@@ -9,7 +9,7 @@ use regmix_regress::{Baseline, Objective};
 use serde::{Deserialize, Serialize};
 
 use super::RunSection;
-use crate::files::{ADO, FOUND, NATURAL, ODM, OFFLINE, ONLINE, UNIFORM};
+use crate::files::{ADO, AIOLI, FOUND, NATURAL, ODM, OFFLINE, ONLINE, UNIFORM};
 
 /// `[study]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -358,7 +358,8 @@ pub struct CheckSection {
     /// What the found mixture is compared with: `best_observed`, and the names of
     /// [`PlainMixture`](crate::PlainMixture).
     pub against: Vec<String>,
-    /// Schedules that targets are trained on as well: `offline`, `online`, `odm`, `ado`.
+    /// Schedules that targets are trained on as well: `offline`, `online`, `odm`, `ado`,
+    /// `aioli`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleMode>,
     /// Further mixtures, schedules and controllers, by a name of your own:
@@ -382,6 +383,8 @@ pub enum ScheduleMode {
     Odm,
     /// By ADO, from the target's training losses alone (`[ado]`).
     Ado,
+    /// By Aioli, from the target's validation losses alone (`[aioli]`).
+    Aioli,
 }
 
 impl ScheduleMode {
@@ -392,6 +395,7 @@ impl ScheduleMode {
             Self::Online => ONLINE,
             Self::Odm => ODM,
             Self::Ado => ADO,
+            Self::Aioli => AIOLI,
         }
     }
 
@@ -405,7 +409,7 @@ impl ScheduleMode {
         match self.is_planned() {
             false => Ok(()),
             true => Err(Error::input(format!(
-                "`{}` is planned from proxies: expected {ODM} or {ADO}",
+                "`{}` is planned from proxies: expected {ODM}, {ADO} or {AIOLI}",
                 self.name()
             ))),
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use regmix_data::{Error, Mixture, Result};
-use regmix_dynamic::peers::{Ado, AdoOptions, Odm, Peer};
+use regmix_dynamic::peers::{Ado, AdoOptions, Aioli, AioliOptions, Odm, Peer};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_model::RunSegment;
 use regmix_regress::{Constraints, Objective, Recommendation, Scorer, best_observed};
@@ -174,6 +174,7 @@ pub(crate) fn peer(study: &Study, mode: ScheduleMode) -> Result<(Peer, Constrain
     let corpus = study.corpus()?;
     let limits = limits::constraints(study, corpus.manifest())?;
     let steps = config.target.steps;
+    let uniform = Mixture::uniform(corpus.domains().clone());
     let peer = match mode {
         ScheduleMode::Ado => {
             let prior = natural_mixture(corpus.manifest())?;
@@ -181,8 +182,13 @@ pub(crate) fn peer(study: &Study, mode: ScheduleMode) -> Result<(Peer, Constrain
             let ado = Ado::new(limits.project(prior.weights())?, options);
             Peer::Ado(ado.map_err(|e| study.place(e, "ado"))?)
         }
+        ScheduleMode::Aioli => {
+            let options = (config.aioli)
+                .unwrap_or_else(|| AioliOptions::for_run(steps, corpus.domains().len()));
+            let aioli = Aioli::new(limits.project(uniform.weights())?, options, steps);
+            Peer::Aioli(aioli.map_err(|e| study.place(e, "aioli"))?)
+        }
         _ => {
-            let uniform = Mixture::uniform(corpus.domains().clone());
             let odm = Odm::new(limits.project(uniform.weights())?, config.odm);
             Peer::Odm(odm.map_err(|e| study.place(e, "odm"))?)
         }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::arms::{Course, PlannedArm, published_arm, schedule_arms};
+use super::arms::{Course, PlannedArm, peer, published_arm, schedule_arms};
 use super::plain_mixtures::Maker;
 use super::runs::{Compute, check_precision};
 use super::target::train_arms;
@@ -149,20 +149,13 @@ impl Finder<'_> {
                 (fixed(outcome)?, self.doremi_cost()?)
             }
             Method::Mixmin => {
-                let cx = Context {
-                    redo: false,
-                    ..self.cx
-                };
-                let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx);
-                let found = found.map_err(placed)?;
-                let Some(mixture) = found else {
+                let Some(found) = self.mixmin(compute)? else {
                     return Ok(None);
                 };
-                (fixed(mixture)?, self.experts()?)
+                (fixed(found)?, self.experts()?)
             }
             Method::Climb => {
-                let found = climb::climb(self.study, &self.fit, compute, self.cx)?;
-                let Some(found) = found else {
+                let Some(found) = climb::climb(self.study, &self.fit, compute, self.cx)? else {
                     return Ok(None);
                 };
                 let section = &self.study.config().proxy;
@@ -201,23 +194,28 @@ impl Finder<'_> {
 
     /// Refuses a method that lacks what it needs, before anything is trained.
     fn check(&self, method: Method) -> Result<()> {
-        if method == Method::Plain(PlainMixture::Utilimax) {
-            self.maker
-                .make(PlainMixture::Utilimax)
-                .map_err(|e| self.placed(e))?;
+        match method {
+            Method::Plain(plain @ PlainMixture::Utilimax) => {
+                let made = self.maker.make(plain);
+                made.map(drop).map_err(|e| self.placed(e))
+            }
+            // A run may be too short for it.
+            Method::Schedule(mode) if !mode.is_planned() => peer(self.study, mode).map(drop),
+            Method::Climb => {
+                let proxies = self.fit.observations().mixtures.len();
+                if proxies >= climb::LEAST {
+                    return Ok(());
+                }
+                let e = Error::input(format!(
+                    "`{method}` shares the proxies of the study out over three rounds, and there \
+                     are {proxies} on one mixture that are finished: expected at least {}",
+                    climb::LEAST
+                ));
+                let help = "add proxies (`regmix design --next N`), or leave the method out";
+                Err(self.placed(e).help(help))
+            }
+            _ => Ok(()),
         }
-        let proxies = self.fit.observations().mixtures.len();
-        if method == Method::Climb && proxies < climb::LEAST {
-            let e = Error::input(format!(
-                "`{method}` shares the proxies of the study out over three rounds, and there are \
-                 {proxies} on one mixture that are finished: expected at least {}",
-                climb::LEAST
-            ));
-            return Err(self
-                .placed(e)
-                .help("add proxies (`regmix design --next N`), or leave the method out"));
-        }
-        Ok(())
     }
 
     /// Says that an error is about the methods of the study, unless it is about a file.
@@ -226,6 +224,15 @@ impl Finder<'_> {
             true => self.study.place(e.field("methods"), "compare"),
             false => e,
         }
+    }
+
+    fn mixmin(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
+        let cx = Context {
+            redo: false,
+            ..self.cx
+        };
+        let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx);
+        found.map_err(|e| self.placed(e))
     }
 
     fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {

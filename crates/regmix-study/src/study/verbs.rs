@@ -152,7 +152,7 @@ impl Study {
         self.load_fit()
     }
 
-    /// ODM or ADO at the start of a run, with the options, the natural mixture and the limits
+    /// ODM, ADO or Aioli at the start of a run, with the options, the natural mixture and the limits
     /// of the study.
     ///
     /// # Errors
