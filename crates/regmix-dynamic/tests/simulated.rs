@@ -204,19 +204,16 @@ fn the_same_plan_on_any_number_of_threads() {
 }
 
 /// A monitor that counts, and asks to stop after some plans.
-struct StopAfter {
-    left: AtomicI64,
-    counted: AtomicU64,
-}
+struct StopAfter(AtomicI64, AtomicU64);
 
 impl Monitor for StopAfter {
     fn advance(&self, by: u64) {
-        self.left.fetch_sub(by as i64, Ordering::Relaxed);
-        self.counted.fetch_add(by, Ordering::Relaxed);
+        self.0.fetch_sub(by as i64, Ordering::Relaxed);
+        self.1.fetch_add(by, Ordering::Relaxed);
     }
 
     fn stop_requested(&self) -> bool {
-        self.left.load(Ordering::Relaxed) <= 0
+        self.0.load(Ordering::Relaxed) <= 0
     }
 }
 
@@ -229,20 +226,20 @@ fn planning_stops_when_asked_to_and_counts_its_plans() {
     };
     let rows = rows(&world, &config, 40, 0.25);
     let planner = Planner::fit(&rows, request(&world, config)).unwrap();
-    let stop_after = |plans: i64| StopAfter {
-        left: plans.into(),
-        counted: 0.into(),
-    };
+    let stop_after = |plans: i64| StopAfter(plans.into(), 0.into());
+    // On one thread: others could end their plans before they see the request.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let alone = alone.unwrap();
     for plans in [0, 1, 4] {
-        let error = planner.schedule_monitored(&stop_after(plans)).unwrap_err();
-        assert!(error.is_interrupted(), "{error}");
-        let error = planner.accuracy(5, &stop_after(plans)).unwrap_err();
-        assert!(error.is_interrupted(), "{error}");
+        let stopped = || planner.schedule_monitored(&stop_after(plans)).unwrap_err();
+        assert!(alone.install(stopped).is_interrupted(), "{plans}");
+        let stopped = || planner.accuracy(5, &stop_after(plans)).unwrap_err();
+        assert!(alone.install(stopped).is_interrupted(), "{plans}");
     }
     let patient = stop_after(100);
     let schedule = planner.schedule_monitored(&patient).unwrap();
     assert_eq!(schedule, planner.schedule().unwrap());
-    assert_eq!(patient.counted.into_inner(), 1 + 6 + 3);
+    assert_eq!(patient.1.into_inner(), 1 + 6 + 3);
 }
 
 #[test]

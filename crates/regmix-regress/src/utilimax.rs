@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_are_none_are_refused() {
+    fn wrong_tables_are_refused() {
         let domains = DomainSet::from_names(["web", "code"]).unwrap();
         let error = |text: &str| {
             let e = Utilities::parse(text, "u.csv".as_ref(), &domains).unwrap_err();
