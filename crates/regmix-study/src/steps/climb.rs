@@ -77,10 +77,10 @@ pub(super) fn climb(
         proxies = joined(&proxies, &drawn, &values)?;
     }
     cx.monitor.message("searching the mixture of climb");
-    let of = (study, compute.corpus, Preset::Regmix);
-    let fit = preset::fitted(of.0, of.1, of.2, (&proxies, own), cx.monitor)?;
+    let (corpus, trees) = (compute.corpus, Preset::Regmix);
+    let fit = preset::fitted(study, corpus, trees, (&proxies, own), cx.monitor)?;
     Ok(Some(Climbed {
-        mixture: preset::mixture(of.0, of.1, of.2, &fit, cx.monitor)?,
+        mixture: preset::mixture(study, corpus, trees, &fit, cx.monitor)?,
         proxies: folders,
     }))
 }
