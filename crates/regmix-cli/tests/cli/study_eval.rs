@@ -231,7 +231,8 @@ fn what_was_answered_is_not_asked_again() {
     fixture.ok(&["clean", "--weights", "--yes"]);
     fixture.ok(&["fit", "--redo"]);
     fixture.edit("study.toml", "questions = 20", "questions = 30");
-    let refused = fixture.run(&["train"]);
+    // Side by side, another run could be refused before the first one.
+    let refused = fixture.run(&["train", "--parallel", "1"]);
     refused.says("run-0000/checkpoint/model.safetensors: the weights of the run were not kept");
     refused.says("help: its weights are needed for questions that it was not asked yet");
     fixture.edit("study.toml", "questions = 30", "questions = 20");
