@@ -1,14 +1,14 @@
 //! CLIMB: proxies in rounds, each chosen by trees that are fitted to those before.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regmix_data::table::{MixtureTable, Observations, ValueTable};
 use regmix_data::{Error, Mixture, Result, artefact};
-use regmix_model::{FinishedRun, Job, RunStatus};
+use regmix_model::{Job, RunStatus};
 use regmix_regress::{ClimbOptions, Fit, climb_round};
 
-use super::losses::final_losses;
+use super::fit::beside;
+use super::losses::read_runs;
 use super::preset;
 use super::runs::{Compute, Runs, train_runs};
 use super::scores::{Questions, Ready};
@@ -47,14 +47,12 @@ pub(super) fn climb(
     let all = own.observations();
     let [first, later @ ..] = rounds(all.mixtures.len());
     let questions = Ready::of(study, compute.corpus)?;
+    let known = Questions::of(study, compute.corpus)?;
     let mut proxies = take(all, first)?;
     let of_study = |run: &String| Path::new(files::PROXIES).join(run);
     let mut folders: Vec<PathBuf> = proxies.mixtures.runs().iter().map(of_study).collect();
-    for (round, runs) in (2..).zip(later) {
-        let round = Round {
-            number: round,
-            runs,
-        };
+    for (number, runs) in (2..).zip(later) {
+        let round = Round { number, runs };
         let drawn = round.draw(study, (&proxies, own), compute, cx)?;
         let jobs = round.train(study, &drawn, compute, cx)?;
         let Some(jobs) = jobs else {
@@ -64,16 +62,11 @@ pub(super) fn climb(
             let asked: Vec<_> = jobs.iter().map(|(job, status)| (job, status)).collect();
             questions.ask("ask proxies of CLIMB", &asked, compute, cx)?;
         }
-        let targets = proxies.values.targets().to_vec();
-        let Some(values) = round.values(study, &drawn, targets, compute)? else {
+        let Some(values) = Round::values(study, &drawn, known.as_ref(), compute)? else {
             return Ok(None);
         };
-        folders.extend(
-            drawn
-                .runs()
-                .iter()
-                .map(|run| Path::new(files::CLIMB).join(run)),
-        );
+        let runs = drawn.runs().iter();
+        folders.extend(runs.map(|run| Path::new(files::CLIMB).join(run)));
         proxies = joined(&proxies, &drawn, &values)?;
     }
     cx.monitor.message("searching the mixture of climb");
@@ -89,17 +82,12 @@ pub(super) fn climb(
 fn take(all: &Observations, count: usize) -> Result<Observations> {
     let (mixtures, values) = (&all.mixtures, &all.values);
     let named = |(run, mixture): (&str, &Mixture)| (run.to_owned(), mixture.clone());
-    let rows = values
-        .runs()
-        .iter()
-        .cloned()
-        .zip(values.rows().iter().cloned());
     Ok(Observations {
         mixtures: MixtureTable::new(
             mixtures.domains().clone(),
             mixtures.iter().take(count).map(named),
         )?,
-        values: ValueTable::new(values.targets().to_vec(), rows.take(count))?,
+        values: ValueTable::new(values.targets().to_vec(), rows(values).take(count))?,
     })
 }
 
@@ -111,15 +99,22 @@ fn joined(
 ) -> Result<Observations> {
     let mixtures = before.mixtures.iter().chain(drawn.iter());
     let mixtures = mixtures.map(|(run, mixture)| (run.to_owned(), mixture.clone()));
-    let rows = |table: &ValueTable| -> Vec<(String, Vec<f64>)> {
-        let rows = table.rows().iter().cloned();
-        table.runs().iter().cloned().zip(rows).collect()
-    };
-    let rows = [rows(&before.values), rows(values)].concat();
+    let targets = before.values.targets();
+    let places = targets.iter().filter_map(|target| {
+        let mut own = values.targets().iter();
+        own.position(|name| name == target)
+    });
+    let values = values.with_targets(&places.collect::<Vec<_>>());
     Ok(Observations {
         mixtures: MixtureTable::new(before.mixtures.domains().clone(), mixtures)?,
-        values: ValueTable::new(before.values.targets().to_vec(), rows)?,
+        values: ValueTable::new(targets.to_vec(), rows(&before.values).chain(rows(&values)))?,
     })
+}
+
+/// Runs with their values.
+fn rows(table: &ValueTable) -> impl Iterator<Item = (String, Vec<f64>)> {
+    let rows = table.rows().iter().cloned();
+    table.runs().iter().cloned().zip(rows)
 }
 
 /// A round after the first.
@@ -226,37 +221,25 @@ impl Round {
         Ok(ended.then(|| jobs.into_iter().zip(statuses).collect()))
     }
 
-    /// Losses and accuracies of the proxies of the round, in the order of `targets`. `None`
-    /// where other workers still measure some.
+    /// Losses and accuracies of the proxies of the round. `None` where other workers still
+    /// measure some.
     fn values(
-        &self,
         study: &Study,
         drawn: &MixtureTable,
-        targets: Vec<String>,
+        questions: Option<&Questions>,
         compute: Compute<'_>,
     ) -> Result<Option<ValueTable>> {
-        let corpus = compute.corpus;
-        let questions = Questions::of(study, corpus)?;
-        let mut rows = Vec::new();
-        for run in drawn.runs() {
-            let folder = study.path(files::CLIMB).join(run);
-            let gone = || Error::failed("a finished run is gone").in_file(&folder);
-            let finished = FinishedRun::read(&folder)?.ok_or_else(gone)?;
-            let losses = final_losses(&finished, corpus);
-            let losses = losses.map_err(|e| e.in_file(folder.join(files::METRICS)))?;
-            let names = corpus.domains().names().map(str::to_owned);
-            let mut known: BTreeMap<String, f64> = names.zip(losses).collect();
-            if let Some(questions) = &questions {
-                let Some(own) = questions.accuracies(&folder)? else {
-                    return Ok(None);
-                };
-                let own = own.iter().map(|accuracy| accuracy.value);
-                known.extend(questions.targets().into_iter().zip(own));
-            }
-            let row = targets.iter().map(|name| known.get(name).copied());
-            rows.push((run.clone(), row.map(|v| v.unwrap_or(f64::NAN)).collect()));
+        let (folder, runs) = (study.path(files::CLIMB), drawn.runs());
+        let losses = read_runs(&folder, runs, compute.corpus)?.final_losses()?;
+        let Some(questions) = questions else {
+            return Ok(Some(losses));
+        };
+        let folders = runs.iter().map(|run| folder.join(run));
+        if questions.count(folders)? < runs.len() {
+            return Ok(None);
         }
-        ValueTable::new(targets, rows).map(Some)
+        let (accuracies, _) = questions.tables(&folder, runs)?;
+        beside(&losses, &accuracies).map(Some)
     }
 }
 

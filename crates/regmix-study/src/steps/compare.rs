@@ -226,21 +226,21 @@ impl Finder<'_> {
         }
     }
 
-    fn mixmin(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
-        let cx = Context {
+    /// For methods whose finished runs `--redo` keeps.
+    fn keeping(&self) -> Context<'_> {
+        Context {
             redo: false,
             ..self.cx
-        };
-        let found = mixmin::mixmin(self.study, &self.found.objective, compute, cx);
+        }
+    }
+
+    fn mixmin(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
+        let found = mixmin::mixmin(self.study, &self.found.objective, compute, self.keeping());
         found.map_err(|e| self.placed(e))
     }
 
     fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
-        let cx = Context {
-            redo: false,
-            ..self.cx
-        };
-        let outcome = doremi::doremi(self.study, compute.device, compute.options, cx)?;
+        let outcome = doremi::doremi(self.study, compute.device, compute.options, self.keeping())?;
         Ok(outcome.map(|outcome| outcome.mixture))
     }
 

@@ -115,7 +115,7 @@ const LOSSES: &str = "losses";
 const SCORES: &str = "scores";
 
 /// The columns of two tables of the same runs.
-fn beside(losses: &ValueTable, accuracies: &ValueTable) -> Result<ValueTable> {
+pub(super) fn beside(losses: &ValueTable, accuracies: &ValueTable) -> Result<ValueTable> {
     let targets = [losses.targets(), accuracies.targets()].concat();
     let rows = (losses.runs().iter().zip(losses.rows())).zip(accuracies.rows());
     ValueTable::new(
