@@ -28,10 +28,10 @@ def write(path, head, rows):
 def predicted(regmix, folder, more, size, tokens):
     command = [regmix, "-q", "fit", "--mixtures", folder / "m.csv", "--trajectories"]
     command += [folder / "t.csv", "--sizes", folder / "s.csv", "--out", folder / "fit", "--redo"]
-    subprocess.run([*command, *more], check=True, capture_output=True)
+    subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL)
     command = [regmix, "-q", "predict", "--fit", folder / "fit", "--mixtures", folder / "h.csv"]
-    command += ["--parameters", str(size), "--tokens", str(tokens), "--out", folder / "p.csv"]
-    subprocess.run(command, check=True, capture_output=True)
+    command += ["--parameters", str(size), "--tokens", str(tokens), "--out", folder / "p.csv", "--redo"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     head, rows = read(folder / "p.csv")
     return {row[0]: dict(zip(head[1:], map(float, row[1:]))) for row in rows}
 
