@@ -50,6 +50,16 @@ impl<'a> Strided<'a> {
         &self.data[i * self.stride..]
     }
 
+    /// The same numbers with rows as columns.
+    pub(crate) fn transpose(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            by_column: !self.by_column,
+            ..self
+        }
+    }
+
     /// Some rows and columns, each as first and number.
     #[inline(always)]
     pub(crate) fn block(self, rows: (usize, usize), cols: (usize, usize)) -> Self {

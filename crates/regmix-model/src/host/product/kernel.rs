@@ -133,10 +133,12 @@ macro_rules! kernel {
                     assert!(!panel.is_empty() && left.holds($m, panel.len()));
                     assert!(tile.holds($m, 2 * $lanes));
                     // Results are larger than the caches near the processor.
-                    for row in tile.out.chunks(tile.stride).take($m) {
-                        for line in row[..2 * $lanes].chunks(16) {
-                            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+                    let mut row = tile.out.as_ptr();
+                    for _ in 0..$m {
+                        for line in (0..2 * $lanes).step_by(16) {
+                            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(line).cast());
                         }
+                        row = row.wrapping_add(tile.stride);
                     }
                     let mut sums = [[$zero(); 2]; $m];
                     let mut from = left.data.as_ptr();
@@ -177,8 +179,14 @@ macro_rules! kernel {
             }
 
             fn turn(&self, b: Strided<'_>, panel: &mut [[f32; 2 * $lanes]]) {
+                #[target_feature(enable = $features)]
+                fn compiled(b: Strided<'_>, panel: &mut [[f32; 2 * $lanes]]) {
+                    turn::squares(b, panel, |lines, rows, first| {
+                        $transpose(lines, rows, first)
+                    });
+                }
                 // SAFETY: the processor has the features, as `self` proves.
-                turn::squares(b, panel, |lines| unsafe { $transpose(lines) });
+                unsafe { compiled(b, panel) }
             }
         }
     };

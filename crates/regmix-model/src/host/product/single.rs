@@ -19,9 +19,11 @@ use crate::host::matrix::{Strided, sized};
 const KC: usize = 256;
 /// Columns of the right matrix that are packed at a time: half a megabyte.
 const NC: usize = 512;
-/// Rows of the left matrix that are used with one packed block: a quarter of a
-/// megabyte.
-const MC: usize = 240;
+/// Rows of the left matrix that are used with one packed block: 288 KiB. A multiple
+/// of the rows of every kernel.
+const MC: usize = 288;
+/// Rows that are packed at a time.
+const ROWS: usize = 16;
 
 /// Packed panels, reused between products.
 #[derive(Debug, Default)]
@@ -136,41 +138,39 @@ fn pack_right<const M: usize, const N: usize>(
         }
         return;
     }
-    // Row by row, as the memory is read fastest.
-    for p in 0..b.rows {
-        let row = &b.line(p)[..b.cols];
-        let (whole, rest) = row.as_chunks::<N>();
-        let mut panels = out.chunks_exact_mut(N * b.rows);
-        for (row, panel) in whole.iter().zip(&mut panels) {
-            panel[p * N..][..N].copy_from_slice(row);
-        }
-        if let Some(panel) = panels.next() {
-            let packed = &mut panel[p * N..][..N];
-            packed[..rest.len()].copy_from_slice(rest);
-            packed[rest.len()..].fill(0.0);
-        }
-    }
+    pack_rows::<N>(b, out);
 }
 
 /// Packs `[m, k]` in panels `[k, M]`, the last filled with zeros.
 fn pack_left<const M: usize>(a: Strided<'_>, out: &mut [f32]) {
+    if a.by_column {
+        return pack_rows::<M>(a.transpose(), out);
+    }
     for (panel, (at, rows)) in out.chunks_exact_mut(M * a.cols).zip(steps(a.rows, M)) {
         let (panel, _) = panel.as_chunks_mut::<M>();
-        if !a.by_column {
-            for (p, packed) in panel.iter_mut().enumerate() {
-                for (i, packed) in packed.iter_mut().enumerate() {
-                    *packed = if i < rows { a.line(at + i)[p] } else { 0.0 };
-                }
-            }
-            continue;
-        }
         for (p, packed) in panel.iter_mut().enumerate() {
-            let column = &a.line(p)[at..at + rows];
-            match column.first_chunk::<M>() {
-                Some(column) => *packed = *column,
-                None => {
-                    packed[..rows].copy_from_slice(column);
-                    packed[rows..].fill(0.0);
+            for (i, packed) in packed.iter_mut().enumerate() {
+                *packed = if i < rows { a.line(at + i)[p] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Packs `[k, n]`, whose rows are contiguous, in panels `[k, N]`, the last filled with
+/// zeros. A few rows at a time: they are read in long pieces, and written in pieces
+/// that fill lines of the cache one after another.
+fn pack_rows<const N: usize>(b: Strided<'_>, out: &mut [f32]) {
+    for (top, rows) in steps(b.rows, ROWS) {
+        for (panel, (at, columns)) in out.chunks_exact_mut(N * b.rows).zip(steps(b.cols, N)) {
+            let (panel, _) = panel.as_chunks_mut::<N>();
+            for (p, packed) in panel[top..top + rows].iter_mut().enumerate() {
+                let row = &b.line(top + p)[at..at + columns];
+                match row.first_chunk::<N>() {
+                    Some(row) => *packed = *row,
+                    None => {
+                        packed[..columns].copy_from_slice(row);
+                        packed[columns..].fill(0.0);
+                    }
                 }
             }
         }

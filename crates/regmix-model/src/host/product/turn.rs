@@ -13,33 +13,29 @@ use std::arch::x86_64::{
 use crate::host::matrix::Strided;
 
 /// Copies `[k, columns]`, whose columns are contiguous, to the first columns of a
-/// panel.
+/// panel. `transpose` writes a square to the columns of rows from the given one on.
 #[inline(always)]
 pub(super) fn squares<const SIDE: usize, const N: usize>(
     b: Strided<'_>,
     panel: &mut [[f32; N]],
-    transpose: impl Fn(&[&[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE],
+    transpose: impl Fn([&[f32; SIDE]; SIDE], &mut [[f32; N]; SIDE], usize),
 ) {
     let whole = b.cols / SIDE * SIDE;
     for first in (0..whole).step_by(SIDE) {
         let lines: [&[f32]; SIDE] = std::array::from_fn(|i| b.line(first + i));
-        for (q, rows) in panel.chunks_mut(SIDE).enumerate() {
-            if rows.len() == SIDE {
-                let square = lines.map(|line| {
-                    let line = &line[q * SIDE..];
-                    line.first_chunk().expect("`SIDE` terms remain")
-                });
-                let turned = transpose(&square);
-                for (row, turned) in rows.iter_mut().zip(turned) {
-                    row[first..first + SIDE].copy_from_slice(&turned);
-                }
-            } else {
-                for (p, row) in rows.iter_mut().enumerate() {
-                    let values = row[first..first + SIDE].iter_mut();
-                    for (value, line) in values.zip(lines) {
-                        *value = line[q * SIDE + p];
-                    }
-                }
+        let (squares, rest) = panel.as_chunks_mut::<SIDE>();
+        let behind = squares.len() * SIDE;
+        for (q, rows) in squares.iter_mut().enumerate() {
+            let square = lines.map(|line| {
+                let line = &line[q * SIDE..];
+                line.first_chunk().expect("`SIDE` terms remain")
+            });
+            transpose(square, rows, first);
+        }
+        for (p, row) in rest.iter_mut().enumerate() {
+            let values = row[first..first + SIDE].iter_mut();
+            for (value, line) in values.zip(lines) {
+                *value = line[behind + p];
             }
         }
     }
@@ -50,21 +46,26 @@ pub(super) fn squares<const SIDE: usize, const N: usize>(
     }
 }
 
-/// The transpose of 16 lines of 16 numbers.
+/// The transpose of 16 lines of 16 numbers, to columns of `rows` from `first` on.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-pub(super) fn sixteen(lines: &[&[f32; 16]; 16]) -> [[f32; 16]; 16] {
-    let mut rows = [_mm512_setzero_ps(); 16];
-    for (row, line) in rows.iter_mut().zip(lines) {
+#[inline]
+pub(super) fn sixteen<const N: usize>(
+    lines: [&[f32; 16]; 16],
+    rows: &mut [[f32; N]; 16],
+    first: usize,
+) {
+    let mut vectors = [_mm512_setzero_ps(); 16];
+    for i in 0..16 {
         // SAFETY: each line holds 16 numbers.
-        *row = unsafe { _mm512_loadu_ps(line.as_ptr()) };
+        vectors[i] = unsafe { _mm512_loadu_ps(lines[i].as_ptr()) };
     }
-    let mut out = [[0.0; 16]; 16];
-    for (out, row) in out.iter_mut().zip(registers(rows)) {
-        // SAFETY: each row holds 16 numbers.
-        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), row) };
+    let turned = registers(vectors);
+    for i in 0..16 {
+        let to = &mut rows[i][first..][..16];
+        // SAFETY: the slice holds 16 numbers.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), turned[i]) };
     }
-    out
 }
 
 /// The transpose of 16 registers of 16 numbers.
@@ -107,18 +108,19 @@ pub(super) fn registers(rows: [__m512; 16]) -> [__m512; 16] {
     out
 }
 
-/// The transpose of 8 lines of 8 numbers.
+/// The transpose of 8 lines of 8 numbers, to columns of `rows` from `first` on.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-pub(super) fn eight(lines: &[&[f32; 8]; 8]) -> [[f32; 8]; 8] {
-    let mut rows = [_mm256_setzero_ps(); 8];
-    for (row, line) in rows.iter_mut().zip(lines) {
+#[inline]
+pub(super) fn eight<const N: usize>(lines: [&[f32; 8]; 8], rows: &mut [[f32; N]; 8], first: usize) {
+    let mut vectors = [_mm256_setzero_ps(); 8];
+    for i in 0..8 {
         // SAFETY: each line holds 8 numbers.
-        *row = unsafe { _mm256_loadu_ps(line.as_ptr()) };
+        vectors[i] = unsafe { _mm256_loadu_ps(lines[i].as_ptr()) };
     }
-    let mut pairs = rows;
+    let mut pairs = vectors;
     for i in 0..4 {
-        let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+        let (a, b) = (vectors[2 * i], vectors[2 * i + 1]);
         pairs[2 * i] = _mm256_unpacklo_ps(a, b);
         pairs[2 * i + 1] = _mm256_unpackhi_ps(a, b);
     }
@@ -131,22 +133,24 @@ pub(super) fn eight(lines: &[&[f32; 8]; 8]) -> [[f32; 8]; 8] {
             fours[4 * i + 2 * side + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
         }
     }
-    let mut out = [[0.0; 8]; 8];
     for i in 0..4 {
         let low = _mm256_permute2f128_ps::<0x20>(fours[i], fours[4 + i]);
         let high = _mm256_permute2f128_ps::<0x31>(fours[i], fours[4 + i]);
-        // SAFETY: each row holds 8 numbers.
-        unsafe {
-            _mm256_storeu_ps(out[i].as_mut_ptr(), low);
-            _mm256_storeu_ps(out[4 + i].as_mut_ptr(), high);
+        for (row, turned) in [(i, low), (4 + i, high)] {
+            let to = &mut rows[row][first..][..8];
+            // SAFETY: the slice holds 8 numbers.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), turned) };
         }
     }
-    out
 }
 
 /// The transpose of 4 lines of 4 numbers, on every processor.
-pub(super) fn four(lines: &[&[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    std::array::from_fn(|i| lines.map(|line| line[i]))
+pub(super) fn four<const N: usize>(lines: [&[f32; 4]; 4], rows: &mut [[f32; N]; 4], first: usize) {
+    for (i, row) in rows.iter_mut().enumerate() {
+        for (value, line) in row[first..][..4].iter_mut().zip(lines) {
+            *value = line[i];
+        }
+    }
 }
 
 #[cfg(test)]
@@ -155,23 +159,31 @@ mod tests {
 
     #[test]
     fn squares_are_transposed() {
-        fn square<const N: usize>() -> [[f32; N]; N] {
-            std::array::from_fn(|i| std::array::from_fn(|j| (i * N + j) as f32))
+        /// Two columns of squares, of which the second is written.
+        fn check<const SIDE: usize, const N: usize>(
+            transpose: impl Fn([&[f32; SIDE]; SIDE], &mut [[f32; N]; SIDE], usize),
+        ) {
+            let square: [[f32; SIDE]; SIDE] =
+                std::array::from_fn(|i| std::array::from_fn(|j| (i * SIDE + j) as f32));
+            let mut rows = [[-1.0; N]; SIDE];
+            transpose(square.each_ref(), &mut rows, SIDE);
+            for (i, row) in rows.iter().enumerate() {
+                for (j, value) in row.iter().enumerate() {
+                    let want = j.checked_sub(SIDE).map_or(-1.0, |j| square[j][i]);
+                    assert_eq!(*value, want);
+                }
+            }
         }
-        fn check<const N: usize>(turned: [[f32; N]; N]) {
-            let want = std::array::from_fn(|i| std::array::from_fn(|j| (j * N + i) as f32));
-            assert_eq!(turned, want);
-        }
-        check(four(&square().each_ref()));
+        check::<4, 8>(four);
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: AVX2 was found.
-                check(unsafe { eight(&square().each_ref()) });
+                check::<8, 16>(|lines, rows, first| unsafe { eight(lines, rows, first) });
             }
             if is_x86_feature_detected!("avx512f") {
                 // SAFETY: AVX-512 was found.
-                check(unsafe { sixteen(&square().each_ref()) });
+                check::<16, 32>(|lines, rows, first| unsafe { sixteen(lines, rows, first) });
             }
         }
     }
