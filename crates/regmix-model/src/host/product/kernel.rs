@@ -141,6 +141,11 @@ macro_rules! kernel {
                         row = row.wrapping_add(tile.stride);
                     }
                     let mut sums = [[$zero(); 2]; $m];
+                    // As numbers that the compiler does not know to be multiples of one:
+                    // from those it would make one pointer that passes all rows, a chain of
+                    // additions as long as the products take.
+                    let rows: [usize; $m] = std::array::from_fn(|i| i * left.between_rows);
+                    let rows = std::hint::black_box(rows);
                     let mut from = left.data.as_ptr();
                     for right in panel {
                         // SAFETY: `right` is two vectors long. The left matrix has
@@ -149,7 +154,7 @@ macro_rules! kernel {
                             let low = $load(right.as_ptr());
                             let high = $load(right.as_ptr().add($lanes));
                             for i in 0..$m {
-                                let x = $splat(*from.add(i * left.between_rows));
+                                let x = $splat(*from.add(rows[i]));
                                 sums[i][0] = $fma(x, low, sums[i][0]);
                                 sums[i][1] = $fma(x, high, sums[i][1]);
                             }
