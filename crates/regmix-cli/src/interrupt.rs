@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first signal asks the command to stop, a second
-//! one ends it at once. A time limit stops it like SIGTERM.
+//! Ctrl-C and SIGTERM: the first signal asks the command to stop, a second one
+//! ends it at once. A time limit stops it as SIGTERM does.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,5 +1,5 @@
-//! What every command works with: the study's folder, progress on stderr,
-//! and results on stdout in the form that was asked for.
+//! What every command works with: the study's folder, progress on stderr, and
+//! results on stdout in the requested form.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! A sampler of one's own: every pair of domains at several shares, which shows what
-//! domains do to each other. It stands beside those of regmix, and gives a table for
-//! any trainer.
+//! A sampler of your own: every pair of domains at several shares, which shows the
+//! effects of domains on each other. It implements the same trait as those of
+//! regmix, and writes a table for any trainer.
 //!
 //! ```sh
 //! cargo run --release -p regmix-data --example own_sampler > mixtures.csv

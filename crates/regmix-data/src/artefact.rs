@@ -78,7 +78,8 @@ pub fn withdraw(path: &Path) -> Result<()> {
 }
 
 /// When a file was changed: nanoseconds since 1970, in text, since JSON numbers
-/// are not that long. A time before 1970 is as good a mark as any other.
+/// are not that long. A time before 1970 identifies a state of the file as well
+/// as any other.
 ///
 /// # Errors
 /// When the file system does not say.
@@ -88,8 +89,8 @@ pub fn time_of_change(metadata: &Metadata, path: &Path) -> Result<String> {
     Ok(since.as_nanos().to_string())
 }
 
-/// Whether a file that is there already cannot be made again in a folder: on what
-/// leases rely.
+/// Whether the file system refuses to create a file that exists already, which
+/// leases rely on.
 ///
 /// # Errors
 /// When no file can be written there.

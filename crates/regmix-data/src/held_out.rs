@@ -1,8 +1,8 @@
 //! Questions from held-out text: which of four continuations follows?
 //!
 //! The right one follows in the document, the others are taken out of other documents of
-//! the same domain. Every corpus has them, and a model that has learnt a domain answers
-//! more of them.
+//! the same domain. They can be made from every corpus, and a model that has learnt a
+//! domain answers more of them correctly.
 
 use crate::error::{Error, Result};
 use crate::random::{self, Stream, below};

@@ -2,7 +2,7 @@
 //! as another number.
 //!
 //! The checksum is the last key of the object, on a line of its own, and covers
-//! the text without that line. It finds damage, not intent.
+//! the text without that line. It detects damage, not deliberate changes.
 
 use std::path::Path;
 

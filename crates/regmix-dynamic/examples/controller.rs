@@ -1,6 +1,6 @@
 //! A controller in the loop of a trainer: it sees the losses of every validation, and
 //! says when to change the mixture, and to what. Proxies and the target are simulated
-//! here; a trainer in another language asks by HTTP or by lines (`regmix online`).
+//! here; a trainer in another language uses HTTP or JSON lines (`regmix online`).
 //!
 //! ```sh
 //! cargo run --release -p regmix-dynamic --example controller

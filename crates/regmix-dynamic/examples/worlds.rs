@@ -1,6 +1,6 @@
-//! Planners in worlds whose truth is known: how far schedules, and targets that
-//! the controller steers, end above the best possible loss. Targets report
-//! `SCALE` times the losses of a proxy.
+//! Planners in simulated worlds whose truth is known: by how much the final loss of
+//! schedules, and of targets that the controller steers, is above the best possible one.
+//! Targets report `SCALE` times the losses of a proxy.
 //!
 //! `cargo run --release -p regmix-dynamic --example worlds -- [SEEDS] [PROXIES] [DOMAINS]`
 

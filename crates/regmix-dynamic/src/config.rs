@@ -1,4 +1,4 @@
-//! The options, with the paper's values and ours.
+//! The options, with the paper's values and those of regmix.
 
 use serde::{Deserialize, Serialize};
 

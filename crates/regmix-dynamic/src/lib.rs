@@ -22,15 +22,13 @@
 //!   predictions, standard deviations and epochs.
 //! - [`Controller`]: online, from the losses that the target reports;
 //!   [`protocol`] for trainers in other languages.
-//! - [`PredictedObserved`]: what was predicted of a target, beside what was
-//!   observed.
+//! - [`PredictedObserved`]: predicted and observed losses of a target, side by side.
 //! - [`SizeCorrection`], [`SizeCalibration`]: from a target's losses to the
 //!   proxies' scale, by its first segment, by a second size of models, or by laws of
 //!   scale ([`ScaleTranslation`]).
 //! - [`peers`]: other methods that choose mixtures while a model trains: ODM, ADO, Aioli.
-//! - [`DynamicConfig`]: every choice, with the paper's values
-//!   ([`DynamicConfig::paper`]) and ours ([`DynamicConfig::improved`], the
-//!   default).
+//! - [`DynamicConfig`]: every choice, with the paper's values ([`DynamicConfig::paper`]) and
+//!   those of regmix ([`DynamicConfig::improved`], the default).
 //! - [`simulator`]: simulated dynamics with known truth, to test all this on.
 //!
 //! Example: `controller` (in the loop of a trainer).
@@ -76,14 +74,12 @@
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 //!
-//! # What it does not do
-//! It trains nothing and watches no trainer: losses come in as tables, or as
-//! lines to the controller. The stage model is not refitted while a target
-//! trains. Stage points are given; a plan does not choose them. Predicted
-//! losses are those of a proxy, and a larger model is assumed to rank schedules
-//! in the same order; losses of a target are predicted only where a size
-//! correction was measured. The state is the losses: what a model has learnt
-//! beyond them is not known.
+//! # What it does not do It trains nothing and watches no trainer: losses come in as tables, or
+//! as lines to the controller. The stage model is not refitted while a target trains. Stage
+//! points are given; a plan does not choose them. Predicted losses are those of a proxy, and a
+//! larger model is assumed to rank schedules in the same order; losses of a target are
+//! predicted only where a size correction was measured. The state consists of the losses alone:
+//! what a model has learnt beyond them is not represented.
 
 mod config;
 mod dynamics;

@@ -1,5 +1,4 @@
-//! What was predicted of targets that trained on a schedule, and what was
-//! observed.
+//! Predicted and observed losses of targets that trained on a schedule.
 
 use regmix_data::Result;
 use regmix_regress::{Evaluator, Prediction};
@@ -19,7 +18,7 @@ pub struct StagePoint {
     /// What the schedule predicted before training; with a controller, what it
     /// predicted at the decision before, without a standard deviation (0).
     pub predicted: Prediction,
-    /// What the target had, after the size correction.
+    /// The observed value of the target, after the size correction.
     pub observed: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Made-up training dynamics with a known truth, to test planners on.
+//! Simulated training dynamics with a known truth, to test planners on.
 //!
 //! Every domain has a skill, an amount E of effective tokens, and a loss
 //! `l = c + A (1 + E)^-b`. While a run trains at a fraction u of training on
@@ -6,12 +6,12 @@
 //!
 //! `dE_d/du = gain · Σ_j T_dj f_j(u) m_j^q · ready_d(E) - forgetting · E_d`.
 //!
-//! `T_dj` is the value of a token of domain j for skill d; `f_j(u) =
-//! exp(± drift (2u - 1))` makes half of the domains more valuable early and
-//! half late; `ready_d = (0.1 + E_0) / (need + 0.1 + E_0)` (1 for the first
-//! skill) slows all other skills down until the first has grown. Losses
-//! determine skills, so the future depends on the losses and on nothing else
-//! before: `next` is a perfect f. Noise is a factor on every measured loss.
+//! `T_dj` is the value of a token of domain j for skill d; `f_j(u) = exp(±
+//! drift (2u - 1))` makes half of the domains more valuable early and half
+//! late; `ready_d = (0.1 + E_0) / (need + 0.1 + E_0)` (1 for the first skill)
+//! slows all other skills down until the first has grown. Losses determine
+//! skills, so that the future depends only on the current losses: `next` is an
+//! exact f. Noise is a factor on every measured loss.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};

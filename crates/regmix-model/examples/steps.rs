@@ -1,5 +1,5 @@
-//! A loop of training steps of one's own: a tiny model, a mixture that changes on the
-//! way, and the loss of every step.
+//! A training loop of your own: a tiny model, a mixture that changes during training,
+//! and the loss of every step.
 //!
 //! ```sh
 //! cargo run --release -p regmix-model --example steps

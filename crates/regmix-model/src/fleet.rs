@@ -63,7 +63,8 @@ pub fn train_all(
         .collect()
 }
 
-/// A piece of work in a folder, which several workers share out by leases.
+/// A piece of work in a folder, which several workers divide among themselves
+/// by leases.
 pub trait Shared: Sync {
     /// What it ends with.
     type Outcome: Send;

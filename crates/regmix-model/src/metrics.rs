@@ -39,8 +39,8 @@ pub struct Line {
     pub eval_share: f64,
 }
 
-/// Reads all lines of a metrics file. A last line that was cut off by a crash
-/// is left out.
+/// Reads all lines of a metrics file. An incomplete last line, as a crash
+/// leaves it, is left out.
 ///
 /// # Errors
 /// When the file cannot be read, or a line other than the last is broken.

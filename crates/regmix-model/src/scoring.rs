@@ -44,8 +44,8 @@ impl Continuation {
 }
 
 impl TrainedModel {
-    /// Scores continuations. What a model cannot see is cut off on the left. `greedy` asks
-    /// for the most likely tokens, too, which takes longer.
+    /// Scores continuations. Sequences longer than the context are shortened on the left.
+    /// With `greedy` the most likely tokens are determined as well, which takes longer.
     ///
     /// # Errors
     /// When a continuation is empty, has no token before it, or is longer than the model's

@@ -1,6 +1,6 @@
-//! Which design of proxies finds the best mixture? A fit to a table of runs
-//! plays the truth: proxies of every design are measured on it with noise,
-//! fitted, searched, and what was found is judged on it.
+//! Which design of proxies finds the best mixture? A fit to a table of runs is
+//! taken as the truth: proxies of every design are measured on it with noise,
+//! fitted and searched, and the found mixture is judged on it.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example designs -- \

@@ -1,7 +1,7 @@
-//! Does the flag of mixtures unlike those that were tried find the mixtures that
-//! are predicted badly? A part of a table is fitted; then rows like those that
-//! were fitted and rows outside are asked about, and scores are judged by how
-//! well they tell them apart. Prints tables in Markdown.
+//! Does the flag of mixtures unlike those of the runs find the mixtures that are
+//! predicted badly? A part of a table is fitted; then rows like those that were
+//! fitted and rows outside are predicted, and scores are judged by how well they
+//! separate the two. Prints tables in Markdown.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example detector -- \
@@ -30,7 +30,8 @@
 //! Scores are judged against three truths: `shifted`, the row is outside;
 //! `above`, its error is above the 90th percentile of the out-of-fold errors of
 //! the fitted rows, which is what a user was shown; `missed`, it is outside of
-//! its own 90 % interval. Every target counts by itself; a draw is their mean.
+//! its own 90 % interval. Every target is scored separately; the value of a draw
+//! is the mean over targets.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
 mod common;

@@ -1,5 +1,6 @@
-//! A regressor of one's own, judged beside those of regmix: a law that is fitted
-//! again without the runs that it explains worst. Two of the runs have diverged.
+//! A regressor of your own, judged together with those of regmix: a law that is
+//! fitted again without the runs that it explains worst. Two of the runs have
+//! diverged.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example own_regressor

@@ -1,17 +1,17 @@
-//! Measures what a search gains or loses by keeping to where proxies were:
-//! fits a few random runs, searches the best mixture with penalties of
-//! several strengths, and judges it by a model of all runs.
+//! Measures what a search gains or loses if it stays near the mixtures of the
+//! proxies: fits a few random runs, searches the best mixture with penalties
+//! of several strengths, and judges it by a model of all runs.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example penalties -- \
 //!     train_mixture_1m.csv train_pile_loss_1m.csv law1 mean --runs 64
 //! ```
 //!
-//! The judge is `ensemble` fitted to all runs: no measurement, but it has seen
-//! eight times as many. Prints, as JSON, for every `caution` and `distance`
-//! the judge's value of the mixture found minus that of the mixture found
-//! without penalties (below 0: the penalty helped), and how much the fit
-//! flattered its mixture (judge's value minus predicted), means over draws
+//! The judge is `ensemble` fitted to all runs: this is not a measurement, but
+//! a fit to eight times as many runs. Prints, as JSON, for every `caution` and
+//! `distance` the judge's value of the mixture found minus that of the mixture
+//! found without penalties (below 0: the penalty helped), and the optimism of
+//! the fit at its mixture (judge's value minus predicted), means over draws
 //! with their standard deviations.
 //!
 //! | option | default | meaning |

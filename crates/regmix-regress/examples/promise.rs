@@ -1,6 +1,6 @@
-//! Whether promised gains are kept: fits some rows of a table of finished
-//! runs, searches for the best among the others, and compares the promise with
-//! what was measured there.
+//! Compares predicted with measured gains: fits some rows of a table of finished
+//! runs, searches for the best among the others, and compares its predicted gain
+//! with the measured one.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example promise -- \
@@ -16,14 +16,15 @@
 //! | `--objectives` | `all` | `mean`: the mean of all targets only; `all`: every target by itself, too |
 //! | `--threads` | 1 | threads over draws |
 //!
-//! The objectives are the mean of all targets and every target by itself. The
-//! gain is over the average of the rows that were searched: their mean predicted
-//! (or measured) value minus that of the chosen row. What is printed is promised
-//! minus measured gain, in the unit of the table: mean and standard error over
-//! draws, `before` and `after` the flattery was taken off. `before` has two parts:
-//! `level`, by how much the rows that were searched are predicted too high on
-//! average, and `found`, by how much the chosen row is predicted too low; only the
-//! second is what a search flatters. `targets` is the mean over the targets.
+//! The objectives are the mean of all targets and every target by itself. The gain
+//! is over the average of the rows that were searched: their mean predicted (or
+//! measured) value minus that of the chosen row. What is printed is the predicted
+//! minus the measured gain, in the unit of the table: mean and standard error over
+//! draws, `before` and `after` the optimism of refits was subtracted. `before` has
+//! two parts: `level`, by how much the rows that were searched are predicted too
+//! high on average, and `found`, by how much the chosen row is predicted too low;
+//! only the second is the optimism of a search. `targets` is the mean over the
+//! targets.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
 mod common;

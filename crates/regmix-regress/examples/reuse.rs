@@ -1,5 +1,5 @@
-//! Measures what earlier runs are worth when a domain is added: every domain
-//! of a table of runs in turn plays the new one.
+//! Measures how much earlier runs help when a domain is added: every domain of
+//! a table of runs in turn is treated as the new one.
 //!
 //! ```sh
 //! cargo run --release -p regmix-regress --example reuse -- \
@@ -8,10 +8,10 @@
 //!
 //! Earlier runs are those without weight on the domain, with its column taken
 //! out and put back by `recast`. A few random runs with weight on it are the
-//! new ones; all others with weight on it judge. Prints, as JSON, Spearman's
-//! rank correlation times 100 and the mean absolute error of a regressor
-//! fitted to the new runs alone and to both, means over targets, draws and
-//! domains, with the standard deviation over domains.
+//! new ones; all others with weight on it are the test set. Prints, as JSON,
+//! Spearman's rank correlation times 100 and the mean absolute error of a
+//! regressor fitted to the new runs alone and to both, means over targets,
+//! draws and domains, with the standard deviation over domains.
 //!
 //! | option | default | meaning |
 //! |---|---|---|

@@ -16,14 +16,14 @@ use crate::search::descend::descend_monitored;
 use crate::search::options::DescendOptions;
 use crate::search::surface::Surface;
 
-/// What experts say about the tokens of every target: MixMin (arXiv 2502.10510).
+/// The losses of experts on the tokens of every target, for MixMin (arXiv 2502.10510).
 ///
-/// Expert k was trained on domain k alone. A mixture w of the domains is judged by
-/// the loss of the mixed predictions, `mean over tokens of -ln Σ_k w_k p_k(token)`,
-/// as if a model trained on the mixture predicted like the mixture of experts. The
-/// loss of a target is convex in w, so that the minimum is found for certain. The
-/// paper descends by exponentiated gradients; here the search of all other surfaces
-/// is used, which keeps to constraints.
+/// Expert k was trained on domain k alone. A mixture w of the domains is judged by the
+/// loss of the mixed predictions, `mean over tokens of -ln Σ_k w_k p_k(token)`, as if a
+/// model trained on the mixture predicted like the mixture of experts. The loss of a
+/// target is convex in w, so that the global minimum is found. The paper descends by
+/// exponentiated gradients; here the search of all other surfaces is used, which keeps to
+/// constraints.
 ///
 /// ```
 /// use regmix_data::DomainSet;

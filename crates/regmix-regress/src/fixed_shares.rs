@@ -2,10 +2,10 @@
 //!
 //! Runs say nothing about what a change of such a combination does: a domain
 //! that always has a tenth of the tokens, two domains whose shares keep one
-//! ratio, a group with a fixed total. What little they differ by is rounding;
-//! a model that follows it predicts anything. Fits therefore take the
-//! combinations as exactly fixed, and searches keep them where the runs had
-//! them.
+//! ratio, a group with a fixed total. The remaining differences are rounding,
+//! and a model that is fitted to them can predict anything. Fits therefore
+//! treat the combinations as exactly fixed, and searches keep the values that
+//! the runs had.
 
 use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Mixture, Result};

@@ -10,12 +10,11 @@
 //!
 //! - [`Fit`]: for every target the regressor that predicts it best, chosen by
 //!   cross-validation, with the runs that it was fitted to; kept in files.
-//! - [`Objective`]: what is to be made small (a target, a mean, a weighted
-//!   sum, a worst case). [`Evaluator`] evaluates it.
+//! - [`Objective`]: what is minimised (a target, a mean, a weighted sum, a worst case).
+//!   [`Evaluator`] evaluates it.
 //! - [`Constraints`]: floors, caps and limits on groups of domains.
-//! - [`Recommendation`]: the best mixture under these, by [`recommend`], with
-//!   intervals, its spread over refits, and a warning where it leaves what
-//!   proxies covered.
+//! - [`Recommendation`]: the best mixture under these, by [`recommend`], with intervals, its
+//!   spread over refits, and a warning where it is outside of what proxies covered.
 //! - [`Prediction`]: a predicted value with its standard deviation.
 //!
 //! Beside them:
@@ -31,17 +30,17 @@
 //!   training, from logged trajectories; [`bimix_optimum`], its best mixture.
 //! - [`Earlier`], [`recast`], [`Frozen`]: use of earlier runs when the domains
 //!   change.
-//! - [`unimax`], [`effective_tokens`]: baselines that use only limits of
-//!   repetition; [`utilimax`], one that uses what domains are worth for tasks.
-//! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]:
-//!   the pieces.
+//! - [`unimax`], [`effective_tokens`]: baselines that use only limits of repetition;
+//!   [`utilimax`], one that uses the utilities of domains for tasks.
+//! - [`metrics`], [`cross_validate`], [`Interactions`], [`Support`], [`Factor`]: the parts of
+//!   which a fit is made.
 //!
 //! Examples: `recommend` (two CSV files in, a mixture out), `own_regressor` (one of your own,
 //! judged beside the others).
 //!
-//! Computations that can take longer than a second have a variant that ends in
-//! `_monitored`: it reports its progress to a [`regmix_data::Monitor`], and
-//! stops within a second when that asks for it.
+//! Computations that can take longer than a second have a variant that ends in `_monitored`: it
+//! reports its progress to a [`regmix_data::Monitor`], and stops within a second when the
+//! monitor asks for it.
 //!
 //! ```
 //! use regmix_data::table::{MixtureTable, Observations, ValueTable};
@@ -77,12 +76,11 @@
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 //!
-//! # What it does not do
-//! It trains no language model and reads no corpus: losses come in as tables.
-//! It does not correct for the step from proxy to target size; it assumes
-//! that both rank mixtures alike; verify this with larger models. It gives no
-//! guarantee when it extrapolates: [`Support`] reports where a mixture is
-//! outside of what the proxies cover.
+//! # What it does not do It trains no language model and reads no corpus: losses come in as
+//! tables. Apart from [`scale`], it does not correct for the step from proxy to target size; it
+//! assumes that both rank mixtures alike. Verify this with larger models. It gives no guarantee
+//! when it extrapolates: [`Support`] reports where a mixture is outside of what the proxies
+//! cover.
 
 mod advise;
 mod bimix;

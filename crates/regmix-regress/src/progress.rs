@@ -6,7 +6,7 @@ use regmix_data::{Monitor, Unit};
 pub(crate) struct Part<'a>(&'a dyn Monitor);
 
 impl<'a> Part<'a> {
-    /// Begins a part with so many units of work.
+    /// Begins a part with the given number of units of work.
     pub(crate) fn begin(monitor: &'a dyn Monitor, what: &str, total: usize) -> Self {
         monitor.begin(what, total as u64, Unit::Items);
         Self(monitor)

@@ -12,7 +12,7 @@ use crate::search::descend::descend;
 use crate::search::options::DescendOptions;
 use crate::search::surface::Surface;
 
-/// What every domain is worth for every task, such as the accuracy of a model that was
+/// The utility of every domain for every task, such as the accuracy of a model that was
 /// trained on the domain alone.
 ///
 /// Utilities are scaled so that the best domain of a task has 1: their unit does not matter.
@@ -142,7 +142,7 @@ impl Utilities {
         &self.tasks
     }
 
-    /// What a domain is worth for every task, 0 to 1.
+    /// The utilities of a domain for every task, 0 to 1.
     pub fn of_domain(&self, domain: &str) -> Option<&[f64]> {
         let place = self.domains.position(domain)?;
         Some(&self.rows[place])

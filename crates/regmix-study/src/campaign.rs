@@ -3,7 +3,8 @@
 //! A launch writes a number that no other folder has into the study and gives it
 //! to every worker. A worker on a host where the path of the study leads to
 //! another folder (a local disk, another mount, an old copy) finds no number or
-//! a different one. It stops before it trains runs that nobody would find.
+//! a different one. It stops before it trains runs in a folder that no other
+//! host sees.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::SystemTime;

@@ -1,5 +1,5 @@
-//! Whether the promise held: targets trained on the mixture that was found and
-//! on those it is compared with.
+//! Whether the prediction was confirmed: targets trained on the mixture that
+//! was found and on those it is compared with.
 
 use std::collections::BTreeMap;
 

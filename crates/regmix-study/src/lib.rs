@@ -6,7 +6,7 @@
 //! - [`Context`]: progress, stopping and redoing, which every step takes.
 //! - [`Status`]: what is finished, what is stale, and what comes next.
 //! - [`check::TargetCheck`]: targets trained on the found mixture and on others.
-//! - [`models`]: trained models, out and in.
+//! - [`models`]: export and import of trained models.
 //! - [`eval`]: accuracies of trained models.
 //! - [`launch`]: workers on Slurm, Kubernetes, HyperQueue, or this machine.
 //!

@@ -1,4 +1,4 @@
-//! Trained models, out of a study in Hugging Face's layout and in from there.
+//! Export of trained models in Hugging Face's layout, and import from there.
 
 use std::path::{Path, PathBuf};
 

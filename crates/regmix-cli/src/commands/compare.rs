@@ -1,4 +1,4 @@
-//! `regmix compare`: the rivals on the user's own data.
+//! `regmix compare`: several methods on the user's own data.
 
 use regmix_data::Result;
 use regmix_model::Device;

@@ -1,4 +1,4 @@
-//! `regmix doremi`: a rival's mixture.
+//! `regmix doremi`: the mixture of DoReMi.
 
 use regmix_data::{Error, Result};
 use regmix_model::Device;

@@ -1,4 +1,4 @@
-//! `regmix target`: larger models, which check what the fit promises.
+//! `regmix target`: larger models, which check the predictions of the fit.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
 //! The log: events of `tracing`, from this program and its libraries.
 //!
-//! Without options nobody collects events, and stderr is for a person: messages
-//! and progress. `REGMIX_LOG` adds events to it as lines of text;
-//! `--log-format json` turns all of stderr into JSON lines; `--log-file` writes
-//! the log into a file and leaves stderr as it is.
+//! Without options no events are collected, and stderr is for people: messages
+//! and progress. `REGMIX_LOG` adds events to it as lines of text; `--log-format
+//! json` turns all of stderr into JSON lines; `--log-file` writes the log into
+//! a file and leaves stderr as it is.
 
 use std::fs::File;
 use std::path::Path;

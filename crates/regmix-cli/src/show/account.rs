@@ -1,4 +1,4 @@
-//! What became of the files and documents of a corpus.
+//! Which files and documents of a corpus were read, and which were not.
 
 use std::collections::BTreeMap;
 

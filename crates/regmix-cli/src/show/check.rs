@@ -1,4 +1,4 @@
-//! Whether targets kept what the fit promised.
+//! Whether targets confirm the prediction of the fit.
 
 use regmix_study::check::{Comparison, TargetCheck, Verdict};
 

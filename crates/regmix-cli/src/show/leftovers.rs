@@ -1,4 +1,4 @@
-//! What can go from a study.
+//! What can be removed from a study.
 
 use regmix_data::size_in_words;
 use regmix_study::{Leftover, LeftoverKind};

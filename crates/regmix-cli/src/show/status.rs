@@ -1,4 +1,4 @@
-//! Where a study stands.
+//! The progress of a study.
 
 use regmix_study::{RunCounts, SizeStatus, Status, Study};
 

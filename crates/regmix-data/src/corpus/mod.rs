@@ -11,7 +11,8 @@
 //! | [`Layout::Folders`] | folder, `<domain>/…`, `train/<domain>/…` | folder or file name, `<domain>/train-00000-of-00003.parquet` |
 //! | [`Layout::Tree`] | file extension, anywhere below a folder | cut by hash |
 //!
-//! Where no validation split is found, it is cut by hash.
+//! Where no validation split is found, documents are assigned to it by their
+//! hash.
 //!
 //! Documents come from `.jsonl`, `.parquet` and `.txt` files (one document
 //! each), the first and last also compressed with zstd or gzip, which is

@@ -1,4 +1,4 @@
-//! In from the logs of trackers, out to the formats of trainers.
+//! Import from the logs of trackers, and export to the formats of trainers.
 //!
 //! [`read_logs`] reads what trackers and evaluation harnesses write, and
 //! [`Imported::of`] makes tables of runs of it: mixtures, last values, values along

@@ -1,8 +1,9 @@
-//! Which columns of a table count: the identifiers of runs, and the numbers.
+//! Which columns of a table are used: the identifiers of runs, and the
+//! numbers.
 //!
-//! Exports of experiment trackers, evaluation harnesses and data frames hold
-//! more than was asked for. What is known to be no domain and no target, or is
-//! plainly text, is left out and named.
+//! Exports of experiment trackers, evaluation harnesses and data frames
+//! contain other columns as well. Columns that are known to be neither a
+//! domain nor a target, or that are plainly text, are left out and named.
 
 use super::records::is_missing;
 use crate::error::{Error, Result};

@@ -72,9 +72,9 @@ impl Default for TokenizeOptions {
 ///
 /// The result does not depend on the number of cores. A document of a
 /// validation file is never in a training split of any domain. The same holds
-/// for a document that was cut off for validation, among the domains whose
-/// validation split is cut off. Nothing appears under its final name before all
-/// is done.
+/// for a document that was chosen for validation, among the domains whose
+/// validation split is chosen by hash. Nothing appears under its final name
+/// before all is done.
 ///
 /// A document that cannot be read or encoded is skipped and counted, as far as
 /// [`TokenizeOptions::max_skipped`] allows.

@@ -32,13 +32,13 @@ pub use self::steering::Steering;
 /// Chooses the mixtures of a target while it trains, from the losses that it
 /// reports.
 ///
-/// Give it every validation of the target with [`observe`](Self::observe). At
-/// the first one at or after a stage point it plans the stages that are left,
-/// as the configuration says, and returns the mixture to switch to; at others
-/// it returns none. It does not learn: the stage model stays as it was fitted
-/// on the proxies, and losses of the target, brought to the proxies' scale
-/// ([`SizeCorrection`](crate::SizeCorrection)), are the state that a plan
-/// starts from.
+/// Give it the losses of every validation of the target with
+/// [`observe`](Self::observe). At the first one at or after a stage point it
+/// plans the stages that are left, as the configuration says, and returns the
+/// mixture to switch to; at others it returns none. It does not learn: the
+/// stage model stays as it was fitted on the proxies, and losses of the target,
+/// brought to the proxies' scale ([`SizeCorrection`](crate::SizeCorrection)),
+/// are the state that a plan starts from.
 ///
 /// A new plan replaces the standing one if its predicted gain is at least
 /// `min_gain` nats. Where the schedule fell back to one mixture

@@ -1,4 +1,4 @@
-//! The reason for a decision, in words.
+//! The reason for a decision, as a sentence.
 
 use regmix_data::Mixture;
 

@@ -73,7 +73,8 @@ pub struct ControllerState {
     pub(super) before: Option<Box<ControllerState>>,
 }
 
-/// A decision, and its grounds.
+/// A decision with its reason, and the losses and predictions that it was
+/// based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {

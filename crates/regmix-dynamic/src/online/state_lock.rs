@@ -1,4 +1,4 @@
-//! One user of a state file at a time.
+//! A lock, so that only one process at a time uses a state file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -42,8 +42,8 @@ impl Default for AdoOptions {
 }
 
 impl AdoOptions {
-    /// For a run of so many steps: a tenth of it on the prior, fits every twentieth, 1000
-    /// steps apart at most.
+    /// The options for a run of `steps` steps: a tenth of it on the prior, fits every
+    /// twentieth, 1000 steps apart at most.
     pub fn for_steps(steps: u64) -> Self {
         Self {
             warm_up: (steps / 10).max(30),
@@ -78,7 +78,8 @@ impl AdoOptions {
     }
 }
 
-/// Prefers domains whose losses fall fast, by their own law of the loss over steps.
+/// Prefers domains whose losses fall fast, by a power law of the loss over steps for
+/// every domain.
 ///
 /// ```text
 /// rho_k ~ prior_k h_k^credit alpha_k (L_k - floor_k)     h: moving average of mixtures

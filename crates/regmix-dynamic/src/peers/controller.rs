@@ -16,9 +16,9 @@ const VERSION: u32 = 1;
 
 /// A [`Peer`] with the limits of its mixtures, for a run that reports its losses.
 ///
-/// Give it the mean training losses of every step, numbered from 1, of the domains that the
-/// batch held. Steps may be several of the trainer's, whose mean losses count as one. The
-/// answer to every one is the mixture of the next. A peer that names
+/// Give it the mean training losses of every step, numbered from 1, for the domains that
+/// the batch contained. One step may stand for several steps of the trainer, with their
+/// mean losses. The answer to every step is the mixture of the next. A peer that names
 /// [steps](Peer::steps) takes the validation losses of all domains after these instead.
 ///
 /// | observation | answer |

@@ -1,10 +1,10 @@
-//! Other methods that choose the mixture while a model trains, to compare with: ODM, ADO
-//! and Aioli.
+//! Other methods that choose the mixture while a model trains, for comparison: ODM, ADO and
+//! Aioli.
 //!
-//! None needs proxies. ODM and ADO take after every step the mean training loss of each
-//! domain that the batch held, and give the mixture of the next step. Aioli takes the
-//! validation losses of all domains at some steps ([`Peer::steps`]), and gives the mixture up
-//! to the next of them. The same losses always give the same mixtures.
+//! None of them needs proxies. After every step, ODM and ADO take the mean training loss of
+//! each domain that the batch contained, and return the mixture of the next step. Aioli takes
+//! the validation losses of all domains at some steps ([`Peer::steps`]), and gives the
+//! mixture up to the next of them. The same losses always give the same mixtures.
 
 mod ado;
 mod aioli;

@@ -11,8 +11,8 @@ use regmix_data::{Error, Mixture, Result};
 pub struct OdmOptions {
     /// How much of a domain's reward is kept when a new one comes; 0.9 in the paper.
     pub memory: f64,
-    /// Whether a loss counts in proportion to 1 over the weight that its domain was drawn
-    /// with, as in the paper; the authors' code does without.
+    /// Whether a loss is divided by the weight with which its domain was drawn, as in the
+    /// paper; the authors' code leaves this out.
     pub importance: bool,
 }
 
@@ -25,8 +25,8 @@ impl Default for OdmOptions {
     }
 }
 
-/// The bandit EXP3 over K domains, whose reward is the training loss: domains that are
-/// still hard are drawn more.
+/// The bandit EXP3 over K domains, whose reward is the training loss: domains with a
+/// high loss are drawn more often.
 ///
 /// ```text
 /// R_k <- memory R_k + (1 - memory) L_k / p_k

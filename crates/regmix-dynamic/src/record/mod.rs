@@ -1,5 +1,5 @@
-//! What was recorded of runs: their losses along training, the mixtures that
-//! they trained on, and the rows for a stage model that both make together.
+//! Records of runs: their losses along training, the mixtures that they
+//! trained on, and the rows for a stage model that are made of both.
 
 mod segments;
 mod stage_grid;

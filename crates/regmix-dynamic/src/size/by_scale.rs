@@ -12,7 +12,8 @@ use crate::record::{StageGrid, StageLosses};
 /// A model's parameters and the tokens of its whole run.
 pub type SizeAndLength = (f64, f64);
 
-/// What laws of scale are asked for: how losses translate between two sizes.
+/// A translation of losses between two sizes, to be predicted by laws of
+/// scale.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaleTranslation<'a> {
     /// Mixtures that the losses are predicted for.
@@ -26,8 +27,8 @@ pub struct ScaleTranslation<'a> {
 }
 
 impl ScaleTranslation<'_> {
-    /// A line per loss through what laws predict for all mixtures at all stage points
-    /// of a small and a large model.
+    /// A linear function for every loss, fitted to the predictions of the laws for all
+    /// mixtures at all stage points of a small and a large model.
     ///
     /// # Errors
     /// When the laws lack a target or have other domains, an objective is a worst case,

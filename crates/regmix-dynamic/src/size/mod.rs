@@ -1,4 +1,5 @@
-//! From the losses of a target to those of a proxy, which is of another size.
+//! Conversion of the losses of a target to those of a proxy, which has another
+//! size.
 
 mod by_scale;
 mod calibration;

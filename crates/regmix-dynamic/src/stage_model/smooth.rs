@@ -3,9 +3,9 @@
 //! Losses fall as powers of effective tokens x, `l = c + x^(-1/p)`. A stage
 //! adds to x an amount that depends on its mixture, `x_{j+1} = x_j + g_j(m)`,
 //! whatever the mixtures before. This assumption separates the effect of the
-//! mixture now from that of the mixtures before, which the data of static
-//! proxies do not. c and p are chosen per target, on a grid, by leave-one-out
-//! errors; g is linear in weights and their square roots.
+//! current mixture from that of earlier ones; the data of static proxies alone
+//! cannot separate them. c and p are chosen per target, on a grid, by
+//! leave-one-out errors; g is linear in weights and their square roots.
 
 use serde::{Deserialize, Serialize};
 

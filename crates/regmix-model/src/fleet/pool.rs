@@ -1,4 +1,4 @@
-//! The runs that a worker and others share out among themselves.
+//! The runs that several workers divide among themselves.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 //! in `model.safetensors`, or in several files with an index.
 //!
 //! This crate's model is a Llama: names, layouts and the pairing of rotary positions are
-//! those of Hugging Face, so that nothing is approximated. What a configuration asks for
-//! beyond it is refused.
+//! those of Hugging Face, so that nothing is approximated. Configurations with other
+//! features are refused.
 
 mod config;
 mod weights;

@@ -1,8 +1,8 @@
 //! `model.safetensors`, or several such files with `model.safetensors.index.json`.
 //!
-//! Files come from anywhere. A header is read within the length of its file, and a
-//! tensor only after its shape was compared with that of the model: memory is taken
-//! for what is there and needed.
+//! Files may come from untrusted sources. A header is read only within the length
+//! of its file, and a tensor only after its shape was compared with that of the
+//! model, so that memory is allocated only for existing and needed values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;

@@ -3,12 +3,12 @@
 //! Workers are processes on any number of hosts that share a folder. A worker
 //! claims a run by making a file `lease.<n>` in the run's folder, which fails if
 //! the file is there already, and writes into it again and again while it trains
-//! (a *beat*). When the beats of a worker cease, another one takes the run over by
-//! making `lease.<n + 1>`. The lease with the highest number holds; numbers only
-//! grow while a lease exists, so that a worker which was suspended and wakes up
-//! finds out that it has lost its run, whatever it believed before.
+//! (a *beat*). When the beats of a worker stop, another one takes the run over by
+//! making `lease.<n + 1>`. The lease with the highest number is valid; numbers
+//! only grow while a lease exists, so that a worker which was suspended and wakes
+//! up notices that it has lost its run.
 //!
-//! Whether beats have ceased is decided without comparing clocks of hosts. Times
+//! Whether beats have stopped is decided without comparing clocks of hosts. Times
 //! of change are compared with the time that the file system gives to a file
 //! written now, and no lease is taken over before it was watched for some beats,
 //! by this worker's own clock, and did not change. A worker on the same host whose

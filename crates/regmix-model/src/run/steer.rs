@@ -7,7 +7,7 @@ use regmix_data::{Loader, Mixture, Result};
 use super::spec::RunSpec;
 use crate::metrics::Line;
 
-/// Chooses mixtures while a run trains, from the losses it measures.
+/// Chooses mixtures while a run trains, from the losses that the run measures.
 ///
 /// A run that is resumed repeats all evaluations from the first to its
 /// steering, which therefore needs no state on disk. The same losses must give

@@ -16,7 +16,7 @@ use crate::trainer::Trainer;
 
 /// A trained model: of a finished run of this crate, or from a folder in Hugging Face's
 /// layout. Runs may start from it, for continual pre-training and mid-training; AdamW
-/// and the learning rate then start anew.
+/// and the learning rate schedule then start from the beginning.
 #[derive(Debug)]
 pub struct TrainedModel {
     config: ModelConfig,

@@ -14,21 +14,21 @@ const ROUND: f64 = 0.01;
 /// The share of runs that a limit lets pass.
 pub(crate) const PASS: f64 = 0.95;
 
-/// Whether a mixture is like those that were tried, by their mixtures alone.
+/// Whether a mixture is like those of the runs, judged by the mixtures alone.
 ///
 /// The score is the *leverage* of a mixture: the variance of a prediction by a
-/// linear model of all weights and their square roots,
-/// `xᵀ (XᵀX + I)⁻¹ x`, in units of the noise of one run, with the columns of X
-/// standardised over the runs. It grows where a weight is beyond those tried,
-/// and also where every weight was tried but not together with the others: where
-/// two domains rise and fall together in all runs, a mixture with much of one and
-/// little of the other has a high leverage.
+/// linear model of all weights and their square roots, `xᵀ (XᵀX + I)⁻¹ x`, in
+/// units of the noise of one run, with the columns of X standardised over the
+/// runs. It grows where a weight is outside the range of the runs, and also where
+/// every weight is inside but the combination is not: where two domains rise and
+/// fall together in all runs, a mixture with much of one and little of the other
+/// has a high leverage.
 ///
-/// The limit is the 95th percentile of what the runs themselves have, each by
-/// a model that has not seen it: 95 % of mixtures that are drawn as the runs
-/// were pass. How well this finds mixtures that are predicted badly, compared
-/// with distances and deviations, is measured in benches/RESULTS.md ("The flag as
-/// a detector").
+/// The limit is the 95th percentile of the leverage of the runs themselves, each
+/// computed without that run: 95 % of mixtures that are drawn as the runs were
+/// pass. How well this finds mixtures that are predicted badly, compared with
+/// distances and deviations, is measured in benches/RESULTS.md ("The flag as a
+/// detector").
 ///
 /// ```
 /// use regmix_data::{DomainSet, Mixture};

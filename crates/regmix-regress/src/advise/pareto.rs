@@ -134,14 +134,13 @@ struct Place {
     closed: bool,
 }
 
-/// Mixtures that trade one objective for another: the front of what can
-/// be had of both.
+/// Mixtures that trade one objective for another: the Pareto front of the two.
 ///
-/// The two ends are the best mixtures for each objective alone, searched
-/// as by [`recommend`](crate::recommend). Then, where two neighbours are furthest
-/// apart, the weighted sum is minimised that is level along the line
-/// between them, until there are `points` of them. What another point
-/// beats in both objectives is left out.
+/// The two ends are the best mixtures for each objective alone, searched as by
+/// [`recommend`](crate::recommend). Then, between the two neighbours that are
+/// furthest apart, the weighted sum that has the same value at both is minimised,
+/// until there are `points` mixtures. Points that are dominated by another one are
+/// left out.
 ///
 /// Limits: a weighted sum finds the convex part of a front only. Where a
 /// front is straight or bulges outwards, there are fewer points,

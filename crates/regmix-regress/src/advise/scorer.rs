@@ -170,11 +170,10 @@ impl Scorer {
         self
     }
 
-    /// Adds `caution` standard deviations to the value that is searched on,
-    /// so that a search keeps away from where the models know little. 0 is
-    /// off; 1.64 is the upper end of the 90 % interval. The derivative
-    /// of the standard deviation is taken by differences, 2 D predictions
-    /// each.
+    /// Adds `caution` standard deviations to the value that is searched on, so
+    /// that a search avoids regions where the models are uncertain. 0 is off;
+    /// 1.64 is the upper end of the 90 % interval. The derivative of the
+    /// standard deviation is taken by differences, 2 D predictions each.
     #[must_use]
     pub fn with_caution(mut self, caution: f64) -> Self {
         self.caution = caution.max(0.0);

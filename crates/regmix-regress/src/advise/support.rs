@@ -16,12 +16,12 @@ use crate::objective::Objective;
 /// The rule, in one place. A mixture is out of distribution when either
 /// holds:
 ///
-/// - **far**: its [leverage](Coverage) is above what the proxies have, each
-///   by the others. This asks the mixtures alone: it tells that nothing like it
-///   was tried, not that the prediction is wrong;
+/// - **far**: its [leverage](Coverage) is above that of the proxies, each
+///   computed from the others. This uses the mixtures alone: it shows that no
+///   similar mixture was run, not that the prediction is wrong;
 /// - **unsure**: the objective's standard deviation there is above what it is
-///   at the proxies, each predicted by a model that had not seen it. This asks
-///   the models, and tells nothing where a model underestimates its
+///   at the proxies, each predicted by a model that had not seen it. This uses
+///   the models, and is uninformative where a model underestimates its
 ///   uncertainty.
 ///
 /// The two limits are the 95th percentiles over the proxies, raised by one
@@ -32,8 +32,8 @@ use crate::objective::Objective;
 /// optimum there may be an artefact of the model. The flag changes nothing. A
 /// search can be kept away from such places beforehand, by penalties that are
 /// part of the stated objective: [`RecommendOptions::caution`] adds standard
-/// deviations to the value, [`RecommendOptions::distance`] a cost of what is
-/// far, [`RecommendOptions::kl`] divergence from the natural mixture.
+/// deviations to the value, [`RecommendOptions::distance`] a cost of distance,
+/// [`RecommendOptions::kl`] divergence from the natural mixture.
 ///
 /// [`RecommendOptions::distance`]: crate::RecommendOptions::distance
 /// [`RecommendOptions::caution`]: crate::RecommendOptions::caution

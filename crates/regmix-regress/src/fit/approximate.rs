@@ -1,10 +1,11 @@
 //! Approximate losses of many mixtures, which a fit moves towards.
 //!
-//! A proxy costs a training run; what is approximate costs less: the loss of the mixed
+//! A proxy costs a training run; approximate losses cost less: the loss of the mixed
 //! predictions of experts ([`ExpertLosses`](crate::ExpertLosses), the features of "Mixture
 //! of Data Experts", arXiv 2502.15950), or the loss of smaller proxies. A law is fitted to
-//! the approximate losses, a share of it is taken from the measured ones, and regressors
-//! describe the rest. Held-out runs choose the share, which may be 0.
+//! the approximate losses, a share of it is subtracted from the measured ones, and
+//! regressors are fitted to the difference. Held-out runs choose the share, which may be
+//! 0.
 
 use std::collections::BTreeMap;
 use std::fmt;

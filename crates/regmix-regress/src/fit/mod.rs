@@ -90,8 +90,8 @@ pub struct OutOfFold {
     pub sd: f64,
 }
 
-/// A fitted study: per target the model that won, the league table it won,
-/// and the observations it rests on.
+/// A fitted study: the chosen model of every target, the table of all regressors (the
+/// league), and the observations that were fitted.
 ///
 /// ```
 /// use regmix_data::table::{MixtureTable, Observations, ValueTable};
@@ -344,7 +344,7 @@ impl Fit {
         Ok(&self.targets()[target_place(name, names)?])
     }
 
-    /// How every regressor did on every target.
+    /// The cross-validated accuracy of every regressor on every target.
     pub fn league(&self) -> &League {
         &self.league
     }

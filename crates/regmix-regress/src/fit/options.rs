@@ -49,7 +49,7 @@ pub struct FitOptions {
     /// The unit of the values, such as `nats per token`; shown beside results,
     /// never converted.
     pub unit: Option<String>,
-    /// Standard errors of the values. They are set beside what the fit explains
+    /// Standard errors of the values. They are compared with what the fit explains
     /// ([`Fit::measurement_noise`](crate::Fit::measurement_noise)), and change no model.
     pub errors: Option<StandardErrors>,
     /// Targets that are better when higher and have another unit than the losses beside
@@ -58,8 +58,8 @@ pub struct FitOptions {
     pub scores: BTreeSet<String>,
     /// Approximate losses of many mixtures, such as those of smaller proxies or of the mixed
     /// predictions of experts ([`ExpertLosses`](crate::ExpertLosses)). Targets are joined by
-    /// name. Regressors then describe what the measured losses differ by from a share of
-    /// these, which is chosen from 0, ½, ¾ and 1 by cross-validation
+    /// name. A share of them is subtracted from the measured losses, and regressors are
+    /// fitted to the difference. The share is chosen from 0, ½, ¾ and 1 by cross-validation
     /// ([`Fit::approximate`](crate::Fit::approximate)). The fit takes four times as long.
     pub approximate: Option<Observations>,
 }
@@ -86,14 +86,14 @@ impl Default for FitOptions {
 /// Which regressor to use for a target.
 ///
 /// `Auto` starts from an ensemble (`stacked` among the defaults) for all
-/// targets; without one, from the regressor with the lowest cross-validated
-/// mean absolute error over all targets, each in units of the mean's error. Over
-/// few runs the lowest of a dozen errors is luck, so another regressor replaces
-/// it only beyond doubt: for all targets, when its errors on the same runs are
-/// smaller by more than two standard errors over all targets together; for a
-/// single target, by more than three. `mean` is always judged too: where its
-/// error is not larger than that of what was chosen, it is taken, since the
-/// runs show no effect of the mixture, and the fit warns of it.
+/// targets; without one, from the regressor with the lowest cross-validated mean
+/// absolute error over all targets, each in units of the mean's error. With few
+/// runs the lowest of a dozen errors is mostly luck, so another regressor
+/// replaces it only if it is clearly better: for all targets, when its errors on
+/// the same runs are smaller by more than two standard errors over all targets
+/// together; for a single target, by more than three. `mean` is always judged
+/// too: where its error is not larger than that of the chosen regressor, it is
+/// used, since the runs show no effect of the mixture, and the fit warns of it.
 ///
 /// Errors are absolute. Rank correlation does not see whether predictions have
 /// the right scale, which sums of targets, gaps in nats and intervals all need.

@@ -53,7 +53,7 @@ pub struct Entry {
     #[serde(with = "number_or_empty")]
     pub coverage90: f64,
     /// Rank correlation of the standard deviation with the absolute error:
-    /// whether the model knows where it is wrong.
+    /// whether the model is uncertain where its errors are large.
     #[serde(with = "number_or_empty")]
     pub sd_rank: f64,
     /// Mean seconds of one fit, on one thread.

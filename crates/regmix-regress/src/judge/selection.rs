@@ -1,10 +1,11 @@
 //! The choice of regressors by cross-validation, and the judgement of that
 //! choice.
 //!
-//! Over few runs, the lowest of a dozen cross-validated errors is mostly luck,
+//! With few runs, the lowest of a dozen cross-validated errors is mostly luck,
 //! target by target. So the choice starts from one regressor for all targets,
-//! an ensemble where there is one, and leaves it only for what is better beyond
-//! doubt: by errors on the same runs, and over all targets together first.
+//! an ensemble where there is one, and leaves it only for a regressor that is
+//! clearly better: by errors on the same runs, and over all targets together
+//! first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

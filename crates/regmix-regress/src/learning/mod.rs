@@ -82,9 +82,11 @@ pub struct LearningPoint {
     pub target: Option<String>,
     /// Runs that were fitted.
     pub runs: usize,
-    /// Whether this was not measured but read off the law of the errors.
+    /// Whether this was not measured but extrapolated by the power law of the
+    /// errors.
     pub extrapolated: bool,
-    /// How many subsets of so many runs were fitted; 0 where extrapolated.
+    /// How many subsets with that number of runs were fitted; 0 where
+    /// extrapolated.
     pub subsets: usize,
     /// Spearman's rank correlation on runs that were not fitted.
     #[serde(with = "number_or_empty")]
@@ -126,9 +128,9 @@ pub struct LearningPoint {
 /// - the law misses the measured errors by more than 5 % (root mean square);
 /// - the standard error is above a quarter of the extrapolated error.
 ///
-/// A law of three numbers through four sizes is a guide for planning, no
-/// promise: runs that differ in kind from those there are (chosen near the
-/// optimum, say) do not follow it.
+/// A law of three numbers through four sizes is a guide for planning, not a guarantee:
+/// runs that differ in kind from those there are (chosen near the optimum, say) do not
+/// follow it.
 ///
 /// Sizes with fewer than [`Fit::MIN_ROWS`] measured runs of some target, or
 /// where some target cannot be fitted, are left out, with a note. Targets

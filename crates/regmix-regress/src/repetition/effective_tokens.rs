@@ -9,11 +9,10 @@ const R_STAR: f64 = 15.387_756;
 /// `D' = D` up to one epoch. `tokens` is D, the tokens that the run sees of
 /// a domain; `unique` is U, the tokens that there are.
 ///
-/// The law is that of Muennighoff et al., Scaling Data-Constrained Language
-/// Models (arXiv 2305.16264). It says that four epochs cost little and that
-/// no number of epochs makes more than 16.4 U. It was fitted on one source
-/// repeated as a whole; for single domains of a mixture it is an
-/// approximation, and no search uses it.
+/// The law is that of Muennighoff et al., Scaling Data-Constrained Language Models (arXiv
+/// 2305.16264). By this law four epochs cost little, and no number of epochs is worth more
+/// than 16.4 U fresh tokens. It was fitted on one source repeated as a whole; for single
+/// domains of a mixture it is an approximation, and no search uses it.
 ///
 /// ```
 /// use regmix_regress::effective_tokens;

@@ -5,17 +5,17 @@ use regmix_data::{DomainSet, Mixture, Result};
 use crate::numeric::slices::dot;
 use crate::search::surface::Surface;
 
-/// Domains whose ratio is settled, taken as one (Olmix's virtual domain,
-/// arXiv 2602.12237): when domains are added, split or removed, those that
-/// did not change keep the ratio of an earlier optimum, and only their total
-/// and the weights of the others are searched, and need new runs:
+/// Domains whose proportions among themselves are fixed, treated as one (Olmix's virtual
+/// domain, arXiv 2602.12237): when domains are added, split or removed, those that did not
+/// change keep the ratio of an earlier optimum, and only their total and the weights of the
+/// others are searched, and need new runs:
 ///
 /// `w_j = v f_j` for a settled domain j with share f_j, Σ f = 1, where v is
 /// the weight of the virtual domain.
 ///
-/// Wins when few runs can be made: 1 + free dimensions instead of all. Loses
-/// what the best ratio among the settled domains would gain by changing,
-/// which is little as long as the new domains are about something else.
+/// Wins when few runs can be made: 1 + free dimensions instead of all. Loses what a change
+/// of the proportions among these domains would gain, which is little as long as the new
+/// domains are unrelated to them.
 ///
 /// ```
 /// use regmix_data::{DomainSet, Mixture};

@@ -10,8 +10,8 @@ use regmix_data::{DomainSet, Error, Mixture, Result};
 pub struct Recast {
     /// The runs that stay useful, over the new domains.
     pub mixtures: MixtureTable,
-    /// Runs that used a domain which is gone: they say nothing of mixtures
-    /// without it.
+    /// Runs that used a domain which was removed: they are not informative
+    /// about mixtures without it.
     pub dropped: Vec<String>,
 }
 

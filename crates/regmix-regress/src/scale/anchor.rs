@@ -26,7 +26,7 @@ const REGRESSOR: &str = "law1+law2+gp";
 const WITHOUT_PROCESS: &str = "law1+law2";
 const MANY: usize = 200;
 
-/// A regression towards which laws are moved.
+/// A regression by which laws are corrected.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MovedTo {
     /// The share of the difference of the logarithms that is added to the laws.

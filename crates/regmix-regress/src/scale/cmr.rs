@@ -7,7 +7,7 @@ use regmix_data::{Error, Result};
 use crate::prediction::Z90;
 use crate::scale::power::PowerLaw;
 
-/// One run that goes on from a trained model.
+/// One run that continues from a trained model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CmrRun {
     /// The run's name.
@@ -19,7 +19,8 @@ pub struct CmrRun {
     pub points: Vec<(f64, f64, f64)>,
 }
 
-/// The largest share of special text that keeps the general loss.
+/// The largest share of special text at which the general loss stays within
+/// its limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cmr {
     /// How far the general loss may rise, in nats per token.
@@ -46,8 +47,8 @@ pub struct Cmr {
     pub notes: Vec<String>,
 }
 
-/// A critical ratio with its 90 % interval, whose ends are NaN where three shares
-/// leave nothing to judge the law by.
+/// A critical ratio with its 90 % interval, whose ends are NaN with three shares,
+/// through which the law passes exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CriticalRatio {
     /// Tokens of the run.
@@ -67,7 +68,7 @@ impl Cmr {
     /// At every length that all runs have, the general loss is fitted by a power
     /// with a level of the general share, `L(g) = α g^s + β`; the critical share
     /// is where it has risen by `epsilon`. Shares of 0 and 1 are left out, as in
-    /// the paper: a power does not reach them. The interval is the residual
+    /// the paper: a power law does not hold there. The interval is the residual
     /// spread around these laws, pooled over lengths, over their slope.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Whether last points of runs lie on the curve of the points along the way.
 //!
 //! Where the learning rate decays to the end of a run, its last point lies below
-//! the curve along which a longer run passes the same number of tokens. A law of
+//! the loss that a longer run has after the same number of tokens. A law of
 //! whole runs is then learnt from last points alone, or from all points with an
 //! excess before the end of a run.
 

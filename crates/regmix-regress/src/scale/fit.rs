@@ -137,7 +137,7 @@ impl ScaleFit {
         &self.blend.targets[target].laws
     }
 
-    /// How every law did in the direction of use.
+    /// The errors of every law on the splits in the direction of use.
     pub fn judged(&self) -> &[Judged] {
         &self.judged
     }
@@ -152,13 +152,13 @@ impl ScaleFit {
         self.blend.kernel.is_some()
     }
 
-    /// The regression towards which the laws are moved, where held-out mixtures
-    /// ask for one.
+    /// The regression by which the laws are corrected, where held-out mixtures
+    /// choose a share above 0.
     pub fn regression(&self) -> Option<MovedTo> {
         self.blend.anchor.as_ref().map(Anchor::moved_to)
     }
 
-    /// What is done to the laws, in words that follow their names.
+    /// How the laws are corrected, in words that follow their names.
     pub fn corrections(&self) -> String {
         let mut out = String::new();
         if let Some(MovedTo {

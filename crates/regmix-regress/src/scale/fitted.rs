@@ -22,9 +22,10 @@ use crate::scale::units::{Setting, Units};
 pub struct Fitting {
     /// Points from which the fit starts; at least 1.
     pub starts: usize,
-    /// How strongly the parameters that every domain has one of are pulled to each
-    /// other: the inverse of their standard deviation around their mean, where a
-    /// run counts as one measurement with an error of 1 %. With 0 they are free.
+    /// How strongly the parameters of which every domain has its own are shrunk
+    /// towards each other: the inverse of their standard deviation around their
+    /// mean, where a run counts as one measurement with an error of 1 %. With 0
+    /// they are free.
     pub alike: f64,
 }
 
@@ -45,9 +46,9 @@ pub struct FittedLaw {
 
 impl FittedLaw {
     /// Fits a form to one target of some runs. The logarithm of the loss is
-    /// fitted, with squares that become linear beyond 1 %;
-    /// measurements count more towards the largest size and length, since
-    /// that is the side on which the law is used.
+    /// fitted by a smooth Huber loss, which is linear beyond about 1 %;
+    /// measurements have larger weights towards the largest size and length,
+    /// since the law is used beyond them.
     ///
     /// Exponents of size (with one size) or tokens (with one length) that cannot
     /// be known stay at 0.34 and 0.4, see [`FittedLaw::tied`].
@@ -151,8 +152,8 @@ impl FittedLaw {
             .collect()
     }
 
-    /// Parameters of which the runs say next to nothing: they stay near where
-    /// the fit began.
+    /// Parameters that the runs hardly determine: they stay near their
+    /// starting values.
     pub fn tied(&self) -> &[String] {
         &self.tied
     }

@@ -1,5 +1,5 @@
-//! What held-out mixtures say about laws of scale: how strongly the parameters of
-//! domains are pulled to each other, and how wide intervals of new mixtures are.
+//! What is chosen by held-out mixtures: how strongly the parameters of domains
+//! are shrunk towards each other, and how wide the intervals of new mixtures are.
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 //!
 //! [`ScaleFit`] fits several published laws to runs of one or more sizes,
 //! judges them in the direction of use (fit on smaller and shorter, judge on
-//! larger and longer), and predicts with the mean of those that did best,
-//! corrected near the data by a Gaussian process on their residuals.
+//! larger and longer), and predicts with the mean of those with the lowest
+//! errors, corrected near the data by a Gaussian process on their residuals.
 //! `docs/scale.md` describes every law.
 
 mod anchor;

@@ -20,7 +20,7 @@ pub const DML_NESTED: &str = "dml_nested";
 const USUAL_EXPONENT: f64 = 0.34;
 
 /// The nested procedure of Ye et al., Data Mixing Laws (arXiv 2403.16952), as a
-/// baseline for the laws of this module, which are fitted at once.
+/// baseline for the laws of this module, whose parameters are all fitted together.
 ///
 /// | step | law | fitted to | shared |
 /// |---|---|---|---|
@@ -37,9 +37,9 @@ const USUAL_EXPONENT: f64 = 0.34;
 /// The result is a law of one size and length: each that is asked for is fitted
 /// anew, and kept. Cost of one O(runs · targets) and a fit of [`Dml`] per target.
 ///
-/// It wins where every run is long and smooth, so that each extends well by itself.
-/// It fails with few points per run or few sizes: every run carries the noise of
-/// its own extension into step 3, which sees no other run.
+/// It is good where every run is long and smooth, so that each can be extrapolated
+/// by itself. It fails with few points per run or few sizes: the noise of every
+/// single extrapolation enters step 3.
 #[derive(Debug)]
 pub struct NestedLaw {
     runs: ScaleRuns,

@@ -1,5 +1,5 @@
-//! A Gaussian process on what a law leaves: trends over size and tokens that all
-//! mixtures share, and what is particular to a mixture.
+//! A Gaussian process on the residuals of a law: trends over size and tokens
+//! that all mixtures share, and residuals that are specific to a mixture.
 
 use faer::linalg::solvers::Llt;
 use faer::prelude::Solve;
@@ -14,16 +14,16 @@ use crate::scale::units::Setting;
 /// the distance in ln N and ln D, `sd² k(ln N) k(ln D)`, times `m(√r)` where they
 /// are particular to a mixture; k squared exponentials, m a Matérn function of
 /// order 3/2 of the distance of square roots of weights. Far from the data all
-/// fall to zero, and what is left is the law.
+/// parts fall to zero, and only the law remains.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// What all mixtures share at a step of training: the same batches, the same
     /// learning rate.
     pub step: Part,
-    /// What a mixture keeps along training and over sizes.
+    /// The residual of a mixture that persists along training and over sizes.
     pub mixture: Part,
-    /// What a mixture shows at a step at all sizes.
+    /// The residual of a mixture at one step, at all sizes.
     pub mixture_step: Part,
     /// The length of both in square roots of weights.
     pub weights_length: f64,

@@ -23,13 +23,13 @@ use crate::scale::split::{Direction, Split};
 /// The name under which the chosen laws with their process are listed.
 pub const CHOSEN: &str = "chosen";
 
-/// How a law did on a split.
+/// The errors of a law on a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judged {
     /// The law, or [`CHOSEN`].
     pub law: String,
-    /// What was asked.
+    /// What the split tests.
     pub direction: Direction,
     /// How many times larger the judged models were than the fitted ones.
     pub size_factor: f64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scale::runs::{ScaleRuns, end};
 
-/// What a split asks of a law.
+/// What a split tests of a law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {

@@ -131,8 +131,8 @@ fn levels(runs: &ScaleRuns) -> Vec<Level> {
 }
 
 /// The measurements at a length of runs of one mixture: those of the runs that end there
-/// if there are some. A run that goes on has not lowered its learning rate there, which
-/// is neither a seed nor a measurement of the same kind.
+/// if there are some. A run that continues beyond this length has not lowered its
+/// learning rate there, so that its loss is not a measurement of the same kind.
 fn at_length<'a>(runs: impl Iterator<Item = &'a ScaleRun>, length: f64) -> Vec<&'a Vec<f64>> {
     let (mut ended, mut passing) = (Vec::new(), Vec::new());
     for run in runs {

@@ -9,7 +9,7 @@ use crate::scale::runs::ScaleRuns;
 /// Epochs of smaller weights are those of this one.
 const FINEST: f64 = 1e-5;
 
-/// A mixture at a size and a length: where a law of scale is asked.
+/// A mixture at a size and a length: where a law of scale is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting<'a> {
     /// Weights over the domains.

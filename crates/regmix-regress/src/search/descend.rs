@@ -52,7 +52,7 @@ const SAME_VALLEY: f64 = 0.05;
 /// - its last iterations gained less than its value is above the lowest;
 /// - its last iterations gained less than a hundred tolerances.
 ///
-/// On a convex surface nothing is lost by that. Of several local minima, one
+/// On a convex surface this does not change the result. Of several local minima, one
 /// that looks worse for a long time may be missed.
 ///
 /// Cost: some tens of derivatives for the best start, 10 to 20 for each of

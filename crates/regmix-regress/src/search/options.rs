@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct DescendOptions {
     /// Iterations per start.
     pub max_iterations: usize,
-    /// Stop when no allowed direction promises a larger gain.
+    /// Stop when the linearised gain in every allowed direction is smaller.
     pub tolerance: f64,
 }
 

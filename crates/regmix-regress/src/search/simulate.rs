@@ -155,9 +155,8 @@ pub fn top_draws(
         .collect()
 }
 
-/// Draws that are made once and searched on many surfaces, with the results of
-/// [`simulate`]. Where a decision has to be quick, drawing takes most of the
-/// time.
+/// Draws that are made once and evaluated on many surfaces, with the same results as
+/// [`simulate`]. This saves the drawing, which takes most of the time of a search.
 ///
 /// Takes 8 bytes per draw and domain.
 ///

@@ -1,4 +1,5 @@
-//! Methods compared on targets: what each mixture is worth, and what finding it cost.
+//! Methods compared on targets: how good each mixture is, and what it cost to find
+//! it.
 
 mod method;
 mod statistics;

@@ -28,7 +28,8 @@ pub struct CorpusSection {
     /// Field that names the domain, for the layout `labels`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_field: Option<String>,
-    /// Share of documents cut off for validation where there is no such split.
+    /// Share of documents that are used for validation where there is no such
+    /// split.
     #[serde(default = "default_valid_share")]
     pub valid_share: f64,
     /// Whether repeated documents are dropped.

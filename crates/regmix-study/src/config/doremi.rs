@@ -14,8 +14,9 @@ use crate::plain_mixture::PlainMixture;
 pub struct DoremiSection {
     /// What the first reference model is trained on: the natural mixture in the paper.
     pub reference: PlainMixture,
-    /// The most rounds: the reference of a further one is trained on the mixture
-    /// that was found before. Ends earlier once no weight changes by 0.001.
+    /// The largest number of rounds: the reference of a later round is trained
+    /// on the mixture that was found before. Rounds end as soon as no weight
+    /// changes by 0.001 or more.
     pub rounds: u64,
     /// As in [`DoremiOptions`].
     pub step_size: f64,

@@ -1,4 +1,4 @@
-//! `[eval]`: what the models of a study are asked.
+//! `[eval]`: questions on which the accuracies of models are measured.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,7 +15,8 @@ use crate::files;
 /// mixtures. Laws of scale are fitted to them and the proxies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SizesSection {
-    /// What all of these runs may cost, in floating-point operations of the proxies'.
+    /// The greatest cost of all of these runs, in floating-point operations; the cost
+    /// of the proxies is 1.
     pub max_cost: f64,
     /// How schedules convert losses of the target; by default the laws of scale where
     /// there are two sizes besides the proxies', else a power law.

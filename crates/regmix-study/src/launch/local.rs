@@ -1,5 +1,5 @@
-//! Workers on this machine: processes of their own, so that one that dies takes
-//! nobody along.
+//! Workers on this machine: separate processes, so that the crash of one does
+//! not end the others.
 
 use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -3,8 +3,8 @@
 //!
 //! A worker is a `regmix train` in the study's folder, which all of them share.
 //! It takes the next run that nobody trains, so that workers may be added and
-//! lost at any time. An engine starts the workers, and starts a worker again that
-//! it took the machine from: regmix has no server and no queue of its own.
+//! lost at any time. An engine starts the workers, and starts a worker again
+//! after it was preempted: regmix has no server and no queue of its own.
 //!
 //! - [`dry_run`]: what an engine would be given.
 //! - [`launch`]: gives it to the engine, and records the jobs in the study.

@@ -85,7 +85,8 @@ impl Worker<'_> {
             .collect()
     }
 
-    /// The same for `train` and `target`, which share out their runs.
+    /// The same for `train` and `target`, whose workers divide the runs among
+    /// themselves.
     pub(super) fn shared(&self, verb: &str) -> Vec<String> {
         let mut words = self.verb(&[verb]);
         if let Some(nonce) = self.nonce {

@@ -1,10 +1,10 @@
-//! What is known of the runs of a study, kept in a file so that it need not be
-//! read again from thousands of others.
+//! A cache of the state of the runs of a study, so that thousands of files need
+//! not be read again.
 //!
-//! It is a cache. An entry counts only while the files that it was made from have
-//! the same size, time of change and number; it can be removed at any time, and
-//! is made again where it is damaged. Several processes may write it: each writes
-//! a whole file, and the last one stays.
+//! An entry is used only while the files that it was made from have the same
+//! size, time of modification and inode; the cache can be removed at any time,
+//! and is made again if it is damaged. Several processes may write it: each
+//! writes a whole file, and the last one stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

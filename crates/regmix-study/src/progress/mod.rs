@@ -1,4 +1,4 @@
-//! How far the runs of a study are: what `status` shows of them.
+//! The progress of the runs of a study, as `status` shows it.
 
 mod index;
 mod owner;

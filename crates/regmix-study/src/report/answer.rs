@@ -1,4 +1,4 @@
-//! The answer in one sentence, and what it promises.
+//! The answer in one sentence, and its predicted gain.
 
 use regmix_regress::scale::ScaleOptimum;
 use regmix_regress::{Fit, Gap, Objective, Recommendation, Reference};

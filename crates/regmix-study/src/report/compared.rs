@@ -1,4 +1,5 @@
-//! Methods compared with each other: what each mixture is worth, and what finding it cost.
+//! Methods compared with each other: how good each mixture is, and what it cost to find
+//! it.
 
 use crate::compare::{Difference, MethodComparison, MethodResult};
 

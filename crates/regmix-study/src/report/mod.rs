@@ -7,7 +7,7 @@
 //! into the picture, so the few shapes needed are drawn here. The same
 //! artefacts always give the same bytes.
 //!
-//! What is missing is left out, or named with the command that makes it.
+//! Missing results are left out, or named with the command that makes them.
 
 mod accuracies;
 mod answer;

@@ -1,4 +1,4 @@
-//! Standard errors of the values, beside what was learnt.
+//! Standard errors of the values, compared with what the fit explains.
 
 use regmix_regress::{Fit, MeasurementNoise};
 

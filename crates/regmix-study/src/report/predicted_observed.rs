@@ -1,5 +1,4 @@
-//! What was predicted of targets that trained on a schedule, and what was
-//! observed.
+//! Predicted and observed losses of targets that trained on a schedule.
 
 use regmix_dynamic::{PredictedObserved, Schedule, SizeCorrection, StagePoint};
 use regmix_regress::Objective;

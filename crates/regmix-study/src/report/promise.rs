@@ -1,4 +1,5 @@
-//! Whether the promise held: target runs on the found mixture and on others.
+//! Whether the prediction was confirmed: target runs on the found mixture and
+//! on others.
 
 use crate::check::{Arm, Comparison, TargetCheck, Verdict};
 

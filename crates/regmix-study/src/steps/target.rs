@@ -1,4 +1,4 @@
-//! Training targets to check the promise.
+//! Training targets to check the prediction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

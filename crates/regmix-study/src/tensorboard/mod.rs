@@ -2,11 +2,11 @@
 //!
 //! Each run has one file in its own folder, `events.out.tfevents.<n>.regmix`, where
 //! `n` counts the attempts. It can be made from `metrics.jsonl` alone: when a run
-//! is resumed, the file is written again from the lines that the run keeps, so
-//! that no step is in it twice. The name is new then, since a TensorBoard that is
-//! running reads on in the file that it has open. The file before it is emptied and
-//! stays: without it, such a TensorBoard would not look for the next one. No step
-//! of regmix reads any of them.
+//! is resumed, the file is written again from the lines that the run keeps, so that
+//! no step is in it twice. It then has a new name, since a running TensorBoard
+//! keeps reading the file that it has open. The earlier file is emptied and kept:
+//! without it, such a TensorBoard would not look for the next one. No step of
+//! regmix reads any of them.
 
 mod monitor;
 

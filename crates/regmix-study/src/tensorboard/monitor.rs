@@ -1,4 +1,4 @@
-//! A monitor that writes the event files of the runs that it hears of.
+//! A monitor that writes the event files of the runs whose events it receives.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -28,7 +28,7 @@ pub struct Imported {
     pub trajectories: Vec<(String, Vec<ImportedPoint>)>,
     /// Parameters by run, where the logs have them.
     pub sizes: Vec<(String, f64)>,
-    /// Names of numbers that do not count.
+    /// Names of numbers that are not used.
     pub skipped: Vec<String>,
     /// Targets that are better when higher.
     pub higher_is_better: BTreeSet<String>,

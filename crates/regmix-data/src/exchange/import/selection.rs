@@ -1,4 +1,4 @@
-//! Which numbers of a log count, and for what.
+//! Which numbers of a log are used, and for what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ const STEPS: [&str; 10] = [
     "update",
 ];
 
-/// Which numbers of a log count.
+/// Which numbers of a log are used.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Metrics that are targets; what the stars stand for is the name.
@@ -41,8 +41,8 @@ pub struct Selection {
     pub tokens_per_step: Option<f64>,
     /// The values of this step, instead of the last of every run.
     pub at_step: Option<u64>,
-    /// The value of a target is the mean of so many of its last measurements: 1
-    /// where this is 0.
+    /// The value of a target is the mean of this number of its last
+    /// measurements; 0 means 1.
     pub last: usize,
 }
 

@@ -16,8 +16,8 @@ const MEASURED: u64 = 10_000_000;
 /// What is added to the squares of a fit, where limits leave stretches alike.
 const RIDGE: f64 = 1e-6;
 
-/// Learns while a model trains by how much training on every domain lowers the loss on every
-/// domain, and gives weight to domains that lower most.
+/// Learns, while a model trains, by how much training on every domain lowers the loss on every
+/// domain, and gives weight to the domains that lower losses most.
 ///
 /// A round begins with sweeps: short stretches on mixtures that are mostly one domain, in
 /// turn, forwards and backwards, so that a steady fall of all losses favours none. The

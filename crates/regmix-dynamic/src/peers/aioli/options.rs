@@ -55,8 +55,9 @@ impl Default for AioliOptions {
 }
 
 impl AioliOptions {
-    /// For a run of so many steps over so many domains: a twentieth of it before the first
-    /// round, rounds of 250 steps, or of twice what sweeps need at least if that is more.
+    /// The options for a run of `steps` steps over `domains` domains: a twentieth of it
+    /// before the first round, rounds of 250 steps, or of twice what sweeps need at least
+    /// if that is more.
     pub fn for_run(steps: u64, domains: usize) -> Self {
         let warm_up = (steps / 20).max(1);
         let (sweeps, one_hot, step_size) = match domains {

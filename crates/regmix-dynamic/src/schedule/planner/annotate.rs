@@ -1,5 +1,5 @@
-//! What a schedule holds besides its mixtures: spreads over refits, predicted
-//! losses, epochs.
+//! The other fields of a schedule: spreads over refits, predicted losses,
+//! epochs.
 
 use std::collections::BTreeMap;
 

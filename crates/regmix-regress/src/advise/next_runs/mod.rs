@@ -35,9 +35,9 @@ pub struct NextRun {
     pub distance: f64,
 }
 
-/// Proposes mixtures for the next proxies: those where the objective is
-/// most likely to turn out lower than at the best mixture so far, by how
-/// much counted in.
+/// Proposes mixtures for the next proxies: those with the largest expected
+/// improvement, which weighs the probability that the objective is lower than at
+/// the best mixture so far by the amount.
 ///
 /// One Gaussian process is fitted to the objective of every run that has
 /// all its targets. Mixtures are picked one after the other by expected
@@ -45,30 +45,29 @@ pub struct NextRun {
 ///
 /// `EI(w) = s(w) (z Φ(z) + φ(z))`, `z = (f* - μ(w)) / s(w)`,
 ///
-/// with μ and s the mean and standard deviation of the surface (without
-/// the noise of a run) and f* the lowest mean at any run that keeps to the
-/// constraints (at any candidate, where no run does): values are noisy,
-/// and the lowest of them is probably too low. μ, s and f* are of logarithms
-/// where all values are positive. After each pick the process
-/// takes the run as made, with the expected value (the kriging believer of
-/// Ginsbourger, Le Riche and Carraro 2010): means and hyperparameters
-/// stay, the standard deviation shrinks around the pick, and the next one goes
-/// elsewhere.
+/// with μ and s the mean and standard deviation of the surface (without the noise
+/// of a run) and f* the lowest mean at any run that keeps to the constraints (at
+/// any candidate, where no run does): values are noisy, and the lowest of them is
+/// probably too low. μ, s and f* are of logarithms where all values are positive.
+/// After each pick the process treats the run as finished, with the expected value
+/// as its result (the kriging believer of Ginsbourger, Le Riche and Carraro 2010):
+/// means and hyperparameters stay, the standard deviation shrinks around the pick,
+/// and the next one goes elsewhere.
 ///
-/// Candidates are draws around the natural (or uniform) and the uniform
-/// mixture from nearly even to nearly one domain, draws around the
-/// [recommendation](crate::recommend) and the best runs, and these
-/// themselves, all moved into the constraints.
+/// Candidates are draws around the natural (or uniform) and the uniform mixture
+/// from nearly even to nearly one domain, draws around the
+/// [recommendation](crate::recommend) and the best runs, and these themselves, all
+/// projected onto the constraints.
 ///
 /// The same fit and options always give the same runs. Cost: one fit of a
 /// process, O(n³) a step; O(N n²) for N candidates and n runs, 8 N n
 /// bytes; O(N (n + D)) per pick; one search.
 ///
-/// Wins over spread-out designs once some tens of runs show where losses are
-/// low: runs go where the optimum may be. Fails where the process
-/// does: values that jump, fewer runs than domains. Runs made this way
-/// crowd around one objective's optimum and say less of another's, and
-/// errors judged on them by cross-validation are those near the optimum.
+/// Wins over spread-out designs once some tens of runs show where losses are low:
+/// runs go where the optimum may be. Fails where the process does: values that
+/// jump, fewer runs than domains. Runs chosen in this way lie close to the optimum
+/// of one objective and inform less about that of another, and their
+/// cross-validated errors are errors near the optimum.
 ///
 /// ```
 /// use regmix_data::table::{MixtureTable, Observations, ValueTable};

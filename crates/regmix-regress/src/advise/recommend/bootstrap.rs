@@ -172,8 +172,9 @@ impl Spread {
         (sd, range(0.05), range(0.95))
     }
 
-    /// The mean over refits of what each flatters at its own optimum; never
-    /// below 0, since a search can only flatter: what is below is chance.
+    /// The mean over refits of the optimism of each at its own optimum; never
+    /// below 0, since a search can only make predictions too optimistic: a
+    /// negative mean is chance.
     pub(super) fn optimism(&self) -> Option<f64> {
         let column = self.column(|r| r.optimism);
         (column.len() >= 2).then(|| mean(&column).max(0.0))

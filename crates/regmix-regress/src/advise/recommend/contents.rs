@@ -34,9 +34,10 @@ pub struct DivergencePenalty {
     pub divergence: f64,
 }
 
-/// Penalties for leaving what proxies covered while searching: what was made
-/// small is the objective plus `caution` standard deviations plus `distance`
-/// times the distance beyond the limit of [`Support`](crate::Support).
+/// Penalties for leaving what proxies covered while searching: what was
+/// minimised is the objective plus `caution` standard deviations plus
+/// `distance` times the distance beyond the limit of
+/// [`Support`](crate::Support).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Penalties {
     /// Standard deviations added to the objective.
@@ -46,7 +47,8 @@ pub struct Penalties {
     pub distance: f64,
     /// How far the recommendation is beyond the limit, corners rounded.
     pub beyond: f64,
-    /// What both add at the recommendation, in the unit of the objective.
+    /// What both penalties add at the recommendation, in the unit of the
+    /// objective.
     pub cost: f64,
 }
 
@@ -101,7 +103,7 @@ pub struct Provenance {
     /// Bootstrap refits that succeeded and stayed in the range of what was
     /// measured.
     pub refits: usize,
-    /// Refits that left that range by more than its width, and do not count.
+    /// Refits that left that range by more than its width, and are not used.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refits_dropped: usize,
     /// The regressor of every target.

@@ -48,19 +48,19 @@ const VERSION: u32 = 2;
 ///   their out-of-fold errors (see [`Scorer`](crate::Scorer)); it is never less than the
 ///   spread of the objective over bootstrap refits. Intervals are
 ///   `mean ± 1.645 sd`, 90 % under a normal distribution.
-/// - A fit predicts too low a value at its own optimum, since errors of the fit
-///   draw the search there. The mean of that over bootstrap refits (`optimism`)
-///   is taken off the promise: off `predicted` and off every gap. `targets` are
-///   what their models predict.
-/// - Refits that leave the range of what was measured by more than its width do
-///   not count (`refits_dropped`); where there are some, spreads are taken from
-///   the 5th and the 95th percentile.
-/// - A gap's `sd` is `√(sd² of one side + sd² of the other)`: what one run
-///   of each, compared, would scatter by if their errors were independent.
-///   `exceeds_noise` holds when the whole 90 % interval is above zero. Errors
-///   that both sides share make this cautious. `model_sd` is the spread of
-///   the same gap over bootstrap refits, in which they cancel: how sure the
-///   models are, noise of runs aside.
+/// - A fit predicts too low a value at its own optimum, since errors of the fit draw the
+///   search there. The mean of that over bootstrap refits (`optimism`) is subtracted
+///   from the predicted gain: `predicted` and every gap are corrected by it. `targets`
+///   are the uncorrected predictions of their models.
+/// - Refits that leave the measured range by more than its width are not used
+///   (`refits_dropped`); where there are some, spreads are taken from the 5th and the
+///   95th percentile.
+/// - A gap's `sd` is `√(sd² of one side + sd² of the other)`: the scatter of the
+///   difference between one run of each, if their errors were independent.
+///   `exceeds_noise` holds when the whole 90 % interval is above zero. Errors that both
+///   sides share make this cautious. `model_sd` is the spread of the same gap over
+///   bootstrap refits, in which they cancel: how sure the models are, noise of runs
+///   aside.
 /// - Weights spread as the optimum moves over the bootstrap refits.
 ///
 /// All of it assumes that proxies rank mixtures as the target run does.
@@ -102,13 +102,13 @@ pub struct Recommendation {
     /// with the opposite sign for an objective that is maximised. Absent without
     /// bootstrap.
     pub optimism: Option<f64>,
-    /// Whether `optimism` has been taken off: `predicted` is then that much
+    /// Whether `optimism` has been subtracted: `predicted` is then that much
     /// worse than the fit's own prediction, and every gap that much smaller.
-    /// Files of earlier versions hold what the fit predicts.
+    /// Files of earlier versions contain the fit's own predictions.
     #[serde(default)]
     pub optimism_taken_off: bool,
-    /// What the runs do not tell about the mixture, in sentences: shares that
-    /// were the same in all of them.
+    /// What the runs do not determine about the mixture, in sentences: shares
+    /// that were the same in all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unidentified: Vec<String>,
     /// How the mixture was searched for.
@@ -241,7 +241,7 @@ pub fn recommend_monitored(
     })
 }
 
-/// The best of some given mixtures: its place, and the promise for it.
+/// The best of some given mixtures: its place, and its predicted objective.
 ///
 /// ```
 /// use regmix_data::table::{MixtureTable, Observations, ValueTable};
@@ -267,9 +267,8 @@ pub fn recommend_monitored(
 /// # Ok::<(), regmix_data::Error>(())
 /// ```
 ///
-/// # Errors
-/// When there are no mixtures or they are over other domains, and as
-/// [`recommend`]. Constraints are not asked.
+/// # Errors When there are no mixtures or they are over other domains, and as [`recommend`].
+/// Constraints are not checked.
 pub fn recommend_among(
     fit: &Fit,
     candidates: &[Mixture],
@@ -304,7 +303,7 @@ pub fn recommend_among(
 pub struct BestOf {
     /// Its place among them.
     pub place: usize,
-    /// The objective there, with `optimism` taken off.
+    /// The objective there, with `optimism` subtracted.
     pub predicted: Estimate,
     /// As in [`Recommendation`].
     pub optimism: Option<f64>,

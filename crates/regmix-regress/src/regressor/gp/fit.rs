@@ -35,13 +35,12 @@ use crate::samples::Samples;
 /// four times over while fitting. A mean costs O(n D), a standard deviation
 /// O(n²).
 ///
-/// Wins wherever losses are smooth in the mixture and there are 100 runs or
-/// more. Falls back to its prior, and says so by its standard deviation, far
-/// from all runs; a law extrapolates better. Fails with few runs in many
-/// domains, where lengthscales are hardly known, and refuses more than
-/// 4096 rows. Equations and derivatives are those of Rasmussen and Williams
-/// (Gaussian Processes for Machine Learning, 2006, chapters 2 and 5);
-/// [`GpModel`] has the covariance.
+/// Wins wherever losses are smooth in the mixture and there are 100 runs or more. Far from
+/// all runs it falls back to its prior, with a large standard deviation; a law extrapolates
+/// better. Fails with few runs in many domains, where lengthscales are hardly known, and
+/// refuses more than 4096 rows. Equations and derivatives are those of Rasmussen and Williams
+/// (Gaussian Processes for Machine Learning, 2006, chapters 2 and 5); [`GpModel`] has the
+/// covariance.
 ///
 /// ```
 /// use regmix_regress::{Samples, regressor::{Gp, Regressor}};

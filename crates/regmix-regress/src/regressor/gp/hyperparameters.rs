@@ -1,7 +1,8 @@
 //! Draws of hyperparameters from their posterior.
 //!
 //! With a few dozen rows, lengthscales and noises are hardly known, and a
-//! process that takes the likeliest ones as certain is far too sure of itself.
+//! process that treats the most likely ones as known has intervals that are
+//! far too narrow.
 
 use faer::{Mat, Side};
 use rand::RngExt;

@@ -38,7 +38,8 @@ impl LogLinearModel {
     }
 
     /// The t_j, one per domain, without unit. `c + exp(t_j)` is the predicted
-    /// loss of that domain alone; a low t helps the target, a high one costs.
+    /// loss of that domain alone; a domain with a low t lowers the loss, one
+    /// with a high t raises it.
     pub fn rates(&self) -> &[f64] {
         &self.raw[1..]
     }

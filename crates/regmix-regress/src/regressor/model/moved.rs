@@ -10,10 +10,10 @@ use crate::regressor::block::Block;
 use crate::regressor::model::Model;
 use crate::samples::Samples;
 
-/// A share of approximate values, and a model of what that leaves:
+/// A share of approximate values, and a model of the difference to the measured ones:
 /// `share · (approximate - level) + rest`. The standard deviation is that of the rest,
-/// which is kept near the values that it was fitted to: where there are no runs, what is
-/// approximate says more than the extrapolation of a rest.
+/// which is kept near the values that it was fitted to: where there are no runs, the
+/// approximate values are more reliable than an extrapolated difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MovedModel {
     taken: Taken,

@@ -227,8 +227,8 @@ fn program(section: &SlurmSection, request: &Request, folder: &str) -> Result<Ve
     Ok(words.into_iter().chain([own("regmix")]).collect())
 }
 
-/// Trains what lost workers left, and goes on where runs failed for good: what
-/// follows leaves them out.
+/// Trains what lost workers left, and continues if runs failed for good: later
+/// steps leave them out.
 fn rest_of(worker: &Worker<'_>, verb: &str) -> String {
     format!(
         "# What lost workers left is trained here; mostly nothing is left. Exit code 1 says that\n\
@@ -239,7 +239,7 @@ fn rest_of(worker: &Worker<'_>, verb: &str) -> String {
     )
 }
 
-/// A task of an array that shares out runs.
+/// A task of an array whose tasks divide the runs among themselves.
 fn shared_work(worker: &Worker<'_>, verb: &str) -> String {
     format!(
         "\ncode=0\nrun {} || code=$?\n[ \"$code\" -ne 75 ] || again\nexit \"$code\"\n",

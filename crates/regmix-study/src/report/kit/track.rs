@@ -1,8 +1,8 @@
 //! Chart rows in the cells of a table.
 //!
-//! A table that is also the chart needs no second copy of its numbers, and a
-//! screen reader gets it row by row. Places across are in percent of the
-//! cell, so the chart fits any width and its text keeps its size.
+//! A table that contains its own chart needs no second copy of its numbers,
+//! and a screen reader reads it row by row. Places across are in percent of
+//! the cell, so the chart fits any width and its text keeps its size.
 
 use super::node::{Node, coordinate};
 use super::scale::Scale;
