@@ -1,5 +1,5 @@
 //! The structure of the workspace: no import circles between files, no file and
-//! no function that is too long to read in one go.
+//! no function that is too long to read in one go, no link of a page to a missing file.
 
 mod circles;
 mod source;
@@ -85,4 +85,34 @@ fn files_are_short() {
         }
     }
     assert!(found.is_empty(), "above {FILE} lines:\n{found}");
+}
+
+#[test]
+fn links_of_pages_lead_to_files() {
+    let mut found = String::new();
+    let folders = ["docs", "benches", "python", "examples", "crates"];
+    let mut entries: Vec<PathBuf> = folders.iter().map(|f| workspace().join(f)).collect();
+    let root = std::fs::read_dir(workspace()).unwrap();
+    entries.extend(root.map(|e| e.unwrap().path()).filter(|path| path.is_file()));
+    let mut links = 0;
+    while let Some(path) = entries.pop() {
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                let inner = std::fs::read_dir(&path).unwrap();
+                entries.extend(inner.map(|e| e.unwrap().path()));
+            }
+        } else if path.extension().is_some_and(|e| e == "md") {
+            let page = std::fs::read_to_string(&path).unwrap();
+            let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+            for target in targets.filter(|target| !target.contains("://")) {
+                let file = target.split('#').next().unwrap();
+                links += 1;
+                if !path.parent().unwrap().join(file).exists() {
+                    found += &format!("{}: {target}\n", path.display());
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "no such files:\n{found}");
+    assert!(links > 100, "only {links} links were found");
 }
