@@ -45,7 +45,8 @@ fn main() -> ExitCode {
     let shown = Arc::clone(&display);
     interrupt::install(move |signal| shown.line(signal.first_message()));
     let session = Session::new(&args, &display);
-    match commands::run(&args.command, &session) {
+    let ended = commands::run(&args.command, &session);
+    match ended.and_then(|code| output::finish().map(|()| code)) {
         Ok(code) => code,
         Err(e) => {
             display.clear();

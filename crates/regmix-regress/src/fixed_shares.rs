@@ -230,7 +230,7 @@ impl FixedShares {
                 ),
                 Kind::Constant(j) => format!(
                     "domain `{}` has the same share in every run ({:.1} %): what a change of it \
-                     does is not known, and searches keep it there",
+                     does is not known, and searches stay close to it",
                     name(j),
                     100.0 * fixed.value
                 ),

@@ -99,15 +99,7 @@ impl<'a> Samples<'a> {
     /// A number per row, the same for rows with the same weights, in the
     /// order in which mixtures first come.
     pub(crate) fn groups(&self) -> Vec<usize> {
-        let mut seen: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
-        (self.rows.iter())
-            .map(|row| {
-                let next = seen.len();
-                // Adding zero makes -0 and 0 one number.
-                let key = row.iter().map(|w| (w + 0.0).to_bits()).collect();
-                *seen.entry(key).or_insert(next)
-            })
-            .collect()
+        groups(self.rows.iter().copied())
     }
 
     /// Whether all rows have the same weights.
@@ -243,4 +235,17 @@ pub(crate) fn measured(
     .map_err(|e| e.field(name))?
     .with_own_domain(observations.mixtures.domains().position(name));
     Ok((places, samples))
+}
+
+/// A number per row of weights, the same for equal rows, in the order in which they
+/// first come.
+pub(crate) fn groups<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<usize> {
+    let mut seen: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+    rows.map(|row| {
+        let next = seen.len();
+        // Adding zero makes -0 and 0 one number.
+        let key = row.iter().map(|w| (w + 0.0).to_bits()).collect();
+        *seen.entry(key).or_insert(next)
+    })
+    .collect()
 }

@@ -93,7 +93,10 @@ fn links_of_pages_lead_to_files() {
     let folders = ["docs", "benches", "python", "examples", "crates"];
     let mut entries: Vec<PathBuf> = folders.iter().map(|f| workspace().join(f)).collect();
     let root = std::fs::read_dir(workspace()).unwrap();
-    entries.extend(root.map(|e| e.unwrap().path()).filter(|path| path.is_file()));
+    entries.extend(
+        root.map(|e| e.unwrap().path())
+            .filter(|path| path.is_file()),
+    );
     let mut links = 0;
     while let Some(path) = entries.pop() {
         if path.is_dir() {
@@ -103,7 +106,10 @@ fn links_of_pages_lead_to_files() {
             }
         } else if path.extension().is_some_and(|e| e == "md") {
             let page = std::fs::read_to_string(&path).unwrap();
-            let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+            let targets = page
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next());
             for target in targets.filter(|target| !target.contains("://")) {
                 let file = target.split('#').next().unwrap();
                 links += 1;

@@ -8,7 +8,10 @@ pub(crate) mod metrics;
 pub(crate) mod progress;
 pub(crate) mod table;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::Mutex;
+
+use regmix_data::{Error, Result};
 
 /// A line on stderr and in the log.
 pub(crate) fn message(line: &str) {
@@ -24,16 +27,43 @@ fn on_stderr(line: &str) {
     }
 }
 
-/// A result on stdout.
+/// The first failure to write a result.
+static FAILURE: Mutex<Option<std::io::Error>> = Mutex::new(None);
+
+/// A result on stdout. Whether it could be written is known at the end, see [`finish`].
 pub(crate) fn print(text: &str) {
-    // A reader such as `head` may close the pipe when it has seen enough.
-    write!(std::io::stdout(), "{text}").ok();
+    note(write!(std::io::stdout(), "{text}"));
+}
+
+/// Writes what is left of the results on stdout.
+///
+/// # Errors
+/// When a result could not be written, for example to a full disk.
+pub(crate) fn finish() -> Result<()> {
+    note(std::io::stdout().flush());
+    match FAILURE.lock().ok().and_then(|mut failure| failure.take()) {
+        Some(e) => Err(Error::io("stdout", e)
+            .help("the output is incomplete; files that the command wrote are not affected")),
+        None => Ok(()),
+    }
+}
+
+fn note(written: std::io::Result<()>) {
+    match written {
+        // A reader such as `head` may close the pipe when it has seen enough.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            if let Ok(mut failure) = FAILURE.lock() {
+                failure.get_or_insert(e);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A result on stdout, as JSON.
-pub(crate) fn print_json(value: &impl serde::Serialize) -> regmix_data::Result<()> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|e| regmix_data::Error::failed(format!("cannot be written as JSON: {e}")))?;
+        .map_err(|e| Error::failed(format!("cannot be written as JSON: {e}")))?;
     print(&format!("{text}\n"));
     Ok(())
 }

@@ -140,3 +140,29 @@ fn a_full_disk_does_not_cost_proxies() {
         whole.text("trajectories.csv")
     );
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn results_that_do_not_reach_stdout_are_an_error() {
+    use std::process::{Command, Stdio};
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regmix"));
+    let ended = command.args(["completions", "bash"]).stdout(full).output();
+    let ended = ended.unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        message.contains("stdout: No space left on device"),
+        "{message}"
+    );
+    assert!(message.contains("the output is incomplete"), "{message}");
+    // A reader that has seen enough is no reason to fail.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regmix"));
+    let begun = command
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut begun = begun.unwrap();
+    drop(begun.stdout.take());
+    assert_eq!(begun.wait().unwrap().code(), Some(0));
+}

@@ -44,6 +44,49 @@ const LABELS: [&str; 22] = [
     "hostname", "commit", "agent",
 ];
 
+/// What trainers and trackers write beside losses, by the last part of a name such as
+/// `train/grad_norm`.
+const MEASURES: [&str; 38] = [
+    "grad_norm",
+    "gradient_norm",
+    "lr",
+    "learning_rate",
+    "weight_decay",
+    "momentum",
+    "loss_scale",
+    "batch_size",
+    "global_batch_size",
+    "epoch",
+    "step",
+    "iteration",
+    "tokens",
+    "n_tokens",
+    "num_tokens",
+    "total_tokens",
+    "tokens_seen",
+    "num_input_tokens_seen",
+    "consumed_tokens",
+    "consumed_samples",
+    "samples_per_second",
+    "steps_per_second",
+    "tokens_per_second",
+    "train_samples_per_second",
+    "train_steps_per_second",
+    "eval_samples_per_second",
+    "eval_steps_per_second",
+    "train_runtime",
+    "eval_runtime",
+    "total_flos",
+    "flops",
+    "mfu",
+    "gpu_mem",
+    "gpu_memory",
+    "n_params",
+    "num_params",
+    "rank",
+    "world_size",
+];
+
 /// What the numbers of a table are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
@@ -178,21 +221,21 @@ impl Seen {
         let standard_error = name.ends_with("_stderr") || name.contains("_stderr,");
         let extremes = name.ends_with("__min") || name.ends_with("__max");
         let whole = self.numbers.iter().all(|x| x.fract() == 0.0);
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let beside = COUNTERS.contains(&name) || COUNTERS[..3].contains(&last);
+        let beside = beside || MEASURES.contains(&last);
         // Shares of a domain that happens to have such a name.
         let shares = self.texts == 0
-            && (!whole || !COUNTERS.contains(&name) && !KEYS.concat().contains(&name))
+            && (!whole || !beside && !KEYS.concat().contains(&name))
             && self.numbers.iter().all(|x| (0.0..=1.0).contains(x));
         let known = match content {
             Content::OwnValues => return false,
             Content::Any => name.starts_with("_wandb") || COUNTERS[..3].contains(&name),
             Content::Weights => {
-                !shares && (COUNTERS.contains(&name) || LABELS.contains(&name))
-                    || name.starts_with("_wandb")
+                !shares && (beside || LABELS.contains(&name)) || name.starts_with("_wandb")
             }
             Content::Values => {
-                COUNTERS.contains(&name)
-                    || name.starts_with("_wandb")
-                    || whole && LABELS.contains(&name)
+                beside || name.starts_with("_wandb") || whole && LABELS.contains(&name)
             }
         };
         // One text alone may be a mistake in a number.

@@ -308,6 +308,20 @@ fn runs_that_are_numbers_are_joined_as_numbers() {
 }
 
 #[test]
+fn what_trainers_write_beside_losses_is_no_target() {
+    let table = values(
+        "run,web,grad_norm,train/learning_rate,samples_per_second,total_flos,tokens,epoch\n\
+         a,3.5,0.7,0.0004,120.5,1e15,25000000,0.5\nb,3.25,0.9,0.0004,119.5,1e15,25000000,0.5\n",
+    )
+    .unwrap();
+    assert_eq!(table.targets(), ["web"]);
+    let table =
+        mixtures("run,web,law,seed,n_tokens\na,0.25,0.75,1,25000000\nb,0.5,0.5,2,25000000\n");
+    let table = table.unwrap();
+    assert_eq!(table.domains().names().collect::<Vec<_>>(), ["web", "law"]);
+}
+
+#[test]
 fn a_domain_may_have_the_name_of_a_counter() {
     let dir = tempfile::tempdir().unwrap();
     let [mixtures, losses] = ["m.csv", "l.csv"].map(|name| dir.path().join(name));

@@ -197,9 +197,31 @@ impl Ado {
         }
         let mixed = (self.mean.iter().zip(&preferred))
             .map(|(mean, p)| (1.0 - options.step_size) * mean + options.step_size * p / sum);
-        let raised: Vec<f64> = mixed.map(|w| w.max(options.floor)).collect();
-        let sum: f64 = raised.iter().sum();
-        raised.iter().map(|w| w / sum).collect()
+        raised(mixed.collect(), options.floor)
+    }
+}
+
+/// Weights of which each is at least `floor`: those below it are raised to it, and the others
+/// share the rest in proportion. Dividing by the sum instead would put them below it again.
+fn raised(weights: Vec<f64>, floor: f64) -> Vec<f64> {
+    let mut low = vec![false; weights.len()];
+    loop {
+        let count = low.iter().filter(|low| **low).count();
+        let kept = weights.iter().zip(&low).filter(|(_, low)| !**low);
+        let sum: f64 = kept.map(|(w, _)| w).sum();
+        let scale = (1.0 - count as f64 * floor) / sum;
+        let below: Vec<usize> = (0..weights.len())
+            .filter(|&i| !low[i] && weights[i] * scale < floor)
+            .collect();
+        // Rounding may take all: then each has the same weight.
+        if below.is_empty() || count + below.len() == weights.len() {
+            return (weights.iter().zip(&low))
+                .map(|(w, low)| if *low { floor } else { w * scale })
+                .collect();
+        }
+        for i in below {
+            low[i] = true;
+        }
     }
 }
 
@@ -214,6 +236,20 @@ mod tests {
 
     fn free(weights: &[f64]) -> Result<Mixture> {
         Mixture::normalized(prior().domains().clone(), weights.to_vec())
+    }
+
+    #[test]
+    fn no_weight_is_below_the_floor() {
+        let found = raised(vec![0.9, 0.05, 0.05], 0.3);
+        for (weight, expected) in found.iter().zip([0.4, 0.3, 0.3]) {
+            assert!((weight - expected).abs() < 1e-12, "{found:?}");
+        }
+        // The first of the others falls below the floor only when the rest is shared out.
+        let found = raised(vec![0.7, 0.205, 0.095, 0.0], 0.2);
+        for (weight, expected) in found.iter().zip([0.4, 0.2, 0.2, 0.2]) {
+            assert!((weight - expected).abs() < 1e-12, "{found:?}");
+        }
+        assert_eq!(raised(vec![0.25, 0.75], 0.01), [0.25, 0.75]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Which mixtures are like those that were tried.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use regmix_data::{Error, Mixture, Result};
 
 use crate::metrics::{mean, quantile, variance};
 use crate::numeric::factor::Factor;
+use crate::samples::groups;
 
 /// Spread below which a weight or its root is not measured: published weights
 /// are rounded to a thousandth.
@@ -24,9 +27,9 @@ pub(crate) const PASS: f64 = 0.95;
 /// fall together in all runs, a mixture with much of one and little of the other
 /// has a high leverage.
 ///
-/// The limit is the 95th percentile of the leverage of the runs themselves, each
-/// computed without that run: 95 % of mixtures that are drawn as the runs were
-/// pass. How well this finds mixtures that are predicted badly, compared with
+/// The limit is the 95th percentile of the leverage of the runs' mixtures, each
+/// computed without the runs of that mixture: 95 % of mixtures that are drawn as
+/// those of the runs were pass. How well this finds mixtures that are predicted badly, compared with
 /// distances and deviations, is measured in benches/RESULTS.md ("The flag as a
 /// detector").
 ///
@@ -52,7 +55,7 @@ pub struct Coverage {
     centre: Vec<f64>,
     scale: Vec<f64>,
     factor: Factor,
-    /// The leverage of every run, by the others.
+    /// The leverage of every run, by the runs of other mixtures.
     of_runs: Vec<f64>,
     limit: f64,
 }
@@ -93,12 +96,21 @@ impl Coverage {
         };
         let rows: Vec<Vec<f64>> = mixtures.iter().map(|m| out.row(m.weights())).collect();
         out.factor = Factor::of_rows(&rows, &vec![1.0; columns.len() + 1])?;
-        // Taking a run out raises its leverage h to h / (1 - h).
-        out.of_runs = (rows.iter())
-            .map(|row| out.factor.quadratic(row))
-            .map(|h| h / (1.0 - h).max(f64::EPSILON))
+        let group_of = groups(mixtures.iter().map(Mixture::weights));
+        let mut repeats = vec![0.0; mixtures.len()];
+        for &group in &group_of {
+            repeats[group] += 1.0;
+        }
+        // Taking the m runs of a mixture out raises its leverage h to h / (1 - m h).
+        out.of_runs = (rows.iter().zip(&group_of))
+            .map(|(row, &group)| (out.factor.quadratic(row), repeats[group]))
+            .map(|(h, m)| h / (1.0 - m * h).max(f64::EPSILON))
             .collect();
-        out.limit = quantile(&out.of_runs, PASS);
+        let by_mixture: BTreeMap<usize, f64> = group_of
+            .into_iter()
+            .zip(out.of_runs.iter().copied())
+            .collect();
+        out.limit = quantile(&by_mixture.into_values().collect::<Vec<_>>(), PASS);
         Ok(out)
     }
 
@@ -114,12 +126,12 @@ impl Coverage {
         self.factor.quadratic(&self.row(weights))
     }
 
-    /// The leverage of every run, by the others.
+    /// The leverage of every run, by the runs of other mixtures.
     pub fn of_runs(&self) -> &[f64] {
         &self.of_runs
     }
 
-    /// The leverage that 95 % of the runs do not exceed.
+    /// The leverage that 95 % of the runs' mixtures do not exceed.
     pub fn limit(&self) -> f64 {
         self.limit
     }
@@ -167,6 +179,27 @@ mod tests {
             let alone = Factor::of_rows(&others, &[1.0; 7]).unwrap().quadratic(&row);
             assert!((alone - coverage.of_runs()[i]).abs() < 1e-9 * alone);
         }
+    }
+
+    #[test]
+    fn a_mixture_is_judged_without_any_of_its_runs() {
+        let mixtures = drawn(12, 3);
+        // The first mixture three times, the others twice.
+        let all: Vec<Mixture> = (mixtures.iter().chain(&mixtures).chain(&mixtures[..1]))
+            .cloned()
+            .collect();
+        let coverage = Coverage::of(&all).unwrap();
+        for (i, mixture) in all.iter().enumerate() {
+            let others: Vec<Vec<f64>> = (all.iter().filter(|m| *m != mixture))
+                .map(|m| coverage.row(m.weights()))
+                .collect();
+            let alone = Factor::of_rows(&others, &[1.0; 7]).unwrap();
+            let alone = alone.quadratic(&coverage.row(mixture.weights()));
+            assert!((alone - coverage.of_runs()[i]).abs() < 1e-9 * alone);
+        }
+        // Each mixture counts once for the limit, however often it was run.
+        let once: Vec<f64> = coverage.of_runs()[..12].to_vec();
+        assert_eq!(coverage.limit(), quantile(&once, PASS));
     }
 
     #[test]

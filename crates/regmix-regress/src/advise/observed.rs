@@ -4,6 +4,7 @@ use regmix_data::{Mixture, Result};
 
 use crate::advise::scorer::Scorer;
 use crate::fit::Fit;
+use crate::metrics::variance;
 use crate::objective::Objective;
 
 /// The run with the best measured objective, among those that have all its
@@ -26,11 +27,25 @@ pub fn best_observed<'a>(
 /// The measured objective of every run, always to be made small; not finite
 /// where a target was not measured.
 pub(crate) fn observed_costs(fit: &Fit, objective: &Objective) -> Result<Vec<f64>> {
-    let scorer = Scorer::new(fit, objective)?;
+    Ok(costs(fit, &Scorer::new(fit, objective)?))
+}
+
+/// The standard deviation of the measured objective over the runs; 0 where fewer than two
+/// runs have all its targets.
+pub(crate) fn spread(fit: &Fit, scorer: &Scorer) -> f64 {
+    let mut measured = costs(fit, scorer);
+    measured.retain(|cost| cost.is_finite());
+    match measured.len() {
+        0 | 1 => 0.0,
+        _ => variance(&measured).sqrt(),
+    }
+}
+
+fn costs(fit: &Fit, scorer: &Scorer) -> Vec<f64> {
     let of_row = |row: &Vec<f64>| {
         let values: Vec<f64> = scorer.places().iter().map(|&t| row[t]).collect();
         scorer.of_values(&values)
     };
     let rows = fit.observations().values.rows();
-    Ok(rows.iter().map(of_row).collect())
+    rows.iter().map(of_row).collect()
 }

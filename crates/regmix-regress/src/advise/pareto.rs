@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use regmix_data::table::records;
 use regmix_data::{DomainSet, Error, Mixture, Monitor, Result, Silent};
 
+use crate::advise::observed::spread;
 use crate::advise::recommend::estimate::Estimate;
 use crate::advise::recommend::options::{Method, RecommendOptions};
 use crate::advise::recommend::search::{penalised, reference_mixtures, starts};
@@ -211,8 +212,11 @@ pub fn pareto_monitored(
         weight,
     };
     // The best mixture for a weighted sum, from several starts.
+    let spreads = (spread(fit, &scorers.0), spread(fit, &scorers.1));
     let place = |blend: &Blend<'_>, starts: &[Mixture]| -> Result<Place> {
-        let found = anneal(blend, starts, &constraints, &options.descend, monitor)?;
+        let spread = (1.0 - blend.weight) * spreads.0 + blend.weight * spreads.1;
+        let descend = options.descend.for_spread(spread);
+        let found = anneal(blend, starts, &constraints, &descend, monitor)?;
         Ok(Place {
             a: blend.a.mean(found.mixture.weights()),
             b: blend.b.mean(found.mixture.weights()),

@@ -4,6 +4,7 @@ use regmix_data::Mixture;
 
 use crate::fit::Fit;
 use crate::metrics::quantile;
+use crate::samples::groups;
 
 /// Differences of weights below this count by their squares: published
 /// weights are rounded to so much.
@@ -28,13 +29,20 @@ fn rounded(x: f64, width: f64) -> (f64, f64) {
     }
 }
 
-/// The distance of every mixture to its nearest neighbour, in total variation.
+/// The distance of every mixture to the nearest other one, in total variation. A
+/// mixture that was run several times counts once; alone it has no distance.
 pub(crate) fn neighbour_distances(all: &[Mixture]) -> Vec<f64> {
+    let group_of = groups(all.iter().map(Mixture::weights));
+    let first = |i: &usize| !group_of[..*i].contains(&group_of[*i]);
+    let all: Vec<&Mixture> = (0..all.len()).filter(first).map(|i| &all[i]).collect();
+    if all.len() == 1 {
+        return vec![0.0];
+    }
     (0..all.len())
         .map(|i| {
             let others = (0..all.len()).filter(|&j| j != i);
             others
-                .map(|j| all[i].tv_distance(&all[j]))
+                .map(|j| all[i].tv_distance(all[j]))
                 .fold(f64::INFINITY, f64::min)
         })
         .collect()
@@ -106,6 +114,17 @@ mod tests {
         // Half a unit from the first proxy, less the limit and the corners.
         let far = reach().beyond(&[1.0, 0.0, 0.0]);
         assert!((far - 0.4).abs() < 0.5 * EASE + ROUND, "{far}");
+    }
+
+    #[test]
+    fn a_mixture_that_was_run_twice_is_not_its_own_neighbour() {
+        let domains = regmix_data::DomainSet::from_names(["a", "b"]).unwrap();
+        let at = |a: f64| Mixture::new(domains.clone(), vec![a, 1.0 - a]).unwrap();
+        let once = neighbour_distances(&[at(0.25), at(0.5), at(1.0)]);
+        assert_eq!(once, [0.25, 0.25, 0.5]);
+        let twice = [at(0.25), at(0.5), at(0.25), at(1.0), at(0.5)];
+        assert_eq!(neighbour_distances(&twice), once);
+        assert_eq!(neighbour_distances(&[at(0.5), at(0.5)]), [0.0]);
     }
 
     proptest! {

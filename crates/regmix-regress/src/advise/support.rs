@@ -44,7 +44,7 @@ pub struct Support {
     pub nearest_run: String,
     /// Distance to it, in total variation: the share of tokens that differ.
     pub distance: f64,
-    /// Median distance of a proxy to its nearest neighbour.
+    /// Median distance of a proxy's mixture to the nearest other one.
     pub typical: f64,
     /// 95th percentile of that distance.
     pub limit: f64,

@@ -49,7 +49,8 @@ use crate::numeric::slices::add;
 ///
 /// # Errors
 /// When the numbers of laws, weights and domains differ, a weight is negative
-/// or not finite, all are zero, or `steps` is not positive.
+/// or not finite, all are zero, `steps` is not positive, or the constraints limit groups of
+/// domains, which this search cannot keep to.
 pub fn bimix_optimum(
     laws: &[BimixLaw],
     weights: &[f64],
@@ -63,6 +64,13 @@ pub fn bimix_optimum(
             laws.len(),
             weights.len()
         )));
+    }
+    if let Some(group) = constraints.groups().first() {
+        return Err(Error::input(
+            "a limit on a group of domains: expected limits of single domains only",
+        )
+        .field(group.name())
+        .help("search with `recommend`, which keeps to groups"));
     }
     for (domain, v) in constraints.domains().iter().zip(weights) {
         if !v.is_finite() || *v < 0.0 {

@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 
 use regmix_data::table::Observations;
-use regmix_data::{Error, Result};
+use regmix_data::{Error, Mixture, Result};
 
 use crate::fit::approximate::Models;
 use crate::judge::contestants::Judged;
 use crate::regressor::model::moved::Taken;
-use crate::samples::{Samples, measured};
+use crate::samples::{Samples, groups, measured};
 
 /// One target.
 pub(super) struct Column<'a> {
     pub(super) target: &'a str,
     /// The places of its measured runs in the table.
     pub(super) places: Vec<usize>,
+    /// The mixtures of these runs, numbered alike for all targets.
+    pub(super) mixtures: Vec<usize>,
     pub(super) samples: Samples<'a>,
     /// Runs from before the domains changed; `None` for a target that came
     /// with the new runs.
@@ -63,11 +65,17 @@ pub(super) fn columns<'a>(
     earlier: Option<&'a Observations>,
     moved: Option<(&Models, f64)>,
 ) -> Result<Vec<Column<'a>>> {
+    let mixture_of = groups(new.mixtures.mixtures().iter().map(Mixture::weights));
     (new.values.targets().iter().enumerate())
         .map(|(t, target)| {
             let (places, samples) = measured(new, t)?;
             let mut column = Column {
                 target,
+                // Where all runs are of one mixture, folds are of runs.
+                mixtures: match samples.same_mixture() {
+                    true => places.clone(),
+                    false => places.iter().map(|&run| mixture_of[run]).collect(),
+                },
                 places,
                 samples,
                 earlier: earlier.and_then(|e| measured(e, t).ok()).map(|(_, s)| s),

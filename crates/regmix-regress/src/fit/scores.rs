@@ -128,7 +128,10 @@ impl Fit {
 mod tests {
     use super::*;
     use crate::advise::scorer::Scorer;
+    use crate::cross_validation::CrossValidation;
+    use crate::judge::league::Entry;
     use crate::objective::Baseline;
+    use crate::prediction::Prediction;
     use regmix_data::table::MixtureTable;
 
     /// Runs with two losses, and an accuracy where `with` says so.
@@ -156,6 +159,35 @@ mod tests {
             unit: Some("nats per token".to_owned()),
             ..FitOptions::default()
         }
+    }
+
+    #[test]
+    fn the_pick_among_scores_is_the_highest() {
+        // As losses, accuracies are picked at the low end, which is the worst.
+        let flipped = |scores: &[&str]| {
+            let fit = Fit::train(&runs(true), &options(scores)).unwrap();
+            let entry = fit.league().get("law1", "acc").unwrap();
+            (entry.regret, entry.optimism, entry.spearman)
+        };
+        let (as_loss, as_score) = (flipped(&[]), flipped(&["acc"]));
+        assert!(as_score.2 > 0.9, "{as_score:?}");
+        // The greatest accuracies differ by less than 0.05, the lowest is 0.1 below.
+        assert!((0.0..0.03).contains(&as_score.0), "{as_score:?}");
+        assert_ne!(as_loss.1, as_score.1);
+        let negated = Entry::new("x", "acc", &[0.1, 0.5], &picked(&[0.2, 0.3]));
+        assert!((negated.optimism - (0.1 - 0.2)).abs() < 1e-12);
+        let score = negated.of_score(&[0.1, 0.5], &picked(&[0.2, 0.3]));
+        assert!((score.optimism - (0.3 - 0.5)).abs() < 1e-12 && score.regret == 0.0);
+        let wrong = Entry::new("x", "acc", &[0.1, 0.5], &picked(&[0.3, 0.2]));
+        let wrong = wrong.of_score(&[0.1, 0.5], &picked(&[0.3, 0.2]));
+        assert!((wrong.regret - 0.4).abs() < 1e-12);
+    }
+
+    fn picked(means: &[f64]) -> CrossValidation {
+        CrossValidation::judged(means.len(), |i| Prediction {
+            mean: means[i],
+            sd: 1.0,
+        })
     }
 
     #[test]

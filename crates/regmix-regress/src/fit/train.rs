@@ -125,6 +125,7 @@ fn train_as(
     let mut selection = Selection {
         contestants: &contestants,
         options,
+        kind,
         runs: prepared.new.mixtures.runs(),
         entries: Vec::new(),
         predictions: Vec::new(),
@@ -186,6 +187,7 @@ fn note_errors(fit: &mut Fit, columns: &[Column<'_>], runs: &[String], errors: &
 struct Selection<'a> {
     contestants: &'a Contestants,
     options: &'a FitOptions,
+    kind: Kind,
     runs: &'a [String],
     entries: Vec<Entry>,
     predictions: Vec<OutOfFold>,
@@ -293,7 +295,7 @@ impl Selection<'_> {
         }
         Ok(Candidate {
             measured: samples.values(),
-            runs: &column.places,
+            mixtures: &column.mixtures,
             judged: cvs,
             varies: !samples.same_value() && !samples.same_mixture(),
         })
@@ -312,7 +314,7 @@ impl Selection<'_> {
             (self.contestants.compared.iter().zip(&target.judged)).enumerate()
         {
             let Some(cv) = cv else { continue };
-            let mut entry = Entry::new(regressor.name(), column.target, target.measured, cv);
+            let mut entry = self.entry(regressor.name(), column, target, cv);
             entry.chosen = place == chosen;
             if entry.chosen {
                 mae = entry.mae;
@@ -320,10 +322,24 @@ impl Selection<'_> {
             self.entries.push(entry);
         }
         if let Some(auto) = auto {
-            let entry = Entry::new(AUTO, column.target, target.measured, auto);
+            let entry = self.entry(AUTO, column, target, auto);
             self.entries.push(entry);
         }
         mae
+    }
+
+    fn entry(
+        &self,
+        regressor: &str,
+        column: &Column<'_>,
+        target: &Candidate<'_>,
+        cv: &CrossValidation,
+    ) -> Entry {
+        let entry = Entry::new(regressor, column.target, target.measured, cv);
+        match self.kind {
+            Kind::Losses => entry,
+            Kind::Scores => entry.of_score(target.measured, cv),
+        }
     }
 
     /// Warns of a target from which nothing, or little, was learnt.

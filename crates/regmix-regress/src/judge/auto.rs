@@ -67,10 +67,14 @@ impl Regressor for Auto {
             seed: context.seed,
         };
         let judged = contestants.judge(&[samples], &[], &options, &Muted(context.monitor))?;
-        let runs: Vec<usize> = (0..samples.len()).collect();
+        // Where all rows are of one mixture, folds are of rows.
+        let mixtures = match samples.same_mixture() {
+            true => (0..samples.len()).collect(),
+            false => samples.groups(),
+        };
         let target = Candidate {
             measured: samples.values(),
-            runs: &runs,
+            mixtures: &mixtures,
             judged: judged[0]
                 .compared
                 .iter()

@@ -41,12 +41,12 @@ pub struct Entry {
     /// Coefficient of determination, at most 1.
     #[serde(with = "number_or_empty")]
     pub r2: f64,
-    /// Measured value at the best prediction minus the best measured value.
+    /// What picking the best prediction costs: by how much its measured value is worse than
+    /// the best measured one. Best is lowest for losses and highest for scores.
     #[serde(with = "number_or_empty")]
     pub regret: f64,
-    /// Measured minus predicted value at the row with the best prediction:
-    /// by how much the model is too optimistic about its own choice. 0 is
-    /// right.
+    /// By how much the measured value of the row with the best prediction is worse than
+    /// predicted: the model is so much too optimistic about its own choice. 0 is right.
     #[serde(with = "number_or_empty")]
     pub optimism: f64,
     /// Share of measurements inside their 90 % interval; 0.9 is right.
@@ -92,6 +92,24 @@ impl Entry {
             fit_seconds: cv.fit_seconds,
             score_seconds: cv.score_seconds,
             chosen: false,
+        }
+    }
+
+    /// The entry of a score, of which the highest prediction is picked.
+    #[must_use]
+    pub(crate) fn of_score(self, measured: &[f64], cv: &CrossValidation) -> Self {
+        let lost: Vec<f64> = measured.iter().map(|score| -score).collect();
+        let average = |metric: fn(&[f64], &[f64]) -> f64| {
+            let one = |repeat: &Vec<Prediction>| {
+                let means: Vec<f64> = repeat.iter().map(|p| -p.mean).collect();
+                metric(&lost, &means)
+            };
+            mean(&cv.predictions.iter().map(one).collect::<Vec<_>>())
+        };
+        Self {
+            regret: average(top1_regret),
+            optimism: average(top1_optimism),
+            ..self
         }
     }
 }

@@ -7,7 +7,7 @@
 //! clearly better: by errors on the same runs, and over all targets together
 //! first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::calibration::{calibrations, ratios};
@@ -27,9 +27,9 @@ const BETTER_FOR_ONE: f64 = 3.0;
 /// What is known of one target before the choice.
 pub(crate) struct Candidate<'a> {
     pub(crate) measured: &'a [f64],
-    /// The run of every row, the same number for the same run of another
-    /// target.
-    pub(crate) runs: &'a [usize],
+    /// The mixture of every row, the same number for the same mixture of another
+    /// target. Runs of one mixture are not independent: their errors count as one.
+    pub(crate) mixtures: &'a [usize],
     /// By regressor; `None` where it does not fit the target. The first is the
     /// mean.
     pub(crate) judged: Vec<Option<&'a CrossValidation>>,
@@ -79,8 +79,8 @@ pub(crate) fn choose(targets: &[Candidate<'_>], rule: Rule<'_>, used: &Used<'_>)
     Chosen { places, factors }
 }
 
-/// Absolute errors of one regressor on one target: by run, the mean over the
-/// repeats.
+/// Absolute errors of one regressor on one target: by mixture, the mean over its
+/// runs and the repeats.
 type Errors = BTreeMap<usize, f64>;
 
 fn errors(t: usize, target: &Candidate<'_>, cv: &CrossValidation, used: &Used<'_>) -> Errors {
@@ -88,14 +88,14 @@ fn errors(t: usize, target: &Candidate<'_>, cv: &CrossValidation, used: &Used<'_
     for (repeat, predictions) in cv.predictions.iter().enumerate() {
         for (row, (p, y)) in predictions.iter().zip(target.measured).enumerate() {
             if used(t, repeat, row) {
-                let sum = sums.entry(target.runs[row]).or_default();
+                let sum = sums.entry(target.mixtures[row]).or_default();
                 sum.0 += (y - p.mean).abs();
                 sum.1 += 1.0;
             }
         }
     }
     (sums.into_iter())
-        .map(|(run, s)| (run, s.0 / s.1))
+        .map(|(mixture, s)| (mixture, s.0 / s.1))
         .collect()
 }
 
@@ -104,7 +104,7 @@ fn average(errors: &Errors) -> f64 {
 }
 
 /// By how much errors are smaller than those of another, and that in standard
-/// errors. The same runs in both are compared.
+/// errors. The same mixtures in both are compared.
 fn better<'a>(pairs: impl Iterator<Item = (&'a f64, &'a f64)>) -> (f64, f64) {
     let gains: Vec<f64> = pairs.map(|(other, own)| other - own).collect();
     let (gain, sd) = mean_and_sd(&gains);
@@ -158,20 +158,20 @@ fn for_all(table: &[&Vec<Option<Errors>>], start: Option<usize>) -> Option<usize
     let start = start.filter(|&r| everywhere(r)).or_else(lowest)?;
     let mut best = (start, 0.0);
     for r in (0..regressors).filter(|&r| r != start && everywhere(r)) {
-        // By run: the errors of both, over all targets in units of those of the start.
-        let mut by_run: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+        // By mixture: the errors of both, over all targets in units of those of the start.
+        let mut by_mixture: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
         for errors in table {
             let (Some(from), Some(to)) = (&errors[start], &errors[r]) else {
                 continue;
             };
             let unit = average(from).max(1e-300);
-            for (run, error) in from {
-                let sums = by_run.entry(*run).or_default();
+            for (mixture, error) in from {
+                let sums = by_mixture.entry(*mixture).or_default();
                 sums.0 += error / unit;
-                sums.1 += to.get(run).unwrap_or(error) / unit;
+                sums.1 += to.get(mixture).unwrap_or(error) / unit;
             }
         }
-        let (gain, significance) = better(by_run.values().map(|(a, b)| (a, b)));
+        let (gain, significance) = better(by_mixture.values().map(|(a, b)| (a, b)));
         if significance > BETTER_FOR_ALL && gain > best.1 {
             best = (r, gain);
         }
@@ -205,12 +205,12 @@ fn for_one(errors: &[Option<Errors>], shared: Option<usize>) -> Option<usize> {
 }
 
 /// The out-of-fold predictions of a rule, by target. For every fold, the
-/// regressors and the calibration are chosen on the runs of the other folds,
-/// those of other targets included, so that the choice is judged on runs it has
+/// regressors and the calibration are chosen on the mixtures of the other folds,
+/// those of other targets included, so that the choice is judged on mixtures it has
 /// not seen. `None` for targets of which nothing can be chosen.
 pub(crate) fn automatic(targets: &[Candidate<'_>], rule: Rule<'_>) -> Vec<Option<CrossValidation>> {
-    // Targets with the same runs have the same folds, and so the same choices.
-    let mut choices: BTreeMap<(usize, Vec<usize>), Arc<Chosen>> = BTreeMap::new();
+    // Targets with the same mixtures have the same folds, and so the same choices.
+    let mut choices: BTreeMap<(usize, BTreeSet<usize>), Arc<Chosen>> = BTreeMap::new();
     let mut out = Vec::with_capacity(targets.len());
     for (t, target) in targets.iter().enumerate() {
         let Some(first) = target.judged.iter().flatten().next() else {
@@ -232,13 +232,12 @@ pub(crate) fn automatic(targets: &[Candidate<'_>], rule: Rule<'_>) -> Vec<Option
             let mut here = vec![Prediction::NONE; target.measured.len()];
             for fold in 0..folds.count() {
                 let held = folds.split(fold).1;
-                let mut runs: Vec<usize> = held.iter().map(|&row| target.runs[row]).collect();
-                runs.sort_unstable();
+                let away: BTreeSet<usize> = held.iter().map(|&row| target.mixtures[row]).collect();
                 let chosen = choices
-                    .entry((repeat, runs))
-                    .or_insert_with_key(|(_, runs)| {
+                    .entry((repeat, away))
+                    .or_insert_with_key(|(_, away)| {
                         Arc::new(choose(targets, rule, &|t, r, row| {
-                            r == repeat && runs.binary_search(&targets[t].runs[row]).is_err()
+                            r == repeat && !away.contains(&targets[t].mixtures[row])
                         }))
                     });
                 let Some(best) = chosen.places[t].and_then(|place| target.judged[place]) else {
@@ -277,10 +276,10 @@ mod tests {
 
     const ZEROS: [f64; 50] = [0.0; 50];
 
-    fn candidate<'a>(runs: &'a [usize], judged: &[&'a CrossValidation]) -> Candidate<'a> {
+    fn candidate<'a>(mixtures: &'a [usize], judged: &[&'a CrossValidation]) -> Candidate<'a> {
         Candidate {
             measured: &ZEROS,
-            runs,
+            mixtures,
             judged: judged.iter().map(|cv| Some(*cv)).collect(),
             varies: true,
         }

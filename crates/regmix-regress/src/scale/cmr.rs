@@ -106,6 +106,14 @@ impl Cmr {
             .map(|&length| Ok((length, law(length, true)?)))
             .collect::<Result<_>>()?;
         let noise = pooled(&laws);
+        if laws.iter().any(|(_, law)| rises(law)) {
+            notes.push(
+                "the general loss falls as the share of special text grows: special text sets no \
+                 upper limit here, and small shares of it may exceed the limit; compare the losses \
+                 of the runs"
+                    .to_owned(),
+            );
+        }
         let mut by_tokens = Vec::new();
         for (length, law) in &laws {
             by_tokens.extend(critical(law, general_before + epsilon, *length, noise));
@@ -248,19 +256,29 @@ fn pooled(laws: &[(f64, PowerLaw)]) -> f64 {
     (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
 }
 
-/// Where the general loss reaches a limit.
+/// A share of general text that stands for none at all.
+const LITTLE: f64 = 1e-3;
+
+/// Whether the general loss rises with the share of general text, which no law expects.
+fn rises(law: &PowerLaw) -> bool {
+    law.value(1.0) > law.value(LITTLE)
+}
+
+/// The greatest share of special text at which the general loss keeps to a limit.
 fn critical(law: &PowerLaw, limit: f64, tokens: f64, noise: f64) -> Option<CriticalRatio> {
     let share = match law.inverse(limit) {
+        // Even special text alone keeps to the limit.
+        _ if law.value(LITTLE) <= limit => 1.0,
+        // The loss is lowest with special text alone, and above the limit even there.
+        _ if rises(law) => return None,
         Some(general) => 1.0 - general,
-        // The law stays below the limit, or above it, whatever the share.
-        None if law.value(1e-3) <= limit => 1.0,
         None => return None,
     };
     if share <= 0.0 {
         return None;
     }
     let share = share.min(1.0);
-    let spread = Z90 * noise / law.slope((1.0 - share).max(1e-3)).abs();
+    let spread = Z90 * noise / law.slope((1.0 - share).max(LITTLE)).abs();
     Some(CriticalRatio {
         tokens,
         special_share: share,
@@ -366,6 +384,35 @@ mod tests {
         let later = Cmr::find(&runs(&[0.25, 0.5, 0.6, 0.75]), 0.05, Some(16e9)).unwrap();
         assert!((later.critical.unwrap().special_share - truth).abs() < 1e-2);
         assert!(later.notes[0].starts_with("2.0 times the tokens"));
+    }
+
+    #[test]
+    fn general_loss_that_falls_with_special_text_sets_no_upper_limit() {
+        let mut turned = runs(&[0.25, 0.4, 0.5, 0.6, 0.75]);
+        for run in &mut turned {
+            let special = run.special_share;
+            for point in run.points.iter_mut().skip(1) {
+                point.1 = 2.3 + 0.1 * special.powf(-0.8);
+            }
+        }
+        let found = Cmr::find(&turned, 0.05, None).unwrap();
+        assert_eq!(found.critical.unwrap().special_share, 1.0);
+        assert!(
+            found
+                .notes
+                .iter()
+                .any(|note| note.starts_with("the general loss falls")),
+            "{:?}",
+            found.notes
+        );
+        // Above the limit everywhere.
+        for run in &mut turned {
+            run.points
+                .iter_mut()
+                .skip(1)
+                .for_each(|point| point.1 += 1.0);
+        }
+        assert!(Cmr::find(&turned, 0.05, None).unwrap().critical.is_none());
     }
 
     #[test]

@@ -21,12 +21,12 @@ use crate::scale::parameter::{Kind, Parameter};
 /// | name | equation | parameters |
 /// |---|---|---|
 /// | `additive` | `E + A N^-a + (D Σ t_j r_j^q)^-b` | m + 5 |
-/// | `multiplicative` | `E + (Σ t_j r_j^q)^-g (A N^-a + K D^-b + h)` | m + 7 |
+/// | `multiplicative` | `E + (Σ t_j r_j^q)^-g (A N^-a + K D^-b + h)` | m + 8 |
 /// | `dml` | `E + exp(Σ t_j r_j) (A N^-a + K D^-b + h)` | m + 6 |
 /// | `slodm_additive` | `E + 1 / Σ C_j r_j^γ_j + A N^-a + K D^-b` | 2 m + 5 |
 /// | `slodm_joint` | as before, with `A (Σ C'_j r_j)^γ N^-a`, `K (Σ C''_j r_j)^γ' D^-b` | 4 m + 7 |
 /// | `bimix` | `r^-α (A N^-a + K D^-b + h)`, r the target's own weight | 6 |
-/// | `dcpt` | `E + A N^-a + K r^η D^-b + C (r + ε)^-γ`, r the target's own weight | 8 |
+/// | `dcpt` | `E + A N^-a + K r^η D^-b + C (r + ε)^-γ`, r the target's own weight | 9 |
 /// | `repetition` | `E + exp(Σ -b_j B(e_j) + g_j H(e_j)) (A N^-a + K D^-b + h)`, e_j the epochs of a domain | 2 m + 9 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

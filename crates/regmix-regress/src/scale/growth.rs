@@ -104,7 +104,7 @@ pub(crate) struct Held {
     pub(crate) predicted: LnPrediction,
 }
 
-/// What the measurements of one split say.
+/// What the measurements of all splits of one direction say.
 struct Seen {
     /// The mean error, in mean misfits.
     shared: f64,
@@ -119,7 +119,12 @@ struct Seen {
 
 impl Seen {
     fn of(splits: &[(Direction, Vec<Held>)], direction: Direction) -> Option<Self> {
-        let held = &splits.iter().find(|s| s.0 == direction)?.1;
+        let held: Vec<Held> = (splits.iter().filter(|s| s.0 == direction))
+            .flat_map(|s| s.1.iter().copied())
+            .collect();
+        if held.is_empty() {
+            return None;
+        }
         let count = held.len() as f64;
         let mean = |of: &dyn Fn(&Held) -> f64| held.iter().map(of).sum::<f64>() / count;
         let far = |of: &dyn Fn(&Held) -> f64| held.iter().map(of).fold(0.0, f64::max);
@@ -231,6 +236,26 @@ mod tests {
 
     fn normal(rng: &mut Stream) -> f64 {
         StandardNormal.sample(rng)
+    }
+
+    #[test]
+    fn all_folds_of_mixtures_are_looked_at() {
+        let mut rng = stream(5, "folds", "growth");
+        let fold = |size: f64, rng: &mut Stream| -> Vec<Held> {
+            let held = |_| Held {
+                error: size * MISFIT * normal(rng),
+                predicted: predicted(0.0, 0.0),
+            };
+            (0..200).map(held).collect()
+        };
+        let folds: Vec<(Direction, Vec<Held>)> = [0.5, 2.0, 2.0]
+            .map(|size| (Direction::OtherMixtures, fold(size, &mut rng)))
+            .to_vec();
+        let within = |folds: &[(Direction, Vec<Held>)]| Growth::calibrated(folds).within;
+        let (first, all) = (within(&folds[..1]), within(&folds));
+        assert!(first < 0.8 && all > 1.2, "{first} {all}");
+        let turned: Vec<_> = folds.iter().rev().cloned().collect();
+        assert!((within(&turned) - all).abs() < 1e-12);
     }
 
     /// Held-out measurements with a shared error, in misfits.

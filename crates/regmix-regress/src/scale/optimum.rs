@@ -92,6 +92,11 @@ impl ScaleFit {
     /// stop.
     pub fn optimum(&self, asked: &ScaleQuestion, monitor: &dyn Monitor) -> Result<ScaleOptimum> {
         let mut warnings = self.check_setting(asked.parameters, asked.tokens)?;
+        let natural = asked.natural.as_ref();
+        let asked = &ScaleQuestion {
+            natural: natural.map(|m| m.reordered(self.domains())).transpose()?,
+            ..asked.clone()
+        };
         let evaluator = asked.objective.evaluator(self.runs().targets())?;
         let limits = self.limits(asked)?;
         let mut path: Vec<ScaleStep> = Vec::new();
@@ -123,7 +128,6 @@ impl ScaleFit {
         let natural = match &asked.natural {
             None => None,
             Some(natural) => {
-                let natural = natural.reordered(self.domains())?;
                 let estimate = surface.estimate(natural.weights());
                 Some((estimate, surface.tokens_saved(natural.weights(), &best)))
             }

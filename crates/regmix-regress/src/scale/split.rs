@@ -50,8 +50,8 @@ impl Split {
 }
 
 /// The splits that some runs allow. With three sizes or more the largest is
-/// judged by the others; where lengths differ by a factor of two or more, the
-/// longer part is judged by the shorter. With neither, mixtures are held out.
+/// judged by the others; where there are four lengths or more and the shortest is at
+/// most 0.3 of the longest, the longer part is judged by the shorter. With neither, mixtures are held out.
 pub(crate) fn splits(runs: &ScaleRuns) -> Vec<Split> {
     let sizes = runs.sizes();
     let (first, last) = runs.token_range();

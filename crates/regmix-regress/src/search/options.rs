@@ -8,12 +8,34 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `max_iterations` | 500 | 1 or more, per start |
 /// | `tolerance` | 1e-5 | positive, unit of the value |
+///
+/// [`recommend`](crate::recommend) and [`pareto`](crate::pareto()) lower the tolerance where the
+/// objective varies little over the runs, see [`DescendOptions::for_spread`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DescendOptions {
     /// Iterations per start.
     pub max_iterations: usize,
     /// Stop when the linearised gain in every allowed direction is smaller.
     pub tolerance: f64,
+}
+
+impl DescendOptions {
+    /// The options for values whose standard deviation over the runs is `spread`: below 0.1,
+    /// which is usual for losses in nats per token, the tolerance falls in proportion, so that
+    /// losses in another unit are searched as closely.
+    #[must_use]
+    pub fn for_spread(self, spread: f64) -> Self {
+        /// The least spread that the tolerance is meant for.
+        const USUAL: f64 = 0.1;
+        let share = spread / USUAL;
+        match share > 0.0 && share < 1.0 {
+            true => Self {
+                tolerance: self.tolerance * share,
+                ..self
+            },
+            false => self,
+        }
+    }
 }
 
 impl Default for DescendOptions {

@@ -14,29 +14,39 @@ pub(crate) fn limited_by_file(
     options.kl = file.kl;
     options.caution = file.caution;
     options.distance = file.distance;
-    options.budget =
-        match (file.constraints.target_tokens, file.available.is_empty()) {
-            (Some(target_tokens), false) => Some(Budget {
-                available: file.available.clone(),
-                target_tokens,
-                max_epochs: file.constraints.max_epochs,
-            }),
-            (None, true) => None,
-            (Some(_), true) => {
-                return Err(Error::input(
-                    "`target_tokens` limits repetition only with [available]",
-                )
-                .field("available")
-                .help("give the tokens there are of every domain, or leave `target_tokens` out"));
-            }
-            (None, false) => {
-                return Err(Error::input(
-                    "[available] limits repetition only with `target_tokens`",
-                )
-                .field("constraints.target_tokens")
-                .help("give the tokens of the run that the mixture is for"));
-            }
-        };
+    options.budget = match (file.constraints.target_tokens, file.available.is_empty()) {
+        (Some(target_tokens), false) => Some(Budget {
+            available: file.available.clone(),
+            target_tokens,
+            max_epochs: file.constraints.max_epochs,
+        }),
+        (None, true) if file.constraints.max_epochs != ConstraintSection::default().max_epochs => {
+            return Err(Error::input(
+                "`max_epochs` limits repetition only with `target_tokens` and [available]",
+            )
+            .field("constraints.max_epochs")
+            .help(
+                "give the tokens of the run that the mixture is for, and those of every domain",
+            ));
+        }
+        (None, true) => None,
+        (Some(_), true) => {
+            return Err(
+                Error::input("`target_tokens` limits repetition only with [available]")
+                    .field("available")
+                    .help(
+                        "give the tokens there are of every domain, or leave `target_tokens` out",
+                    ),
+            );
+        }
+        (None, false) => {
+            return Err(
+                Error::input("[available] limits repetition only with `target_tokens`")
+                    .field("constraints.target_tokens")
+                    .help("give the tokens of the run that the mixture is for"),
+            );
+        }
+    };
     limited(fit, &file.constraints, options)
 }
 

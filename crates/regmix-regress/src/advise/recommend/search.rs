@@ -2,7 +2,7 @@
 
 use regmix_data::{Mixture, Monitor, Result};
 
-use crate::advise::observed::best_observed;
+use crate::advise::observed::{best_observed, spread};
 use crate::advise::recommend::options::{Method, RecommendOptions};
 use crate::advise::scorer::Scorer;
 use crate::constraints::Constraints;
@@ -92,7 +92,8 @@ pub(super) fn search(
         });
     }
     let (starts, drawn) = starts(fit, scorer, constraints, references, options, monitor)?;
-    let found = anneal(scorer, &starts, constraints, &options.descend, monitor)?;
+    let descend = options.descend.for_spread(spread(fit, scorer));
+    let found = anneal(scorer, &starts, constraints, &descend, monitor)?;
     Ok(Found {
         weights: found.mixture.weights().to_vec(),
         termination: Some(found.termination),
@@ -134,7 +135,8 @@ pub(super) fn search_again(
         Method::Descend => {
             let domains = Smooth::domains(scorer).clone();
             let start = Mixture::normalized(domains, optimum.to_vec())?;
-            let found = anneal(scorer, &[start], constraints, &options.descend, monitor)?;
+            let descend = options.descend.for_spread(spread(fit, scorer));
+            let found = anneal(scorer, &[start], constraints, &descend, monitor)?;
             Ok(constraints.cleared(found.mixture.weights()))
         }
     }

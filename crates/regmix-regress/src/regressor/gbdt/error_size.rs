@@ -40,7 +40,7 @@ impl ErrorSize {
         settings: impl Fn(usize) -> Settings,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let folds = Folds::new(samples.len(), FOLDS, seed, "gbdt-spread")?;
+        let folds = Folds::of(samples, FOLDS, seed, "gbdt-spread")?;
         let coarse = |rows| {
             let settings = settings(rows);
             let coarser = (RATE / settings.rate).max(1.0);

@@ -110,7 +110,7 @@ impl Regressor for Gbdt {
         let FitContext { seed, monitor, .. } = context;
         let mut settings = self.settings(samples.len());
         if self.early_stopping {
-            let folds = Folds::new(samples.len(), 5, seed, "gbdt-stop")?;
+            let folds = Folds::of(samples, 5, seed, "gbdt-stop")?;
             let (train, held) = folds.split(0);
             let forest = boost(&samples.pick(&train)?, &self.settings(train.len()), monitor)?;
             settings.rounds = forest.best_rounds(&samples.pick(&held)?);

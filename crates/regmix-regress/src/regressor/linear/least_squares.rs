@@ -117,7 +117,7 @@ pub(crate) fn choose<P: Copy>(
     grid: &[P],
     fit: impl Fn(&Samples<'_>, &P) -> Result<Vec<f64>>,
 ) -> Result<P> {
-    let folds = Folds::new(samples.len(), folds, seed, "inner")?;
+    let folds = Folds::of(samples, folds, seed, "inner")?;
     let mut best: Option<(f64, P)> = None;
     for value in grid {
         let mut error = 0.0;
@@ -177,6 +177,26 @@ mod tests {
     use super::*;
     use regmix_data::design::Dirichlet;
     use regmix_data::random::stream;
+
+    #[test]
+    fn runs_of_one_mixture_do_not_give_each_other_away() {
+        let mut rng = stream(2, "repeats", "test");
+        let draw = Dirichlet::new(&[0.5; 14]).unwrap();
+        let rows: Vec<Vec<f64>> = (0..18).map(|_| draw.sample(&mut rng)).collect();
+        let twice: Vec<&[f64]> = rows.iter().chain(&rows).map(Vec::as_slice).collect();
+        let values: Vec<f64> = (0..18).map(|i| f64::from(i * i % 7)).collect();
+        let fit =
+            |part: &Samples<'_>, per_row: &f64| least_squares(part, per_row * part.len() as f64);
+        let grid = [1e-9, 1e-3, 1e-2, 1e-1, 1.0];
+        let chosen = |rows: &[&[f64]], values: Vec<f64>| {
+            let samples = Samples::new(rows.iter().copied(), values).unwrap();
+            choose(&samples, 5, 0, &grid, fit).unwrap()
+        };
+        let once = chosen(&twice[..18], values.clone());
+        // Nothing can be learnt from these values. A copy of every run changes nothing.
+        assert!(once > 1e-3, "{once}");
+        assert_eq!(chosen(&twice, values.repeat(2)), once);
+    }
 
     #[test]
     fn both_systems_have_the_same_solution() {

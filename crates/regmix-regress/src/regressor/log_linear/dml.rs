@@ -22,7 +22,7 @@ use crate::samples::Samples;
 ///
 /// | field | default | range |
 /// |---|---|---|
-/// | `delta` | 0.02, as in the paper | positive, in the unit of the target: where Huber's loss turns from squares to absolute values |
+/// | `delta` | 0.02, the paper's for two domains (0.05 for five) | positive, in the unit of the target: where Huber's loss turns from squares to absolute values |
 /// | `grid` | 8 | 1 or more values of c |
 /// | `polish` | 2 | 1 or more of them are followed |
 /// | `iterations` | 300 | 1 or more: a sixth for each that is followed, the rest for the best |

@@ -182,7 +182,6 @@ impl<'a> Problem<'a> {
         Ok(best)
     }
 
-    /// How much of its square a residual counts for.
     /// The parameters of an earlier model of the same form.
     pub(crate) fn raw_of(&self, previous: Option<&Model>) -> Option<Vec<f64>> {
         match previous {
@@ -210,6 +209,7 @@ impl<'a> Problem<'a> {
             .ok_or_else(|| Error::failed("no start of the law is finite: values out of range"))
     }
 
+    /// How much of its square a residual counts for.
     fn share(&self, residual: f64) -> f64 {
         self.delta / residual.abs().max(self.delta)
     }
