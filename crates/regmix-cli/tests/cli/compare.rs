@@ -61,6 +61,24 @@ fn methods_are_compared_and_nothing_is_trained_twice() {
 }
 
 #[test]
+fn runs_of_methods_with_another_configuration_are_made_again_on_request() {
+    let fixture = study("[compare]\nmethods = [\"doremi\", \"mixmin\"]\nseeds = 1\n");
+    fixture.ok(&["compare"]);
+    fixture.edit("study.toml", "lr = 4e-3", "lr = 5e-3");
+    for verb in ["train", "fit", "optimize"] {
+        fixture.ok(&[verb, "--redo"]);
+    }
+    fixture.refused(&["compare"]).says("doremi/reference-1");
+    fixture.ok(&["compare", "--redo"]);
+    for run in ["doremi/reference-1", "doremi/proxy-1", "experts/expert-1"] {
+        assert!(fixture.path(&format!("{run}.old-1/DONE")).exists(), "{run}");
+        assert!(fixture.path(&format!("{run}/DONE")).exists(), "{run}");
+    }
+    // A target has its configuration still where its mixture is the same.
+    assert!(!fixture.path("targets/uniform-seed1.old-1").exists());
+}
+
+#[test]
 fn what_cannot_be_compared_is_named() {
     let fixture = study("[compare]\nmethods = [\"unimax\", \"doremy\"]\n");
     assert_output!(fixture.refused(&["compare"]), @r#"
