@@ -1,13 +1,14 @@
 //! What is finished in a study, what is stale, and what comes next.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
+use super::clean::{folders_in, is_aside};
 use super::scores::Questions;
 use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
@@ -101,7 +102,7 @@ pub struct Status {
     /// How fast the runs of each section go that are being trained: `proxies`,
     /// `sizes`, `experts`, `targets`.
     pub pace: BTreeMap<&'static str, Pace>,
-    /// Every planned run.
+    /// Every planned run, and those that `doremi` and `compare` have begun.
     pub runs: Vec<RunRow>,
 }
 
@@ -184,8 +185,10 @@ const PROXIES: &str = "proxies";
 const SIZES: &str = "sizes";
 const EXPERTS: &str = "experts";
 const TARGETS: &str = "targets";
+const DOREMI: &str = "doremi";
+const COMPARE: &str = "compare";
 
-/// Every planned run of a study.
+/// Every planned run of a study, and those that `doremi` and `compare` have begun.
 pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
@@ -211,7 +214,39 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
             rows.push(RunRow::read(index, &folder, TARGETS, "target")?);
         }
     }
+    for (folder, section, config) in begun(study)? {
+        let row = RunRow::read(index, &folder, section, config)?;
+        let is_other = || rows.iter().all(|other| other.folder != row.folder);
+        if row.state != RunState::Waiting && is_other() {
+            rows.push(row);
+        }
+    }
     Ok(rows)
+}
+
+/// Folders that may hold runs of `doremi` and `compare`, with their section and that of their
+/// training in `study.toml`. How many there will be is found on the way, and a study need not
+/// want any of them.
+fn begun(study: &Study) -> Result<Vec<(PathBuf, &'static str, &'static str)>> {
+    let mut found = Vec::new();
+    for (below, section) in [
+        (files::DOREMI, DOREMI),
+        (files::CLIMB, COMPARE),
+        (files::EXPERTS, COMPARE),
+    ] {
+        let mut names = folders_in(&study.path(below))?;
+        names.retain(|name| !is_aside(name, None));
+        names.sort();
+        let folders = names.iter().map(|name| Path::new(below).join(name));
+        found.extend(folders.map(|folder| (folder, section, "proxy")));
+    }
+    let compare = &study.config().compare;
+    for method in (compare.chosen()).map_err(|e| study.place(e, "compare"))? {
+        let folders = (1..=compare.seeds).map(|k| files::target_run(&method.to_string(), k));
+        let folders = folders.map(|run| Path::new(files::TARGETS).join(run));
+        found.extend(folders.map(|folder| (folder, COMPARE, "target")));
+    }
+    Ok(found)
 }
 
 /// How far each of the other sizes is.
