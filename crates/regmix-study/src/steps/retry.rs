@@ -6,7 +6,7 @@ use regmix_data::{Error, ErrorKind, Result};
 use regmix_model::lease::{self, Sharing, file_system_time};
 use serde::Serialize;
 
-use super::status::runs;
+use super::status::{CorpusOnce, runs};
 use crate::progress::{Index, RunRow, RunState};
 use crate::stamp::set_aside;
 use crate::study::Study;
@@ -24,7 +24,8 @@ pub struct Retried {
 
 /// Sets runs aside: those that failed, or those that are named.
 pub(crate) fn retry(study: &Study, names: Option<&[String]>) -> Result<Vec<Retried>> {
-    let rows = runs(study, &Index::open(study.root()))?;
+    let index = Index::open(study.root());
+    let rows = runs(study, &index, &CorpusOnce::of(study))?;
     let chosen: Vec<&RunRow> = match names {
         Some(names) => (names.iter())
             .map(|name| named(&rows, name))

@@ -1,11 +1,12 @@
 //! What is finished in a study, what is stale, and what comes next.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
-use regmix_data::{Monitor, Result};
+use regmix_data::{Monitor, Result, TokenCorpus};
 use serde::Serialize;
 
 use super::clean::{folders_in, is_aside};
@@ -117,10 +118,11 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         false => None,
     };
     let index = Index::open(study.root());
-    let runs = runs(study, &index)?;
+    let corpus = CorpusOnce::of(study);
+    let runs = runs(study, &index, &corpus)?;
     let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
-    let stale = stale_parts(study, Some(&index), monitor)?;
-    let asked = asked(study, &runs, &index)?;
+    let stale = stale_parts(study, Some(&index), &corpus, monitor)?;
+    let asked = asked(study, &runs, &index, &corpus)?;
     index.save(runs.iter().map(|row| row.folder.as_path()));
     // That of the runs, where there are some: `study.toml` may have changed since.
     let text_share = match exists(&files::DESIGN) {
@@ -137,7 +139,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         asked,
         text_share,
         sizes: size_status(study, &runs)?,
-        experts: expert_status(study, counts(EXPERTS))?,
+        experts: expert_status(study, counts(EXPERTS), &corpus)?,
         fitted: exists(&files::FIT),
         scale_fitted: exists(&files::SCALE),
         optimized: exists(&files::MIXTURE),
@@ -155,12 +157,41 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     Ok(status)
 }
 
+/// The corpus of a study, which is opened when it is needed first: every shard is then read
+/// at its head.
+pub(super) struct CorpusOnce<'a> {
+    study: &'a Study,
+    opened: OnceCell<TokenCorpus>,
+}
+
+impl<'a> CorpusOnce<'a> {
+    pub(super) fn of(study: &'a Study) -> Self {
+        Self {
+            study,
+            opened: OnceCell::new(),
+        }
+    }
+
+    fn get(&self) -> Result<&TokenCorpus> {
+        if let Some(corpus) = self.opened.get() {
+            return Ok(corpus);
+        }
+        let corpus = self.study.corpus()?;
+        Ok(self.opened.get_or_init(|| corpus))
+    }
+}
+
 /// How many finished proxies were asked all questions.
-fn asked(study: &Study, runs: &[RunRow], index: &Index) -> Result<Option<usize>> {
+fn asked(
+    study: &Study,
+    runs: &[RunRow],
+    index: &Index,
+    corpus: &CorpusOnce<'_>,
+) -> Result<Option<usize>> {
     if study.config().eval.is_none() || !study.path(files::CORPUS).exists() {
         return Ok(None);
     }
-    let Some(questions) = Questions::of(study, &study.corpus()?)? else {
+    let Some(questions) = Questions::of(study, corpus.get()?)? else {
         return Ok(None);
     };
     let done = (runs.iter()).filter(|r| r.section == PROXIES && r.state == RunState::Done);
@@ -189,7 +220,7 @@ const DOREMI: &str = "doremi";
 const COMPARE: &str = "compare";
 
 /// Every planned run of a study, and those that `doremi` and `compare` have begun.
-pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
+pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Result<Vec<RunRow>> {
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
@@ -203,7 +234,7 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
         }
     }
     if study.config().fit.experts && design.exists() {
-        for folder in experts::folders(study.corpus()?.domains().len()) {
+        for folder in experts::folders(corpus.get()?.domains().len()) {
             rows.push(RunRow::read(index, &folder, EXPERTS, "proxy")?);
         }
     }
@@ -271,11 +302,15 @@ fn size_status(study: &Study, rows: &[RunRow]) -> Result<Vec<SizeStatus>> {
 }
 
 /// How far the experts are, where there are some.
-fn expert_status(study: &Study, runs: RunCounts) -> Result<Option<ExpertStatus>> {
+fn expert_status(
+    study: &Study,
+    runs: RunCounts,
+    corpus: &CorpusOnce<'_>,
+) -> Result<Option<ExpertStatus>> {
     if runs.planned == 0 {
         return Ok(None);
     }
-    let mixed = experts::are_mixed(study, &study.corpus()?)?;
+    let mixed = experts::are_mixed(study, corpus.get()?)?;
     Ok(Some(ExpertStatus { runs, mixed }))
 }
 
@@ -300,6 +335,7 @@ fn proxies(index: &Index, mixtures: &MixtureTable) -> Result<Vec<RunRow>> {
 pub(super) fn stale_parts(
     study: &Study,
     index: Option<&Index>,
+    corpus: &CorpusOnce<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<&'static str, String>> {
     let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
@@ -310,22 +346,21 @@ pub(super) fn stale_parts(
     if let Some(stale) = one("corpus", tokenize::staleness(study, monitor)?) {
         return Ok(stale);
     }
-    let corpus = study.corpus()?;
-    if let Some(stale) = one("design", design::stamp(study, &corpus)?.staleness()?) {
+    let corpus = corpus.get()?;
+    if let Some(stale) = one("design", design::stamp(study, corpus)?.staleness()?) {
         return Ok(stale);
     }
-    let mut stale =
-        one("schedule", schedule::staleness(study, &corpus, index)?).unwrap_or_default();
+    let mut stale = one("schedule", schedule::staleness(study, corpus, index)?).unwrap_or_default();
     if !study.path(files::FIT).exists() {
         return Ok(stale);
     }
-    if let Some(fit) = one("fit", fit::staleness(study, &corpus, index)?) {
+    if let Some(fit) = one("fit", fit::staleness(study, corpus, index)?) {
         stale.extend(fit);
         return Ok(stale);
     }
-    let changes = optimize::stamp(study, &corpus)?.staleness()?;
+    let changes = optimize::stamp(study, corpus)?.staleness()?;
     stale.extend(one("mixture", changes).unwrap_or_default());
-    let changes = scale::staleness(study, &corpus)?;
+    let changes = scale::staleness(study, corpus)?;
     stale.extend(one("scale", changes).unwrap_or_default());
     Ok(stale)
 }
