@@ -77,7 +77,8 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         approximate,
         ..FitOptions::default()
     };
-    let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
+    let fit = Fit::train_monitored(&observations, &options, cx.monitor);
+    let fit = fit.map_err(|e| of_approximate(study, e))?;
     stamp.begin()?;
     fit.save(&folder)?;
     stamp.write()?;
@@ -199,6 +200,15 @@ fn approximate(
         (true, _) => experts::mixed(study, corpus).map(Some),
         (false, Some(section)) => section.read(corpus.domains(), cx.monitor).map(Some),
         (false, None) => Ok(None),
+    }
+}
+
+/// Says which key of `study.toml` an error about approximate losses comes from.
+fn of_approximate(study: &Study, error: Error) -> Error {
+    match (error.field_name(), study.config().fit.experts) {
+        (Some("approximate"), true) => study.place(error.field("experts"), "fit"),
+        (Some("approximate"), false) => study.place(error, "fit"),
+        _ => error,
     }
 }
 
