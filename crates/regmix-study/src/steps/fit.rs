@@ -14,6 +14,7 @@ use super::{design, experts, losses};
 use crate::config::{ApproximateSection, EarlierSection};
 use crate::files;
 use crate::progress::Index;
+use crate::report::UNIT;
 use crate::stamp::{Stamp, digest, remade_by};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::earlier_runs;
@@ -70,7 +71,7 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         repeats: config.fit.repeats,
         seed: config.study.seed,
         natural: Some(natural_mixture(corpus.manifest())?),
-        unit: Some("nats per token".to_owned()),
+        unit: Some(UNIT.to_owned()),
         keep_outliers: config.fit.keep_outliers,
         errors,
         scores: scores.into_iter().collect(),
