@@ -148,6 +148,17 @@ def asked(regmix, folder):
             sys.exit(f"the fixture fails: {arguments}: {err.decode()}")
 
 
+def climbed(regmix, folder):
+    """Proxies of CLIMB, beside as many of the study as three rounds need."""
+    study = (folder / "study.toml").read_text().replace("runs = 10", "runs = 14", 1)
+    (folder / "study.toml").write_text(study + '[compare]\nmethods = ["climb"]\nseeds = 1\n')
+    for arguments in [["design", "--redo"], ["train", "--redo", "--parallel", "1"], ["fit", "--redo"],
+                      ["optimize", "--redo"], COMPARE]:
+        code, _, err = run(regmix, folder, arguments, timeout=120)
+        if code != 0:
+            sys.exit(f"the fixture fails: {arguments}: {err.decode()}")
+
+
 def stopped(regmix, folder):
     """A run that was killed between two checkpoints."""
     shutil.rmtree(folder / "runs")
@@ -230,6 +241,7 @@ def digest(folder, names):
 
 
 OWN = "of the user"
+COMPARE = ["compare", "--parallel", "1"]
 PREDICT = ["predict", "--fit", "own", "--mixtures", "mixtures.csv", "--out", "predicted.csv"]
 FIT = ["fit", "--mixtures", "mixtures.csv", "--losses", "losses.csv", "--out", "again",
        "--regressors", "linear,ridge"]
@@ -266,6 +278,9 @@ CASES = [
      ["fit"], ["fit"], None, ["trajectories.csv", "fit/values.csv"], "regmix"),
     ("scores", "asked", ["runs/run-0001/eval/scores.json", "runs/run-0002/eval/scores.json"],
      ["fit"], ["fit"], None, ["fit/values.csv"], "regmix"),
+    ("climb", "climbed", ["climb/mixtures/round-2.csv", "climb/mixtures/round-3.inputs.json",
+     "climb/round-2-0001/metrics.jsonl", "climb/round-3-0002/DONE", "climb/round-3-0001/run.toml"], [], COMPARE,
+     None, ["compare.csv", "compare.json"], "regmix"),
     ("fit", "bytes", ["own/fit.json", "own/mixtures.csv", "own/values.csv", "own/predictions.csv"], [], PREDICT,
      None, ["predicted.csv"], "regmix"),
     ("mixture", "bytes", ["mixture.json"], [], ["--format", "json", "optimize"], None, ["stdout"], "regmix"),
@@ -293,7 +308,7 @@ def outcome(case, regmix, folder, reference, damaged, stdin):
         return "same", said
     if owner == OWN:
         return "other", said
-    mentioned = damaged and (pathlib.Path(damaged).name in said or "run-000" in said or "--redo" in said)
+    mentioned = damaged and (pathlib.Path(damaged).name in said or "run-000" in said or "round-" in said or "--redo" in said)
     return ("mentioned" if mentioned else "SILENT"), said
 
 
@@ -325,6 +340,8 @@ def main():
         run(regmix, root / "online", ["online"], ONLINE)
         shutil.copytree(root / "bytes", root / "asked")
         asked(regmix, root / "asked")
+        shutil.copytree(root / "bytes", root / "climbed")
+        climbed(regmix, root / "climbed")
         shutil.copytree(root / "bytes", root / "stopped")
         stopped(regmix, root / "stopped")
         references = {}

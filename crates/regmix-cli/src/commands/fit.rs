@@ -36,6 +36,7 @@ fn fit_laws_of_scale(
         laws: args.laws.clone().unwrap_or_default(),
         nested: args.nested,
         last_points: args.last_points,
+        unit: args.unit.clone(),
         ..ScaleOptions::default()
     };
     let tables = ScaleTables {

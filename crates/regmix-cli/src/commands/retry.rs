@@ -15,7 +15,7 @@ pub(super) fn run(session: &Session<'_>, args: &RetryArgs) -> Result<()> {
             .map(|r| format!("{}: kept as {}\n", r.folder.display(), r.kept.display()))
             .collect(),
     })?;
-    for verb in ["train", "target"] {
+    for verb in ["train", "target", "doremi", "compare"] {
         if retried.iter().any(|r| r.made_by == verb) {
             session.message_step(&study, verb);
         }

@@ -16,9 +16,9 @@ pub(crate) fn in_study(study: &Path, command: &str) -> String {
 }
 
 /// The verbs that work in a study.
-const IN_STUDY: [&str; 13] = [
+const IN_STUDY: [&str; 15] = [
     "tokenize", "design", "train", "launch", "fit", "optimize", "schedule", "online", "target",
-    "report", "status", "retry", "clean",
+    "doremi", "compare", "report", "status", "retry", "clean",
 ];
 
 /// A text with its commands as [`in_study`] gives them.

@@ -179,8 +179,10 @@ pub(crate) fn scale_optimum(found: &ScaleOptimum) -> String {
         table(&header, rows)
     );
     let o = &found.objective;
+    let unit = (found.unit.as_ref()).map_or_else(String::new, |unit| format!(" {unit}"));
     text.push_str(&format!(
-        "\nExpected at {:.3e} parameters and {:.3e} tokens: {:.4} (90% interval {:.4} to {:.4})\n",
+        "\nExpected at {:.3e} parameters and {:.3e} tokens: {:.4}{unit} (90% interval {:.4} to \
+         {:.4})\n",
         found.parameters, found.tokens, o.mean, o.low, o.high
     ));
     let losses = found.losses.iter().map(|l| {

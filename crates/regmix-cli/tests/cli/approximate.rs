@@ -175,6 +175,38 @@ fn losses_of_smaller_runs_are_given_as_tables() {
 }
 
 #[test]
+fn tables_of_other_targets_are_refused_at_their_section() {
+    let fixture = Fixture::study_after("train");
+    let section = "[fit.approximate]\nmixtures = \"design/mixtures.csv\"\nlosses = \"small.csv\"\n";
+    fixture.edit("study.toml", "[target]", &format!("{section}\n[target]"));
+    let design = fixture.text("design/mixtures.csv");
+    let runs = design
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').next().unwrap());
+    let rows: String = (runs.zip(1..))
+        .map(|(run, i)| format!("{run},{i},{}\n", 20 - i))
+        .collect();
+    fixture.write("small.csv", format!("run,x,y\n{rows}"));
+    assert_output!(fixture.refused(&["fit"]), @r#"
+    $ regmix fit
+    exit code: 2
+    ----- stderr -----
+    10 mixtures with approximate losses
+    fitting 10 runs
+      × ./study.toml:32: `fit.approximate`: losses of x, y: expected those of at least one of code,
+      │ law, web
+        ╭─[./study.toml:32:1]
+     31 │ 
+     32 │ [fit.approximate]
+        · ────────┬────────
+        ·         ╰── here
+     33 │ mixtures = "design/mixtures.csv"
+        ╰────
+    "#);
+}
+
+#[test]
 fn experts_and_tables_are_not_both_asked_for() {
     let fixture = Fixture::study();
     let both = "experts = true\n[fit.approximate]\nmixtures = \"m.csv\"\nlosses = \"l.csv\"\n";

@@ -61,6 +61,24 @@ fn methods_are_compared_and_nothing_is_trained_twice() {
 }
 
 #[test]
+fn runs_of_methods_with_another_configuration_are_made_again_on_request() {
+    let fixture = study("[compare]\nmethods = [\"doremi\", \"mixmin\"]\nseeds = 1\n");
+    fixture.ok(&["compare"]);
+    fixture.edit("study.toml", "lr = 4e-3", "lr = 5e-3");
+    for verb in ["train", "fit", "optimize"] {
+        fixture.ok(&[verb, "--redo"]);
+    }
+    fixture.refused(&["compare"]).says("doremi/reference-1");
+    fixture.ok(&["compare", "--redo"]);
+    for run in ["doremi/reference-1", "doremi/proxy-1", "experts/expert-1"] {
+        assert!(fixture.path(&format!("{run}.old-1/DONE")).exists(), "{run}");
+        assert!(fixture.path(&format!("{run}/DONE")).exists(), "{run}");
+    }
+    // A target has its configuration still where its mixture is the same.
+    assert!(!fixture.path("targets/uniform-seed1.old-1").exists());
+}
+
+#[test]
 fn what_cannot_be_compared_is_named() {
     let fixture = study("[compare]\nmethods = [\"unimax\", \"doremy\"]\n");
     assert_output!(fixture.refused(&["compare"]), @r#"
@@ -154,6 +172,30 @@ fn climb_trains_rounds_of_its_own_and_draws_them_once() {
     );
     assert_eq!(fixture.files("climb"), before);
 
+    // Its proxies and targets are listed where one fails.
+    for run in ["climb/round-3-0002", "targets/climb-seed1"] {
+        fixture.fail(run, "diverged at step 3: loss NaN");
+    }
+    let listed = fixture.ok(&["status", "--runs"]).stdout;
+    for run in [
+        "climb/round-2-0001",
+        "climb/round-3-0002",
+        "targets/climb-seed1",
+    ] {
+        assert_eq!(listed.matches(run).count(), 1, "{listed}");
+    }
+    assert!(!listed.contains("climb/mixtures"), "{listed}");
+    let status = fixture.ok(&["status"]).stdout;
+    let remedy = "help: `regmix retry round-3-0002`, then `regmix compare`";
+    assert!(status.contains(remedy), "{status}");
+    let retried = fixture.ok(&["retry", "round-3-0002", "climb-seed1"]);
+    retried.says("next: regmix compare");
+    let again = of(&fixture.ok(&["compare", "--format", "json"]).json());
+    assert_eq!(
+        (&again["mixture"], &again["losses"]),
+        (&climb["mixture"], &climb["losses"])
+    );
+
     // Mixtures that were drawn within other limits are not used.
     fixture.edit("study.toml", "law = 0.6", "law = 0.5");
     fixture.ok(&["optimize", "--redo"]);
@@ -164,7 +206,8 @@ fn climb_trains_rounds_of_its_own_and_draws_them_once() {
     assert_ne!(fixture.text("climb/mixtures/round-2.csv"), drawn[0]);
     let runs = std::fs::read_dir(fixture.path("climb")).unwrap();
     let runs = runs.map(|run| run.unwrap().file_name().into_string().unwrap());
-    assert!(runs.into_iter().any(|run| run.ends_with(".old-1")));
+    let is_old = |run: &String| run.starts_with("round-2-") && run.ends_with(".old-1");
+    assert!(runs.collect::<Vec<_>>().iter().any(is_old));
 }
 
 #[test]

@@ -22,6 +22,39 @@ fn a_mixture_is_found_kept_and_checked() {
     assert_eq!(again, found);
     assert_eq!(fixture.files("doremi"), files, "nothing is trained again");
 
+    // A run that fails is named with what to do.
+    fixture.fail("doremi/proxy-2", "diverged at step 3: loss NaN");
+    let status = fixture.ok(&["status"]).stdout;
+    assert!(
+        status.contains(
+            "failed:\n  doremi/proxy-2: diverged at step 3: loss NaN\n  help: `regmix retry \
+             proxy-2`, then `regmix doremi`\n"
+        ),
+        "{status}"
+    );
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    let runs = status["runs"].as_array().unwrap().iter();
+    let own: Vec<[&str; 2]> = runs
+        .filter(|run| run["section"] == "doremi")
+        .map(|run| ["run", "state"].map(|key| run[key].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ["proxy-1", "done"],
+        ["proxy-2", "failed"],
+        ["reference-1", "done"],
+        ["reference-2", "done"],
+    ];
+    assert_eq!(own, expected);
+    fixture
+        .ok(&["retry", "--failed"])
+        .says("next: regmix doremi");
+    let again = fixture.ok(&["doremi", "--format", "json"]).json();
+    assert_eq!(again, found);
+    let listed = fixture.ok(&["status", "--runs"]).stdout;
+    assert!(!listed.contains("old-1"), "{listed}");
+    let leftovers = fixture.ok(&["clean"]).stdout;
+    assert!(leftovers.contains("\ndoremi/proxy-2.old-1 "), "{leftovers}");
+
     let check = fixture.ok(&["target", "--format", "json"]).json();
     let arms = check["arms"].as_array().unwrap();
     assert!(arms.iter().any(|arm| arm["name"] == "doremi"), "{check}");

@@ -143,6 +143,12 @@ impl Fixture {
         self.write(name, text.replacen(from, to, 1));
     }
 
+    /// Makes a finished run one that failed, by its folder.
+    pub(crate) fn fail(&self, run: &str, reason: &str) {
+        std::fs::remove_file(self.path(&format!("{run}/DONE"))).unwrap();
+        self.write(&format!("{run}/FAILED"), format!("{reason}\n"));
+    }
+
     /// Every file below a folder of the fixture, by name, apart from the cache of
     /// `status`: it grows when files have been as they are for a while.
     pub(crate) fn files(&self, below: &str) -> BTreeMap<PathBuf, Vec<u8>> {

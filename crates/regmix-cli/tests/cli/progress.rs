@@ -7,19 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::fixture::{Fixture, Output, assert_output, transcript};
 
-/// Makes a finished run one that failed.
-fn fail(fixture: &Fixture, run: &str, reason: &str) {
-    fs::remove_file(fixture.path(&format!("runs/{run}/DONE"))).unwrap();
-    fixture.write(&format!("runs/{run}/FAILED"), format!("{reason}\n"));
-}
-
 const DIVERGED: &str = "diverged at step 3: loss NaN, gradient norm NaN; lower `lr` or lengthen \
                         `warmup`";
 
 #[test]
 fn status_names_the_runs_that_failed_and_what_to_do() {
     let fixture = Fixture::study_after("train");
-    fail(&fixture, "run-0003", DIVERGED);
+    fixture.fail("runs/run-0003", DIVERGED);
     fs::remove_file(fixture.path("runs/run-0005/DONE")).unwrap();
     fs::remove_dir_all(fixture.path("runs/run-0007")).unwrap();
     assert_output!(fixture.ok(&["status"]), @r#"
@@ -79,7 +73,7 @@ fn status_names_the_runs_that_failed_and_what_to_do() {
 fn runs_that_failed_are_trained_again_after_retry() {
     let fixture = Fixture::study_after("train");
     let trajectories = fixture.text("trajectories.csv");
-    fail(&fixture, "run-0003", DIVERGED);
+    fixture.fail("runs/run-0003", DIVERGED);
     let output = transcript([
         fixture.ok(&["retry", "--failed"]),
         fixture.ok(&["retry", "--failed"]),
@@ -156,7 +150,7 @@ fn runs_that_cannot_be_tried_again_are_named() {
 #[test]
 fn clean_lists_what_can_go_and_removes_it_on_request() {
     let fixture = Fixture::study_after("train");
-    fail(&fixture, "run-0003", DIVERGED);
+    fixture.fail("runs/run-0003", DIVERGED);
     fixture.ok(&["retry", "--failed"]);
     fixture.ok(&["train"]);
     // What a process leaves that is killed between DONE and the end of its run.

@@ -138,6 +138,24 @@ fn a_page_shows_laws_of_scale_and_what_was_found_with_them() {
     }
     assert!(!page.contains("nats"), "no unit was given");
 
+    fixture.ok(&[&FIT[..], &["--unit", "bits per byte", "--redo"]].concat());
+    let found = fixture.ok(&[&optimize[..], &at, &["--redo"]].concat());
+    let expected = found.stdout.lines().find(|l| l.starts_with("Expected at"));
+    let expected = expected.unwrap();
+    assert!(
+        expected.contains(" bits per byte (90% interval "),
+        "{expected}"
+    );
+    fixture.ok(&report);
+    let page = fixture.text("f/report.html");
+    for part in [
+        "Mean and 90% interval, bits per byte.",
+        " bits per byte (90% interval ",
+        "Unit</th><td>bits per byte</td>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+
     // Laws of other runs predict something else.
     fixture.edit("t.csv", ",1,2000000000,", ",1,2100000000,");
     fixture.ok(&[&FIT[..], &["--redo"]].concat());

@@ -210,6 +210,8 @@ fn laws_of_scale_answer_for_the_target() {
         "sizes/sizes.csv",
         "--out",
         "own",
+        "--unit",
+        "nats per token",
         "--available",
     ];
     let manifest: serde_json::Value =

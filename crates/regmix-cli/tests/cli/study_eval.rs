@@ -190,6 +190,48 @@ fn an_accuracy_is_maximised_and_checked_on_targets() {
 }
 
 #[test]
+fn proxies_of_climb_are_asked_and_chosen_by_their_accuracy() {
+    let fixture = Fixture::study();
+    let text = fixture.text("study.toml");
+    let text = (text.replace("runs = 10", "runs = 14"))
+        .replace("batch_size = 2\n", "batch_size = 2\nkeep_weights = true\n");
+    let more = "[objective]\nloss = \"held_out/law\"\n\n[eval.held_out]\nquestions = 40\n\
+                context = 8\ncontinuation = 2\nper_domain = true\n\n[compare]\nmethods = \
+                [\"climb\"]\nseeds = 1\n";
+    fixture.write("study.toml", format!("{text}\n{more}"));
+    for verb in ["tokenize", "design", "train", "fit", "optimize"] {
+        fixture.ok(&[verb]);
+    }
+    let compared = fixture.ok(&["compare", "--format", "json"]).json();
+    for run in compared["runs"].as_array().unwrap() {
+        let accuracy = run["scores"]["held_out/law"].as_f64().unwrap();
+        assert_eq!(run["objective"].as_f64().unwrap(), -accuracy, "{run}");
+    }
+    // Six proxies of its own, each asked as those of the study are.
+    let mut asked = fixture.files("climb");
+    asked.retain(|path, _| path.ends_with("eval/scores.json"));
+    assert_eq!(asked.len(), 6);
+    let last = "climb/round-3-0002/eval/scores.json";
+    let scores = fixture.read(last);
+    std::fs::remove_file(fixture.path(last)).unwrap();
+    let again = fixture.ok(&["compare", "--format", "json"]).json();
+    assert_eq!(fixture.read(last), scores);
+    let of = |all: &Value| {
+        let methods = all["methods"].as_array().unwrap();
+        let own = methods.iter().find(|method| method["name"] == "climb");
+        own.unwrap()["mixture"].clone()
+    };
+    assert_eq!(of(&again), of(&compared));
+    // Its mixture is not that of a loss.
+    fixture.edit("study.toml", "\"held_out/law\"", "\"law\"");
+    fixture.ok(&["optimize", "--redo"]);
+    let by_loss = fixture
+        .ok(&["compare", "--redo", "--format", "json"])
+        .json();
+    assert_ne!(of(&by_loss), of(&compared));
+}
+
+#[test]
 fn what_was_answered_is_not_asked_again() {
     let fixture = study();
     fixture.ok(&["train", "--shard", "1/2"]);

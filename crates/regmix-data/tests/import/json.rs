@@ -36,14 +36,66 @@ fn numbers_that_json_has_not_are_read_as_python_writes_them() {
         "{\n \"step\": 2,\n \"loss\": {\"web\": 2, \"code\": NaN}\n}\n",
     );
     let out = folder.import(&select(&["loss/*"], &[])).unwrap();
-    assert_eq!(out.losses.to_csv(), "run,web,code\na,3,inf\nb,2,NaN\n");
+    // Run a has diverged: its values before the end are not those of the end.
+    assert_eq!(out.losses.to_csv(), "run,web,code\nb,2,NaN\n");
     assert_eq!(
         out.notes,
         [
-            "values that are NaN, as in runs that diverge: they count as missing, in a (1), b (1)",
-            "target `code` is missing in 1 of 2 runs: b",
+            "values that are NaN or infinite: they count as missing, in a (2), b (1)",
+            "runs whose last values are NaN or infinite, as after a divergence, are left out: a",
+            "target `code` is missing in 1 of 1 runs: b",
         ]
     );
+    let at = Selection {
+        at_step: Some(1),
+        ..select(&["loss/*"], &[])
+    };
+    let out = folder.import(&at).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web,code\na,3,2\nb,NaN,NaN\n");
+}
+
+#[test]
+fn a_last_value_that_is_not_finite_has_no_other_in_its_place() {
+    let line = |step: u32, web: &str, code: &str| {
+        format!("{{\"step\": {step}, \"loss\": {{\"web\": {web}, \"code\": {code}}}}}\n")
+    };
+    // Run a ends with one such value; b was continued before it; c has none at its end.
+    let a = line(1, "3", "2") + &line(2, "2.5", "Infinity");
+    let b = line(1, "3", "2") + &line(2, "NaN", "NaN") + &line(2, "2.75", "1.75");
+    let c = line(1, "NaN", "2") + &line(2, "2.5", "1.5");
+    let folder = Folder::new()
+        .with("a.jsonl", a)
+        .with("b.jsonl", b)
+        .with("c.jsonl", c);
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(
+        out.losses.to_csv(),
+        "run,web,code\na,2.5,NaN\nb,2.75,1.75\nc,2.5,1.5\n"
+    );
+    let values: Vec<&[f64]> = out.trajectories[0]
+        .1
+        .iter()
+        .map(|p| &p.values[..])
+        .collect();
+    assert_eq!(values[0], [3.0, 2.0]);
+    assert!(values[1][0] == 2.5 && values[1][1].is_nan());
+    let last = Selection {
+        last: 2,
+        ..select(&["loss/*"], &[])
+    };
+    assert_eq!(
+        folder.import(&last).unwrap().losses.to_csv(),
+        "run,web,code\na,2.75,NaN\nb,2.875,1.875\nc,2.5,1.75\n"
+    );
+
+    let lone = Folder::new().with("a.jsonl", line(1, "3", "2") + &line(2, "NaN", "NaN"));
+    let error = lone.import(&select(&["loss/*"], &[])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no run has a value of any target: expected at least one"
+    );
+    let help = error.help_text().unwrap();
+    assert!(help.contains("`--at-step`"), "{help}");
 }
 
 #[test]

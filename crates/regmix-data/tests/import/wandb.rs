@@ -26,7 +26,7 @@ fn histories_give_last_values_and_trajectories() {
         .with("a/history.csv", HISTORY)
         .with("b/history.csv", HISTORY.replace("4.0,3.25", "3.5,NaN"));
     let out = folder.import(&evals()).unwrap();
-    assert_eq!(out.losses.to_csv(), "run,web,code\na,4,3.25\nb,3.5,3.5\n");
+    assert_eq!(out.losses.to_csv(), "run,web,code\na,4,3.25\nb,3.5,NaN\n");
     assert_eq!(
         out.skipped,
         names(&["_timestamp", "lr", "system", "train/loss"])
@@ -37,10 +37,13 @@ fn histories_give_last_values_and_trajectories() {
         (run.as_str(), steps),
         ("a", vec![(20, Some(2000)), (40, Some(4000))])
     );
-    assert!(
-        out.mixtures.is_none() && out.notes.is_empty(),
-        "{:?}",
-        out.notes
+    assert!(out.mixtures.is_none());
+    assert_eq!(
+        out.notes,
+        [
+            "values that are NaN or infinite: they count as missing, in b (1)",
+            "target `code` is missing in 1 of 2 runs: b",
+        ]
     );
     // The mean of the last two.
     let last = Selection { last: 2, ..evals() };
@@ -48,6 +51,16 @@ fn histories_give_last_values_and_trajectories() {
         folder.import(&last).unwrap().losses.rows()[0],
         [4.125, 3.375]
     );
+}
+
+#[test]
+fn nan_is_a_missing_value_where_no_field_is_empty() {
+    let folder = Folder::new()
+        .with("a.csv", "_step,loss/web\n10,5\n15,nan\n20,4\n25,nan\n")
+        .with("b.csv", "_step,loss/web\n10,6\n15,nan\n20,5\n25,nan\n");
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\na,4\nb,5\n");
+    assert!(out.notes.is_empty(), "{:?}", out.notes);
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub struct ScaleFit {
     growth: Growth,
     judged: Vec<Judged>,
     warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
 }
 
 impl ScaleFit {
@@ -111,6 +113,7 @@ impl ScaleFit {
             growth: selection.growth,
             judged: selection.judged,
             warnings: Vec::new(),
+            unit: options.unit.clone(),
         };
         out.warnings = cautions(runs, &out.blend);
         out.warnings.extend(warning);
@@ -145,6 +148,11 @@ impl ScaleFit {
     /// What a reader should know.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The unit of the losses, where it was given.
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
     }
 
     /// Whether a process corrects the laws near the data.

@@ -79,6 +79,9 @@ pub struct ScaleOptimum {
     /// more tokens to reach the same; `None` in the factor where a hundred
     /// times as many do not.
     pub natural: Option<(ScaleEstimate, Option<f64>)>,
+    /// The unit of the losses, where the fit knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// What a reader should know.
     pub warnings: Vec<String>,
 }
@@ -145,6 +148,7 @@ impl ScaleFit {
             losses: surface.losses(&best),
             path,
             natural,
+            unit: self.unit().map(str::to_owned),
             warnings,
         })
     }

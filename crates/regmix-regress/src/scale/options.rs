@@ -14,6 +14,7 @@ use crate::scale::runs::ScaleRuns;
 /// | `last_points` | auto | auto, same, decayed |
 /// | `available` | none | tokens per domain, positive |
 /// | `per_token` | none | positive, any unit |
+/// | `unit` | none | the unit of the losses |
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScaleOptions {
     /// The laws that are compared; empty for the usual ones.
@@ -32,6 +33,8 @@ pub struct ScaleOptions {
     /// How much data a token of every domain is (bytes, or anything else), by
     /// place; empty where all tokens count alike.
     pub per_token: Vec<f64>,
+    /// The unit of the losses, such as `nats per token`; shown beside results, never used.
+    pub unit: Option<String>,
 }
 
 impl Default for ScaleOptions {
@@ -43,6 +46,7 @@ impl Default for ScaleOptions {
             last_points: LastPoints::Auto,
             available: Vec::new(),
             per_token: Vec::new(),
+            unit: None,
         }
     }
 }

@@ -208,17 +208,21 @@ pub fn cancel(study: &Study) -> Result<Vec<Job>> {
 fn recorded(study: &Study) -> Result<Vec<Job>> {
     let jobs = record::read(study)?.jobs;
     match jobs.is_empty() {
-        true => Err(Error::input("no jobs of this study were launched")
+        true => Err(Error::input("no jobs of this study were given to an engine")
             .in_file(study.path(files::LAUNCHED))
-            .help("`regmix launch slurm`, `kubernetes` or `hyperqueue` launches some")),
+            .help(
+                "`regmix launch slurm`, `kubernetes` or `hyperqueue` launches some; what workers of \
+                 `regmix launch local` train is shown by `regmix status`",
+            )),
         false => Ok(jobs),
     }
 }
 
-/// Checks that every proxy has ended, so that the fit is one of all of them.
+/// Checks that every proxy has ended, so that the fit is one of all of them, and that the
+/// experts of the fit have.
 ///
 /// # Errors
-/// When proxies are not trained yet.
+/// When proxies or experts are not trained yet, or the predictions of experts are not mixed.
 pub fn ready(study: &Study) -> Result<()> {
     let status = study.status(&regmix_data::Silent)?;
     for (what, counts) in [
@@ -234,12 +238,20 @@ pub fn ready(study: &Study) -> Result<()> {
             .help("run `regmix train` first"));
         }
     }
-    match status.left_to_ask() {
-        0 => Ok(()),
-        left => Err(Error::failed(format!(
+    let left = status.left_to_ask();
+    if left > 0 {
+        return Err(Error::failed(format!(
             "{left} of {} finished proxies were not asked the questions of [eval]: expected none",
             status.proxies.done
         ))
+        .help("run `regmix train` first"));
+    }
+    match status.experts {
+        Some(experts) if !experts.mixed => Err(Error::failed(format!(
+            "the predictions of experts are not mixed, {} of {} of which are finished: expected all",
+            experts.runs.done, experts.runs.planned
+        ))
         .help("run `regmix train` first")),
+        _ => Ok(()),
     }
 }

@@ -17,8 +17,8 @@ pub enum RunState {
     Waiting,
     /// A process trains it.
     Running,
-    /// Started, and not finished by the process that trained it. The next `train` or
-    /// `target` continues it.
+    /// Started, and not finished by the process that trained it. The command that trains it
+    /// continues it.
     Stopped,
     /// The process that trains it has given no sign of life for long. Another takes
     /// the run over.
@@ -32,8 +32,10 @@ pub enum RunState {
 /// A run of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunRow {
-    /// `proxies`, `sizes`, `experts` or `targets`.
+    /// `proxies`, `sizes`, `experts`, `targets`, `doremi` or `compare`.
     pub section: &'static str,
+    /// The command that trains it: `train`, `target`, `doremi` or `compare`.
+    pub made_by: &'static str,
     /// Its name.
     pub run: String,
     /// How far it is.
@@ -92,9 +94,12 @@ impl RunRow {
             RunState::Running => record.seconds_left(),
             _ => None,
         };
-        let remedy = remedy(state, &run, section, config, record.reason.as_deref());
+        let made_by = made_by(section);
+        let reason = record.reason.as_deref();
+        let remedy = remedy(state, &run, (section, made_by), config, reason);
         Ok(Self {
             section,
+            made_by,
             run,
             state,
             step: record.step,
@@ -120,25 +125,38 @@ impl Record {
     }
 }
 
+/// The command that trains the runs of a section.
+fn made_by(section: &str) -> &'static str {
+    match section {
+        "targets" => "target",
+        "doremi" => "doremi",
+        "compare" => "compare",
+        _ => "train",
+    }
+}
+
 /// What a user can do about a run.
 fn remedy(
     state: RunState,
     run: &str,
-    section: &str,
+    (section, verb): (&str, &str),
     config: &str,
     reason: Option<&str>,
 ) -> Option<String> {
-    let verb = match section {
-        "targets" => "target",
-        _ => "train",
+    let diverged = reason.is_some_and(|r| r.starts_with("diverged"));
+    // Of the other sections every run is needed.
+    let without_it = match section {
+        "proxies" | "sizes" => Some("the fit leaves it out"),
+        "targets" => Some("the check leaves it out"),
+        _ => None,
     };
-    match state {
-        RunState::Failed if reason.is_some_and(|r| r.starts_with("diverged")) => Some(format!(
-            "the fit leaves it out; after a change of [{config}], `regmix {verb} --redo` trains all \
-             its runs again; as it is, for example on another device: `regmix retry {run}`"
+    match (state, without_it) {
+        (RunState::Failed, Some(without_it)) if diverged => Some(format!(
+            "{without_it}; after a change of [{config}], `regmix {verb} --redo` trains all its runs \
+             again; as it is, for example on another device: `regmix retry {run}`"
         )),
-        RunState::Failed => Some(format!("`regmix retry {run}`, then `regmix {verb}`")),
-        RunState::Stale => Some(format!(
+        (RunState::Failed, _) => Some(format!("`regmix retry {run}`, then `regmix {verb}`")),
+        (RunState::Stale, _) => Some(format!(
             "`regmix {verb}` takes it over from its last checkpoint"
         )),
         _ => None,

@@ -33,8 +33,12 @@ pub struct Leftover {
     pub bytes: u64,
 }
 
-/// The folders of runs, apart from those of other sizes.
+/// The folders of runs, apart from those of other sizes and of methods.
 const FOLDERS: [&str; 2] = [files::PROXIES, files::TARGETS];
+
+/// The folders of runs of which models may be needed again, so that only what was set aside
+/// can go.
+const OF_METHODS: [&str; 3] = [files::DOREMI, files::CLIMB, files::EXPERTS];
 
 /// Checkpoints in the folder of a run.
 const CHECKPOINTS: [&str; 3] = [
@@ -65,6 +69,13 @@ pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
                 found.push(aside(study, run)?);
             } else {
                 of_run(study, &run, weights, &mut found)?;
+            }
+        }
+    }
+    for below in OF_METHODS {
+        for name in folders_in(&study.path(below))? {
+            if is_aside(&name, None) {
+                found.push(aside(study, Path::new(below).join(name))?);
             }
         }
     }
@@ -102,7 +113,7 @@ fn folders_of_runs(study: &Study) -> Result<Vec<PathBuf>> {
 }
 
 /// The names of the folders in a folder; links are none.
-fn folders_in(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn folders_in(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -122,7 +133,7 @@ fn folders_in(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
-fn is_aside(name: &str, of: Option<&str>) -> bool {
+pub(super) fn is_aside(name: &str, of: Option<&str>) -> bool {
     name.rsplit_once(".old-").is_some_and(|(base, n)| {
         let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
         number && !base.is_empty() && of.is_none_or(|of| of == base)

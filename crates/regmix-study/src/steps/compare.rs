@@ -226,21 +226,13 @@ impl Finder<'_> {
         }
     }
 
-    /// For methods whose finished runs `--redo` keeps.
-    fn keeping(&self) -> Context<'_> {
-        Context {
-            redo: false,
-            ..self.cx
-        }
-    }
-
     fn mixmin(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
-        let found = mixmin::mixmin(self.study, &self.found.objective, compute, self.keeping());
+        let found = mixmin::mixmin(self.study, &self.found.objective, compute, self.cx);
         found.map_err(|e| self.placed(e))
     }
 
     fn doremi(&self, compute: Compute<'_>) -> Result<Option<Mixture>> {
-        let outcome = doremi::doremi(self.study, compute.device, compute.options, self.keeping())?;
+        let outcome = doremi::doremi(self.study, compute.device, compute.options, self.cx)?;
         Ok(outcome.map(|outcome| outcome.mixture))
     }
 

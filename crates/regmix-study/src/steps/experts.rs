@@ -124,7 +124,7 @@ fn stamp(study: &Study, corpus: &TokenCorpus) -> Result<Option<Stamp>> {
     for folder in folders(corpus.domains().len()) {
         let folder = study.path(folder);
         let finished = FinishedRun::read(&folder);
-        let Some(finished) = finished.map_err(|e| remade_by(files::trained_by(&folder), e))? else {
+        let Some(finished) = finished.map_err(|e| remade_by("train", e))? else {
             return Ok(None);
         };
         let last = final_losses(&finished, corpus);

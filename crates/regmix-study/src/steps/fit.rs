@@ -14,6 +14,7 @@ use super::{design, experts, losses};
 use crate::config::{ApproximateSection, EarlierSection};
 use crate::files;
 use crate::progress::Index;
+use crate::report::UNIT;
 use crate::stamp::{Stamp, digest, remade_by};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::earlier_runs;
@@ -70,14 +71,15 @@ pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
         repeats: config.fit.repeats,
         seed: config.study.seed,
         natural: Some(natural_mixture(corpus.manifest())?),
-        unit: Some("nats per token".to_owned()),
+        unit: Some(UNIT.to_owned()),
         keep_outliers: config.fit.keep_outliers,
         errors,
         scores: scores.into_iter().collect(),
         approximate,
         ..FitOptions::default()
     };
-    let fit = Fit::train_monitored(&observations, &options, cx.monitor)?;
+    let fit = Fit::train_monitored(&observations, &options, cx.monitor);
+    let fit = fit.map_err(|e| of_approximate(study, e))?;
     stamp.begin()?;
     fit.save(&folder)?;
     stamp.write()?;
@@ -199,6 +201,15 @@ fn approximate(
         (true, _) => experts::mixed(study, corpus).map(Some),
         (false, Some(section)) => section.read(corpus.domains(), cx.monitor).map(Some),
         (false, None) => Ok(None),
+    }
+}
+
+/// Says which key of `study.toml` an error about approximate losses comes from.
+fn of_approximate(study: &Study, error: Error) -> Error {
+    match (error.field_name(), study.config().fit.experts) {
+        (Some("approximate"), true) => study.place(error.field("experts"), "fit"),
+        (Some("approximate"), false) => study.place(error, "fit"),
+        _ => error,
     }
 }
 

@@ -8,7 +8,7 @@ use regmix_regress::scale::ScaleFit;
 use regmix_regress::{Interactions, LearningCurve};
 use serde::de::DeserializeOwned;
 
-use super::status::stale_parts;
+use super::status::{CorpusOnce, stale_parts};
 use super::{design, losses, scale};
 use crate::check::TargetCheck;
 use crate::compare::MethodComparison;
@@ -142,7 +142,7 @@ fn trajectories(
 
 /// Says which parts of the page were made from other inputs.
 fn report_stale(study: &Study, monitor: &dyn Monitor) -> Result<()> {
-    let stale = match stale_parts(study, None, monitor) {
+    let stale = match stale_parts(study, None, &CorpusOnce::of(study), monitor) {
         // What is damaged on the page is an error below.
         Err(e) if !e.is_interrupted() => return Ok(()),
         stale => stale?,

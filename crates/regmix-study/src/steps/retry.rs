@@ -6,8 +6,7 @@ use regmix_data::{Error, ErrorKind, Result};
 use regmix_model::lease::{self, Sharing, file_system_time};
 use serde::Serialize;
 
-use super::status::runs;
-use crate::files;
+use super::status::{CorpusOnce, runs};
 use crate::progress::{Index, RunRow, RunState};
 use crate::stamp::set_aside;
 use crate::study::Study;
@@ -19,13 +18,14 @@ pub struct Retried {
     pub folder: PathBuf,
     /// Where it is kept, in the study.
     pub kept: PathBuf,
-    /// The command that makes it again: `train` or `target`.
+    /// The command that makes it again, as in [`RunRow`].
     pub made_by: &'static str,
 }
 
 /// Sets runs aside: those that failed, or those that are named.
 pub(crate) fn retry(study: &Study, names: Option<&[String]>) -> Result<Vec<Retried>> {
-    let rows = runs(study, &Index::open(study.root()))?;
+    let index = Index::open(study.root());
+    let rows = runs(study, &index, &CorpusOnce::of(study))?;
     let chosen: Vec<&RunRow> = match names {
         Some(names) => (names.iter())
             .map(|name| named(&rows, name))
@@ -53,7 +53,7 @@ pub(crate) fn retry(study: &Study, names: Option<&[String]>) -> Result<Vec<Retri
             kept: row
                 .folder
                 .with_file_name(kept.file_name().unwrap_or_default()),
-            made_by: files::trained_by(&folder),
+            made_by: row.made_by,
         });
     }
     Ok(retried)
@@ -95,11 +95,10 @@ fn named<'a>(rows: &'a [RunRow], name: &str) -> Result<&'a RunRow> {
 fn check_free(study: &Study, row: &RunRow) -> Result<()> {
     let folder = study.path(&row.folder);
     if !folder.exists() {
-        let verb = files::trained_by(&folder);
         let problem = "the run was not started: there is nothing to set aside";
         return Err(Error::input(problem)
             .in_file(folder)
-            .help(format!("`regmix {verb}` makes it")));
+            .help(format!("`regmix {}` makes it", row.made_by)));
     }
     let now = file_system_time(&folder);
     match lease::read(&folder, now)? {

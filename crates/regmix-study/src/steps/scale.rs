@@ -10,6 +10,7 @@ use regmix_regress::scale::{ScaleFit, ScaleOptimum, ScaleOptions, ScaleQuestion,
 use super::limits::{budget, given_bounds, target_tokens};
 use super::{design, losses, sizes};
 use crate::files;
+use crate::report::UNIT;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
 use crate::tables::{ScaleTables, read_scale_runs};
@@ -109,6 +110,7 @@ pub(super) fn options(study: &Study, corpus: &TokenCorpus) -> ScaleOptions {
     };
     ScaleOptions {
         available,
+        unit: Some(UNIT.to_owned()),
         ..ScaleOptions::default()
     }
 }

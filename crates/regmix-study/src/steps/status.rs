@@ -1,13 +1,15 @@
 //! What is finished in a study, what is stale, and what comes next.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regmix_data::manifest::Manifest;
 use regmix_data::table::MixtureTable;
-use regmix_data::{Monitor, Result};
+use regmix_data::{Monitor, Result, TokenCorpus};
 use serde::Serialize;
 
+use super::clean::{folders_in, is_aside};
 use super::scores::Questions;
 use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
@@ -101,7 +103,7 @@ pub struct Status {
     /// How fast the runs of each section go that are being trained: `proxies`,
     /// `sizes`, `experts`, `targets`.
     pub pace: BTreeMap<&'static str, Pace>,
-    /// Every planned run.
+    /// Every planned run, and those that `doremi` and `compare` have begun.
     pub runs: Vec<RunRow>,
 }
 
@@ -116,10 +118,11 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         false => None,
     };
     let index = Index::open(study.root());
-    let runs = runs(study, &index)?;
+    let corpus = CorpusOnce::of(study);
+    let runs = runs(study, &index, &corpus)?;
     let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
-    let stale = stale_parts(study, Some(&index), monitor)?;
-    let asked = asked(study, &runs, &index)?;
+    let stale = stale_parts(study, Some(&index), &corpus, monitor)?;
+    let asked = asked(study, &runs, &index, &corpus)?;
     index.save(runs.iter().map(|row| row.folder.as_path()));
     // That of the runs, where there are some: `study.toml` may have changed since.
     let text_share = match exists(&files::DESIGN) {
@@ -136,7 +139,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
         asked,
         text_share,
         sizes: size_status(study, &runs)?,
-        experts: expert_status(study, counts(EXPERTS))?,
+        experts: expert_status(study, counts(EXPERTS), &corpus)?,
         fitted: exists(&files::FIT),
         scale_fitted: exists(&files::SCALE),
         optimized: exists(&files::MIXTURE),
@@ -154,12 +157,41 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     Ok(status)
 }
 
+/// The corpus of a study, which is opened when it is needed first: every shard is then read
+/// at its head.
+pub(super) struct CorpusOnce<'a> {
+    study: &'a Study,
+    opened: OnceCell<TokenCorpus>,
+}
+
+impl<'a> CorpusOnce<'a> {
+    pub(super) fn of(study: &'a Study) -> Self {
+        Self {
+            study,
+            opened: OnceCell::new(),
+        }
+    }
+
+    fn get(&self) -> Result<&TokenCorpus> {
+        if let Some(corpus) = self.opened.get() {
+            return Ok(corpus);
+        }
+        let corpus = self.study.corpus()?;
+        Ok(self.opened.get_or_init(|| corpus))
+    }
+}
+
 /// How many finished proxies were asked all questions.
-fn asked(study: &Study, runs: &[RunRow], index: &Index) -> Result<Option<usize>> {
+fn asked(
+    study: &Study,
+    runs: &[RunRow],
+    index: &Index,
+    corpus: &CorpusOnce<'_>,
+) -> Result<Option<usize>> {
     if study.config().eval.is_none() || !study.path(files::CORPUS).exists() {
         return Ok(None);
     }
-    let Some(questions) = Questions::of(study, &study.corpus()?)? else {
+    let Some(questions) = Questions::of(study, corpus.get()?)? else {
         return Ok(None);
     };
     let done = (runs.iter()).filter(|r| r.section == PROXIES && r.state == RunState::Done);
@@ -184,9 +216,11 @@ const PROXIES: &str = "proxies";
 const SIZES: &str = "sizes";
 const EXPERTS: &str = "experts";
 const TARGETS: &str = "targets";
+const DOREMI: &str = "doremi";
+const COMPARE: &str = "compare";
 
-/// Every planned run of a study.
-pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
+/// Every planned run of a study, and those that `doremi` and `compare` have begun.
+pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Result<Vec<RunRow>> {
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
@@ -200,7 +234,7 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
         }
     }
     if study.config().fit.experts && design.exists() {
-        for folder in experts::folders(study.corpus()?.domains().len()) {
+        for folder in experts::folders(corpus.get()?.domains().len()) {
             rows.push(RunRow::read(index, &folder, EXPERTS, "proxy")?);
         }
     }
@@ -211,7 +245,39 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
             rows.push(RunRow::read(index, &folder, TARGETS, "target")?);
         }
     }
+    for (folder, section, config) in begun(study)? {
+        let row = RunRow::read(index, &folder, section, config)?;
+        let is_other = || rows.iter().all(|other| other.folder != row.folder);
+        if row.state != RunState::Waiting && is_other() {
+            rows.push(row);
+        }
+    }
     Ok(rows)
+}
+
+/// Folders that may hold runs of `doremi` and `compare`, with their section and that of their
+/// training in `study.toml`. How many there will be is found on the way, and a study need not
+/// want any of them.
+fn begun(study: &Study) -> Result<Vec<(PathBuf, &'static str, &'static str)>> {
+    let mut found = Vec::new();
+    for (below, section) in [
+        (files::DOREMI, DOREMI),
+        (files::CLIMB, COMPARE),
+        (files::EXPERTS, COMPARE),
+    ] {
+        let mut names = folders_in(&study.path(below))?;
+        names.retain(|name| !is_aside(name, None));
+        names.sort();
+        let folders = names.iter().map(|name| Path::new(below).join(name));
+        found.extend(folders.map(|folder| (folder, section, "proxy")));
+    }
+    let compare = &study.config().compare;
+    for method in (compare.chosen()).map_err(|e| study.place(e, "compare"))? {
+        let folders = (1..=compare.seeds).map(|k| files::target_run(&method.to_string(), k));
+        let folders = folders.map(|run| Path::new(files::TARGETS).join(run));
+        found.extend(folders.map(|folder| (folder, COMPARE, "target")));
+    }
+    Ok(found)
 }
 
 /// How far each of the other sizes is.
@@ -236,11 +302,15 @@ fn size_status(study: &Study, rows: &[RunRow]) -> Result<Vec<SizeStatus>> {
 }
 
 /// How far the experts are, where there are some.
-fn expert_status(study: &Study, runs: RunCounts) -> Result<Option<ExpertStatus>> {
+fn expert_status(
+    study: &Study,
+    runs: RunCounts,
+    corpus: &CorpusOnce<'_>,
+) -> Result<Option<ExpertStatus>> {
     if runs.planned == 0 {
         return Ok(None);
     }
-    let mixed = experts::are_mixed(study, &study.corpus()?)?;
+    let mixed = experts::are_mixed(study, corpus.get()?)?;
     Ok(Some(ExpertStatus { runs, mixed }))
 }
 
@@ -265,6 +335,7 @@ fn proxies(index: &Index, mixtures: &MixtureTable) -> Result<Vec<RunRow>> {
 pub(super) fn stale_parts(
     study: &Study,
     index: Option<&Index>,
+    corpus: &CorpusOnce<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<&'static str, String>> {
     let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
@@ -275,22 +346,21 @@ pub(super) fn stale_parts(
     if let Some(stale) = one("corpus", tokenize::staleness(study, monitor)?) {
         return Ok(stale);
     }
-    let corpus = study.corpus()?;
-    if let Some(stale) = one("design", design::stamp(study, &corpus)?.staleness()?) {
+    let corpus = corpus.get()?;
+    if let Some(stale) = one("design", design::stamp(study, corpus)?.staleness()?) {
         return Ok(stale);
     }
-    let mut stale =
-        one("schedule", schedule::staleness(study, &corpus, index)?).unwrap_or_default();
+    let mut stale = one("schedule", schedule::staleness(study, corpus, index)?).unwrap_or_default();
     if !study.path(files::FIT).exists() {
         return Ok(stale);
     }
-    if let Some(fit) = one("fit", fit::staleness(study, &corpus, index)?) {
+    if let Some(fit) = one("fit", fit::staleness(study, corpus, index)?) {
         stale.extend(fit);
         return Ok(stale);
     }
-    let changes = optimize::stamp(study, &corpus)?.staleness()?;
+    let changes = optimize::stamp(study, corpus)?.staleness()?;
     stale.extend(one("mixture", changes).unwrap_or_default());
-    let changes = scale::staleness(study, &corpus)?;
+    let changes = scale::staleness(study, corpus)?;
     stale.extend(one("scale", changes).unwrap_or_default());
     Ok(stale)
 }

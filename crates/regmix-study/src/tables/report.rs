@@ -80,7 +80,10 @@ impl Fits {
             .map(|fit| Interactions::around(fit, &around(fit, recommendation)?))
             .transpose()?;
         let unit = (fit.as_ref().and_then(Fit::unit))
-            .or(recommendation.and_then(|found| found.unit.as_deref()));
+            .or(recommendation.and_then(|found| found.unit.as_deref()))
+            .or(self.laws.as_ref().and_then(ScaleFit::unit))
+            .map(str::to_owned);
+        let unit = unit.as_deref();
         let facts = facts(fit.as_ref(), self.laws.as_ref(), unit);
         let at_target = (self.laws.take())
             .map(|laws| at_target(laws, found))
@@ -373,6 +376,7 @@ fn at_target(laws: ScaleFit, found: &Found) -> Result<AtTarget> {
 fn facts(fit: Option<&Fit>, laws: Option<&ScaleFit>, unit: Option<&str>) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut add = |label: &str, value: String| rows.push((label.to_owned(), value));
+    let unit = unit.unwrap_or("not given (`fit --unit` names it)");
     if let Some(fit) = fit {
         let runs = match fit.earlier() {
             0 => count(fit.rows() as u64),
@@ -385,14 +389,16 @@ fn facts(fit: Option<&Fit>, laws: Option<&ScaleFit>, unit: Option<&str>) -> Vec<
         add("Proxy runs fitted", runs);
         add("Domains", count(fit.domains().len() as u64));
         add("Targets", count(fit.targets().len() as u64));
-        let unknown = "not given (`fit --unit` names it)";
-        add("Unit", unit.unwrap_or(unknown).to_owned());
+        add("Unit", unit.to_owned());
         add("Seed of the fit", fit.seed().to_string());
     }
     if let Some(laws) = laws {
         let (runs, sizes) = (laws.runs().runs().len(), laws.runs().sizes().len());
         let what = format!("{} of {}", plural(runs, "run"), plural(sizes, "size"));
         add("Laws of scale fitted to", what);
+        if fit.is_none() {
+            add("Unit", unit.to_owned());
+        }
     }
     add("regmix", env!("CARGO_PKG_VERSION").to_owned());
     rows

@@ -12,6 +12,7 @@ fn row(run: usize, state: RunState) -> RunRow {
     let curve = (1..=30).map(|i| (10 * i, 3.0 + 4.0 / (i as f64).sqrt()));
     RunRow {
         section: "proxies",
+        made_by: "train",
         folder: std::path::Path::new("runs").join(&run),
         run,
         state,

@@ -244,8 +244,9 @@ fn a_launch_that_cannot_work_is_refused_before_it_is_queued() {
     $ regmix launch status
     exit code: 2
     ----- stderr -----
-      × ./launch/jobs.json: no jobs of this study were launched
-      help: `regmix launch slurm`, `kubernetes` or `hyperqueue` launches some
+      × ./launch/jobs.json: no jobs of this study were given to an engine
+      help: `regmix launch slurm`, `kubernetes` or `hyperqueue` launches some; what workers of `regmix
+            launch local` train is shown by `regmix status`
 
     $ regmix launch slurm
     exit code: 2

@@ -141,4 +141,15 @@ fn a_fit_waits_for_every_proxy() {
     ");
     fixture.ok(&["train"]);
     fixture.ok(&["launch", "ready"]);
+    // And for the experts, where it uses some.
+    fixture.edit("study.toml", "folds = 3", "folds = 3\nexperts = true");
+    assert_launch!(fixture.run(&["launch", "ready"]), @r"
+    $ regmix launch ready
+    exit code: 1
+    ----- stderr -----
+      × the predictions of experts are not mixed, 0 of 3 of which are finished: expected all
+      help: run `regmix train` first
+    ");
+    fixture.ok(&["train"]);
+    fixture.ok(&["launch", "ready"]);
 }

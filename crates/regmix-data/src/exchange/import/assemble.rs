@@ -60,7 +60,7 @@ impl Imported {
         }
         let targets = targets.into_names();
         let points = points(&mut runs, targets.len(), selection, &mut notes)?;
-        let (runs, points) = with_values(runs, points, &mut notes)?;
+        let (runs, points) = with_values(runs, points, selection, &mut notes)?;
         notes.extend(different_ends(&runs, &points, selection));
         let losses = last_values(&runs, &points, &targets, selection)?;
         notes.extend(incomplete(&losses));
@@ -171,14 +171,14 @@ fn points(
             listed(&back)
         ));
     }
-    let diverged: Vec<String> = (runs.iter())
-        .filter(|run| run.not_numbers > 0)
-        .map(|run| format!("{} ({})", run.name, run.not_numbers))
+    let not_finite: Vec<String> = (runs.iter())
+        .filter(|run| run.not_finite > 0)
+        .map(|run| format!("{} ({})", run.name, run.not_finite))
         .collect();
-    if !diverged.is_empty() {
+    if !not_finite.is_empty() {
         notes.push(format!(
-            "values that are NaN, as in runs that diverge: they count as missing, in {}",
-            listed(&diverged)
+            "values that are NaN or infinite: they count as missing, in {}",
+            listed(&not_finite)
         ));
     }
     let mut again = Vec::new();
@@ -200,25 +200,45 @@ fn points(
     Ok(points)
 }
 
-/// Leaves out runs without any value.
+/// Leaves out runs without any value, and those whose last values are not finite: their
+/// earlier ones would pass for those of the end.
 fn with_values(
     runs: Vec<Run>,
     points: Vec<Vec<ImportedPoint>>,
+    selection: &Selection,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Run>, Vec<Vec<ImportedPoint>>)> {
+    let names = |of: Vec<(Run, _)>| -> Vec<String> { of.into_iter().map(|r| r.0.name).collect() };
     let (with, without): (Vec<_>, Vec<_>) =
         (runs.into_iter().zip(points)).partition(|(_, points)| !points.is_empty());
+    let lasts = |(run, points): &(Run, Vec<ImportedPoint>)| {
+        let ends = |(t, value): (usize, &f64)| !value.is_nan() && !run.diverged(t);
+        let mut values = points.iter().flat_map(|p| p.values.iter().enumerate());
+        selection.at_step.is_some() || values.any(ends)
+    };
+    let (with, diverged): (Vec<_>, Vec<_>) = with.into_iter().partition(lasts);
+    let (without, diverged) = (names(without), names(diverged));
     if with.is_empty() {
-        return Err(Error::input(
-            "no run has a value of any target: expected at least one",
-        ));
+        let error = Error::input("no run has a value of any target: expected at least one");
+        return Err(match diverged.is_empty() {
+            true => error,
+            false => error.help(format!(
+                "the last values are NaN or infinite, in {}: `--at-step` takes those of an earlier \
+                 step",
+                listed(&diverged)
+            )),
+        });
     }
-    let names: Vec<String> = without.into_iter().map(|(run, _)| run.name).collect();
-    if !names.is_empty() {
-        notes.push(format!(
-            "runs without any value are left out: {}",
-            listed(&names)
-        ));
+    for (what, names) in [
+        ("without any value", without),
+        (
+            "whose last values are NaN or infinite, as after a divergence,",
+            diverged,
+        ),
+    ] {
+        if !names.is_empty() {
+            notes.push(format!("runs {what} are left out: {}", listed(&names)));
+        }
     }
     Ok(with.into_iter().unzip())
 }
@@ -255,7 +275,10 @@ fn last_values(
     targets: &[String],
     selection: &Selection,
 ) -> Result<ValueTable> {
-    let of = |points: &[ImportedPoint], target: usize| {
+    let of = |run: &Run, points: &[ImportedPoint], target: usize| {
+        if selection.at_step.is_none() && run.diverged(target) {
+            return f64::NAN;
+        }
         let until = |p: &&ImportedPoint| selection.at_step.is_none_or(|at| p.step <= at);
         let mut measured = (points.iter().rev().filter(until))
             .map(|p| (p.step, p.values[target]))
@@ -273,7 +296,7 @@ fn last_values(
     };
     let rows: Vec<(String, Vec<f64>)> = (runs.iter().zip(points))
         .map(|(run, points)| {
-            let values = (0..targets.len()).map(|t| of(points, t)).collect();
+            let values = (0..targets.len()).map(|t| of(run, points, t)).collect();
             (run.name.clone(), values)
         })
         .collect();

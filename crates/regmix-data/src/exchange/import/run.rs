@@ -29,14 +29,16 @@ pub struct ImportedPoint {
 pub(super) struct Run {
     pub(super) name: String,
     pub(super) file: PathBuf,
-    /// Step, target and value, in the order of the files.
+    /// Step, target and value, in the order of the files; NaN for what is not finite.
     values: Vec<(u64, usize, f64)>,
     /// Tokens by step.
     tokens: BTreeMap<u64, u64>,
     /// Whether steps of a file go back.
     pub(super) goes_back: bool,
-    /// Values that are NaN.
-    pub(super) not_numbers: usize,
+    /// Values that are not finite.
+    pub(super) not_finite: usize,
+    /// The targets whose last value is not finite.
+    diverged: Vec<bool>,
     pub(super) errors: BTreeMap<String, f64>,
     pub(super) weights: BTreeMap<String, f64>,
     pub(super) parameters: Option<f64>,
@@ -50,15 +52,18 @@ impl Run {
         let mut last = vec![f64::NEG_INFINITY; places.len()];
         self.values.reserve(log.values.len());
         for measured in log.values {
-            if measured.value.is_nan() {
-                self.not_numbers += 1;
-                continue;
+            let mut value = measured.value;
+            if !value.is_finite() {
+                self.not_finite += 1;
+                if whole(measured.step).is_none() {
+                    continue;
+                }
+                value = f64::NAN;
             }
             let step = self.step(measured.step)?;
             let before = std::mem::replace(&mut last[measured.target], measured.step);
             self.goes_back |= measured.step < before;
-            self.values
-                .push((step, places[measured.target], measured.value));
+            self.values.push((step, places[measured.target], value));
         }
         for (step, tokens) in log.tokens {
             let step = self.step(step)?;
@@ -118,7 +123,9 @@ impl Run {
     ) -> (Vec<ImportedPoint>, usize) {
         let mut replaced = 0;
         let mut out: Vec<ImportedPoint> = Vec::new();
+        self.diverged = vec![false; targets];
         for (step, target, value) in std::mem::take(&mut self.values) {
+            self.diverged[target] = value.is_nan();
             if out.last().is_none_or(|point| point.step != step) {
                 out.push(ImportedPoint {
                     step,
@@ -131,7 +138,14 @@ impl Run {
                 replaced += usize::from(!before.is_nan() && before != value);
             }
         }
+        out.retain(|point| point.values.iter().any(|value| !value.is_nan()));
         (out, replaced)
+    }
+
+    /// Whether the last value of a target, by place, is not finite. Earlier values of it say
+    /// nothing about the end of the run.
+    pub(super) fn diverged(&self, target: usize) -> bool {
+        self.diverged[target]
     }
 
     /// The tokens at a step: those that were logged there, or in proportion between

@@ -48,6 +48,8 @@ struct Runs<'a> {
     weights: Vec<Vec<f64>>,
     /// For every run, the line of its last values and how many lines have some.
     lines: Vec<(u64, usize)>,
+    /// Whether some field of a value is empty.
+    has_empty: bool,
 }
 
 /// Reads a table.
@@ -68,6 +70,7 @@ pub(super) fn read(
         runs: Vec::new(),
         weights: Vec::new(),
         lines: Vec::new(),
+        has_empty: false,
     };
     let of_panel = (layout.panel.names().iter())
         .map(|run| runs.named(run))
@@ -93,7 +96,9 @@ pub(super) fn read(
                 continue;
             };
             let value = rows.number(&row, column.place)?;
-            if !value.is_nan() {
+            let field = &row[column.place];
+            runs.has_empty |= field.is_empty();
+            if !value.is_nan() || field.eq_ignore_ascii_case("nan") {
                 let measured = Measured {
                     step,
                     target: column.target,
@@ -174,6 +179,9 @@ impl Runs<'_> {
 
     fn measured(&mut self, run: usize, line: u64, measured: Measured) {
         self.runs[run].values.push(measured);
+        if measured.value.is_nan() {
+            return;
+        }
         let (last, count) = &mut self.lines[run];
         if *last != line {
             *last = line;
@@ -184,6 +192,11 @@ impl Runs<'_> {
     fn finish(self, steps: bool) -> Result<Vec<RunLog>> {
         let mut runs = self.runs;
         for (run, (_, lines)) in runs.iter_mut().zip(self.lines) {
+            // Some programs write `nan` where nothing was measured. Where that is an empty
+            // field, it is a measurement.
+            if !self.has_empty {
+                run.values.retain(|measured| !measured.value.is_nan());
+            }
             run.own_targets(self.targets);
             if steps {
                 continue;

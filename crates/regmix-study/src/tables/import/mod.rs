@@ -375,26 +375,18 @@ fn trajectories(
     let own: Vec<String> = runs.iter().map(|(run, _)| run.clone()).collect();
     let names = names_in(&own, losses.runs());
     let mut out = Trajectories::new(DomainSet::from_names(losses.targets())?);
-    let mut infinite = 0;
     for (run, points) in runs {
         let Some(name) = names.get(run) else {
             continue;
         };
-        let mut of = |p: &ImportedPoint| {
-            let loss = p.values.iter().map(|v| match v.is_infinite() {
-                true => {
-                    infinite += 1;
-                    f64::NAN
-                }
-                false => *v,
-            });
+        let of = |p: &ImportedPoint| {
             Some(Point {
                 step: p.step,
                 tokens: p.tokens?,
-                loss: loss.collect(),
+                loss: p.values.clone(),
             })
         };
-        let Some(points) = points.iter().map(&mut of).collect::<Option<Vec<_>>>() else {
+        let Some(points) = points.iter().map(of).collect::<Option<Vec<_>>>() else {
             notes.push(
                 "no tokens, so that no trajectories.csv is written: name them with `--tokens`, or \
                  give `--tokens-per-step`"
@@ -403,11 +395,6 @@ fn trajectories(
             return Ok(None);
         };
         out.push(name.clone(), points)?;
-    }
-    if infinite > 0 {
-        notes.push(format!(
-            "{infinite} infinite values are missing in trajectories.csv"
-        ));
     }
     Ok(Some(out))
 }
