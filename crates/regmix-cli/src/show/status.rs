@@ -81,7 +81,10 @@ fn parts(study: &Study, status: &Status) -> String {
     }
     line("mixture", part("mixture", done(status.optimized)));
     line("schedule", part("schedule", done(status.scheduled)));
-    line("targets", runs("targets", &status.targets));
+    line("targets", part("check", runs("targets", &status.targets)));
+    if status.stale.contains_key("compare") {
+        line("compare", part("compare", done(true)));
+    }
     line("report", done(status.reported));
     text
 }

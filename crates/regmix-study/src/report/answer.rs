@@ -285,6 +285,18 @@ const NOT_CHECKED: Verdict = (
     "no target was trained yet",
     ("open", "run regmix target"),
 );
+const EARLIER: [Verdict; 2] = [
+    (
+        "Not checked",
+        "only for an earlier mixture or objective",
+        ("open", "run regmix target --redo"),
+    ),
+    (
+        "Not checked",
+        "only for an earlier mixture or objective",
+        ("open", "run regmix compare --redo"),
+    ),
+];
 const UNKNOWN: Verdict = ("Open", "nothing to compare with", ("open", "open"));
 
 /// Whether the found mixture was better than the natural one where methods were compared.
@@ -321,7 +333,12 @@ fn by_comparison(compared: &MethodComparison) -> Verdict {
 
 fn promise(report: &Report<'_>) -> Node {
     let (value, text, badge): Verdict = match report.check {
-        None => report.compared.map_or(NOT_CHECKED, by_comparison),
+        None => match report.compared {
+            Some(compared) => by_comparison(compared),
+            None if report.earlier("check").is_some() => EARLIER[0],
+            None if report.earlier("compare").is_some() => EARLIER[1],
+            None => NOT_CHECKED,
+        },
         Some(check) if check.comparisons.is_empty() => UNKNOWN,
         Some(check) if check.held() => (
             "Held",

@@ -33,3 +33,4 @@ pub(crate) mod status;
 mod steered_run;
 pub(crate) mod target;
 pub(crate) mod tokenize;
+mod verdicts;

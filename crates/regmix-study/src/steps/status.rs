@@ -9,6 +9,7 @@ use regmix_data::{Monitor, Result};
 use serde::Serialize;
 
 use super::scores::Questions;
+use super::verdicts::Verdicts;
 use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
 use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
@@ -94,7 +95,8 @@ pub struct Status {
     /// Whether the report is written.
     pub reported: bool,
     /// What changed since a finished part was made, by part: `corpus`,
-    /// `design`, `fit`, `mixture`, `scale`, `schedule`.
+    /// `design`, `fit`, `mixture`, `scale`, `schedule`; `check` and `compare` where their
+    /// targets are about an earlier mixture or objective.
     pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
@@ -279,8 +281,9 @@ pub(super) fn stale_parts(
     if let Some(stale) = one("design", design::stamp(study, &corpus)?.staleness()?) {
         return Ok(stale);
     }
-    let mut stale =
-        one("schedule", schedule::staleness(study, &corpus, index)?).unwrap_or_default();
+    let mut stale = earlier_verdicts(study)?;
+    let schedule = one("schedule", schedule::staleness(study, &corpus, index)?).unwrap_or_default();
+    stale.extend(schedule);
     if !study.path(files::FIT).exists() {
         return Ok(stale);
     }
@@ -293,6 +296,19 @@ pub(super) fn stale_parts(
     let changes = scale::staleness(study, &corpus)?;
     stale.extend(one("scale", changes).unwrap_or_default());
     Ok(stale)
+}
+
+/// Results of targets that are about an earlier mixture or objective.
+fn earlier_verdicts(study: &Study) -> Result<BTreeMap<&'static str, String>> {
+    let any = [files::CHECK, files::COMPARISON].map(|file| study.path(file).exists());
+    if !any.contains(&true) || !study.path(files::MIXTURE).exists() {
+        return Ok(BTreeMap::new());
+    }
+    match (study.recommendation()).and_then(|found| Verdicts::read(study, &found)) {
+        // What is damaged is reported where it is used.
+        Err(e) if e.is_input() => Ok(BTreeMap::new()),
+        read => Ok(read?.earlier),
+    }
 }
 
 impl Status {
@@ -347,6 +363,8 @@ impl Status {
             () if !self.optimized => "optimize",
             () if stale("schedule") => "schedule --redo",
             () if self.wants_schedule && !self.scheduled => "schedule",
+            () if stale("check") => "target --redo",
+            () if stale("compare") => "compare --redo",
             () if !self.checked => "target",
             () if !self.reported => "report",
             () => return None,
