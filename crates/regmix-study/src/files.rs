@@ -208,6 +208,10 @@ pub(crate) fn target_run(arm: &str, k: u64) -> String {
     format!("{}-seed{k}", arm.replace(':', "-"))
 }
 
+/// The name of the order in which targets see text: the arms of a seed differ in their
+/// mixtures alone.
+pub(crate) const DATA_ORDER_OF_TARGETS: &str = "target";
+
 /// The step that trains the run in a folder.
 pub(crate) fn trained_by(run: &Path) -> &'static str {
     let is_in = |name: &str| run.parent().is_some_and(|folder| folder.ends_with(name));

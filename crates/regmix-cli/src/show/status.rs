@@ -75,6 +75,9 @@ fn parts(study: &Study, status: &Status) -> String {
         };
         line("experts", format!("{}; {mixed}", counts(&experts.runs)));
     }
+    if let Some(changes) = status.stale.get("runs") {
+        line("changed", changes.clone());
+    }
     line("fit", part("fit", done(status.fitted)));
     if !status.sizes.is_empty() {
         line("scale", part("scale", done(status.scale_fitted)));
@@ -113,6 +116,7 @@ pub(super) fn counts(c: &RunCounts) -> String {
         (stopped, "stopped"),
         (c.stale, "stale"),
         (c.failed, "failed"),
+        (c.outdated, "of another configuration"),
     ] {
         if n > 0 {
             text.push_str(&format!(", {n} {what}"));

@@ -71,3 +71,93 @@ fn a_verdict_by_an_earlier_objective_is_left_out() {
     fixture.ok(&["target"]);
     assert_eq!(fixture.text("check.json"), mixture);
 }
+
+#[test]
+fn runs_of_another_configuration_are_not_fitted_as_if_they_were_of_this_one() {
+    let fixture = Fixture::study_after("optimize");
+    let fit = fixture.read("fit/fit.json");
+    fixture.ok(&["report"]);
+    fixture.edit("study.toml", "steps = 4", "steps = 40");
+    let changed = "train.steps: 4 is now 40";
+    for step in [
+        &["fit"][..],
+        &["fit", "--redo"],
+        &["optimize"],
+        &["target"],
+        &["schedule"],
+    ] {
+        (fixture.refused(step))
+            .says("run `run-0000` was made with another configuration (")
+            .says(changed)
+            .says("`regmix train --redo`, which keeps the old ones; or put the configuration back");
+    }
+    let report = fixture.ok(&["report"]);
+    report.says("the configuration of the runs is out of date (runs/run-0000: ");
+    let page = fixture.text("report.html");
+    assert!(page.contains("not as trained"));
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["proxies"]["done"], 0);
+    assert_eq!(status["proxies"]["outdated"], 10);
+    assert_eq!(status["next"], "regmix train --redo");
+    let runs = status["stale"]["runs"].as_str().unwrap();
+    assert!(runs.starts_with("runs/run-0000: ") && runs.contains(changed));
+    assert_eq!(status["runs"][0]["state"], "outdated");
+    let shown = fixture.ok(&["status"]).stdout;
+    assert!(
+        shown.contains("0 of 10 finished, 10 of another configuration"),
+        "{shown}"
+    );
+
+    fixture.edit("study.toml", "steps = 40", "steps = 4");
+    fixture.ok(&["fit"]);
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["proxies"]["done"], 10);
+    assert_eq!(status["stale"], serde_json::json!({}));
+    assert_eq!(fixture.read("fit/fit.json"), fit);
+
+    // What does not belong to the proxies may change.
+    fixture.edit("study.toml", "steps = 6", "steps = 5");
+    fixture.ok(&["fit"]);
+    fixture.ok(&["optimize"]);
+}
+
+#[test]
+fn a_design_of_ones_own_on_another_corpus_does_not_keep_its_runs() {
+    let fixture = Fixture::study_after("design");
+    std::fs::remove_file(fixture.path("design/inputs.json")).unwrap();
+    fixture.ok(&["train"]);
+    fixture.ok(&["fit"]);
+    fixture.edit(
+        "study.toml",
+        "kind = \"bytes\"",
+        "kind = \"bpe\"\nvocab_size = 300",
+    );
+    fixture.ok(&["tokenize", "--redo"]);
+    (fixture.refused(&["fit", "--redo"]))
+        .says("run `run-0000` was made with another configuration (corpus: ");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["next"], "regmix train --redo");
+    fixture.ok(&["train", "--redo"]);
+    fixture.ok(&["fit", "--redo"]);
+}
+
+#[test]
+fn targets_of_another_configuration_do_not_count_as_finished() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.ok(&["target"]);
+    fixture.edit("study.toml", "steps = 6", "steps = 5");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["targets"]["outdated"], 6);
+    assert_eq!(status["next"], "regmix target --redo");
+    fixture.ok(&["target", "--redo"]);
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["targets"]["done"], 6);
+    assert_eq!(status["next"], "regmix report");
+    // Those on the found mixture alone are of an earlier one.
+    let text = fixture.text("study.toml") + "\n[objective]\nloss = \"law\"\n";
+    fixture.write("study.toml", text);
+    fixture.ok(&["optimize", "--redo"]);
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["targets"]["outdated"], 2);
+    assert_eq!(status["targets"]["done"], 4);
+}

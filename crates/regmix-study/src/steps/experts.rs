@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result, TokenCorpus, ValidationSet};
-use regmix_model::{Device, FinishedRun, Job, RunStatus, TrainedModel};
+use regmix_model::{Device, FinishedRun, Job, RunSpec, RunStatus, TrainedModel};
 use regmix_regress::ExpertLosses;
 
 use super::losses::final_losses;
@@ -74,14 +74,22 @@ fn jobs(
     cx: Context<'_>,
 ) -> Result<Vec<Job>> {
     let runs = Runs::open(study, "proxy", section, corpus, cx.monitor)?;
+    let specs = specs(study, corpus, &runs)?;
+    let folders = folders(specs.len()).map(|folder| study.path(folder));
+    Ok((specs.into_iter().zip(folders))
+        .map(|(spec, folder)| runs.job(spec, folder))
+        .collect())
+}
+
+/// The configurations of the experts, in the order of the domains.
+pub(super) fn specs(study: &Study, corpus: &TokenCorpus, runs: &Runs<'_>) -> Result<Vec<RunSpec>> {
     let domains = corpus.domains();
     let seed = study.config().study.seed;
-    (folders(domains.len()).enumerate())
-        .map(|(own, folder)| {
+    (0..domains.len())
+        .map(|own| {
             let alone = (0..domains.len()).map(|d| f64::from(u8::from(d == own)));
             let alone = Mixture::new(domains.clone(), alone.collect())?;
-            let name = format!("expert-{}", own + 1);
-            Ok(runs.job(runs.spec(&name, seed, &alone)?, study.path(folder)))
+            runs.spec(&format!("expert-{}", own + 1), seed, &alone)
         })
         .collect()
 }

@@ -19,6 +19,7 @@ pub(crate) mod next_design;
 pub(crate) mod optimize;
 mod peer_run;
 pub(crate) mod plain_mixtures;
+mod planned;
 mod preset;
 pub(crate) mod proxies;
 pub(crate) mod report;

@@ -61,7 +61,7 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
         corpus: Some(corpus.manifest()),
         design: Some(&design),
         proxy_epochs: &design::proxy_epochs(study)?,
-        facts: &facts(study, corpus.vocab_size())?,
+        facts: &facts(study, corpus.vocab_size(), &stale)?,
         commands: &next_commands(check.is_some(), verdicts.earlier.contains_key("check")),
         stale: &stale,
     }
@@ -144,8 +144,12 @@ fn report_stale(
         stale.remove(part);
     }
     for (part, changes) in &stale {
+        let part = match *part {
+            "runs" => "the configuration of the runs".to_owned(),
+            part => format!("the {part}"),
+        };
         monitor.message(&format!(
-            "the {part} is out of date ({changes}); the page shows what was made before"
+            "{part} is out of date ({changes}); the page shows what was made before"
         ));
     }
     for (part, why) in &verdicts.earlier {
@@ -197,8 +201,16 @@ fn decisions(study: &Study, check: Option<&TargetCheck>) -> Result<Vec<(String, 
     Ok(out)
 }
 
-fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
+fn facts(
+    study: &Study,
+    vocab: u32,
+    stale: &[(&'static str, String)],
+) -> Result<Vec<(String, String)>> {
     let config = study.config();
+    let proxy = match stale.iter().any(|(part, _)| *part == "runs") {
+        true => "Proxy by study.toml, not as trained",
+        false => "Proxy",
+    };
     let run = |section: &RunSection| -> Result<String> {
         let model = section.model(vocab)?;
         let p = model.parameters();
@@ -221,7 +233,7 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
         ))
     };
     let rows = [
-        ("Proxy", run(&config.proxy)?),
+        (proxy, run(&config.proxy)?),
         ("Target", run(&config.target)?),
         ("Vocabulary", count(u64::from(vocab))),
         (

@@ -72,6 +72,20 @@ impl<'a> Runs<'a> {
         })
     }
 
+    /// The same without that model, where nothing is trained.
+    pub(super) fn unopened(
+        study: &'a Study,
+        section: &'a RunSection,
+        corpus: &'a TokenCorpus,
+    ) -> Self {
+        Self {
+            study,
+            section,
+            corpus,
+            start: None,
+        }
+    }
+
     /// A run on a mixture.
     pub(super) fn spec(&self, run: &str, seed: u64, mixture: &Mixture) -> Result<RunSpec> {
         let (section, corpus) = (self.section, self.corpus);
