@@ -1,6 +1,6 @@
 //! Results that do not belong to the present configuration.
 
-use crate::fixture::Fixture;
+use crate::fixture::{DOMAINS, Fixture};
 
 /// A study with targets and compared methods, whose objective was changed and whose
 /// mixture was searched again.
@@ -160,4 +160,40 @@ fn targets_of_another_configuration_do_not_count_as_finished() {
     let status = fixture.ok(&["status", "--format", "json"]).json();
     assert_eq!(status["targets"]["outdated"], 2);
     assert_eq!(status["targets"]["done"], 4);
+}
+
+#[test]
+fn another_order_of_columns_is_no_other_configuration() {
+    let fixture = Fixture::study_after("tokenize");
+    // Sums that differ in the last digit by the order of their terms.
+    let rows: Vec<[f64; 3]> = (0..12)
+        .map(|i| {
+            let a = 0.1 + 0.013 * f64::from(i * 5 % 12);
+            let b = 0.2 + 0.017 * f64::from(i * 7 % 12);
+            [a, b, 1.003 - a - b]
+        })
+        .collect();
+    let sums = |order: [usize; 3]| {
+        rows.iter()
+            .map(move |w| w[order[0]] + w[order[1]] + w[order[2]])
+    };
+    assert!(sums([0, 1, 2]).zip(sums([2, 1, 0])).any(|(a, b)| a != b));
+    let table = |order: [usize; 3]| {
+        let names = order.map(|d| DOMAINS[d]).join(",");
+        let rows = rows.iter().enumerate().map(|(i, weights)| {
+            let weights = order.map(|d| weights[d].to_string()).join(",");
+            format!("run-{i:04},{weights}\n")
+        });
+        format!("run,{names}\n{}", rows.collect::<String>())
+    };
+    fixture.write("design/mixtures.csv", table([0, 1, 2]));
+    fixture.ok(&["train"]);
+    let runs = fixture.files("runs");
+    fixture.write("design/mixtures.csv", table([2, 1, 0]));
+    fixture.ok(&["train"]);
+    fixture.ok(&["train", "--redo"]);
+    assert!(fixture.files("runs") == runs, "runs were trained again");
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["proxies"]["done"], 12);
+    fixture.ok(&["fit"]);
 }

@@ -14,7 +14,7 @@ use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, TrainedModel,
-    default_parallel, memory_per_run, stored_fingerprint, train_all,
+    default_parallel, memory_per_run, stored_fingerprint, stored_spec, train_all,
 };
 
 use crate::config::RunSection;
@@ -105,8 +105,14 @@ impl<'a> Runs<'a> {
         })
     }
 
-    /// A run and its folder.
+    /// A run and its folder. Where it was started with weights that differ by rounding
+    /// alone, as those of a table in another order of columns do, it keeps its own.
     pub(super) fn job(&self, spec: RunSpec, folder: PathBuf) -> Job {
+        let spec = match stored_spec(&folder) {
+            Ok(Some(started)) => spec.with_weights_of(&started),
+            // What is damaged is reported when the run is trained.
+            _ => spec,
+        };
         Job::new(spec, folder, self.start.clone())
     }
 }
