@@ -197,3 +197,29 @@ fn another_order_of_columns_is_no_other_configuration() {
     assert_eq!(status["proxies"]["done"], 12);
     fixture.ok(&["fit"]);
 }
+
+#[test]
+fn where_all_proxies_failed_the_failures_are_named() {
+    let fixture = Fixture::study_after("design");
+    for run in 0..10 {
+        let file = format!("runs/run-{run:04}/FAILED");
+        fixture.write(&file, "diverged at step 3\n");
+    }
+    for step in ["train", "fit"] {
+        let output = fixture.run(&[step]);
+        assert_eq!(output.code, 1, "{output}");
+        output
+            .says("no proxy is finished, and 10 of 10 failed (run-0000: diverged at step 3; ")
+            .says("and 7 more)")
+            .says("`regmix retry --failed`");
+        assert!(
+            !output.stderr.contains("run `regmix train` first"),
+            "{output}"
+        );
+    }
+    let status = fixture.ok(&["status", "--format", "json"]).json();
+    assert_eq!(status["next"], "regmix retry --failed");
+    fixture.ok(&["retry", "--failed"]);
+    fixture.ok(&["train"]);
+    fixture.ok(&["fit"]);
+}

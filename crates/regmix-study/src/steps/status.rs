@@ -387,6 +387,7 @@ impl Status {
             {
                 "train"
             }
+            () if p.done == 0 && p.failed > 0 => "retry --failed",
             () if stale("fit") || stale("scale") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",
