@@ -223,3 +223,28 @@ fn where_all_proxies_failed_the_failures_are_named() {
     fixture.ok(&["train"]);
     fixture.ok(&["fit"]);
 }
+
+#[test]
+fn errors_about_experts_name_the_step_that_makes_them() {
+    for (section, step, by) in [
+        ("[fit]\nexperts = true\n", "train", "train"),
+        (
+            "[compare]\nmethods = [\"mixmin\"]\n[fit]\n",
+            "compare",
+            "compare",
+        ),
+    ] {
+        let fixture = Fixture::study_after("optimize");
+        fixture.edit("study.toml", "[fit]\n", section);
+        fixture.ok(&[step]);
+        fixture.write("experts/expert-1/DONE", "{");
+        let output = fixture.run(&[step]);
+        assert_eq!(output.code, 2, "{output}");
+        output.says(&format!("make it again with `regmix {by} --redo`"));
+        if by == "train" {
+            let output = fixture.run(&["fit", "--redo"]);
+            output.says("make it again with `regmix train --redo`");
+        }
+        fixture.ok(&[by, "--redo"]);
+    }
+}

@@ -1,6 +1,6 @@
 //! Experts: models like the proxies, each trained on one domain alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result, TokenCorpus, ValidationSet};
@@ -43,7 +43,14 @@ pub(super) fn train(
 ) -> Result<(Vec<Job>, Vec<RunStatus>)> {
     let section = section(study);
     let jobs = jobs(study, &section, compute.corpus, cx)?;
-    let statuses = train_runs(["train experts", ""], &section, &jobs, compute, cx)?;
+    let trained = train_runs(["train experts", ""], &section, &jobs, compute, cx);
+    let statuses = trained.map_err(|e| {
+        let of_expert = |path: &Path| path.starts_with(study.path(files::EXPERTS));
+        match e.path().is_some_and(of_expert) && !study.config().fit.experts {
+            true => remade_by("compare", e),
+            false => e,
+        }
+    })?;
     Ok((jobs, statuses))
 }
 
