@@ -248,3 +248,16 @@ fn errors_about_experts_name_the_step_that_makes_them() {
         fixture.ok(&[by, "--redo"]);
     }
 }
+
+#[test]
+fn the_page_marks_a_mixture_that_is_older_than_its_fit() {
+    let fixture = Fixture::study_after("optimize");
+    fixture.ok(&["report"]);
+    assert!(!fixture.text("report.html").contains("Out of date"));
+    fixture.edit("study.toml", "folds = 3", "folds = 4");
+    fixture.ok(&["fit", "--redo"]);
+    fixture.ok(&["report"]).says("the mixture is out of date");
+    let page = fixture.text("report.html");
+    assert!(page.contains("Out of date: the mixture was found from other inputs (fit was "));
+    assert!(page.contains("<code>regmix optimize --redo</code>"));
+}

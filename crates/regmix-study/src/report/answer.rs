@@ -34,7 +34,34 @@ pub(super) fn headline(report: &Report<'_>) -> Node {
         .push(title)
         .push(Node::new("h1").text(first))
         .push(paragraph(lead).class("lead"))
+        .extend(out_of_date(report))
         .push(Node::new("div").class("tiles").extend(tiles))
+}
+
+/// The parts of the page that were made from other inputs than those of the study now.
+fn out_of_date(report: &Report<'_>) -> Option<Node> {
+    let shown = report.stale.iter().filter_map(|(part, changes)| {
+        let (what, verb) = match *part {
+            "runs" => (
+                "the runs were made with another configuration than that of study.toml",
+                "train",
+            ),
+            "corpus" => ("the corpus was made from other inputs", "tokenize"),
+            "design" => ("the design was made from other inputs", "design"),
+            "fit" => ("the fit was made from other inputs", "fit"),
+            "scale" => ("the laws of scale were made from other inputs", "fit"),
+            "mixture" => ("the mixture was found from other inputs", "optimize"),
+            "schedule" => ("the schedule was planned from other inputs", "schedule"),
+            // They are not on the page.
+            _ => return None,
+        };
+        let text = format!("Out of date: {what} ({changes}). ");
+        let command = Node::new("code").text(format!("regmix {verb} --redo"));
+        let item = Node::new("li").class("warn").text(text).push(command);
+        Some(item.text(" makes what belongs to them now."))
+    });
+    let items: Vec<Node> = shown.collect();
+    (!items.is_empty()).then(|| Node::new("ul").class("notes").extend(items))
 }
 
 /// The sentence, what it promises, and the numbers behind it.

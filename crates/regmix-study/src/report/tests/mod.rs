@@ -334,6 +334,21 @@ fn verdicts_on_earlier_mixtures_are_named_and_left_out() {
 }
 
 #[test]
+fn what_is_out_of_date_is_marked() {
+    let parts = Parts::small();
+    let stale = [("mixture", "objective.loss was <mean>, is law".to_owned())];
+    let report = Report {
+        stale: &stale,
+        ..parts.report()
+    };
+    let page = checked(report.html());
+    let words = "<li class=\"warn\">Out of date: the mixture was found from other inputs \
+                 (objective.loss was &lt;mean&gt;, is law). <code>regmix optimize --redo</code>";
+    assert!(page.contains(words));
+    assert!(!parts.page().contains("Out of date"));
+}
+
+#[test]
 fn text_of_users_is_escaped() {
     let evil = "<script>alert(\"x\")</script> & 'y'";
     let mut parts = Parts::new(2, 10, "linear", evil);
