@@ -208,13 +208,18 @@ pub(crate) fn target_run(arm: &str, k: u64) -> String {
     format!("{}-seed{k}", arm.replace(':', "-"))
 }
 
-/// The step that trains the run in a folder.
+/// The name of the order in which targets see text: the arms of a seed differ in their
+/// mixtures alone.
+pub(crate) const DATA_ORDER_OF_TARGETS: &str = "target";
+
+/// The step that trains the run in a folder. Experts are made by `train` where the fit asks
+/// for them; where only `compare` makes them, its errors say so.
 pub(crate) fn trained_by(run: &Path) -> &'static str {
     let is_in = |name: &str| run.parent().is_some_and(|folder| folder.ends_with(name));
     match () {
         () if is_in(TARGETS) => "target",
         () if is_in(DOREMI) => "doremi",
-        () if is_in(EXPERTS) || is_in(CLIMB) => "compare",
+        () if is_in(CLIMB) => "compare",
         () => "train",
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn state(state: RunState) -> &'static str {
         RunState::Stopped => "stopped",
         RunState::Stale => "stale",
         RunState::Failed => "failed",
+        RunState::Outdated => "outdated",
         RunState::Done => "done",
     }
 }

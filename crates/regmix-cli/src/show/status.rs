@@ -75,13 +75,19 @@ fn parts(study: &Study, status: &Status) -> String {
         };
         line("experts", format!("{}; {mixed}", counts(&experts.runs)));
     }
+    if let Some(changes) = status.stale.get("runs") {
+        line("changed", changes.clone());
+    }
     line("fit", part("fit", done(status.fitted)));
     if !status.sizes.is_empty() {
         line("scale", part("scale", done(status.scale_fitted)));
     }
     line("mixture", part("mixture", done(status.optimized)));
     line("schedule", part("schedule", done(status.scheduled)));
-    line("targets", runs("targets", &status.targets));
+    line("targets", part("check", runs("targets", &status.targets)));
+    if status.stale.contains_key("compare") {
+        line("compare", part("compare", done(true)));
+    }
     line("report", done(status.reported));
     text
 }
@@ -110,6 +116,7 @@ pub(super) fn counts(c: &RunCounts) -> String {
         (stopped, "stopped"),
         (c.stale, "stale"),
         (c.failed, "failed"),
+        (c.outdated, "of another configuration"),
     ] {
         if n > 0 {
             text.push_str(&format!(", {n} {what}"));

@@ -85,7 +85,8 @@ fn sort(runs: &mut [RunRow]) {
         RunState::Failed => 2,
         RunState::Stopped => 3,
         RunState::Waiting => 4,
-        RunState::Done => 5,
+        RunState::Outdated => 5,
+        RunState::Done => 6,
     });
 }
 
@@ -194,7 +195,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, view: &mut View) {
 fn style(state: RunState) -> Style {
     match state {
         RunState::Running => Style::new().fg(Color::Cyan),
-        RunState::Stale => Style::new().fg(Color::Yellow),
+        RunState::Stale | RunState::Outdated => Style::new().fg(Color::Yellow),
         RunState::Failed => Style::new().fg(Color::Red),
         RunState::Done => Style::new().fg(Color::Green),
         RunState::Stopped | RunState::Waiting => Style::new(),

@@ -13,6 +13,7 @@ mod corpora;
 mod devices;
 mod doremi;
 mod earlier;
+mod earlier_results;
 mod errors;
 mod eval;
 mod export;

@@ -50,7 +50,7 @@ pub(crate) fn is_claimed(spec: &RunSpec, folder: &Path) -> Result<bool> {
         format!(
             "run `{}` was started with another configuration ({})",
             spec.run,
-            differences(&old.spec, spec)
+            spec.changes_since(&old.spec).unwrap_or_default()
         ),
     )
     .in_file(folder.join("run.toml"))
@@ -83,33 +83,4 @@ pub(super) fn stored(folder: &Path) -> Result<Option<RunFile>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io(path, e)),
     }
-}
-
-/// Lists what differs between two configurations.
-fn differences(old: &RunSpec, new: &RunSpec) -> String {
-    fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
-        match (a, b) {
-            (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
-                let null = serde_json::Value::Null;
-                let of_new = y.keys().filter(|key| !x.contains_key(*key));
-                for key in x.keys().chain(of_new) {
-                    let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
-                    let [a, b] = [x, y].map(|map| map.get(key).unwrap_or(&null));
-                    walk(&path, a, b, out);
-                }
-            }
-            _ if a != b => out.push(format!("{path}: {a} is now {b}")),
-            _ => {}
-        }
-    }
-    let json = |spec| serde_json::to_value(spec).unwrap_or_default();
-    let mut out = Vec::new();
-    walk("", &json(old), &json(new), &mut out);
-    let more = out.len().saturating_sub(3);
-    out.truncate(3);
-    let mut text = out.join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }

@@ -75,6 +75,59 @@ impl RunSpec {
         self.train.batch_size as u64 * self.model.context as u64
     }
 
+    /// What differs between an earlier configuration and this one, by field; `None` where
+    /// they are the same.
+    pub fn changes_since(&self, earlier: &Self) -> Option<String> {
+        fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
+            match (a, b) {
+                (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
+                    let null = serde_json::Value::Null;
+                    let of_new = y.keys().filter(|key| !x.contains_key(*key));
+                    for key in x.keys().chain(of_new) {
+                        let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
+                        let [a, b] = [x, y].map(|map| map.get(key).unwrap_or(&null));
+                        walk(&path, a, b, out);
+                    }
+                }
+                _ if a != b => out.push(format!("{path}: {a} is now {b}")),
+                _ => {}
+            }
+        }
+        let json = |spec| serde_json::to_value(spec).unwrap_or_default();
+        let mut out = Vec::new();
+        walk("", &json(earlier), &json(self), &mut out);
+        let more = out.len().saturating_sub(3);
+        out.truncate(3);
+        let mut text = out.join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The same with the weights of an earlier configuration, where these differ by
+    /// rounding alone: a table of mixtures whose columns were put in another order is
+    /// summed in another order.
+    #[must_use]
+    pub fn with_weights_of(mut self, earlier: &Self) -> Self {
+        /// How far equal weights may be apart.
+        const ROUNDING: f64 = 1e-12;
+        let close = |a: &Mixture, b: &Mixture| {
+            let pairs = || a.weights().iter().zip(b.weights());
+            a.domains() == b.domains() && pairs().all(|(a, b)| (a - b).abs() <= ROUNDING)
+        };
+        let (own, old) = (&self.later_segments, &earlier.later_segments);
+        let pairs = || own.iter().zip(old);
+        if close(&self.mixture, &earlier.mixture)
+            && own.len() == old.len()
+            && pairs().all(|(a, b)| a.step == b.step && close(&a.mixture, &b.mixture))
+        {
+            self.mixture.clone_from(&earlier.mixture);
+            self.later_segments.clone_from(&earlier.later_segments);
+        }
+        self
+    }
+
     /// Checks that segments are in order and inside the run.
     pub(super) fn check_segments(&self) -> Result<()> {
         let mut last = 0;

@@ -23,7 +23,7 @@ use super::record::{Record, Signature};
 use crate::files;
 use crate::stamp::{digest, remade_by};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is known of runs.
 #[derive(Debug)]

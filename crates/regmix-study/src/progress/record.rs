@@ -99,6 +99,9 @@ pub(super) struct Record {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
+    /// That of its configuration, where it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<String>,
     /// The device that it was finished on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) device: Option<String>,
@@ -131,6 +134,7 @@ impl Record {
             RunStatus::New => Ok(Self::default()),
             RunStatus::Done(summary) => Ok(Self {
                 stage: Stage::Done,
+                fingerprint: Some(summary.fingerprint),
                 device: Some(summary.device),
                 step: summary.steps,
                 steps: Some(summary.steps),
@@ -155,6 +159,7 @@ impl Record {
         Ok(Self {
             stage,
             reason,
+            fingerprint: spec.as_ref().map(RunSpec::fingerprint),
             step: last.map_or(0, |line| line.step),
             steps: spec.as_ref().map(|spec| spec.train.steps),
             tokens_per_step: spec.as_ref().map(RunSpec::tokens_per_step),

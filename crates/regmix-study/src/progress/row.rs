@@ -25,6 +25,8 @@ pub enum RunState {
     Stale,
     /// Ended without a result.
     Failed,
+    /// Finished, or started and left, with another configuration than that of `study.toml`.
+    Outdated,
     /// Finished.
     Done,
 }
@@ -68,12 +70,14 @@ pub struct RunRow {
 
 impl RunRow {
     /// Reads what is known of the run in `folder`, a path in the study.
-    /// `config` is its section of study.toml, which a remedy names.
+    /// `config` is its section of study.toml, which a remedy names; `is_outdated` says
+    /// whether a run of a fingerprint has another configuration than it.
     pub(crate) fn read(
         index: &Index,
         folder: &Path,
         section: &'static str,
         config: &str,
+        is_outdated: impl Fn(&str) -> bool,
     ) -> Result<Self> {
         let record = index.record(folder)?;
         let name = folder.file_name().unwrap_or_default();
@@ -82,7 +86,11 @@ impl RunRow {
             Stage::New | Stage::Started => index.owner(folder)?,
             Stage::Done | Stage::Failed => None,
         };
+        let fingerprint = record.fingerprint.as_deref();
         let state = match (record.stage, &owner) {
+            (Stage::Done | Stage::Started, None) if fingerprint.is_some_and(&is_outdated) => {
+                RunState::Outdated
+            }
             (Stage::Done, _) => RunState::Done,
             (Stage::Failed, _) => RunState::Failed,
             (_, Some(owner)) if owner.stale => RunState::Stale,
@@ -156,6 +164,10 @@ fn remedy(
              again; as it is, for example on another device: `regmix retry {run}`"
         )),
         (RunState::Failed, _) => Some(format!("`regmix retry {run}`, then `regmix {verb}`")),
+        (RunState::Outdated, _) => Some(format!(
+            "`regmix {verb} --redo` trains it again and keeps the old one; or put the \
+             configuration back"
+        )),
         (RunState::Stale, _) => Some(format!(
             "`regmix {verb}` takes it over from its last checkpoint"
         )),

@@ -34,7 +34,34 @@ pub(super) fn headline(report: &Report<'_>) -> Node {
         .push(title)
         .push(Node::new("h1").text(first))
         .push(paragraph(lead).class("lead"))
+        .extend(out_of_date(report))
         .push(Node::new("div").class("tiles").extend(tiles))
+}
+
+/// The parts of the page that were made from other inputs than those of the study now.
+fn out_of_date(report: &Report<'_>) -> Option<Node> {
+    let shown = report.stale.iter().filter_map(|(part, changes)| {
+        let (what, verb) = match *part {
+            "runs" => (
+                "the runs were made with another configuration than that of study.toml",
+                "train",
+            ),
+            "corpus" => ("the corpus was made from other inputs", "tokenize"),
+            "design" => ("the design was made from other inputs", "design"),
+            "fit" => ("the fit was made from other inputs", "fit"),
+            "scale" => ("the laws of scale were made from other inputs", "fit"),
+            "mixture" => ("the mixture was found from other inputs", "optimize"),
+            "schedule" => ("the schedule was planned from other inputs", "schedule"),
+            // They are not on the page.
+            _ => return None,
+        };
+        let text = format!("Out of date: {what} ({changes}). ");
+        let command = Node::new("code").text(format!("regmix {verb} --redo"));
+        let item = Node::new("li").class("warn").text(text).push(command);
+        Some(item.text(" makes what belongs to them now."))
+    });
+    let items: Vec<Node> = shown.collect();
+    (!items.is_empty()).then(|| Node::new("ul").class("notes").extend(items))
 }
 
 /// The sentence, what it promises, and the numbers behind it.
@@ -285,6 +312,18 @@ const NOT_CHECKED: Verdict = (
     "no target was trained yet",
     ("open", "run regmix target"),
 );
+const EARLIER: [Verdict; 2] = [
+    (
+        "Not checked",
+        "only for an earlier mixture or objective",
+        ("open", "run regmix target --redo"),
+    ),
+    (
+        "Not checked",
+        "only for an earlier mixture or objective",
+        ("open", "run regmix compare --redo"),
+    ),
+];
 const UNKNOWN: Verdict = ("Open", "nothing to compare with", ("open", "open"));
 
 /// Whether the found mixture was better than the natural one where methods were compared.
@@ -321,7 +360,12 @@ fn by_comparison(compared: &MethodComparison) -> Verdict {
 
 fn promise(report: &Report<'_>) -> Node {
     let (value, text, badge): Verdict = match report.check {
-        None => report.compared.map_or(NOT_CHECKED, by_comparison),
+        None => match report.compared {
+            Some(compared) => by_comparison(compared),
+            None if report.earlier("check").is_some() => EARLIER[0],
+            None if report.earlier("compare").is_some() => EARLIER[1],
+            None => NOT_CHECKED,
+        },
         Some(check) if check.comparisons.is_empty() => UNKNOWN,
         Some(check) if check.held() => (
             "Held",

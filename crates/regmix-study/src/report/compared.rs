@@ -7,9 +7,14 @@ use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{NONE, UNIT, decimals, difference, loss, plural, short};
 use super::kit::scale::Scale;
 use super::kit::track::Track;
+use super::promise::left_out;
 use super::{Node, Report, scroll};
 
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {
+    if let Some(why) = report.earlier("compare") {
+        let section = node::section("compare", "Methods compared");
+        return Some(section.push(left_out("comparison", why, "compare")));
+    }
     let compared = report.compared?;
     let seeds = compared.methods.iter().map(|m| m.seeds).min()?;
     Some(

@@ -95,6 +95,9 @@ pub(crate) struct Report<'a> {
     pub(crate) facts: &'a [(String, String)],
     /// What to do next and the command for it.
     pub(crate) commands: &'a [(String, String)],
+    /// Parts of the study that were made from other inputs, with what changed. Of these,
+    /// `check` and `compare` are not on the page.
+    pub(crate) stale: &'a [(&'static str, String)],
 }
 
 impl Report<'_> {
@@ -173,6 +176,13 @@ impl Report<'_> {
         let mut all = self.weights();
         all.sort_by(|a, b| b.1.max(0.0).total_cmp(&a.1.max(0.0)));
         all.into_iter().map(|w| w.0).collect()
+    }
+
+    /// Why the results of targets are not on the page, where they are about an earlier
+    /// mixture or objective; `part` is `check` or `compare`.
+    fn earlier(&self, part: &str) -> Option<&str> {
+        let of = self.stale.iter().find(|(name, _)| *name == part);
+        of.map(|(_, why)| why.as_str())
     }
 
     /// Names in the order of the domains; others after them as they come.

@@ -15,6 +15,9 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     }
     let section = node::section("promise", "Did the promise hold?");
     let Some(check) = report.check else {
+        if let Some(why) = report.earlier("check") {
+            return Some(section.push(left_out("check", why, "target")));
+        }
         if report.compared.is_some() {
             return Some(section.push(paragraph(
                 "Targets on the found and on other mixtures are in the next section.",
@@ -46,6 +49,13 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
         )))
         .push(scroll("Target runs per mixture", table(check)));
     Some(section)
+}
+
+/// That a result is not on the page, and how it is made again.
+pub(super) fn left_out(result: &str, why: &str, verb: &str) -> Node {
+    paragraph(format!("The {result} is left out: {why}. Run "))
+        .push(Node::new("code").text(format!("regmix {verb} --redo")))
+        .text(" to train those that are missing; targets that are finished are used again.")
 }
 
 fn table(check: &TargetCheck) -> Node {

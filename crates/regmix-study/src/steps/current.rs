@@ -2,7 +2,7 @@
 
 use regmix_data::{Monitor, Result};
 
-use super::{design, fit, losses, optimize, tokenize};
+use super::{design, fit, optimize, planned, tokenize};
 use crate::files;
 use crate::study::Study;
 
@@ -36,7 +36,7 @@ pub(crate) fn require_current(study: &Study, reads: Reads, monitor: &dyn Monitor
     if reads == Reads::Design || files::FIT.require(root).is_err() {
         return Ok(());
     }
-    losses::require_text_share(study)?;
+    planned::require_current(study, &corpus)?;
     if let Some(changes) = fit::staleness(study, &corpus, None)? {
         return Err(files::FIT.stamp(root).stale(&changes));
     }

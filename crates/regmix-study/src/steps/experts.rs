@@ -1,10 +1,10 @@
 //! Experts: models like the proxies, each trained on one domain alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result, TokenCorpus, ValidationSet};
-use regmix_model::{Device, FinishedRun, Job, RunStatus, TrainedModel};
+use regmix_model::{Device, FinishedRun, Job, RunSpec, RunStatus, TrainedModel};
 use regmix_regress::ExpertLosses;
 
 use super::losses::final_losses;
@@ -43,7 +43,14 @@ pub(super) fn train(
 ) -> Result<(Vec<Job>, Vec<RunStatus>)> {
     let section = section(study);
     let jobs = jobs(study, &section, compute.corpus, cx)?;
-    let statuses = train_runs(["train experts", ""], &section, &jobs, compute, cx)?;
+    let trained = train_runs(["train experts", ""], &section, &jobs, compute, cx);
+    let statuses = trained.map_err(|e| {
+        let of_expert = |path: &Path| path.starts_with(study.path(files::EXPERTS));
+        match e.path().is_some_and(of_expert) && !study.config().fit.experts {
+            true => remade_by("compare", e),
+            false => e,
+        }
+    })?;
     Ok((jobs, statuses))
 }
 
@@ -74,14 +81,22 @@ fn jobs(
     cx: Context<'_>,
 ) -> Result<Vec<Job>> {
     let runs = Runs::open(study, "proxy", section, corpus, cx.monitor)?;
+    let specs = specs(study, corpus, &runs)?;
+    let folders = folders(specs.len()).map(|folder| study.path(folder));
+    Ok((specs.into_iter().zip(folders))
+        .map(|(spec, folder)| runs.job(spec, folder))
+        .collect())
+}
+
+/// The configurations of the experts, in the order of the domains.
+pub(super) fn specs(study: &Study, corpus: &TokenCorpus, runs: &Runs<'_>) -> Result<Vec<RunSpec>> {
     let domains = corpus.domains();
     let seed = study.config().study.seed;
-    (folders(domains.len()).enumerate())
-        .map(|(own, folder)| {
+    (0..domains.len())
+        .map(|own| {
             let alone = (0..domains.len()).map(|d| f64::from(u8::from(d == own)));
             let alone = Mixture::new(domains.clone(), alone.collect())?;
-            let name = format!("expert-{}", own + 1);
-            Ok(runs.job(runs.spec(&name, seed, &alone)?, study.path(folder)))
+            runs.spec(&format!("expert-{}", own + 1), seed, &alone)
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss_inputs::loss_inputs;
 use super::scores::Questions;
-use super::{design, experts, losses};
+use super::{design, experts, losses, planned};
 use crate::config::{ApproximateSection, EarlierSection};
 use crate::files;
 use crate::progress::Index;
@@ -23,6 +23,7 @@ use crate::tables::earlier_runs;
 pub(crate) fn fit(study: &Study, cx: Context<'_>) -> Result<Fit> {
     let all = study.mixtures()?;
     let corpus = study.corpus()?;
+    planned::require_current(study, &corpus)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     if trajectories.len() < all.len() {
         cx.monitor.message(&format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regmix_data::{Error, ErrorKind, Result, TokenCorpus};
 use regmix_dynamic::{Point, Trajectories};
-use regmix_model::{FinishedRun, stored_spec};
+use regmix_model::{FinishedRun, RunStatus, stored_spec};
 
 use crate::files;
 use crate::stamp::remade_by;
@@ -70,16 +70,39 @@ pub(super) fn read_runs(
 ) -> Result<Trajectories> {
     let table = read_finished(folder, runs, corpus)?;
     match table.is_empty() {
-        true => none_finished(folder),
+        true => none_finished(folder, runs),
         false => Ok(table),
     }
 }
 
-/// The error where no run of a folder is finished.
-pub(super) fn none_finished<T>(folder: &Path) -> Result<T> {
-    Err(Error::input("no proxy is finished")
-        .in_file(folder)
-        .help("run `regmix train` first"))
+/// The error where none of the runs of a folder is finished.
+pub(super) fn none_finished<T>(folder: &Path, runs: &[String]) -> Result<T> {
+    const NAMED: usize = 3;
+    let mut failed = Vec::new();
+    for run in runs {
+        if let Ok(RunStatus::Failed(reason)) = RunStatus::read(&folder.join(run)) {
+            failed.push(format!("{run}: {reason}"));
+        }
+    }
+    if failed.is_empty() {
+        return Err(Error::input("no proxy is finished")
+            .in_file(folder)
+            .help("run `regmix train` first"));
+    }
+    let more = match failed.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let problem = format!(
+        "no proxy is finished, and {} of {} failed ({}{more})",
+        failed.len(),
+        runs.len(),
+        failed[..failed.len().min(NAMED)].join("; ")
+    );
+    Err(Error::failed(problem).in_file(folder).help(
+        "remove the cause, then `regmix retry --failed` and `regmix train`; after a change of the \
+         configuration, `regmix train --redo`",
+    ))
 }
 
 /// The metrics of the finished proxies, if there are any.

@@ -3,11 +3,11 @@
 use regmix_data::Result;
 use regmix_data::table::MixtureTable;
 use regmix_dynamic::Trajectories;
-use regmix_model::{Device, Job, RunSegment, RunStatus};
+use regmix_model::{Device, Job, RunStatus};
 
 use super::runs::{Compute, Runs, check_precision, has_ended, train_runs};
 use super::scores::{Questions, Ready};
-use super::{design, experts, losses, sizes};
+use super::{design, experts, losses, planned, sizes};
 use crate::files;
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
@@ -40,22 +40,14 @@ pub(crate) fn train(
     let mixtures = design::design(study, Context { redo: false, ..cx })?;
     // What cannot be planned is refused before anything is trained.
     sizes::planned(study, &mixtures)?;
-    let seed = study.config().study.seed;
-    let segments = design::segments(study, &mixtures)?;
     let runs = Runs::open(study, "proxy", section, &corpus, cx.monitor)?;
-    let jobs = mixtures
-        .iter()
-        .map(|(run, mixture)| {
-            let mut spec = runs.spec(run, seed, mixture)?;
-            for segment in segments.get(run).into_iter().flatten().skip(1) {
-                spec.later_segments.push(RunSegment {
-                    step: (segment.from * section.steps as f64).round() as u64,
-                    mixture: segment.mixture.reordered(corpus.domains())?,
-                });
-            }
-            Ok(runs.job(spec, study.path(files::PROXIES).join(run)))
+    let specs = planned::proxy_specs(study, &mixtures, &corpus, &runs)?;
+    let jobs: Vec<Job> = (specs.into_iter())
+        .map(|spec| {
+            let folder = study.path(files::PROXIES).join(&spec.run);
+            runs.job(spec, folder)
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect();
     let questions = Ready::of(study, &corpus)?;
     let compute = Compute {
         corpus: &corpus,

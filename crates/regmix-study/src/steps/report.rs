@@ -1,17 +1,17 @@
 //! Writing `report.html`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use regmix_data::{Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{ControllerState, Trajectories};
 use regmix_regress::scale::ScaleFit;
 use regmix_regress::{Interactions, LearningCurve};
-use serde::de::DeserializeOwned;
 
 use super::status::{CorpusOnce, stale_parts};
+use super::verdicts::Verdicts;
 use super::{design, losses, scale};
 use crate::check::TargetCheck;
-use crate::compare::MethodComparison;
 use crate::config::{RunSection, ScheduleMode};
 use crate::files;
 use crate::report::{AtTarget, Expected, Report, Subject, UNIT, count};
@@ -23,13 +23,13 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
     let recommendation = study.recommendation()?;
     let fit = study.load_fit()?;
     let corpus = study.corpus()?;
-    report_stale(study, monitor)?;
+    let verdicts = Verdicts::read(study, &recommendation)?;
+    let stale = report_stale(study, &verdicts, monitor)?;
     let natural = natural_mixture(corpus.manifest())?;
     let interactions = Interactions::around(&fit, &natural.reordered(fit.domains())?)?;
     monitor.check()?;
     let trajectories = trajectories(study, &corpus, monitor)?;
-    let check: Option<TargetCheck> = written(study, files::CHECK, "target")?;
-    let compared: Option<MethodComparison> = written(study, files::COMPARISON, "compare")?;
+    let (check, compared) = (verdicts.check, verdicts.compared);
     let schedule = match study.path(files::SCHEDULE).exists() {
         true => Some(study.load_schedule()?),
         false => None,
@@ -61,26 +61,14 @@ pub(crate) fn report(study: &Study, monitor: &dyn Monitor) -> Result<PathBuf> {
         corpus: Some(corpus.manifest()),
         design: Some(&design),
         proxy_epochs: &design::proxy_epochs(study)?,
-        facts: &facts(study, corpus.vocab_size())?,
-        commands: &next_commands(check.is_some()),
+        facts: &facts(study, corpus.vocab_size(), &stale)?,
+        commands: &next_commands(check.is_some(), verdicts.earlier.contains_key("check")),
+        stale: &stale,
     }
     .html();
     let path = study.path(files::REPORT);
     artefact::write_atomic(&path, html.as_bytes())?;
     Ok(path)
-}
-
-/// What a step wrote as JSON, if it did.
-fn written<T: DeserializeOwned>(study: &Study, file: &str, verb: &str) -> Result<Option<T>> {
-    let path = study.path(file);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let read = artefact::read_json(path).map(Some);
-    read.map_err(|e| match e.is_input() {
-        true => e.help(format!("write it again with `regmix {verb}`")),
-        false => e,
-    })
 }
 
 /// What laws of scale say about the target; `None` where none are fitted.
@@ -140,19 +128,41 @@ fn trajectories(
     Trajectories::read_csv(table).map(Some)
 }
 
-/// Says which parts of the page were made from other inputs.
-fn report_stale(study: &Study, monitor: &dyn Monitor) -> Result<()> {
-    let stale = match stale_parts(study, None, &CorpusOnce::of(study), monitor) {
-        // What is damaged on the page is an error below.
-        Err(e) if !e.is_interrupted() => return Ok(()),
+/// Says which parts of the page were made from other inputs, and returns them with what
+/// changed.
+fn report_stale(
+    study: &Study,
+    verdicts: &Verdicts,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut stale = match stale_parts(study, None, &CorpusOnce::of(study), monitor) {
+        // What is damaged on the page is an error later.
+        Err(e) if !e.is_interrupted() => BTreeMap::new(),
         stale => stale?,
     };
-    for (part, changes) in stale {
+    for part in verdicts.earlier.keys() {
+        stale.remove(part);
+    }
+    for (part, changes) in &stale {
+        let part = match *part {
+            "runs" => "the configuration of the runs".to_owned(),
+            part => format!("the {part}"),
+        };
         monitor.message(&format!(
-            "the {part} is out of date ({changes}); the page shows what was made before"
+            "{part} is out of date ({changes}); the page shows what was made before"
         ));
     }
-    Ok(())
+    for (part, why) in &verdicts.earlier {
+        let (file, verb) = match *part {
+            "check" => (files::CHECK, "target"),
+            _ => (files::COMPARISON, "compare"),
+        };
+        monitor.message(&format!(
+            "{file} is out of date ({why}); the page leaves it out: run `regmix {verb} --redo`"
+        ));
+    }
+    stale.extend(verdicts.earlier.clone());
+    Ok(stale.into_iter().collect())
 }
 
 /// Losses along training of the targets of the check that had a schedule.
@@ -191,8 +201,16 @@ fn decisions(study: &Study, check: Option<&TargetCheck>) -> Result<Vec<(String, 
     Ok(out)
 }
 
-fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
+fn facts(
+    study: &Study,
+    vocab: u32,
+    stale: &[(&'static str, String)],
+) -> Result<Vec<(String, String)>> {
     let config = study.config();
+    let proxy = match stale.iter().any(|(part, _)| *part == "runs") {
+        true => "Proxy by study.toml, not as trained",
+        false => "Proxy",
+    };
     let run = |section: &RunSection| -> Result<String> {
         let model = section.model(vocab)?;
         let p = model.parameters();
@@ -215,7 +233,7 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
         ))
     };
     let rows = [
-        ("Proxy", run(&config.proxy)?),
+        (proxy, run(&config.proxy)?),
         ("Target", run(&config.target)?),
         ("Vocabulary", count(u64::from(vocab))),
         (
@@ -235,10 +253,14 @@ fn facts(study: &Study, vocab: u32) -> Result<Vec<(String, String)>> {
         .to_vec())
 }
 
-fn next_commands(checked: bool) -> Vec<(String, String)> {
+fn next_commands(checked: bool, checked_before: bool) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     if !checked {
-        rows.push(("Check the promise on a larger model", "regmix target"));
+        let command = match checked_before {
+            true => "regmix target --redo",
+            false => "regmix target",
+        };
+        rows.push(("Check the promise on a larger model", command));
     }
     rows.push((
         "Predict the losses of your own mixtures",

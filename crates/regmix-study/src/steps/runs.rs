@@ -14,7 +14,7 @@ use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
     Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, TrainedModel,
-    default_parallel, memory_per_run, stored_fingerprint, train_all,
+    default_parallel, memory_per_run, stored_fingerprint, stored_spec, train_all,
 };
 
 use crate::config::RunSection;
@@ -72,6 +72,20 @@ impl<'a> Runs<'a> {
         })
     }
 
+    /// The same without that model, where nothing is trained.
+    pub(super) fn unopened(
+        study: &'a Study,
+        section: &'a RunSection,
+        corpus: &'a TokenCorpus,
+    ) -> Self {
+        Self {
+            study,
+            section,
+            corpus,
+            start: None,
+        }
+    }
+
     /// A run on a mixture.
     pub(super) fn spec(&self, run: &str, seed: u64, mixture: &Mixture) -> Result<RunSpec> {
         let (section, corpus) = (self.section, self.corpus);
@@ -91,8 +105,14 @@ impl<'a> Runs<'a> {
         })
     }
 
-    /// A run and its folder.
+    /// A run and its folder. Where it was started with weights that differ by rounding
+    /// alone, as those of a table in another order of columns do, it keeps its own.
     pub(super) fn job(&self, spec: RunSpec, folder: PathBuf) -> Job {
+        let spec = match stored_spec(&folder) {
+            Ok(Some(started)) => spec.with_weights_of(&started),
+            // What is damaged is reported when the run is trained.
+            _ => spec,
+        };
         Job::new(spec, folder, self.start.clone())
     }
 }

@@ -8,7 +8,7 @@ use regmix_dynamic::{
 
 use super::limits::{budget, given_bounds, target_tokens};
 use super::loss_inputs::loss_inputs;
-use super::{design, losses, size_correction, sizes};
+use super::{design, losses, planned, size_correction, sizes};
 use crate::config::RunSection;
 use crate::files;
 use crate::progress::Index;
@@ -22,6 +22,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
     (study.config().goal_of_losses("a schedule"))
         .map_err(|e| study.place(e.field("loss"), "objective"))?;
     let corpus = study.corpus()?;
+    planned::require_current(study, &corpus)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     let stamp = stamp(study, &corpus, &digests(study, &corpus, &trajectories))?;
     if let Some(schedule) = stamp.finished(cx.redo, cx.monitor, || Schedule::load(&path))? {
@@ -58,6 +59,7 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
 /// study. Nothing is written.
 pub(super) fn as_published(study: &Study, cx: Context<'_>) -> Result<(Schedule, Controller)> {
     let corpus = study.corpus()?;
+    planned::require_current(study, &corpus)?;
     let trajectories = losses::collect_trajectories(study, &corpus)?;
     let own = study.config().stage_config();
     let parameters = |section: &RunSection| -> Result<f64> {

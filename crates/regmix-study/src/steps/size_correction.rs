@@ -110,7 +110,7 @@ impl Measurement<'_> {
         let study = self.study;
         let large = self.large()?;
         let Some(tables) = scale::tables(study, self.corpus)? else {
-            return losses::none_finished(&study.path(files::SIZES));
+            return losses::none_finished(&study.path(files::SIZES), &[]);
         };
         let runs = tables.runs(cx, study)?;
         cx.monitor

@@ -10,7 +10,9 @@ use regmix_data::{Monitor, Result, TokenCorpus};
 use serde::Serialize;
 
 use super::clean::{folders_in, is_aside};
+use super::planned::{self, Plan};
 use super::scores::Questions;
+use super::verdicts::Verdicts;
 use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
 use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
@@ -32,6 +34,9 @@ pub struct RunCounts {
     pub stale: usize,
     /// Ended without a result.
     pub failed: usize,
+    /// Finished, or started and left, with another configuration than that of
+    /// `study.toml`.
+    pub outdated: usize,
 }
 
 /// How far the proxies of another size are.
@@ -96,7 +101,9 @@ pub struct Status {
     /// Whether the report is written.
     pub reported: bool,
     /// What changed since a finished part was made, by part: `corpus`,
-    /// `design`, `fit`, `mixture`, `scale`, `schedule`.
+    /// `design`, `fit`, `mixture`, `scale`, `schedule`; `check` and `compare` where their
+    /// targets are about an earlier mixture or objective; `runs` where the runs of the fit
+    /// have another configuration.
     pub stale: BTreeMap<&'static str, String>,
     /// The command that comes next, if any.
     pub next: Option<String>,
@@ -121,7 +128,7 @@ pub(crate) fn status(study: &Study, monitor: &dyn Monitor) -> Result<Status> {
     let corpus = CorpusOnce::of(study);
     let runs = runs(study, &index, &corpus)?;
     let counts = |section: &str| RunCounts::of(runs.iter().filter(|r| r.section == section));
-    let stale = stale_parts(study, Some(&index), &corpus, monitor)?;
+    let stale = stale_parts(study, Some((&index, &runs)), &corpus, monitor)?;
     let asked = asked(study, &runs, &index, &corpus)?;
     index.save(runs.iter().map(|row| row.folder.as_path()));
     // That of the runs, where there are some: `study.toml` may have changed since.
@@ -207,7 +214,7 @@ fn asked(
 /// How far the proxies of a study are.
 pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
     let index = Index::open(study.root());
-    let rows = proxies(&index, &study.mixtures()?)?;
+    let rows = proxies(study, &index, &study.mixtures()?, &Plan::of(study))?;
     Ok(RunCounts::of(&rows))
 }
 
@@ -221,32 +228,37 @@ const COMPARE: &str = "compare";
 
 /// Every planned run of a study, and those that `doremi` and `compare` have begun.
 pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Result<Vec<RunRow>> {
+    let plan = Plan::of(study);
+    let row = |folder: &Path, section, config: &str| {
+        let is_outdated = |fingerprint: &str| plan.is_outdated(study, folder, fingerprint);
+        RunRow::read(index, folder, section, config, is_outdated)
+    };
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
         let mixtures = MixtureTable::read_csv(&design).map_err(|e| remade_by("design", e))?;
-        rows = proxies(index, &mixtures)?;
+        rows = proxies(study, index, &mixtures, &plan)?;
         for planned in sizes::planned(study, &mixtures)? {
             let config = format!("{}.model", planned.size.section);
             for folder in planned.folders() {
-                rows.push(RunRow::read(index, &folder, SIZES, &config)?);
+                rows.push(row(&folder, SIZES, &config)?);
             }
         }
     }
     if study.config().fit.experts && design.exists() {
         for folder in experts::folders(corpus.get()?.domains().len()) {
-            rows.push(RunRow::read(index, &folder, EXPERTS, "proxy")?);
+            rows.push(row(&folder, EXPERTS, "proxy")?);
         }
     }
     let check = &study.config().check;
     for arm in check.arms() {
         for k in 1..=check.seeds {
             let folder = Path::new(files::TARGETS).join(files::target_run(arm, k));
-            rows.push(RunRow::read(index, &folder, TARGETS, "target")?);
+            rows.push(row(&folder, TARGETS, "target")?);
         }
     }
     for (folder, section, config) in begun(study)? {
-        let row = RunRow::read(index, &folder, section, config)?;
+        let row = RunRow::read(index, &folder, section, config, |_| false)?;
         let is_other = || rows.iter().all(|other| other.folder != row.folder);
         if row.state != RunState::Waiting && is_other() {
             rows.push(row);
@@ -321,23 +333,33 @@ fn pace(runs: &[RunRow]) -> BTreeMap<&'static str, Pace> {
         .collect()
 }
 
-fn proxies(index: &Index, mixtures: &MixtureTable) -> Result<Vec<RunRow>> {
-    let folder = |run: &String| Path::new(files::PROXIES).join(run);
+fn proxies(
+    study: &Study,
+    index: &Index,
+    mixtures: &MixtureTable,
+    plan: &Plan,
+) -> Result<Vec<RunRow>> {
     (mixtures.runs().iter())
-        .map(|run| RunRow::read(index, &folder(run), PROXIES, "proxy"))
+        .map(|run| {
+            let folder = Path::new(files::PROXIES).join(run);
+            let is_outdated = |fingerprint: &str| plan.is_outdated(study, &folder, fingerprint);
+            RunRow::read(index, &folder, PROXIES, "proxy", is_outdated)
+        })
         .collect()
 }
 
 /// What changed since each finished part was made. The parts after a stale one
 /// are not examined: they are made again after it.
 ///
-/// With an index, losses of runs whose files are as they were are not read again.
+/// With an index and the rows of all runs, files of runs that are as they were are not read
+/// again.
 pub(super) fn stale_parts(
     study: &Study,
-    index: Option<&Index>,
+    known: Option<(&Index, &[RunRow])>,
     corpus: &CorpusOnce<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<&'static str, String>> {
+    let index = known.map(|(index, _)| index);
     let one = |part, changes: Option<String>| changes.map(|c| BTreeMap::from([(part, c)]));
     let none = Ok(BTreeMap::new());
     if !study.path(files::CORPUS).exists() {
@@ -350,7 +372,14 @@ pub(super) fn stale_parts(
     if let Some(stale) = one("design", design::stamp(study, corpus)?.staleness()?) {
         return Ok(stale);
     }
-    let mut stale = one("schedule", schedule::staleness(study, corpus, index)?).unwrap_or_default();
+    let mut stale = earlier_verdicts(study)?;
+    let may_be = known.is_none_or(|(_, rows)| rows.iter().any(|r| r.state == RunState::Outdated));
+    if may_be && let Some((run, changes)) = planned::first_outdated(study, corpus)? {
+        stale.insert("runs", format!("{}: {changes}", run.display()));
+        return Ok(stale);
+    }
+    let schedule = one("schedule", schedule::staleness(study, corpus, index)?).unwrap_or_default();
+    stale.extend(schedule);
     if !study.path(files::FIT).exists() {
         return Ok(stale);
     }
@@ -365,6 +394,19 @@ pub(super) fn stale_parts(
     Ok(stale)
 }
 
+/// Results of targets that are about an earlier mixture or objective.
+fn earlier_verdicts(study: &Study) -> Result<BTreeMap<&'static str, String>> {
+    let any = [files::CHECK, files::COMPARISON].map(|file| study.path(file).exists());
+    if !any.contains(&true) || !study.path(files::MIXTURE).exists() {
+        return Ok(BTreeMap::new());
+    }
+    match (study.recommendation()).and_then(|found| Verdicts::read(study, &found)) {
+        // What is damaged is reported where it is used.
+        Err(e) if e.is_input() => Ok(BTreeMap::new()),
+        read => Ok(read?.earlier),
+    }
+}
+
 impl Status {
     /// The runs of all other sizes.
     pub fn of_sizes(&self) -> RunCounts {
@@ -376,6 +418,7 @@ impl Status {
             running,
             stale,
             failed,
+            outdated,
         } in self.sizes.iter().map(|s| s.runs)
         {
             sum.planned += planned;
@@ -384,6 +427,7 @@ impl Status {
             sum.running += running;
             sum.stale += stale;
             sum.failed += failed;
+            sum.outdated += outdated;
         }
         sum
     }
@@ -397,12 +441,15 @@ impl Status {
     fn next_step(&self) -> Option<&'static str> {
         let p = self.proxies;
         let left = |c: RunCounts| c.done + c.failed < c.planned;
+        let outdated = p.outdated + self.of_sizes().outdated;
+        let outdated = outdated + self.experts.map_or(0, |e| e.runs.outdated) > 0;
         let stale = |part| self.stale.contains_key(part);
         Some(match () {
             () if stale("corpus") => "tokenize --redo",
             () if stale("design") => "design --redo",
             () if self.domains.is_none() => "tokenize",
             () if p.planned == 0 => "design",
+            () if stale("runs") || outdated => "train --redo",
             () if left(p) || self.sizes.iter().any(|s| left(s.runs)) => "train",
             () if self.left_to_ask() > 0 => "train",
             () if self
@@ -411,12 +458,15 @@ impl Status {
             {
                 "train"
             }
+            () if p.done == 0 && p.failed > 0 => "retry --failed",
             () if stale("fit") || stale("scale") => "fit --redo",
             () if !self.fitted => "fit",
             () if stale("mixture") => "optimize --redo",
             () if !self.optimized => "optimize",
             () if stale("schedule") => "schedule --redo",
             () if self.wants_schedule && !self.scheduled => "schedule",
+            () if stale("check") || self.targets.outdated > 0 => "target --redo",
+            () if stale("compare") => "compare --redo",
             () if !self.checked => "target",
             () if !self.reported => "report",
             () => return None,
@@ -433,6 +483,7 @@ impl RunCounts {
                 RunState::Waiting => {}
                 RunState::Done => counts.done += 1,
                 RunState::Failed => counts.failed += 1,
+                RunState::Outdated => counts.outdated += 1,
                 RunState::Stopped => counts.started += 1,
                 RunState::Running => {
                     counts.started += 1;

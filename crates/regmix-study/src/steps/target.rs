@@ -146,8 +146,7 @@ fn job(
     let folder = study.path(files::TARGETS).join(&run);
     let seed = config.study.seed + k;
     let mut spec = runs.spec(&run, seed, &arm.mixture)?;
-    // The arms of a seed differ in their mixtures alone.
-    spec.data_order = Some("target".to_owned());
+    spec.data_order = Some(files::DATA_ORDER_OF_TARGETS.to_owned());
     let mut steer = None;
     match &arm.course {
         Course::Fixed => {}

@@ -107,6 +107,7 @@ impl Fits {
             design: fit.as_ref().map(|fit| &fit.observations().mixtures),
             proxy_epochs: &[],
             facts: &facts,
+            stale: &[],
             commands: &commands,
         }
         .html())

@@ -45,6 +45,7 @@ fn view(rows: Vec<RunRow>) -> View {
             running: of(RunState::Running),
             stale: 0,
             failed: of(RunState::Failed),
+            outdated: of(RunState::Outdated),
         },
         asked: None,
         text_share: None,

@@ -142,6 +142,7 @@ impl Parts {
             proxy_epochs: &self.proxy_epochs,
             facts: &self.facts,
             commands: &self.commands,
+            stale: &[],
         }
     }
 
@@ -313,6 +314,38 @@ fn missing_parts_are_left_out_or_named() {
         .html(),
     );
     assert!(page.contains("For the target it is not known"));
+}
+
+#[test]
+fn verdicts_on_earlier_mixtures_are_named_and_left_out() {
+    let parts = Parts::small();
+    let stale = [("check", "an <earlier> mixture".to_owned())];
+    let report = Report {
+        check: None,
+        stale: &stale,
+        ..parts.report()
+    };
+    let page = checked(report.html());
+    let words = "The check is left out: an &lt;earlier&gt; mixture. Run \
+                 <code>regmix target --redo</code>";
+    assert!(page.contains(words));
+    assert!(page.contains("only for an earlier mixture or objective"));
+    assert!(!page.contains("The promise held") && !page.contains("Not checked yet"));
+}
+
+#[test]
+fn what_is_out_of_date_is_marked() {
+    let parts = Parts::small();
+    let stale = [("mixture", "objective.loss was <mean>, is law".to_owned())];
+    let report = Report {
+        stale: &stale,
+        ..parts.report()
+    };
+    let page = checked(report.html());
+    let words = "<li class=\"warn\">Out of date: the mixture was found from other inputs \
+                 (objective.loss was &lt;mean&gt;, is law). <code>regmix optimize --redo</code>";
+    assert!(page.contains(words));
+    assert!(!parts.page().contains("Out of date"));
 }
 
 #[test]
