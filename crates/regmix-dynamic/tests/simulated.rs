@@ -311,7 +311,7 @@ fn a_gain_that_cannot_be_measured_is_not_believed() {
     assert!(segments.windows(2).all(|l| l[0].mixture == l[1].mixture));
     let asked = plan(0.0);
     assert!(!asked.fell_back && asked.gain.is_none());
-    assert!(why(&asked).contains("the schedule stands unchecked"));
+    assert!(why(&asked).contains("the schedule is kept without a check"));
     assert_ne!(asked.segments[1].mixture, asked.segments[4].mixture);
 }
 

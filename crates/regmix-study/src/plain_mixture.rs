@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// | name | weights |
 /// |---|---|
-/// | `natural` | shares of the tokens that there are |
+/// | `natural` | proportional to the tokens of each domain |
 /// | `uniform` | the same for all domains |
 /// | `temperature:0.5` | natural weights to this power, rescaled; 0.5 if it is left out |
 /// | `unimax` | as even as the limit of repetition allows (arXiv 2304.09151) |

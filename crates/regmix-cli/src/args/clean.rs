@@ -13,7 +13,7 @@ pub(crate) struct CleanArgs {
     /// Remove it.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
-    /// Only list it; so it is without `--yes`, too.
+    /// Only list it; the default without `--yes`.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// The weights of finished runs, too.

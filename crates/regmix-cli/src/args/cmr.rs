@@ -6,7 +6,7 @@ use std::path::PathBuf;
 Example:
   regmix cmr --mixtures m.csv --trajectories t.csv --general web:0.7,books:0.3 --special code
 
-The runs go on from one model at three or more shares of the special domain between 0 and 1; the
+The runs continue from one model at three or more shares of the special domain between 0 and 1; the
 trajectories have a row of step 0 and 0 tokens with the losses of the model before. The critical
 ratio is the largest share of special text with which the general loss rises by no more than
 epsilon (arXiv 2407.17467).")]

@@ -1,6 +1,6 @@
 use super::{ComputeArgs, WorkerArgs};
 
-/// Train targets by several methods, and compare what their mixtures are worth and cost.
+/// Train targets on the mixtures of several methods; compare losses and costs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -24,10 +24,10 @@ pub(crate) struct ImportArgs {
     /// Files, folders, or patterns of files.
     #[arg(required_unless_present = "losses", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Metrics that are losses or other targets; may come several times.
+    /// Metrics that are losses or other targets; may be given several times.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) target: Vec<Pattern>,
-    /// Numbers that are weights of domains; may come several times.
+    /// Numbers that are weights of domains; may be given several times.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) weights: Vec<Pattern>,
     /// Exact names: a .toml file with `run`, `step`, `tokens`, `parameters`, and sections `targets` and

@@ -1,7 +1,7 @@
 use clap::{Subcommand, ValueEnum};
 use regmix_study::launch;
 
-/// Start workers that share out the runs: on Slurm, Kubernetes, HyperQueue, or here.
+/// Start workers that train the runs: on Slurm, Kubernetes, HyperQueue, or this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -15,7 +15,7 @@ Examples:
   regmix mixtures --method utilimax --utilities accuracies.csv
 
 Methods:
-  natural               shares of the tokens that there are
+  natural               proportional to the tokens of each domain
   uniform               the same for all domains
   temperature:POWER     natural weights to this power, rescaled; 0.5 if it is left out
   unimax                as even as the limit of repetition in [constraints] allows

@@ -65,7 +65,7 @@ pub(crate) use worker::WorkerArgs;
 
 const AFTER: &str = "\
 Examples:
-  regmix demo                                       a whole study in minutes, on text that is here already
+  regmix demo                                       a whole study in minutes, on text that is already on this machine
   regmix init --corpus ~/corpus && regmix tokenize  begin a study of your own
   regmix fit --mixtures m.csv --losses l.csv --out fit   start from runs that you have
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, ValueEnum};
 use regmix_regress::Method;
 
-/// Search the best mixture.
+/// Search for the best mixture.
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("elsewhere").multiple(true).args(["fit", "at_target", "parameters"])))]
 #[command(after_help = "\

@@ -3,7 +3,7 @@ use regmix_study::config;
 
 use super::{ComputeArgs, WorkerArgs};
 
-/// Train larger models on the found mixture and others, to check the promise.
+/// Train larger models on the found mixture and others, to check the prediction.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TargetArgs {
     #[command(flatten)]

@@ -199,7 +199,7 @@ pub(crate) fn scale_optimum(found: &ScaleOptimum) -> String {
         text.push_str(&format!("\nThe natural mixture: {:.4}", natural.mean));
         text.push_str(&match saved {
             Some(factor) => format!("; it needs {factor:.2} times the tokens for the same\n"),
-            None => "; no hundred times as many tokens bring it there\n".to_owned(),
+            None => "; not even 100 times as many tokens reach it\n".to_owned(),
         });
     }
     for warning in &found.warnings {

@@ -259,7 +259,7 @@ fn laws_of_scale_answer_for_the_target() {
     assert!(arms.contains("\"at-target\""));
     fixture.ok(&["report"]);
     let page = fixture.text("report.html");
-    assert!(page.contains("At the size that counts") && page.contains("Found, measured"));
+    assert!(page.contains("At the size of the target") && page.contains("Found, measured"));
 
     // A further size makes the laws out of date, not the regression.
     fixture.edit("study.toml", "runs = 5", "runs = 6");

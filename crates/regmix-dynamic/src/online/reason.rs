@@ -70,12 +70,12 @@ impl Grounds<'_> {
         match self.kept {
             Some(Some(gain)) => {
                 return format!(
-                    "{single}a new plan promises less than {gain:.3} nats more, so the plan stands"
+                    "{single}a new plan promises less than {gain:.3} nats more, so the plan is kept"
                 );
             }
             Some(None) => {
                 return format!(
-                    "{single}what a new plan gains cannot be measured, so the plan stands"
+                    "{single}what a new plan gains cannot be measured, so the plan is kept"
                 );
             }
             None => {}
@@ -84,7 +84,7 @@ impl Grounds<'_> {
             return format!("{single}nothing was planned for this stage");
         };
         if self.chosen.tv_distance(planned) < SAME {
-            return format!("{single}the plan stands");
+            return format!("{single}the plan is kept");
         }
         let mut moved: Vec<(f64, &str)> = (self.chosen.iter())
             .map(|(d, w)| (w - planned.get(d.as_str()).unwrap_or(0.0), d.as_str()))
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(
             other.words(),
             "3 steps after the stage point: the scale of the target is measured here, so that \
-             its losses are as expected; one mixture to the end: the plan stands"
+             its losses are as expected; one mixture to the end: the plan is kept"
         );
         let kept = Grounds {
             first_scale: false,
@@ -147,7 +147,7 @@ mod tests {
         };
         assert!(
             kept.words()
-                .ends_with("less than 0.010 nats more, so the plan stands")
+                .ends_with("less than 0.010 nats more, so the plan is kept")
         );
         assert!(
             kept.words()

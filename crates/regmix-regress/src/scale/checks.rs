@@ -24,7 +24,7 @@ pub(crate) fn cautions(runs: &ScaleRuns, blend: &Blend) -> Vec<String> {
     if sizes == 1 {
         out.push(
             "with one size the exponent of size cannot be known; it is 0.34, that of \
-             Hoffmann et al."
+             Hoffmann et al., and intervals for other sizes are wide"
                 .to_owned(),
         );
     }

@@ -221,7 +221,7 @@ fn before(runs: &[&CmrRun]) -> Result<(f64, f64)> {
              runs that go on from one model",
             low.1, low.0, high.1, high.0
         ))
-        .help("leave out the runs that go on from another model"));
+        .help("leave out the runs that continue from another model"));
     }
     Ok(sum)
 }

@@ -110,7 +110,7 @@ impl ScaleFit {
             runs: runs.clone(),
             laws: selection.laws,
             blend: Blend::join(laws, &used, selection.kernel, anchor, choice.mixtures.open)?,
-            growth: selection.growth,
+            growth: selection.growth.for_sizes(runs.sizes().len()),
             judged: selection.judged,
             warnings: Vec::new(),
             unit: options.unit.clone(),

@@ -1,4 +1,4 @@
-//! At the size that counts: how well laws of scale predict, how the best mixture moves with
+//! At the size of the target: how well laws of scale predict, how the best mixture moves with
 //! size, and what is expected of the target.
 
 use regmix_regress::scale::{
@@ -54,7 +54,7 @@ const HEIGHT: f64 = 120.0;
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     let at = report.at_target?;
     let transfers = rank_transfer(at.fit.runs());
-    let mut out = node::section("sizes", "At the size that counts")
+    let mut out = node::section("sizes", "At the size of the target")
         .push(paragraph(verdict(&transfers)).class("verdict"));
     if let Some(optimum) = &at.optimum {
         out = out.extend(at_optimum(report, at, optimum));

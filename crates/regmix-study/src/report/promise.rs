@@ -13,7 +13,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     if report.subject == Subject::Tables {
         return None;
     }
-    let section = node::section("promise", "Did the promise hold?");
+    let section = node::section("promise", "Was the prediction confirmed?");
     let Some(check) = report.check else {
         if let Some(why) = report.earlier("check") {
             return Some(section.push(left_out("check", why, "target")));

@@ -1,7 +1,7 @@
 //! What names of files and folders say: the split, the number of a shard, and
 //! what is left as the name of a domain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::shard::Split;
 
@@ -86,12 +86,22 @@ pub(super) fn is_wrapper(name: &str) -> bool {
 /// beside `unit-train`.
 #[derive(Debug, Default)]
 pub(super) struct FileNames {
-    /// The least number after each stem and separator.
-    least: BTreeMap<(String, char), u64>,
+    /// The numbers after each stem and separator.
+    numbers: BTreeMap<(String, char), Numbers>,
     /// All names without shard numbers.
     bases: BTreeMap<String, ()>,
     /// Whether every name has a split at its end or front.
     all_have_splits: bool,
+}
+
+/// Numbers after one stem.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The least of them.
+    least: Option<u64>,
+    /// How many digits those have that begin with a zero. `09` and `10` after one stem are
+    /// counted alike.
+    padded: BTreeSet<usize>,
 }
 
 /// What one file name says.
@@ -108,11 +118,12 @@ impl FileNames {
         for stem in stems.clone() {
             if let Some((rest, separator, digits)) = numbered(without_marks(stem)) {
                 let number = digits.parse().unwrap_or(u64::MAX);
-                let least = this
-                    .least
-                    .entry((rest.to_owned(), separator))
-                    .or_insert(number);
-                *least = number.min(*least);
+                let key = (rest.to_owned(), separator);
+                let numbers = this.numbers.entry(key).or_default();
+                numbers.least = Some(numbers.least.map_or(number, |least| number.min(least)));
+                if digits.len() > 1 && digits.starts_with('0') {
+                    numbers.padded.insert(digits.len());
+                }
             }
         }
         this.bases = stems.map(|s| (this.base(s).to_owned(), ())).collect();
@@ -159,11 +170,12 @@ impl FileNames {
             return without_part_word(rest);
         }
         if let Some((rest, separator, digits)) = numbered(stem) {
-            let least = self.least.get(&(rest.to_owned(), separator)).copied();
-            if is_shard_number(rest, separator, digits, least.unwrap_or(u64::MAX)) {
-                return without_part_word(rest);
-            }
-            return stem;
+            let numbers = self.numbers.get(&(rest.to_owned(), separator));
+            let is_shard = |numbers| is_shard_number(rest, separator, digits, numbers);
+            return match numbers.is_some_and(is_shard) {
+                true => without_part_word(rest),
+                false => stem,
+            };
         }
         // `part0001` without a separator.
         let word = stem.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -246,21 +258,31 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether digits after a stem number a shard, where `least` is the least
-/// number after the same stem. `cc-2019`, `CC-MAIN-2023-06`, `v1.5` and
+/// Whether digits after a stem number a shard, where `numbers` are all after the same
+/// stem. `cc-2019`, `CC-MAIN-2023-06`, `v1.5` and
 /// `gutenberg_pg_19` have none.
-fn is_shard_number(rest: &str, separator: char, digits: &str, least: u64) -> bool {
+fn is_shard_number(rest: &str, separator: char, digits: &str, numbers: &Numbers) -> bool {
     let year = |s: &str| s.len() == 4 && (s.starts_with("19") || s.starts_with("20"));
     let after_year = rest.rsplit(SEPARATORS).next().is_some_and(year);
-    let from_start = least <= 1;
-    let padded = digits.len() > 1 && digits.starts_with('0');
+    let from_start = numbers.least.is_some_and(|least| least <= 1);
+    let padded = numbers.padded.contains(&digits.len());
     match separator {
         _ if digits.len() <= 2 && after_year => false,
-        _ if year(digits) => from_start,
+        _ if year(digits) || is_date(digits) => from_start,
         '-' => true,
         '.' if rest.ends_with(|c: char| c.is_ascii_digit()) => padded,
         _ => from_start || padded,
     }
+}
+
+/// Whether digits are a date such as 20220301, of a dump or a snapshot.
+fn is_date(digits: &str) -> bool {
+    let within = |range: std::ops::Range<usize>, most: u32| {
+        let part = digits.get(range).and_then(|part| part.parse::<u32>().ok());
+        part.is_some_and(|part| (1..=most).contains(&part))
+    };
+    let century = digits.starts_with("19") || digits.starts_with("20");
+    digits.len() == 8 && century && within(4..6, 12) && within(6..8, 31)
 }
 
 /// `web` of `web-part`; nothing of `part`.
@@ -313,6 +335,10 @@ mod tests {
             &["web_0", "web_1", "web_17"],
             &["web.00", "web.01"],
             &["web_0003"],
+            // Some of the shards: one rule for all of a stem.
+            &["web_08", "web_09", "web_10", "web_11"],
+            &["web.098", "web.101"],
+            &["web_part_07", "web_part_11"],
             &["web-part-0003", "web-part-0004"],
             &["web_shard_3", "web_shard_0"],
             &["web.part0001"],
@@ -349,6 +375,7 @@ mod tests {
         }
         assert_eq!(domains(&["cc-2019", "cc-2020"]).len(), 2);
         assert_eq!(domains(&["v1.0", "v1.1"]).len(), 2);
+        assert_eq!(domains(&["wiki-20220301", "wiki-20231101"]).len(), 2);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl HeldOutGains {
         }
         let kept = match fell_back {
             true => "the best single mixture is kept (`static_unless = 0` keeps the schedule)",
-            false => "the schedule stands unchecked",
+            false => "the schedule is kept without a check",
         };
         reason
             .map(|why| format!("the gain could not be measured, {kept}: {which} gave none: {why}"))

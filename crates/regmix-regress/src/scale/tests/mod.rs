@@ -195,6 +195,20 @@ fn the_best_mixture_at_a_size_is_found() {
 fn one_size_and_one_length_say_what_cannot_be_known() {
     let fit =
         ScaleFit::train(&simulated(&[1e8], &[1e10], 0.001), &ScaleOptions::default()).unwrap();
+    let far = ScaleQuestion {
+        objective: Objective::Mean,
+        constraints: None,
+        budget: None,
+        natural: None,
+        parameters: 4e8,
+        tokens: 1e10,
+    };
+    let mixture = fit.runs().runs()[0].weights.clone();
+    let mixture = regmix_data::Mixture::new(fit.domains().clone(), mixture).unwrap();
+    for loss in fit.estimate(&far, &mixture).unwrap().1 {
+        let half = 0.5 * (loss.high - loss.low) / loss.mean;
+        assert!((0.10..0.15).contains(&half), "{half}");
+    }
     let all = fit.warnings().join("\n");
     assert!(all.contains("1 size: how far the laws hold"), "{all}");
     assert!(

@@ -95,7 +95,7 @@ fn a_page_of_tables_has_no_part_of_a_study() {
     for part in [
         "regmix fit · small study",
         "Expected losses",
-        "At the size that counts",
+        "At the size of the target",
         "better than the found one",
         "How well laws predict",
         "How many runs are enough",
