@@ -189,7 +189,7 @@ options! {
     /// | `regressor` | `gbdt` | `smooth` | `smooth`, or a name of [`regmix_regress::regressor::NAMES`] |
     /// | `per_stage` | no: one f, step is an input | yes | `smooth` always is |
     /// | `state` | objective | losses | |
-    /// | `outcome` | next | log_ratio | `smooth` always has the latter |
+    /// | `outcome` | next | log_ratio | `smooth` always has the latter, `law1`, `law2` and ensembles with one of them the former |
     /// | `start` | mean | regression | |
     /// | `first` | prior | planned | |
     /// | `lookahead` | stage | run | |
@@ -198,7 +198,7 @@ options! {
     /// | `fresh_draws` | yes | yes | whether each stage has draws of its own |
     /// | `size` | power law, β 0.05 | first segment | [`SizeCorrection`] |
     /// | `trust` | none | none | above 0, to 1: the most a weight changes between stages |
-    /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves |
+    /// | `ramp` | 0 | 0 | 0 to 1: the share of a stage over which the mixture moves from the one before; limits, epochs and predictions are those of what is then read. Online, mixtures change at once |
     /// | `bootstrap` | 0 | 20 | refits on resampled runs, and half as many splits of the runs in halves; 0, or 2 and more |
     /// | `static_unless` | 0 | 2 | standard deviations (over splits) of its gain that a schedule must show on runs it was not planned on, else the best single mixture is kept, also where nothing can be measured; 0 keeps a schedule whose gain cannot be measured. Above 0 with `lookahead = "run"` it needs `bootstrap` of at least 4 |
     /// | `min_gain` | 0 | 0 | nats that a change of the plan must promise online; where the schedule fell back to one mixture, at least `static_unless` standard deviations of its measured gain, and no change where nothing could be measured |

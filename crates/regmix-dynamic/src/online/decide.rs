@@ -34,6 +34,7 @@ pub(super) fn decide(
 ) -> Result<()> {
     let measured = measured_state(setup, losses)?;
     let fraction = fraction_of(setup, stage, step);
+    // Online, mixtures change at once, also where the schedule has ramps.
     for (u, w) in state.used.iter_mut().zip(state.in_force.weights()) {
         *u += (fraction - state.since) * w;
     }
@@ -154,8 +155,9 @@ pub(super) fn expected_state(setup: &Setup, state: &ControllerState, stage: usiz
     at
 }
 
-/// The new plan if it promises enough more than the standing one, else the
-/// standing one; and whether the standing one was kept.
+/// The new plan if it promises enough more than the standing one, or that one
+/// breaks the budget from here on (it was made for ramps, or for losses at
+/// other steps), else the standing one; and whether the standing one was kept.
 fn standing_or_new(
     setup: &Setup,
     problem: &Problem<'_, StageModel>,
@@ -168,7 +170,8 @@ fn standing_or_new(
     let least = setup.least_gain.unwrap_or(f64::INFINITY);
     if let (true, Some(old)) = (least > 0.0, old) {
         let value = problem.plan_value(&old);
-        if value.is_finite() && value - plan.value < least {
+        let stands = value.is_finite() && problem.keeps_to_budget(&old);
+        if stands && value - plan.value < least {
             let kept = Plan {
                 mixtures: old,
                 value,

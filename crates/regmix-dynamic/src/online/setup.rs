@@ -214,8 +214,8 @@ impl Setup {
     }
 
     #[cfg(test)]
-    pub(super) fn forget_budget(&mut self) {
-        self.limits.budget = None;
+    pub(super) fn set_budget(&mut self, budget: Option<Vec<f64>>) {
+        self.limits.budget = budget;
     }
 
     /// Sets the objective over the stage model's state.

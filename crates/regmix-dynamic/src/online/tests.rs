@@ -292,7 +292,7 @@ fn draws_made_beforehand_change_nothing() {
     let base = controller(DynamicConfig::paper());
     // A budget moves the caps with what was used: nothing is drawn then.
     let mut free = base.clone();
-    free.setup.forget_budget();
+    free.setup.set_budget(None);
     for start in [base, free] {
         let (mut plain, mut ready) = (start.clone(), start);
         for step in [250, 500, 750] {
@@ -318,6 +318,34 @@ fn a_plan_is_kept_unless_another_promises_more() {
         c.observe(step, &report(step as f64 / 1000.0)).unwrap();
         assert_eq!(c.mixture().weights(), planned[stage]);
         assert!(c.state().decisions()[stage].kept_plan);
+    }
+}
+
+/// As that of a schedule with ramps, which takes other tokens than one without.
+#[test]
+fn a_plan_that_breaks_the_budget_is_not_kept() {
+    let mut c = controller(DynamicConfig {
+        min_gain: 10.0,
+        ..DynamicConfig::improved()
+    });
+    let first = c.mixture().weights().to_vec();
+    let taken: Vec<f64> = (0..3)
+        .map(|d| 0.25 * (first[d] + c.setup.schedule.iter().map(|m| m[d]).sum::<f64>()))
+        .collect();
+    // All domains together have just enough; the scarce one lacks a tenth.
+    let budget = vec![1.1 * taken[0], 1.1 * taken[1], 0.9 * taken[2]];
+    c.setup.set_budget(Some(budget.clone()));
+    for step in [250, 500, 750] {
+        c.observe(step, &report(step as f64 / 1000.0)).unwrap();
+    }
+    assert!(!c.state().decisions()[0].kept_plan && c.state().decisions()[1].kept_plan);
+    let used = &c.state().used;
+    let last = c.mixture().weights();
+    for d in 0..3 {
+        assert!(
+            used[d] + 0.25 * last[d] < 1.01 * budget[d] + 1e-6,
+            "{d}: {used:?}"
+        );
     }
 }
 

@@ -6,6 +6,11 @@ use regmix_regress::{Budget, Constraints};
 /// How far rounding may take a weight above its cap.
 const SLACK: f64 = 1e-10;
 
+/// Halvings of the way between two mixtures, and the part of the way that
+/// stays free: later stages are not to depend on rounding.
+const HALVINGS: usize = 20;
+const FREE: f64 = 1e-4;
+
 /// Bounds of every mixture, and the share of all tokens of the run that a
 /// domain may take over the whole schedule.
 #[derive(Debug, Clone)]
@@ -42,6 +47,58 @@ impl Bounds {
             caps.push((total - taken[i] - later * floors[i]) / share + SLACK);
         }
         self.tightened(&vec![0.0; budget.len()], &caps)
+    }
+
+    /// A mixture found for a share of training within `stage`, its bounds: the
+    /// same where the mixtures after it, for the share `later`, still have
+    /// room; else moved towards a mixture that all of training may stay on, as
+    /// far as is needed.
+    ///
+    /// [`Bounds::of_stage`] leaves room for floors only. Beside caps or groups
+    /// that is too little: what the budget leaves may be more than the caps
+    /// allow of some domains and too little of the others. The mixtures that
+    /// leave room form a convex set, which contains every mixture that can be
+    /// kept to the end.
+    pub(crate) fn leaving_room(
+        &self,
+        stage: &Constraints,
+        found: Vec<f64>,
+        (share, later): (f64, f64),
+        taken: &[f64],
+        trust: Option<f64>,
+    ) -> Vec<f64> {
+        let leaves_room = |mixture: &[f64]| {
+            let taken = taken.iter().zip(mixture).map(|(t, w)| t + share * w);
+            let rest = self.of_stage(later, &taken.collect::<Vec<_>>(), 0.0);
+            rest.and_then(|rest| self.near(&rest, &[mixture], trust))
+                .is_ok()
+        };
+        if self.budget.is_none() || later <= 0.0 || leaves_room(&found) {
+            return found;
+        }
+        let whole = Self {
+            constraints: stage.clone(),
+            budget: self.budget.clone(),
+        };
+        let stay = (whole.of_stage(share + later, taken, 0.0)).and_then(|all| all.project(&found));
+        // No mixture can be kept to the end, but several in turn may do.
+        let Ok(stay) = stay else {
+            return found;
+        };
+        let between = |way: f64| -> Vec<f64> {
+            (stay.weights().iter().zip(&found))
+                .map(|(s, f)| s + way * (f - s))
+                .collect()
+        };
+        let (mut near, mut far) = (0.0, 1.0);
+        for _ in 0..HALVINGS {
+            let way = 0.5 * (near + far);
+            match leaves_room(&between(way)) {
+                true => near = way,
+                false => far = way,
+            }
+        }
+        between((1.0 - FREE) * near)
     }
 
     /// The bounds with some more floors and caps.

@@ -21,7 +21,8 @@ struct Joint<'a, D: ?Sized> {
     problem: &'a Problem<'a, D>,
     /// One per stage and domain.
     names: DomainSet,
-    /// The share of every stage in what is left of training.
+    /// The share of what is left of training that is drawn from the mixture of
+    /// every stage.
     shares: Vec<f64>,
     /// The share of what is left that a domain may take.
     room: Option<Vec<f64>>,
@@ -67,7 +68,12 @@ impl<D: Dynamics + ?Sized> Surface for Joint<'_, D> {
     fn value_and_gradient(&self, weights: &[f64]) -> (f64, Option<Vec<f64>>) {
         let p = self.problem;
         let over = self.over(weights);
-        let (value, slopes) = p.slopes(0, &p.position.state, &self.mixtures(weights));
+        let (value, slopes) = p.slopes(
+            0,
+            &p.position.state,
+            &p.position.previous,
+            &self.mixtures(weights),
+        );
         let penalty = 0.5 * self.penalty * over.iter().map(|o| o * o).sum::<f64>();
         let flat = |all: Vec<Vec<f64>>| {
             (all.into_iter().zip(&self.shares))
@@ -98,8 +104,8 @@ pub(super) fn improve<D: Dynamics + ?Sized>(
     if grouped || problem.config.trust.is_some() || stages < 2 {
         return Ok(None);
     }
-    let whole: f64 = (0..stages).map(|i| problem.share(i)).sum();
-    let shares: Vec<f64> = (0..stages).map(|i| problem.share(i) / whole).collect();
+    let whole: f64 = (0..stages).map(|i| problem.drawn(i)).sum();
+    let shares: Vec<f64> = (0..stages).map(|i| problem.drawn(i) / whole).collect();
     let name = |j: usize, d: usize| format!("{j}.{d}");
     let all = (0..stages).flat_map(|j| (0..domains).map(move |d| name(j, d)));
     let names = DomainSet::from_names(all)?;
@@ -120,9 +126,8 @@ pub(super) fn improve<D: Dynamics + ?Sized>(
         let members: Vec<&str> = members.iter().map(String::as_str).collect();
         constraints = constraints.with_group(&format!("stage {j}"), &members, *share, *share)?;
     }
-    let used = &problem.position.used;
     let room = (bounds.budget.as_ref()).map(|budget| {
-        (budget.iter().zip(used))
+        (budget.iter().zip(problem.used()))
             .map(|(b, u)| ((b - u) / whole).max(0.0))
             .collect::<Vec<_>>()
     });

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 mod joint;
+mod ramp;
 mod surface;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,10 @@ use self::bounds::Bounds;
 use self::surface::{OneStage, Static};
 use crate::config::{DynamicConfig, Lookahead, Search};
 use crate::dynamics::{Dynamics, Moment};
+
+/// How far a plan that was made before may exceed the budget, as a part of it:
+/// decisions come some steps late.
+const OVER: f64 = 0.01;
 
 /// Sweeps over the stages, and the gain below which there is no further one.
 const SWEEPS: usize = 12;
@@ -44,6 +49,8 @@ pub(crate) struct Problem<'a, D: ?Sized> {
     pub(crate) position: Position,
     /// The losses at the end of every stage that a worst case is against.
     baseline: Option<Vec<Vec<f64>>>,
+    /// The share of a stage over which its mixture moves from the one before.
+    ramp: f64,
     /// Draws for the first stage, made beforehand.
     draws: Option<&'a Candidates>,
     monitor: &'a dyn Monitor,
@@ -77,6 +84,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             config,
             position,
             baseline: None,
+            ramp: 0.0,
             draws: None,
             monitor: &Silent,
         };
@@ -95,6 +103,12 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     /// Uses given draws for the first stage, which must be within its bounds.
     pub(crate) fn with_draws(mut self, draws: Option<&'a Candidates>) -> Self {
         self.draws = draws;
+        self
+    }
+
+    /// Plans mixtures of which each is reached over this share of its stage.
+    pub(crate) fn with_ramp(mut self, ramp: f64) -> Self {
+        self.ramp = ramp;
         self
     }
 
@@ -140,9 +154,10 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     /// The losses at the end of every stage.
     pub(crate) fn rollout(&self, mixtures: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let mut states: Vec<Vec<f64>> = Vec::with_capacity(mixtures.len());
-        for (place, mixture) in mixtures.iter().enumerate() {
+        let means = self.means(0, &self.position.previous, mixtures);
+        for (place, mean) in means.iter().enumerate() {
             let before = states.last().unwrap_or(&self.position.state);
-            let next = self.dynamics.next(self.moment(place), before, mixture);
+            let next = self.dynamics.next(self.moment(place), before, mean);
             states.push(next);
         }
         states
@@ -157,17 +172,18 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
 
     /// The goal at the end of the mixtures from a place on, and its
     /// derivative by each of them: the chain rule, from the end backwards.
+    /// `before` is the mixture before the first of them.
     fn slopes(
         &self,
         place: usize,
         state: &[f64],
+        before: &[f64],
         mixtures: &[Vec<f64>],
     ) -> (f64, Option<Vec<Vec<f64>>>) {
         let mut states = vec![state.to_vec()];
-        for (i, mixture) in mixtures.iter().enumerate() {
-            let next = self
-                .dynamics
-                .next(self.moment(place + i), &states[i], mixture);
+        let means = self.means(place, before, mixtures);
+        for (i, mean) in means.iter().enumerate() {
+            let next = self.dynamics.next(self.moment(place + i), &states[i], mean);
             states.push(next);
         }
         let last = place + mixtures.len() - 1;
@@ -175,14 +191,15 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         let value = self.value(last, end);
         let mut by_state = self.goal.slopes(end, self.baseline(last));
         let mut out = vec![Vec::new(); mixtures.len()];
-        for (i, mixture) in mixtures.iter().enumerate().rev() {
+        for (i, mean) in means.iter().enumerate().rev() {
             let at = self.moment(place + i);
-            let Some(slopes) = self.dynamics.slopes(at, &states[i], mixture) else {
+            let Some(slopes) = self.dynamics.slopes(at, &states[i], mean) else {
                 return (value, None);
             };
             out[i] = times_rows(&by_state, &slopes.by_mixture);
             by_state = times_rows(&by_state, &slopes.by_state);
         }
+        self.by_mixtures(place, &mut out);
         (value, Some(out))
     }
 
@@ -193,23 +210,31 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
                 "no stage is left: expected at least one to plan",
             ));
         }
-        let greedy = self.greedy(self.left())?;
+        // Where bounds are as tight as rounding, one mixture may keep to them all
+        // the same.
+        let stay = |single: &Vec<f64>| vec![single.clone(); self.left()];
+        let greedy = self.greedy(self.left());
         if self.config.lookahead == Lookahead::Stage {
+            let mixtures = match greedy {
+                Ok(mixtures) => mixtures,
+                Err(e) => self.single()?.as_ref().map(stay).ok_or(e)?,
+            };
             return Ok(Plan {
-                value: self.plan_value(&greedy),
-                mixtures: greedy,
+                value: self.plan_value(&mixtures),
+                mixtures,
                 single: None,
             });
         }
         let single = self.single()?;
-        let mut candidates = vec![greedy];
-        if let Some(single) = &single {
-            candidates.insert(0, vec![single.clone(); self.left()]);
+        let mut candidates: Vec<_> = single.as_ref().map(stay).into_iter().collect();
+        match greedy {
+            Err(e) if candidates.is_empty() => return Err(e),
+            greedy => candidates.extend(greedy),
         }
         if self.config.search == Search::Descend
             && let Some(joint) = joint::improve(self, &candidates)?
         {
-            candidates.push(self.repaired(&joint)?);
+            candidates.extend(self.repaired(&joint));
         }
         let mut best: Option<Plan> = None;
         for candidate in candidates {
@@ -264,8 +289,8 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     /// to the trust region and all limits.
     fn single(&self) -> Result<Option<Vec<f64>>> {
         let p = &self.position;
-        let whole: f64 = (0..self.left()).map(|i| self.share(i)).sum();
-        let Ok(bounds) = self.bounds.of_stage(whole, &p.used, 0.0) else {
+        let whole: f64 = (0..self.left()).map(|i| self.drawn(i)).sum();
+        let Ok(bounds) = self.bounds.of_stage(whole, &self.used(), 0.0) else {
             return Ok(None);
         };
         let Ok(bounds) = self.bounds.near(&bounds, &[&p.previous], self.config.trust) else {
@@ -278,7 +303,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
     /// Algorithm 1 of RegMix-D: for each stage in turn the mixture with the
     /// lowest goal at its end.
     fn greedy(&self, stages: usize) -> Result<Vec<Vec<f64>>> {
-        let (mut state, mut used) = (self.position.state.clone(), self.position.used.clone());
+        let (mut state, mut used) = (self.position.state.clone(), self.used());
         let mut out: Vec<Vec<f64>> = Vec::new();
         for place in 0..stages {
             let before = out.last().unwrap_or(&self.position.previous);
@@ -286,11 +311,14 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
             let surface = OneStage {
                 problem: self,
                 state: &state,
+                before,
                 place,
                 later: &[],
             };
-            let mixture = self.search(&surface, &bounds, place, &[before])?;
-            state = self.dynamics.next(self.moment(place), &state, &mixture);
+            let found = self.search(&surface, &bounds, place, &[before])?;
+            let mixture = self.leaving_room(place, &bounds, &used, found);
+            let mean = self.mean(place, before, &mixture);
+            state = self.dynamics.next(self.moment(place), &state, &mean);
             self.take(&mut used, place, &mixture);
             out.push(mixture);
         }
@@ -299,27 +327,59 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
 
     /// Bounds of a stage whose later stages are not chosen yet.
     fn next_bounds(&self, place: usize, used: &[f64], before: &[f64]) -> Result<Constraints> {
-        let later = (place + 1..self.left()).map(|i| self.share(i)).sum();
-        let bounds = self.bounds.of_stage(self.share(place), used, later)?;
+        let (share, later) = self.shares_from(place);
+        let bounds = self.bounds.of_stage(share, used, later)?;
         self.bounds.near(&bounds, &[before], self.config.trust)
     }
 
+    /// A mixture found within the bounds of a stage, or one near it that leaves
+    /// room for the stages after it.
+    fn leaving_room(
+        &self,
+        place: usize,
+        bounds: &Constraints,
+        used: &[f64],
+        found: Vec<f64>,
+    ) -> Vec<f64> {
+        let shares = self.shares_from(place);
+        (self.bounds).leaving_room(bounds, found, shares, used, self.config.trust)
+    }
+
+    /// The shares of training that are drawn from the mixture of a stage and
+    /// from all after it.
+    fn shares_from(&self, place: usize) -> (f64, f64) {
+        let later = (place + 1..self.left()).map(|i| self.drawn(i)).sum();
+        (self.drawn(place), later)
+    }
+
     fn take(&self, used: &mut [f64], place: usize, mixture: &[f64]) {
-        let share = self.share(place);
+        let share = self.drawn(place);
         for (u, w) in used.iter_mut().zip(mixture) {
             *u += share * w;
         }
     }
 
+    /// Whether mixtures for the next stages take no more than the budget of the
+    /// run, up to a hundredth of it.
+    pub(crate) fn keeps_to_budget(&self, mixtures: &[Vec<f64>]) -> bool {
+        let mut used = self.used();
+        for (place, mixture) in mixtures.iter().enumerate() {
+            self.take(&mut used, place, mixture);
+        }
+        let mut limits = self.bounds.budget.iter().flatten().zip(used);
+        limits.all(|(limit, used)| used <= (1.0 + OVER) * limit + GAIN)
+    }
+
     /// The nearest plan that keeps to all bounds.
     fn repaired(&self, mixtures: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        let mut used = self.position.used.clone();
+        let mut used = self.used();
         let mut out: Vec<Vec<f64>> = Vec::new();
         for (place, mixture) in mixtures.iter().enumerate() {
             let before = out.last().unwrap_or(&self.position.previous);
             let bounds = self.next_bounds(place, &used, before)?;
             let weights: Vec<f64> = mixture.iter().map(|w| w.max(0.0)).collect();
             let near = bounds.cleared(bounds.project(&weights)?.weights());
+            let near = self.leaving_room(place, &bounds, &used, near);
             self.take(&mut used, place, &near);
             out.push(near);
         }
@@ -332,13 +392,13 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
         for _ in 0..SWEEPS {
             let before = plan.value;
             for place in (0..self.left()).rev() {
-                let mut taken = self.position.used.clone();
+                let mut taken = self.used();
                 for (i, mixture) in plan.mixtures.iter().enumerate() {
                     if i != place {
                         self.take(&mut taken, i, mixture);
                     }
                 }
-                let bounds = self.bounds.of_stage(self.share(place), &taken, 0.0);
+                let bounds = self.bounds.of_stage(self.drawn(place), &taken, 0.0);
                 let earlier = match place {
                     0 => &self.position.previous,
                     _ => &plan.mixtures[place - 1],
@@ -355,6 +415,7 @@ impl<'a, D: Dynamics + ?Sized> Problem<'a, D> {
                 let surface = OneStage {
                     problem: self,
                     state: states.last().unwrap_or(&self.position.state),
+                    before: earlier,
                     place,
                     later: &plan.mixtures[place + 1..],
                 };

@@ -211,32 +211,40 @@ fn slopes_of_a_plan_agree_with_differences() {
     let world = world(|o| (o.drift, o.forgetting, o.need) = (0.7, 1.0, 3.0));
     let prior = Mixture::uniform(world.domains().clone());
     let config = improved();
-    let problem = problem(
-        &world,
-        &prior,
-        &config,
-        position(&world, prior.weights()),
-        None,
-    );
+    let start = position(&world, prior.weights());
     let mixtures = vec![
         vec![0.4, 0.3, 0.2, 0.1],
         vec![0.1, 0.2, 0.3, 0.4],
         vec![0.25; 4],
         vec![0.7, 0.1, 0.1, 0.1],
     ];
-    let (_, slopes) = problem.slopes(0, &problem.position.state, &mixtures);
-    for (place, slopes) in slopes.unwrap().iter().enumerate() {
-        for (d, slope) in slopes.iter().enumerate() {
-            let moved = |by: f64| {
-                let mut m = mixtures.clone();
-                m[place][d] += by;
-                problem.plan_value(&m)
-            };
-            let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-            assert!(
-                (difference - slope).abs() < 1e-3 * difference.abs().max(0.01),
-                "{place} {d}: {difference} {slope}"
-            );
+    for ramp in [0.0, 0.8] {
+        let problem = problem(&world, &prior, &config, start.clone(), None).with_ramp(ramp);
+        let (state, before) = (&problem.position.state, &problem.position.previous);
+        let (value, slopes) = problem.slopes(0, state, before, &mixtures);
+        assert_eq!(value, problem.plan_value(&mixtures));
+        let first = OneStage {
+            problem: &problem,
+            state,
+            before,
+            place: 0,
+            later: &mixtures[1..],
+        };
+        let values = first.values(&mixtures[..1]);
+        assert!((values[0] - value).abs() < 1e-12);
+        for (place, slopes) in slopes.unwrap().iter().enumerate() {
+            for (d, slope) in slopes.iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut m = mixtures.clone();
+                    m[place][d] += by;
+                    problem.plan_value(&m)
+                };
+                let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                assert!(
+                    (difference - slope).abs() < 1e-3 * difference.abs().max(0.01),
+                    "{place} {d}: {difference} {slope}"
+                );
+            }
         }
     }
 }
@@ -253,4 +261,49 @@ fn bounds_without_a_mixture_are_errors() {
     assert!(rest.caps()[1] < 1e-9);
     let near = bounds.near(&rest, &[&[0.2, 0.8]], Some(0.1)).unwrap_err();
     assert_eq!(near.field_name(), Some("trust"));
+}
+
+/// Early stages leave to later ones what these need beside caps and groups. In
+/// the last case one mixture alone keeps to all bounds, in all stages.
+#[test]
+fn caps_and_groups_beside_a_budget_leave_room_for_later_stages() {
+    let world = world(|o| o.drift = 1.0);
+    let open = Constraints::none(world.domains().clone());
+    let capped = open.clone().with_cap("d0", 0.5).unwrap();
+    let grouped = open.with_group("g", &["d0", "d3"], 0.0, 0.5).unwrap();
+    for (constraints, budget) in [
+        (&capped, [1.0, 0.5, 0.1, 0.0]),
+        (&grouped, [1.0, 0.5, 0.1, 0.0]),
+        (&capped, [1.0, 0.4, 0.1, 0.0]),
+    ] {
+        let whole = Bounds {
+            constraints: constraints.clone(),
+            budget: Some(budget.to_vec()),
+        };
+        let rest = 1.0 - budget[1] - 0.5;
+        let prior = vec![0.5, budget[1], rest, 0.0];
+        let prior = Mixture::new(world.domains().clone(), prior).unwrap();
+        for config in [paper(), improved()] {
+            for trust in [None, Some(0.2)] {
+                let config = DynamicConfig {
+                    trust,
+                    ..config.clone()
+                };
+                let start = position(&world, prior.weights());
+                let goal = Objective::Mean.evaluator(world.targets()).unwrap();
+                let problem = Problem::new(&world, goal, &prior, whole.clone(), &config, start);
+                let plan = problem.solve().unwrap();
+                let repaired = problem.repaired(&plan.mixtures).unwrap();
+                for mixtures in [&plan.mixtures, &repaired] {
+                    let mut taken = problem.position.used.clone();
+                    for (place, mixture) in mixtures.iter().enumerate() {
+                        assert!(constraints.allows(mixture), "{mixture:?}");
+                        problem.take(&mut taken, place, mixture);
+                    }
+                    let over = taken.iter().zip(&budget).any(|(t, b)| *t > b + 1e-6);
+                    assert!(!over, "{taken:?} of {budget:?}");
+                }
+            }
+        }
+    }
 }

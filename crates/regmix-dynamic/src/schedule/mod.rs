@@ -64,7 +64,7 @@ pub struct PlannedSegment {
     /// The predicted losses at its end, on the scale of the proxies.
     pub predicted: BTreeMap<String, Prediction>,
     /// How often it repeats the tokens of every domain, where the budget is
-    /// known.
+    /// known. A ramp at its start is included.
     pub epochs: BTreeMap<String, f64>,
 }
 
@@ -86,7 +86,7 @@ pub struct Schedule {
     /// The share of a segment over which the mixture moves from the one
     /// before, in a straight line; 0 switches at once.
     pub ramp: f64,
-    /// The mean mixture of the run.
+    /// The mean mixture of the run, ramps included.
     pub mean: Mixture,
     /// How often the run repeats the tokens of every domain.
     pub epochs: BTreeMap<String, f64>,
@@ -147,13 +147,9 @@ impl Schedule {
         let mut fractions = vec![0.0];
         fractions.extend_from_slice(grid.points());
         let at = |step: u64| (step as f64 / target.steps as f64 * target.tokens as f64) as u64;
-        let mut mean = vec![0.0; domains.len()];
         let mut segments = Vec::with_capacity(mixtures.len());
         for (i, mixture) in mixtures.into_iter().enumerate() {
             let mixture = mixture.reordered(&domains)?;
-            for (m, w) in mean.iter_mut().zip(mixture.weights()) {
-                *m += (fractions[i + 1] - fractions[i]) * w;
-            }
             let weights = mixture.iter().map(|(d, weight)| {
                 let plain = Weight {
                     weight,
@@ -175,13 +171,13 @@ impl Schedule {
                 epochs: BTreeMap::new(),
             });
         }
-        Ok(Self {
+        let out = Self {
             version: VERSION,
             objective,
             target,
+            mean: segments[0].mixture.clone(),
             segments,
             ramp: 0.0,
-            mean: Mixture::normalized(domains, mean)?,
             epochs: BTreeMap::new(),
             predicted: None,
             single: None,
@@ -193,7 +189,34 @@ impl Schedule {
             config: DynamicConfig::default(),
             program: format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
             runs: 0,
-        })
+        };
+        out.with_ramp(0.0)
+    }
+
+    /// The schedule with another ramp, and the mean mixture that it has then.
+    pub(crate) fn with_ramp(mut self, ramp: f64) -> Result<Self> {
+        self.ramp = ramp;
+        let domains = self.mean.domains().clone();
+        let mut mean = vec![0.0; domains.len()];
+        for (segment, own) in self.segments.iter().zip(self.means()) {
+            for (m, w) in mean.iter_mut().zip(own) {
+                *m += (segment.to - segment.from) * w;
+            }
+        }
+        self.mean = Mixture::normalized(domains, mean)?;
+        Ok(self)
+    }
+
+    /// The mean weights of every segment: a ramp begins on the mixture before.
+    pub(crate) fn means(&self) -> Vec<Vec<f64>> {
+        let before = std::iter::once(&self.segments[0]).chain(&self.segments);
+        (self.segments.iter().zip(before))
+            .map(|(here, before)| {
+                (here.mixture.weights().iter().zip(before.mixture.weights()))
+                    .map(|(w, b)| w + 0.5 * self.ramp * (b - w))
+                    .collect()
+            })
+            .collect()
     }
 
     /// The mixture at a step; after the end, the last one. Within a ramp it is
@@ -299,9 +322,8 @@ mod tests {
             tokens: 300,
         };
         let grid = StageGrid::equal(2).unwrap();
-        let mut out = Schedule::of_mixtures(&grid, mixtures, Objective::Mean, target).unwrap();
-        out.ramp = ramp;
-        out
+        let out = Schedule::of_mixtures(&grid, mixtures, Objective::Mean, target).unwrap();
+        out.with_ramp(ramp).unwrap()
     }
 
     #[test]
@@ -325,6 +347,12 @@ mod tests {
         for (got, want) in way.iter().zip([0.54, 0.62, 0.7, 0.78, 0.86, 0.9]) {
             assert!((got - want).abs() < 1e-9, "{way:?}");
         }
+        let read: f64 = (0..30).map(|step| s.mixture_at(step)[0]).sum();
+        assert!(
+            (s.mean.weights()[0] - read / 30.0).abs() < 1e-9,
+            "{:?}",
+            s.mean
+        );
         let parts = s.switches(2);
         let starts: Vec<u64> = parts.iter().map(|s| s.0).collect();
         assert_eq!(starts, [0, 10, 12, 15, 20, 22, 25]);

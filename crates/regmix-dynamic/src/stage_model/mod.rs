@@ -35,9 +35,10 @@ pub(crate) use self::from_start::FromStart;
 /// depends strongly on the mixtures before.
 ///
 /// With any other regressor of regmix-regress, inputs are the weights, the
-/// fraction of training (unless `per_stage`) and the losses. The laws, which
-/// assume that larger inputs lower the value, get the reciprocals of the
-/// losses. Cost of a fit, for M runs and N stages: for every target one fit of
+/// fraction of training (unless `per_stage`) and the losses; for laws, and
+/// ensembles with a law, the reciprocals of the losses. `law1`, `law2` and
+/// ensembles with one of them can only fall with larger inputs: they predict the
+/// next loss whatever the outcome. Cost of a fit, for M runs and N stages: for every target one fit of
 /// the regressor on M N rows, or with `per_stage` N fits on M rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

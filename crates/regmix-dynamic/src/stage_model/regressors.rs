@@ -28,8 +28,15 @@ pub(super) struct Regressors {
 /// that sum to 1. These inputs do not: values are centred instead.
 const CENTRED: [&str; 3] = ["linear", "ridge", "elastic_net"];
 
-/// Laws, for which larger inputs lower the value.
-const LAWS: [&str; 5] = ["bimix", "dml", "olmix", "law1", "law2"];
+/// Laws, and ensembles with laws: they get the reciprocals of the losses, which
+/// lower the next loss when they are larger, as weights do.
+const LAWS: [&str; 7] = [
+    "bimix", "dml", "olmix", "law1", "law2", "ensemble", "stacked",
+];
+
+/// Those that can only fall with larger inputs. Useful weights lower the next
+/// loss; they raise its fall and the logarithm of the ratio.
+const FALLING: [&str; 4] = ["law1", "law2", "ensemble", "stacked"];
 
 impl Regressors {
     pub(super) fn fit(
@@ -39,11 +46,13 @@ impl Regressors {
     ) -> Result<Self> {
         let names: Vec<&str> = config.regressor.split('+').collect();
         let has = |known: &[&str]| names.iter().any(|n| known.contains(n));
-        let composed = ["ensemble", "stacked"];
         let mut out = Self {
-            outcome: config.outcome,
+            outcome: match has(&FALLING) {
+                true => Outcome::Next,
+                false => config.outcome,
+            },
             per_stage: config.per_stage,
-            reciprocal: has(&LAWS) || has(&composed),
+            reciprocal: has(&LAWS),
             offset: Vec::new(),
             models: Vec::new(),
         };

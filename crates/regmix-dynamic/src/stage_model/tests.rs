@@ -104,6 +104,24 @@ fn any_regressor_can_be_the_stage_model() {
     }
 }
 
+/// Useful weights lower the next loss, and raise its fall and the logarithm of
+/// the ratio, which these laws cannot do; exponentials can.
+#[test]
+fn laws_describe_the_next_loss_whatever_the_outcome() {
+    let world = world();
+    let rows = rows(&world, 0.5);
+    for (regressor, bound) in [("law1", 0.04), ("law1+gp", 0.03), ("ensemble", 0.03)] {
+        let of = |outcome| StageModel::fit(&rows, &config(regressor, outcome, true)).unwrap();
+        let next = of(Outcome::Next);
+        assert_eq!(of(Outcome::LogRatio), next, "{regressor}");
+        assert_eq!(of(Outcome::Difference), next, "{regressor}");
+        let error = error(&world, &next);
+        assert!(error < bound, "{regressor}: {error}");
+    }
+    let dml = |outcome| StageModel::fit(&rows, &config("dml", outcome, true)).unwrap();
+    assert_ne!(dml(Outcome::LogRatio), dml(Outcome::Next));
+}
+
 #[test]
 fn slopes_agree_with_differences() {
     let world = world();

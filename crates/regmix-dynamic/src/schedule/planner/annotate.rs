@@ -73,7 +73,8 @@ impl Planner {
         if skip > 0 {
             out.segments[0].predicted = by_target(&state, &sd);
         }
-        for (place, mixture) in plan.mixtures.iter().enumerate() {
+        let means = problem.means(0, &problem.position.previous, &plan.mixtures);
+        for (place, mixture) in means.iter().enumerate() {
             let at = problem.moment(place);
             let own = problem.dynamics.sd(at, &state, mixture);
             let carried: Vec<f64> = match problem.dynamics.slopes(at, &state, mixture) {
@@ -121,14 +122,15 @@ impl Planner {
         let Some(budget) = &self.request.budget else {
             return Ok(());
         };
-        for name in self.model.domains().names() {
+        let means = out.means();
+        for (d, name) in self.model.domains().names().enumerate() {
             let tokens = budget.tokens(name)?;
             if tokens <= 0.0 {
                 continue;
             }
             let of = |weight: Option<f64>, all: f64| weight.unwrap_or(0.0) * all / tokens;
-            for segment in &mut out.segments {
-                let epochs = of(segment.mixture.get(name), segment.tokens as f64);
+            for (segment, mean) in out.segments.iter_mut().zip(&means) {
+                let epochs = of(Some(mean[d]), segment.tokens as f64);
                 segment.epochs.insert(name.to_owned(), epochs);
             }
             let epochs = of(out.mean.get(name), budget.target_tokens);

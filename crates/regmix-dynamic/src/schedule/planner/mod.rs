@@ -3,6 +3,8 @@
 mod annotate;
 mod held_out_gain;
 mod refits;
+#[cfg(test)]
+mod tests;
 
 use regmix_data::{Error, Mixture, Monitor, Result, Silent, Unit};
 use regmix_regress::{Budget, Constraints, Evaluator, Objective, Prediction, constant_shares};
@@ -14,7 +16,7 @@ use crate::config::{DynamicConfig, FirstMixture, Lookahead, State};
 use crate::dynamics::Dynamics;
 use crate::plan::bounds::Bounds;
 use crate::plan::{Plan, Position, Problem};
-use crate::record::Transitions;
+use crate::record::{StageGrid, Transitions};
 use crate::stage_model::{FromStart, StageAccuracy, StageModel};
 
 /// What a schedule is to be made for.
@@ -138,7 +140,7 @@ impl Planner {
             State::Losses => rows.clone(),
         };
         let mut notes = rows.notes().to_vec();
-        let first = first_mixture(&bounds, &request.prior, grid.points()[0], &mut notes)?;
+        let first = first_mixture(&bounds, &request, &grid, &mut notes)?;
         let bounds = holding_constant_shares(bounds, &rows, &mut notes)?;
         let goal = state.goal(objective);
         let planner = Self {
@@ -230,6 +232,7 @@ impl Planner {
             &self.request.config,
             self.position(model),
         )
+        .with_ramp(self.request.config.ramp)
         .with_monitor(monitor)
     }
 
@@ -328,8 +331,8 @@ impl Planner {
             mixtures.collect::<Result<_>>()?,
             self.request.objective.clone(),
             self.request.target,
-        )?;
-        out.ramp = config.ramp;
+        )?
+        .with_ramp(config.ramp)?;
         out.config = config.clone();
         out.runs = self.rows.runs().len();
         Ok(out)
@@ -403,23 +406,32 @@ fn holding_constant_shares(
     Ok(bounds)
 }
 
-/// The mixture of the first segment: the prior, or the nearest mixture that
-/// keeps to all bounds, with a note.
+/// The mixture of the first segment: the prior, or a mixture near it that keeps
+/// to all bounds and leaves room for the stages, with a note.
 fn first_mixture(
     bounds: &Bounds,
-    prior: &Mixture,
-    share: f64,
+    request: &Request,
+    grid: &StageGrid,
     notes: &mut Vec<String>,
 ) -> Result<Mixture> {
+    let (prior, points) = (&request.prior, grid.points());
     let none = vec![0.0; prior.weights().len()];
-    let early = bounds.of_stage(share, &none, 1.0 - share)?;
-    if early.allows(prior.weights()) {
-        return Ok(prior.clone());
+    // The first stage begins with a ramp away from it.
+    let share = points[0] + 0.5 * request.config.ramp * (points[1] - points[0]);
+    let shares = (share, 1.0 - share);
+    let early = bounds.of_stage(shares.0, &none, shares.1)?;
+    let near = match early.allows(prior.weights()) {
+        true => prior.clone(),
+        false => early.project(prior.weights())?,
+    };
+    let weights = near.weights().to_vec();
+    let kept = bounds.leaving_room(&early, weights, shares, &none, request.config.trust);
+    if kept == prior.weights() {
+        return Ok(near);
     }
     notes.push(
-        "the prior breaks a bound, so that the first segment is on the nearest mixture that does \
-         not"
-        .to_owned(),
+        "the prior breaks a bound, so that the first segment is on a mixture near it that does not"
+            .to_owned(),
     );
-    early.project(prior.weights())
+    Mixture::normalized(prior.domains().clone(), kept)
 }
