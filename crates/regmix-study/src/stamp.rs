@@ -232,6 +232,14 @@ pub(crate) fn remade_by(verb: &str, error: Error) -> Error {
     }
 }
 
+/// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
+pub(crate) fn is_aside(name: &str, of: Option<&str>) -> bool {
+    name.rsplit_once(".old-").is_some_and(|(base, n)| {
+        let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        number && !base.is_empty() && of.is_none_or(|of| of == base)
+    })
+}
+
 /// Renames a folder to the first free name `<folder>.old-<n>` and returns that
 /// name.
 pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf> {
@@ -322,6 +330,21 @@ mod tests {
             std::fs::create_dir(&runs).unwrap();
             let moved = set_aside(&runs).unwrap();
             assert_eq!(moved, dir.path().join(format!("runs.old-{n}")));
+        }
+    }
+
+    #[test]
+    fn only_names_with_a_number_were_set_aside() {
+        assert!(is_aside("run-0001.old-12", None));
+        assert!(is_aside("runs.old-1", Some("runs")));
+        for (name, of) in [
+            ("run-0001", None),
+            ("run.old-", None),
+            ("run.old-1x", None),
+            (".old-1", None),
+            ("mine.old-1", Some("runs")),
+        ] {
+            assert!(!is_aside(name, of), "{name}");
         }
     }
 }

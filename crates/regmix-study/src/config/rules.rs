@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::{Error, Result};
 
+use super::names::{PLAIN, is_plain};
 use super::{CheckSection, StudyConfig, TokenizerKind};
 use crate::files::{ARMS, BEST_OBSERVED, target_run};
 use crate::plain_mixture::{NAMES, PlainMixture};
@@ -131,11 +132,10 @@ pub(super) fn arms(check: &CheckSection) -> Result<(), Misplaced> {
             })?;
         }
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     for name in check.others.keys() {
-        if ARMS.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
+        if ARMS.contains(&name.as_str()) || !is_plain(name) {
             let e = Error::input(format!(
-                "`{name}`: expected letters, digits, _ and -, and none of {}",
+                "`{name}`: expected {PLAIN}, and none of {}",
                 ARMS.join(", ")
             ));
             return Err(("check.others", e.field(name)));

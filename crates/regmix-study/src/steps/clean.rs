@@ -8,6 +8,7 @@ use regmix_model::RunStatus;
 use serde::Serialize;
 
 use crate::files;
+use crate::stamp::is_aside;
 use crate::study::Study;
 
 /// Kinds of what can go.
@@ -121,14 +122,6 @@ fn folders_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
-fn is_aside(name: &str, of: Option<&str>) -> bool {
-    name.rsplit_once(".old-").is_some_and(|(base, n)| {
-        let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
-        number && !base.is_empty() && of.is_none_or(|of| of == base)
-    })
-}
-
 fn aside(study: &Study, path: PathBuf) -> Result<Leftover> {
     Ok(Leftover {
         kind: LeftoverKind::SetAside,
@@ -168,24 +161,4 @@ fn size(path: &Path) -> Result<u64> {
         sum += size(&entry.map_err(io)?.path())?;
     }
     Ok(sum)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_aside;
-
-    #[test]
-    fn only_names_with_a_number_were_set_aside() {
-        assert!(is_aside("run-0001.old-12", None));
-        assert!(is_aside("runs.old-1", Some("runs")));
-        for (name, of) in [
-            ("run-0001", None),
-            ("run.old-", None),
-            ("run.old-1x", None),
-            (".old-1", None),
-            ("mine.old-1", Some("runs")),
-        ] {
-            assert!(!is_aside(name, of), "{name}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Drawing the proxies' mixtures.
 
-use regmix_data::artefact::withdraw;
+use regmix_data::artefact::{self, withdraw};
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
 use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
@@ -10,8 +10,7 @@ use super::runs::lock_runs;
 use crate::config::SamplerName;
 use crate::files;
 use crate::stamp::{Stamp, remade_by, set_aside};
-use crate::study::{Context, Study, natural_mixture};
-use regmix_data::artefact;
+use crate::study::{Context, Study, natural_mixture, read_design};
 
 /// Draws the design, or reads the one that is there.
 pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
@@ -19,7 +18,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     check_names(study, corpus.domains())?;
     let path = study.path(files::DESIGN);
     if files::DESIGN.is_users_own(study.root()) && !cx.redo {
-        let table = MixtureTable::read_csv(&path)?;
+        let table = read_design(&path)?;
         (table.notes().iter()).for_each(|note| cx.monitor.message(note));
         return table
             .reordered(corpus.domains())
@@ -27,7 +26,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     }
     let stamp = stamp(study, &corpus)?;
     let drawn = || {
-        let table = MixtureTable::read_csv(&path)?;
+        let table = read_design(&path)?;
         segments(study, &table)?;
         Ok(table)
     };

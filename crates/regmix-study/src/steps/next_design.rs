@@ -10,6 +10,7 @@ use regmix_model::RunStatus;
 use regmix_regress::{NextOptions, NextRun, next_runs_monitored};
 
 use super::{fit, limits};
+use crate::config::check_runs;
 use crate::files;
 use crate::study::{Context, Study};
 use crate::tables::{ChosenRun, choose_runs, number_runs};
@@ -72,7 +73,9 @@ pub(crate) fn add_from_pool(
     let given = (given.reordered(table.domains())).map_err(|e| e.in_file_if_none(pool))?;
     let chosen = choose_runs(&given, Some(&table), runs).map_err(|e| e.in_file_if_none(pool))?;
     let rows = (chosen.iter()).map(|c| (c.run.clone(), c.mixture.clone()));
-    append(study, &MixtureTable::new(table.domains().clone(), rows)?)?;
+    let rows = MixtureTable::new(table.domains().clone(), rows)?;
+    check_runs(&rows).map_err(|e| e.in_file(pool))?;
+    append(study, &rows)?;
     Ok(chosen)
 }
 

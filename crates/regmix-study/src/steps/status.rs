@@ -13,7 +13,7 @@ use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, toke
 use crate::files;
 use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
 use crate::stamp::remade_by;
-use crate::study::Study;
+use crate::study::{Study, read_design};
 
 /// Runs by how far they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -190,7 +190,11 @@ pub(crate) fn runs(study: &Study, index: &Index) -> Result<Vec<RunRow>> {
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
-        let mixtures = MixtureTable::read_csv(&design).map_err(|e| remade_by("design", e))?;
+        let mixtures =
+            read_design(&design).map_err(|e| match files::DESIGN.is_users_own(study.root()) {
+                true => e,
+                false => remade_by("design", e),
+            })?;
         rows = proxies(index, &mixtures)?;
         for planned in sizes::planned(study, &mixtures)? {
             let config = format!("{}.model", planned.size.section);
