@@ -43,3 +43,15 @@ fn no_run_of_a_pool_leaves_the_study() {
         .refused(&["design", "--pool", "pool.csv", "--runs", "1"])
         .says("pool.csv: the run `../../victim` cannot be the name of a folder");
 }
+
+#[test]
+fn clean_keeps_runs_of_the_design_whatever_their_name() {
+    let fixture = with_design("run,code,law,web\nx.old-1,0.2,0.3,0.5\ny,0.5,0.3,0.2\n");
+    fixture.write("runs/x.old-1/DONE", "finished");
+    fixture.write("runs/y.old-1/DONE", "finished");
+    let listed = fixture.ok(&["clean", "--yes"]);
+    assert!(listed.stdout.contains("runs/y.old-1"), "{listed}");
+    assert!(!listed.stdout.contains("x.old-1"), "{listed}");
+    assert!(fixture.path("runs/x.old-1/DONE").exists());
+    assert!(!fixture.path("runs/y.old-1").exists());
+}

@@ -1,8 +1,10 @@
 //! What a study holds that no step needs any more.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
 use serde::Serialize;
@@ -47,6 +49,7 @@ const CHECKPOINTS: [&str; 3] = [
 /// Finds what can go, in the order of paths; kept weights only where they are asked for.
 pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
+    let planned = runs_of_design(study)?;
     let named = FOLDERS.iter().copied().chain([files::SECOND_SIZE]);
     for name in folders_in(study.root())? {
         if named.clone().any(|of| is_aside(&name, Some(of))) {
@@ -62,7 +65,7 @@ pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
         }
         for name in folders_in(&study.path(&below))? {
             let run = below.join(&name);
-            if is_aside(&name, None) {
+            if is_aside(&name, None) && !planned.contains(&name) {
                 found.push(aside(study, run)?);
             } else {
                 of_run(study, &run, weights, &mut found)?;
@@ -91,6 +94,23 @@ pub(crate) fn remove(study: &Study, found: &[Leftover]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names of the runs of the design, if there is one. Steps refuse some of them, but
+/// what was trained under such a name is kept.
+///
+/// # Errors
+/// When the design cannot be read: its runs are then not known.
+fn runs_of_design(study: &Study) -> Result<BTreeSet<String>> {
+    let path = study.path(files::DESIGN);
+    match path.exists() {
+        true => Ok(MixtureTable::read_csv(path)?
+            .runs()
+            .iter()
+            .cloned()
+            .collect()),
+        false => Ok(BTreeSet::new()),
+    }
 }
 
 /// The folders that runs of other sizes are in, of this or an earlier state of
