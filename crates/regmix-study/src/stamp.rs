@@ -243,16 +243,29 @@ pub(crate) fn is_aside(name: &str, of: Option<&str>) -> bool {
 /// Renames a folder to the first free name `<folder>.old-<n>` and returns that
 /// name.
 pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf> {
-    for n in 1_u32.. {
-        let mut name = folder.as_os_str().to_owned();
+    let target = name_aside(folder);
+    std::fs::rename(folder, &target).map_err(|e| Error::io(folder, e))?;
+    Ok(target)
+}
+
+/// Copies a file to the first free name `<file>.old-<n>` and returns that name.
+pub(crate) fn keep_copy(file: &Path) -> Result<PathBuf> {
+    let target = name_aside(file);
+    let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+    artefact::write_atomic(&target, &bytes)?;
+    Ok(target)
+}
+
+/// The first free name `<path>.old-<n>`.
+fn name_aside(path: &Path) -> PathBuf {
+    let numbered = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
         name.push(format!(".old-{n}"));
-        let target = PathBuf::from(name);
-        if !target.exists() {
-            std::fs::rename(folder, &target).map_err(|e| Error::io(folder, e))?;
-            return Ok(target);
-        }
-    }
-    unreachable!("some number is free")
+        PathBuf::from(name)
+    };
+    let mut names = (1..).map(numbered);
+    let free = names.find(|name| !name.exists());
+    free.expect("some number is free")
 }
 
 #[cfg(test)]

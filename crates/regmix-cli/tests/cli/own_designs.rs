@@ -2,6 +2,21 @@
 
 use crate::fixture::Fixture;
 
+const HEADER: &str = "code;notes;run;web;law\n";
+
+/// Ten runs in columns of another order, with another separator and a column of notes.
+fn own_layout() -> String {
+    let row = |i: usize| {
+        let (code, web) = (5 + i * 4, 10 + (i * i) % 40);
+        format!(
+            "0.{code:02};{};mine {i};0.{web:02};{:.2}\n",
+            ["first", "again"][i % 2],
+            1.0 - (code + web) as f64 / 100.0
+        )
+    };
+    (0..10).fold(HEADER.to_owned(), |text, i| text + &row(i))
+}
+
 /// A tokenized study with a design that the user wrote.
 fn with_design(text: &str) -> Fixture {
     let fixture = Fixture::study();
@@ -54,4 +69,22 @@ fn clean_keeps_runs_of_the_design_whatever_their_name() {
     assert!(!listed.stdout.contains("x.old-1"), "{listed}");
     assert!(fixture.path("runs/x.old-1/DONE").exists());
     assert!(!fixture.path("runs/y.old-1").exists());
+}
+
+#[test]
+fn a_design_that_the_user_wrote_is_kept_when_another_is_drawn() {
+    let fixture = with_design(&own_layout());
+    let segments = "run,from,code,law,web\nmine 0,0.5,0.2,0.3,0.5\n";
+    fixture.write("design/segments.csv", segments);
+    fixture.write("runs/mine 0/notes.txt", "of the first design");
+    let drawn = fixture.ok(&["design", "--redo"]);
+    drawn.says("./design/mixtures.csv, which you wrote, is kept as ./design/mixtures.csv.old-1");
+    assert_eq!(fixture.text("design/mixtures.csv.old-1"), own_layout());
+    assert_eq!(fixture.text("design/segments.csv.old-1"), segments);
+    assert!(fixture.text("design/mixtures.csv").contains("run-0009"));
+    assert!(!fixture.path("design/segments.csv").exists());
+    // What regmix drew is not kept.
+    fixture.edit("study.toml", "runs = 10", "runs = 12");
+    fixture.ok(&["design", "--redo"]);
+    assert!(!fixture.path("design/mixtures.csv.old-2").exists());
 }

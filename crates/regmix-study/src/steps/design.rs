@@ -9,7 +9,7 @@ use regmix_dynamic::{Segment, Segments};
 use super::runs::lock_runs;
 use crate::config::SamplerName;
 use crate::files;
-use crate::stamp::{Stamp, remade_by, set_aside};
+use crate::stamp::{Stamp, keep_copy, remade_by, set_aside};
 use crate::study::{Context, Study, natural_mixture, read_design};
 
 /// Draws the design, or reads the one that is there.
@@ -52,6 +52,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
         design.accepted
     ));
     let table = design.into_table()?;
+    keep_users_own(study, cx)?;
     let runs = study.path(files::PROXIES);
     if path.exists() && runs.exists() {
         // The old runs belong to the old design.
@@ -66,6 +67,24 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     table.write_csv(&path)?;
     stamp.write()?;
     Ok(table)
+}
+
+/// Copies a design that the user wrote, before another takes its place.
+fn keep_users_own(study: &Study, cx: Context<'_>) -> Result<()> {
+    if !files::DESIGN.is_users_own(study.root()) {
+        return Ok(());
+    }
+    for own in [study.path(files::DESIGN), study.path(files::SEGMENTS)] {
+        if own.exists() {
+            let kept = keep_copy(&own)?;
+            cx.monitor.message(&format!(
+                "{}, which you wrote, is kept as {}",
+                own.display(),
+                kept.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Writes which runs change to which mixture when; no file where none does.
