@@ -88,3 +88,24 @@ fn a_design_that_the_user_wrote_is_kept_when_another_is_drawn() {
     fixture.ok(&["design", "--redo"]);
     assert!(!fixture.path("design/mixtures.csv.old-2").exists());
 }
+
+#[test]
+fn rows_are_added_in_the_layout_of_the_users_own_design() {
+    let fixture = with_design(&own_layout());
+    fixture.write("pool.csv", "run,web,code,law\nb,0.25,0.7,0.05\n");
+    fixture.ok(&["design", "--pool", "pool.csv", "--runs", "1"]);
+    let expected = own_layout() + "0.7;;b;0.25;0.05\n";
+    assert_eq!(fixture.text("design/mixtures.csv"), expected);
+    fixture.ok(&["design"]);
+    fixture.ok(&["train"]);
+    fixture.ok(&["fit"]);
+    fixture.ok(&["design", "--next", "1"]);
+    let text = fixture.text("design/mixtures.csv");
+    let added = text.strip_prefix(&expected).unwrap();
+    let fields: Vec<&str> = added.trim_end().split(';').collect();
+    assert_eq!((fields.len(), fields[1], fields[2]), (5, "", "run-0011"));
+    let weights = [0, 3, 4].map(|place| fields[place].parse::<f64>().unwrap());
+    assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{added}");
+    let drawn = fixture.ok(&["design"]);
+    assert!(drawn.stdout.contains("12 mixtures"), "{drawn}");
+}

@@ -140,7 +140,11 @@ pub(crate) fn segments(study: &Study, design: &MixtureTable) -> Result<Segments>
         }
         return Ok(Segments::fixed(design));
     }
-    let drawn = Segments::read_csv(path).map_err(|e| remade_by("design", e))?;
+    let drawn =
+        Segments::read_csv(path).map_err(|e| match files::DESIGN.is_users_own(study.root()) {
+            true => e,
+            false => remade_by("design", e),
+        })?;
     let mut all = Segments::new(design.domains().clone());
     for (run, mixture) in design.iter() {
         // Runs that were added to the design later do not change theirs.

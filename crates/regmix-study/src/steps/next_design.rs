@@ -79,19 +79,11 @@ pub(crate) fn add_from_pool(
     Ok(chosen)
 }
 
-/// Appends mixtures to the design. Its lines stay the same to the byte: weights
-/// that are read and written again can change by rounding, and finished runs
-/// would then belong to other mixtures.
+/// Appends mixtures to the design, in the layout of the file. Its lines stay the same
+/// to the byte: weights that are read and written again can change by rounding, and
+/// finished runs would then belong to other mixtures.
 fn append(study: &Study, rows: &MixtureTable) -> Result<()> {
     let path = study.path(files::DESIGN);
-    let added = rows.to_csv();
-    let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    for line in added.lines().skip(1) {
-        text.push_str(line);
-        text.push('\n');
-    }
-    write_atomic(&path, text.as_bytes())
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+    write_atomic(&path, rows.append_to_csv(&text, &path)?.as_bytes())
 }
