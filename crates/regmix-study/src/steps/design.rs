@@ -3,7 +3,9 @@
 use regmix_data::artefact::{self, withdraw};
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
-use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+use regmix_data::{
+    DomainSet, Error, Loader, LoaderConfig, Mixture, Monitor, Result, TokenCorpus, random,
+};
 use regmix_dynamic::{Segment, Segments};
 
 use super::runs::lock_runs;
@@ -33,7 +35,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     if let Some(table) = stamp.finished(cx.redo, cx.monitor, drawn)? {
         return Ok(table);
     }
-    let design = draw(study, &corpus)?;
+    let design = draw(study, &corpus, cx.monitor)?;
     // Of several workers that find no design, one writes it.
     let folder = path.parent().unwrap_or(study.root());
     let _lock = match cx.redo {
@@ -178,7 +180,7 @@ pub(crate) fn stamp(study: &Study, corpus: &TokenCorpus) -> Result<Stamp> {
     Ok(stamp)
 }
 
-fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
+fn draw(study: &Study, corpus: &TokenCorpus, monitor: &dyn Monitor) -> Result<Drawn> {
     if let [only] = corpus.domains().names().collect::<Vec<_>>()[..] {
         return Err(Error::input(format!(
             "the corpus has one domain, `{only}`, which leaves nothing to mix: expected at least two"
@@ -232,7 +234,8 @@ fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
     } else {
         Vec::new()
     };
-    let mut drawn = sampler.draw(&space, section.runs - anchors.len(), &mut rng)?;
+    let mut drawn =
+        sampler.draw_monitored(&space, section.runs - anchors.len(), &mut rng, monitor)?;
     drawn.mixtures.splice(0..0, anchors);
     Ok(drawn)
 }
