@@ -96,9 +96,11 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     check("switching", switching, "a share between 0 and 1")?;
 
     let (limits, check) = (&config.constraints, rule("constraints"));
-    let tokens = limits.target_tokens.is_none_or(|t| t > 0.0);
-    check("max_epochs", limits.max_epochs > 0.0, "a number above 0")?;
-    check("target_tokens", tokens, "a number above 0")?;
+    let positive = |x: f64| x > 0.0 && x.is_finite();
+    let tokens = limits.target_tokens.is_none_or(positive);
+    let help = "a finite number above 0";
+    check("max_epochs", positive(limits.max_epochs), help)?;
+    check("target_tokens", tokens, help)?;
 
     let objective = &config.objective;
     for (key, penalty) in [
