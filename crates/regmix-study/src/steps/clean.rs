@@ -37,7 +37,13 @@ pub struct Leftover {
 }
 
 /// The folders of runs, apart from those of other sizes.
-const FOLDERS: [&str; 2] = [files::PROXIES, files::TARGETS];
+const FOLDERS: [&str; 5] = [
+    files::PROXIES,
+    files::TARGETS,
+    files::EXPERTS,
+    files::CLIMB,
+    files::DOREMI,
+];
 
 /// Checkpoints in the folder of a run.
 const CHECKPOINTS: [&str; 3] = [
@@ -68,6 +74,8 @@ pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
             if is_aside(&name, None) && !planned.contains(&name) {
                 found.push(aside(study, run)?);
             } else {
+                // Mixing the predictions of experts needs their weights.
+                let weights = weights && below != Path::new(files::EXPERTS);
                 of_run(study, &run, weights, &mut found)?;
             }
         }
