@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `beta1` | 0.9 | [0, 1) |
 /// | `beta2` | 0.95 | [0, 1) |
-/// | `eps` | 1e-8 | > 0 |
+/// | `eps` | 1e-8 | > 0 in single precision: at least about 1e-45 |
 /// | `weight_decay` | 0.1 | >= 0; on all parameters |
 /// | `clip` | 1.0 | > 0: greatest norm of all gradients together |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,9 +44,9 @@ impl AdamWConfig {
         for (field, value, ok) in [
             ("beta1", self.beta1, (0.0..1.0).contains(&self.beta1)),
             ("beta2", self.beta2, (0.0..1.0).contains(&self.beta2)),
-            ("eps", self.eps, self.eps > 0.0),
+            ("eps", self.eps, is_positive_f32(self.eps)),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0.0),
-            ("clip", self.clip, self.clip > 0.0),
+            ("clip", self.clip, self.clip as f32 > 0.0),
         ] {
             if !ok || !value.is_finite() {
                 return Err(Error::input(format!("{value} is out of range")).field(field));
@@ -54,6 +54,12 @@ impl AdamWConfig {
         }
         Ok(())
     }
+}
+
+/// Whether a setting is above 0 and finite in single precision, in which steps are made.
+fn is_positive_f32(value: f64) -> bool {
+    let single = value as f32;
+    single > 0.0 && single.is_finite()
 }
 
 /// The learning rate after the warm-up.
@@ -130,5 +136,20 @@ mod tests {
             ..AdamWConfig::default()
         };
         assert_eq!(config.check().unwrap_err().field_name(), Some("beta2"));
+        // Steps are made in single precision, where these are 0.
+        let tiny = |eps, clip| {
+            let config = AdamWConfig {
+                eps,
+                clip,
+                ..AdamWConfig::default()
+            };
+            config.check().map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            tiny(1e-60, 1.0),
+            Err("`eps`: 0.000000000000000000000000000000000000000000000000000000000001 is out of range".to_owned())
+        );
+        assert_eq!(tiny(1e-40, 1e-40), Ok(()));
+        assert!(tiny(1e-8, 1e-50).is_err());
     }
 }

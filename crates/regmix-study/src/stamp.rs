@@ -232,19 +232,40 @@ pub(crate) fn remade_by(verb: &str, error: Error) -> Error {
     }
 }
 
+/// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
+pub(crate) fn is_aside(name: &str, of: Option<&str>) -> bool {
+    name.rsplit_once(".old-").is_some_and(|(base, n)| {
+        let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        number && !base.is_empty() && of.is_none_or(|of| of == base)
+    })
+}
+
 /// Renames a folder to the first free name `<folder>.old-<n>` and returns that
 /// name.
 pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf> {
-    for n in 1_u32.. {
-        let mut name = folder.as_os_str().to_owned();
+    let target = name_aside(folder);
+    std::fs::rename(folder, &target).map_err(|e| Error::io(folder, e))?;
+    Ok(target)
+}
+
+/// Copies a file to the first free name `<file>.old-<n>` and returns that name.
+pub(crate) fn keep_copy(file: &Path) -> Result<PathBuf> {
+    let target = name_aside(file);
+    let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+    artefact::write_atomic(&target, &bytes)?;
+    Ok(target)
+}
+
+/// The first free name `<path>.old-<n>`.
+fn name_aside(path: &Path) -> PathBuf {
+    let numbered = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
         name.push(format!(".old-{n}"));
-        let target = PathBuf::from(name);
-        if !target.exists() {
-            std::fs::rename(folder, &target).map_err(|e| Error::io(folder, e))?;
-            return Ok(target);
-        }
-    }
-    unreachable!("some number is free")
+        PathBuf::from(name)
+    };
+    let mut names = (1..).map(numbered);
+    let free = names.find(|name| !name.exists());
+    free.expect("some number is free")
 }
 
 #[cfg(test)]
@@ -322,6 +343,21 @@ mod tests {
             std::fs::create_dir(&runs).unwrap();
             let moved = set_aside(&runs).unwrap();
             assert_eq!(moved, dir.path().join(format!("runs.old-{n}")));
+        }
+    }
+
+    #[test]
+    fn only_names_with_a_number_were_set_aside() {
+        assert!(is_aside("run-0001.old-12", None));
+        assert!(is_aside("runs.old-1", Some("runs")));
+        for (name, of) in [
+            ("run-0001", None),
+            ("run.old-", None),
+            ("run.old-1x", None),
+            (".old-1", None),
+            ("mine.old-1", Some("runs")),
+        ] {
+            assert!(!is_aside(name, of), "{name}");
         }
     }
 }

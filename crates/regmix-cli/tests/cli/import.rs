@@ -64,6 +64,26 @@ fn histories_of_200_columns_need_one_command() {
     assert!(fixture.text("tables/mixture.json").contains("\"web\""));
 }
 
+#[test]
+fn files_that_an_import_did_not_write_are_kept() {
+    let fixture = Fixture::empty();
+    fixture.write("m.csv", "run,web,code\na,0.4,0.6\nb,0.5,0.5\n");
+    fixture.write("l.csv", "run,web,code\na,2,3\nb,1,2\n");
+    let import = ["import", "--mixtures", "m.csv", "--losses", "l.csv"];
+    for name in ["errors.csv", "trajectories.csv", "sizes.csv"] {
+        let file = format!("{}/{name}", name.len());
+        let folder = file.split('/').next().unwrap();
+        fixture.write(&file, "mine");
+        let args = [&import[..], &["--out", folder]].concat();
+        let output = fixture.refused(&args);
+        output.says(&format!("{file}: it is there already"));
+        output.says("choose another place with `--out`, or remove it with `--redo`");
+        fixture.ok(&[&args[..], &["--redo"]].concat());
+        assert!(!fixture.path(&file).exists());
+        assert!(fixture.path(folder).join("mixtures.csv").exists());
+    }
+}
+
 /// Two domains, ten runs.
 fn design() -> String {
     let row = |run: usize| {

@@ -96,6 +96,26 @@ fn sigterm_stops_all_workers_of_this_machine_and_the_same_command_continues() {
 }
 
 #[test]
+fn no_worker_is_left_when_the_launch_ends_with_an_error() {
+    let fixture = long_study();
+    let mut command = fixture.regmix(&["launch", "local", "--workers", "2"]);
+    let mut launcher = start(&mut command);
+    wait_for_both(&fixture, &mut launcher);
+    let workers = children(&launcher);
+    assert_eq!(workers.len(), 2);
+    // It counts the runs of the design.
+    fixture.write("design/mixtures.csv", "no table");
+    let output = Output::new(&command, launcher.wait_with_output().unwrap());
+    assert_eq!(output.code, 2, "{output:?}");
+    output.says("./design/mixtures.csv");
+    for worker in workers {
+        let mut kill = Command::new("kill");
+        let alive = kill.args(["-0", &worker]).stderr(Stdio::null()).status();
+        assert!(!alive.unwrap().success(), "worker {worker} is left");
+    }
+}
+
+#[test]
 fn workers_that_cannot_work_are_named_with_their_logs() {
     let fixture = Fixture::study();
     fixture.ok(&["tokenize"]);

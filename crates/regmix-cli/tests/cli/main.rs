@@ -34,6 +34,7 @@ mod match_epochs;
 mod metrics;
 mod models;
 mod others;
+mod own_designs;
 mod own_schedules;
 mod peers;
 mod plain_mixtures;

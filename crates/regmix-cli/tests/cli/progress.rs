@@ -212,6 +212,40 @@ fn clean_lists_what_can_go_and_removes_it_on_request() {
     assert!(fixture.path("runs/run-0002/notes.txt").exists());
 }
 
+#[test]
+fn clean_lists_experts_and_the_runs_of_climb_and_doremi() {
+    let fixture = Fixture::study_after("train");
+    for run in ["experts/expert-1", "climb/round-2-0001", "doremi/proxy"] {
+        for (path, bytes) in fixture.files("runs/run-0001") {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            fixture.write(&format!("{run}/{name}"), bytes);
+        }
+        for file in ["state", "model"] {
+            fixture.write(&format!("{run}/checkpoint/{file}.safetensors"), [7; 300]);
+        }
+        fixture.write(&format!("{run}.old-1/DONE"), "aside");
+    }
+    let listed = |args: &[&str]| -> Vec<String> {
+        let lines = fixture.ok(args).stdout;
+        let paths = lines.lines().filter_map(|line| line.split(' ').next());
+        let of_runs = paths.filter(|path| path.contains('/'));
+        of_runs.map(str::to_owned).collect()
+    };
+    let state = |run: &str| format!("{run}/checkpoint/state.safetensors");
+    let (climb, doremi) = ("climb/round-2-0001", "doremi/proxy");
+    let expected = vec![
+        state(climb),
+        format!("{climb}.old-1"),
+        state(doremi),
+        format!("{doremi}.old-1"),
+        state("experts/expert-1"),
+        "experts/expert-1.old-1".to_owned(),
+    ];
+    assert_eq!(listed(&["clean"]), expected);
+    // Their weights stay: those of experts are read when their predictions are mixed.
+    assert_eq!(listed(&["clean", "--weights"]), expected);
+}
+
 /// Sets the times of all files of runs to one in the past: files that were just
 /// written are read each time.
 fn settle(fixture: &Fixture) {

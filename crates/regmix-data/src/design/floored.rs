@@ -1,10 +1,13 @@
 //! Draws that keep floors and caps without rejection.
 
+use std::collections::BTreeSet;
+
 use rand::RngExt;
 
 use super::{Dirichlet, Drawn, Sampler, Space, check_strengths};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::monitor::{Monitor, Silent};
 use crate::random::Stream;
 
 /// Draws `w = lo + (1 - sum(lo)) * Dirichlet(q * s)` with a log-uniform
@@ -41,23 +44,35 @@ impl Sampler for Floored {
     }
 
     fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
+        self.draw_monitored(space, n, rng, &Silent)
+    }
+
+    fn draw_monitored(
+        &self,
+        space: &Space,
+        n: usize,
+        rng: &mut Stream,
+        monitor: &dyn Monitor,
+    ) -> Result<Drawn> {
         check_strengths(&self.strengths, 1, self.temperature)?;
         let base = space.prior().tempered(self.temperature)?;
         let (low, high) = (self.strengths[0].ln(), self.strengths[1].ln());
-        let mut mixtures: Vec<Mixture> = Vec::with_capacity(n);
+        let mut mixtures = Distinct::default();
         let mut tried = 0;
         // Draws are continuous, so equal ones mean that floors and caps leave
         // (nearly) a single point.
-        while mixtures.len() < n && tried < 20 * n + 100 {
+        while mixtures.all.len() < n && tried < 20 * n + 100 {
+            if tried % 1024 == 0 {
+                monitor.check()?;
+            }
             tried += 1;
             let strength = (low + (high - low) * rng.random::<f64>()).exp();
             let alpha: Vec<f64> = base.weights().iter().map(|q| q * strength).collect();
             let weights = bounded(space, &Dirichlet::new(&alpha)?.sample(rng));
             let mixture = Mixture::normalized(space.prior().domains().clone(), weights)?;
-            if mixtures.iter().all(|m| m.tv_distance(&mixture) > 1e-9) {
-                mixtures.push(mixture);
-            }
+            mixtures.push(mixture);
         }
+        let mixtures = mixtures.all;
         if mixtures.len() < n {
             return Err(Error::input(format!(
                 "floors and caps leave room for {} distinct mixtures, expected {n}",
@@ -70,6 +85,44 @@ impl Sampler for Floored {
             mixtures,
             tried,
         })
+    }
+}
+
+/// Total variation up to which two mixtures are the same.
+const SAME: f64 = 1e-9;
+
+/// Mixtures that differ from each other, in the order in which they came.
+#[derive(Default)]
+struct Distinct {
+    all: Vec<Mixture>,
+    /// The bits of [`Distinct::position`] of every mixture, with its place. Numbers that are
+    /// not negative have the order of their bits.
+    order: BTreeSet<(u64, usize)>,
+}
+
+impl Distinct {
+    /// Adds a mixture, unless there is the same.
+    fn push(&mut self, mixture: Mixture) {
+        let position = Self::position(&mixture);
+        // Weights of the same mixture differ by 2 SAME in all; the rest is rounding.
+        let reach = 3.0 * SAME;
+        let low = ((position - reach).max(0.0).to_bits(), 0);
+        let high = ((position + reach).to_bits(), usize::MAX);
+        let mut near = self.order.range(low..=high);
+        if near.all(|(_, place)| self.all[*place].tv_distance(&mixture) > SAME) {
+            self.order.insert((position.to_bits(), self.all.len()));
+            self.all.push(mixture);
+        }
+    }
+
+    /// A sum of the weights with factors between 0 and 1, by which the same mixtures are
+    /// neighbours and others are rarely so.
+    fn position(mixture: &Mixture) -> f64 {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let weights = (1_u32..).zip(mixture.weights());
+        weights
+            .map(|(i, w)| (f64::from(i) * GOLDEN).fract() * w)
+            .sum()
     }
 }
 
@@ -149,6 +202,47 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_same_mixtures_are_found_as_by_comparing_all() {
+        let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
+        let mut rng = stream(3, "t", "t");
+        let mut all: Vec<Mixture> = Vec::new();
+        let mut distinct = Distinct::default();
+        for i in 0..600 {
+            let mut weights: Vec<f64> = (0..3).map(|_| rng.random::<f64>()).collect();
+            if i % 3 > 0 {
+                // On either side of the limit around an earlier one.
+                weights = all[rng.random_range(0..all.len())].weights().to_vec();
+                let moved = rng.random_range(0.0..2.0) * SAME;
+                weights[i % 2] += moved;
+                weights[2] = (weights[2] - moved).max(0.0);
+            }
+            let mixture = Mixture::normalized(domains.clone(), weights).unwrap();
+            if all.iter().all(|m| m.tv_distance(&mixture) > SAME) {
+                all.push(mixture.clone());
+            }
+            distinct.push(mixture);
+        }
+        assert!((300..500).contains(&all.len()), "{}", all.len());
+        assert_eq!(distinct.all, all);
+    }
+
+    #[test]
+    fn a_large_design_is_drawn_fast_and_stops_on_request() {
+        let domains = DomainSet::from_names((0..5).map(|i| format!("d{i}"))).unwrap();
+        let space = Space::new(Mixture::uniform(domains));
+        let draw = |monitor: &dyn Monitor| {
+            let sampler = Floored::default();
+            sampler.draw_monitored(&space, 200_000, &mut stream(1, "t", "t"), monitor)
+        };
+        let begun = std::time::Instant::now();
+        assert_eq!(draw(&Silent).unwrap().mixtures.len(), 200_000);
+        // Comparing all of them takes more than a minute.
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+        let stop = std::sync::atomic::AtomicBool::new(true);
+        assert!(draw(&stop).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Drawn, Floored, Sampler, Space};
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::monitor::{Monitor, Silent};
 use crate::random::Stream;
 
 /// Draws a pool with [`Floored`] and keeps the most spread-out subset: each
@@ -71,12 +72,23 @@ impl Sampler for Maximin {
     }
 
     fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn> {
-        let candidates = self.source.draw(space, n * self.pool.max(1), rng)?;
+        self.draw_monitored(space, n, rng, &Silent)
+    }
+
+    fn draw_monitored(
+        &self,
+        space: &Space,
+        n: usize,
+        rng: &mut Stream,
+        monitor: &dyn Monitor,
+    ) -> Result<Drawn> {
+        let wanted = n.saturating_mul(self.pool.max(1));
+        let candidates = self.source.draw_monitored(space, wanted, rng, monitor)?;
         let pool = candidates.mixtures;
         // The prior counts as kept: the first mixture is the farthest from it.
         let kept = [self.metric.point(space.prior())];
         let points: Vec<Vec<f64>> = pool.iter().map(|m| self.metric.point(m)).collect();
-        let mixtures: Vec<Mixture> = (spread_out(&points, &kept, n).into_iter())
+        let mixtures: Vec<Mixture> = (spread_out(&points, &kept, n, monitor)?.into_iter())
             .map(|i| pool[i].clone())
             .collect();
         Ok(Drawn {
@@ -133,14 +145,19 @@ pub fn choose(candidates: &[Mixture], have: &[Mixture], n: usize) -> Result<Vec<
         let mean = |j: usize| points.iter().map(|p| p[j]).sum::<f64>() / points.len() as f64;
         kept.push((0..first.len()).map(mean).collect());
     }
-    Ok(spread_out(&points, &kept, n))
+    spread_out(&points, &kept, n, &Silent)
 }
 
 /// Squared distance up to which two mixtures are the same.
 const SAME: f64 = 1e-12;
 
 /// The places of `n` points, each the farthest from `kept` and those before it.
-fn spread_out(points: &[Vec<f64>], kept: &[Vec<f64>], n: usize) -> Vec<usize> {
+fn spread_out(
+    points: &[Vec<f64>],
+    kept: &[Vec<f64>],
+    n: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<usize>> {
     let nearest_kept = |p: &Vec<f64>| {
         let distances = kept.iter().map(|k| squared(p, k));
         distances.fold(f64::INFINITY, f64::min)
@@ -148,6 +165,7 @@ fn spread_out(points: &[Vec<f64>], kept: &[Vec<f64>], n: usize) -> Vec<usize> {
     let mut nearest: Vec<f64> = points.iter().map(nearest_kept).collect();
     let mut chosen = Vec::with_capacity(n);
     while chosen.len() < n {
+        monitor.check()?;
         let Some(next) = (0..points.len()).max_by(|&a, &b| nearest[a].total_cmp(&nearest[b]))
         else {
             break;
@@ -157,7 +175,7 @@ fn spread_out(points: &[Vec<f64>], kept: &[Vec<f64>], n: usize) -> Vec<usize> {
             *near = near.min(squared(point, &points[next]));
         }
     }
-    chosen
+    Ok(chosen)
 }
 
 fn squared(a: &[f64], b: &[f64]) -> f64 {

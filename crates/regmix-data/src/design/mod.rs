@@ -35,6 +35,7 @@ mod published;
 
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
+use crate::monitor::Monitor;
 use crate::random::Stream;
 use crate::table::MixtureTable;
 
@@ -184,6 +185,22 @@ pub trait Sampler {
     /// tight that fewer than `n` mixtures were found; the error names the bound
     /// to loosen.
     fn draw(&self, space: &Space, n: usize, rng: &mut Stream) -> Result<Drawn>;
+
+    /// As [`Sampler::draw`], and stops when `monitor` asks for it. A sampler that may take
+    /// more than a second has its own version of this method.
+    ///
+    /// # Errors
+    /// As [`Sampler::draw`], and when `monitor` requests a stop.
+    fn draw_monitored(
+        &self,
+        space: &Space,
+        n: usize,
+        rng: &mut Stream,
+        monitor: &dyn Monitor,
+    ) -> Result<Drawn> {
+        monitor.check()?;
+        self.draw(space, n, rng)
+    }
 }
 
 /// `count` values from `low` to `high`, evenly spaced in the logarithm.

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::columns::Content;
 use super::names::{check_unique, strip_all};
-use super::records::{read_text, render};
+use super::records::{read_text, render, render_rows};
 use super::run_rows::RunReader;
 use crate::artefact::write_atomic;
 use crate::domain::{Domain, DomainSet};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mixture::Mixture;
 
 /// Named mixtures over one domain set: a design, or candidates to judge.
@@ -155,6 +155,64 @@ impl MixtureTable {
             std::iter::once(run.to_owned()).chain(weights)
         });
         render(std::iter::once("run").chain(self.domains.names()), rows)
+    }
+
+    /// The text of a CSV file with the rows of this table added at its end, in the
+    /// columns, the order and with the separator of its header. Columns that are no
+    /// domain stay empty in the new rows; the lines of `text` stay as they are. `path` is
+    /// used in errors only.
+    ///
+    /// ```
+    /// use regmix_data::table::MixtureTable;
+    ///
+    /// let more = MixtureTable::parse("run,web,code\nb,0.75,0.25\n", "more.csv".as_ref())?;
+    /// let text = "code;notes;run;web\n0.5;first;a;0.5\n";
+    /// let all = more.append_to_csv(text, "mixtures.csv".as_ref())?;
+    /// assert_eq!(all, "code;notes;run;web\n0.5;first;a;0.5\n0.25;;b;0.75\n");
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`MixtureTable::parse`]; when the domains differ, a run is in the file already,
+    /// or the file would be read in another way with the new rows.
+    pub fn append_to_csv(&self, text: &str, path: &Path) -> Result<String> {
+        let before = Self::parse(text, path)?;
+        let rows = self.reordered(&before.domains)?;
+        let layout = RunReader::new(text, path, Content::Weights, &[])?.layout();
+        let mut out = text.to_owned();
+        let line_end = match text.split_once('\n') {
+            Some((header, _)) if header.ends_with('\r') => "\r\n",
+            _ => "\n",
+        };
+        if !text.ends_with('\n') {
+            out.push_str(line_end);
+        }
+        let fields = rows.iter().map(|(run, mixture)| {
+            let mut fields = vec![String::new(); layout.width];
+            fields[layout.key] = run.to_owned();
+            for (&place, weight) in layout.numbers.iter().zip(mixture.weights()) {
+                fields[place] = weight.to_string();
+            }
+            fields
+        });
+        out.push_str(&render_rows(fields, layout.delimiter, line_end));
+        let whole = Self::parse(&out, path)?;
+        if whole.domains != before.domains
+            || whole.len() != before.len() + rows.len()
+            || !whole.iter().zip(before.iter().chain(rows.iter())).all(
+                |((run, read), (expected, mixture))| {
+                    run == expected && read.tv_distance(mixture) < 1e-9
+                },
+            )
+        {
+            return Err(Error::input(
+                "no rows can be added to a file of this layout: it would be read in \
+                              another way",
+            )
+            .in_file(path)
+            .help("write the file as `run,<domain>,<domain>…`, or add the rows by hand"));
+        }
+        Ok(out)
     }
 
     /// Writes [`MixtureTable::to_csv`] to a file, atomically.

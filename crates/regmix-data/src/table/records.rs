@@ -39,6 +39,26 @@ pub fn render(
     String::from_utf8(writer.into_inner().expect(IN_MEMORY)).expect("CSV of strings is UTF-8")
 }
 
+/// Rows of CSV without a header, with a separator and line ends of choice.
+pub(super) fn render_rows(
+    rows: impl IntoIterator<Item = Vec<String>>,
+    delimiter: u8,
+    line_end: &str,
+) -> String {
+    let terminator = match line_end {
+        "\r\n" => csv::Terminator::CRLF,
+        _ => csv::Terminator::Any(b'\n'),
+    };
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .terminator(terminator)
+        .from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect(IN_MEMORY);
+    }
+    String::from_utf8(writer.into_inner().expect(IN_MEMORY)).expect("CSV of strings is UTF-8")
+}
+
 /// A number as a field: reading it gives the same bits. NaN is an empty field.
 pub fn number(value: f64) -> String {
     match value.is_nan() {
@@ -127,6 +147,8 @@ pub mod number_or_empty {
 pub(crate) struct Rows<'a> {
     /// The header.
     pub(crate) names: Vec<String>,
+    /// What separates the fields.
+    pub(crate) delimiter: u8,
     path: &'a Path,
     reader: csv::Reader<&'a [u8]>,
 }
@@ -136,15 +158,17 @@ impl<'a> Rows<'a> {
     pub(crate) fn parse(text: &'a str, path: &'a Path) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         refuse_json(text).map_err(|e| e.in_file(path))?;
+        let delimiter = delimiter(text);
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .delimiter(delimiter(text))
+            .delimiter(delimiter)
             .flexible(true)
             .from_reader(text.as_bytes());
         let header = reader.headers().map_err(|e| malformed(&e, path))?;
         let names = header.iter().map(str::to_owned).collect();
         Ok(Self {
             names,
+            delimiter,
             path,
             reader,
         })

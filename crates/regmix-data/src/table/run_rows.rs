@@ -143,6 +143,18 @@ fn tolerance(weights: &[f64]) -> f64 {
     }
 }
 
+/// Where a row of CSV text has what.
+pub(super) struct Layout {
+    /// How many fields it has.
+    pub(super) width: usize,
+    /// The place of the run identifier.
+    pub(super) key: usize,
+    /// The places of the numbers.
+    pub(super) numbers: Vec<usize>,
+    /// What separates the fields.
+    pub(super) delimiter: u8,
+}
+
 /// Reads the rows of CSV text one at a time.
 pub(super) struct RunReader<'a> {
     path: &'a Path,
@@ -218,6 +230,16 @@ impl<'a> RunReader<'a> {
     pub(super) fn one_row_per_run(mut self) -> Self {
         self.seen = Some(BTreeMap::new());
         self
+    }
+
+    /// Where a row of the file has what.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            width: self.rows.names.len(),
+            key: self.chosen.key,
+            numbers: self.chosen.numbers.clone(),
+            delimiter: self.rows.delimiter,
+        }
     }
 
     pub(super) fn key(&self) -> &str {

@@ -385,3 +385,35 @@ fn one_domain_leaves_nothing_to_mix() {
         "one domain, `web`, leaves nothing to mix: expected at least two"
     );
 }
+
+#[test]
+fn rows_are_added_in_the_layout_of_a_file() {
+    let more = MixtureTable::parse("run,web,code\n\"b;c\",0.75,0.25\n", "m.csv".as_ref()).unwrap();
+    let add = |text: &str| more.append_to_csv(text, "own.csv".as_ref());
+    // What regmix writes itself.
+    assert_eq!(
+        add("run,web,code\na,0.5,0.5\n").unwrap(),
+        "run,web,code\na,0.5,0.5\nb;c,0.75,0.25\n"
+    );
+    // Other orders, separators, line ends, no line end, a column of an index.
+    for (text, added) in [
+        (",code,web\na,0.5,0.5", "\nb;c,0.25,0.75\n"),
+        ("run;code;web\r\na;0.5;0.5\r\n", "\"b;c\";0.25;0.75\r\n"),
+        (
+            "web\trun\tstatus\tcode\n0.5\ta\tok\t0.5\n",
+            "0.75\tb;c\t\t0.25\n",
+        ),
+        (
+            ",run,train_code,train_web\n0,a,0.5,0.5\n",
+            ",b;c,0.25,0.75\n",
+        ),
+    ] {
+        assert_eq!(add(text).unwrap(), format!("{text}{added}"));
+    }
+    let err = add("run,web,law\na,0.5,0.5\n").unwrap_err();
+    assert!(err.to_string().contains("law"), "{err}");
+    assert!(add("run,web,code\nb;c,0.5,0.5\n").is_err());
+    // A quote that is never closed would take up the new row.
+    let err = add("run,web,code,notes\na,0.5,0.5,\"x\nz,0.5,0.5,y\n").unwrap_err();
+    assert!(err.to_string().contains("own.csv"), "{err}");
+}

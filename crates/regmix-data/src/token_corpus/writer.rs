@@ -1,12 +1,12 @@
 //! Writing a corpus folder: all shards, then the manifest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::file_name::{file_name, hashed};
 use super::verified;
-use crate::artefact::{withdraw, write_atomic};
+use crate::artefact::{sync_folder, withdraw, write_atomic};
 use crate::domain::{Domain, DomainSet};
 use crate::error::{Error, Result};
 use crate::manifest::{
@@ -213,10 +213,14 @@ impl CorpusWriter {
             }
         }
         withdraw(&self.folder.join(MANIFEST_FILE))?;
+        let mut folders = BTreeSet::from([self.folder.clone()]);
         while let Some(shard) = self.sealed.pop() {
-            shard.publish()?;
+            let shard = shard.publish()?;
+            folders.extend(shard.path.parent().map(Path::to_path_buf));
             monitor.check()?;
         }
+        // After a power cut, no manifest names shards whose names were not written.
+        folders.iter().for_each(|folder| sync_folder(folder));
         if let Some(json) = &self.tokenizer_json {
             write_atomic(self.folder.join(TOKENIZER_FILE), json.as_bytes())?;
         }

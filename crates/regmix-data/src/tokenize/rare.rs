@@ -19,17 +19,16 @@ pub(super) fn rare_domains(
     }
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for file in source.files() {
-        let mut documents = match Documents::open_named(
+        let documents = Documents::open_named(
             &file.path,
             &file.content,
             source.options().clone(),
             Meters::default(),
-        ) {
-            Ok(documents) => documents,
-            Err(e) if e.is_input() && source.skips_bad_files() => continue,
-            Err(e) => return Err(e),
+        );
+        let Some(mut documents) = source.unless_bad_file(documents.map(Some))? else {
+            continue;
         };
-        while let Some(outcome) = documents.next_outcome()? {
+        while let Some(outcome) = source.unless_bad_file(documents.next_outcome())? {
             monitor.check()?;
             let Ok(document) = outcome else { continue };
             if document.text.is_empty() {

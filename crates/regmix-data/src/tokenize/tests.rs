@@ -172,6 +172,36 @@ fn domains_can_be_labels_of_documents_as_in_the_pile() {
 }
 
 #[test]
+fn a_bad_file_of_a_source_tree_is_skipped_by_every_reader_of_it() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let text = |i: usize| (format!("src/{i:02}.rs"), format!("fn f{i}() {{}}"));
+    let mut files: Vec<(String, String)> = (1..40).map(text).collect();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 12\n";
+    files.push(("src/00.rs".to_owned(), pointer.to_owned()));
+    files.push(("doc/only.md".to_owned(), "# one".to_owned()));
+    let files: Vec<(&str, String)> = files.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
+    write(dir.path(), &files);
+    let layout = Layout::Tree(BTreeMap::from([
+        (Domain::new("rust").unwrap(), vec!["rs".to_owned()]),
+        (Domain::new("docs").unwrap(), vec!["md".to_owned()]),
+    ]));
+    let source = Source::open(dir.path(), Some(layout), ReadOptions::default()).unwrap();
+    let sample = source.sample(1 << 20, &Silent).unwrap();
+    assert_eq!(sample.len(), 40);
+    let options = TokenizeOptions {
+        valid_share: 0.3,
+        min_documents: 2,
+        ..TokenizeOptions::default()
+    };
+    let tokenizer = Tokenizer::bytes().unwrap();
+    let summary = tokenize(&source, &tokenizer, out.path(), &options, &Silent).unwrap();
+    assert_eq!(summary.documents, 39);
+    let noted: Vec<_> = summary.files.iter().filter(|f| f.note.is_some()).collect();
+    assert_eq!(noted.len(), 1);
+    assert_eq!(noted[0].path, dir.path().join("src/00.rs"));
+}
+
+#[test]
 fn a_source_tree_is_read_by_extension() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut files: Vec<(String, String)> = Vec::new();

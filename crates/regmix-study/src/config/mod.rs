@@ -6,6 +6,7 @@ mod doremi;
 mod eval;
 mod explain;
 mod launch;
+mod names;
 mod objective_file;
 mod rules;
 mod run;
@@ -21,6 +22,7 @@ use regmix_dynamic::peers::{AdoOptions, AioliOptions, OdmOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use explain::{explain, place};
+pub(crate) use names::check_runs;
 
 pub use compare::CompareSection;
 pub use corpus::{CorpusSection, LayoutName, OnError, hub_dataset};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use regmix_data::{Error, Result};
 
+use super::names::{PLAIN, is_plain};
 use super::{CheckSection, StudyConfig, TokenizerKind};
 use crate::files::{ARMS, BEST_OBSERVED, target_run};
 use crate::plain_mixture::{NAMES, PlainMixture};
@@ -95,9 +96,11 @@ pub(super) fn ranges(config: &StudyConfig) -> Result<(), Misplaced> {
     check("switching", switching, "a share between 0 and 1")?;
 
     let (limits, check) = (&config.constraints, rule("constraints"));
-    let tokens = limits.target_tokens.is_none_or(|t| t > 0.0);
-    check("max_epochs", limits.max_epochs > 0.0, "a number above 0")?;
-    check("target_tokens", tokens, "a number above 0")?;
+    let positive = |x: f64| x > 0.0 && x.is_finite();
+    let tokens = limits.target_tokens.is_none_or(positive);
+    let help = "a finite number above 0";
+    check("max_epochs", positive(limits.max_epochs), help)?;
+    check("target_tokens", tokens, help)?;
 
     let objective = &config.objective;
     for (key, penalty) in [
@@ -131,11 +134,10 @@ pub(super) fn arms(check: &CheckSection) -> Result<(), Misplaced> {
             })?;
         }
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     for name in check.others.keys() {
-        if ARMS.contains(&name.as_str()) || name.is_empty() || !name.chars().all(fits) {
+        if ARMS.contains(&name.as_str()) || !is_plain(name) {
             let e = Error::input(format!(
-                "`{name}`: expected letters, digits, _ and -, and none of {}",
+                "`{name}`: expected {PLAIN}, and none of {}",
                 ARMS.join(", ")
             ));
             return Err(("check.others", e.field(name)));

@@ -8,6 +8,7 @@ use regmix_data::Error;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::names::{PLAIN, is_plain};
 use super::{RunSection, StudyConfig};
 use crate::files;
 
@@ -149,10 +150,9 @@ pub(super) fn check(config: &StudyConfig) -> Result<(), (String, Error)> {
                 "max_cost",
             );
         }
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         for name in section.sizes.keys() {
-            if name.is_empty() || !name.chars().all(fits) {
-                let e = Error::input(format!("`{name}`: expected letters, digits, _ and -"));
+            if !is_plain(name) {
+                let e = Error::input(format!("`{name}`: expected {PLAIN}"));
                 return at(e, name);
             }
         }

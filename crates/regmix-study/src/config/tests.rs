@@ -47,6 +47,20 @@ fn values_out_of_range_are_placed() {
         err.to_string(),
         "study.toml:4: `design.runs`: out of range, expected 1 to 100000"
     );
+    for key in ["max_epochs", "target_tokens"] {
+        for value in ["inf", "nan", "0.0"] {
+            let err = parse(&format!(
+                "[corpus]\npath = 'x'\n[constraints]\n{key} = {value}\n"
+            ));
+            assert_eq!(
+                err.unwrap_err().to_string(),
+                format!(
+                    "study.toml:4: `constraints.{key}`: out of range, expected a finite number \
+                     above 0"
+                )
+            );
+        }
+    }
     let err = parse("[corpus]\npath = 'x'\n[check]\nagainst = ['doremi']\n").unwrap_err();
     assert!(
         err.to_string().contains("unknown mixture `doremi`"),

@@ -66,8 +66,9 @@ fn encode(tokenizer: &Tokenizer, request: &Request) -> Result<Continuation> {
         context,
         continuation,
     } = request;
-    if context.is_empty() {
-        let own = tokenizer.encode(continuation)?;
+    // Blanks alone leave no token before what is scored.
+    if context.trim_end().is_empty() {
+        let own = tokenizer.encode(&format!("{context}{continuation}"))?;
         return Ok(Continuation {
             scored: own.len(),
             tokens: [vec![tokenizer.separator()], own].concat(),
@@ -109,4 +110,27 @@ fn of_domain(corpus: &TokenCorpus, domain: usize, held_out: &HeldOut, seed: u64)
         shots: 0,
         of_domain: true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_before_a_continuation_are_scored_with_it() {
+        let tokenizer = Tokenizer::bytes().unwrap();
+        let encoded = |context: &str| {
+            let request = Request {
+                context: context.to_owned(),
+                continuation: "yes".to_owned(),
+            };
+            let Continuation { tokens, scored } = encode(&tokenizer, &request).unwrap();
+            let separated = tokens[0] == tokenizer.separator();
+            (tokenizer.decode(&tokens).unwrap(), separated, scored)
+        };
+        assert_eq!(encoded("a: "), ("a: yes".to_owned(), false, 4));
+        // A context of blanks alone is an empty one: something stands before what is scored.
+        assert_eq!(encoded(""), ("yes".to_owned(), true, 3));
+        assert_eq!(encoded(" \n"), (" \nyes".to_owned(), true, 5));
+    }
 }

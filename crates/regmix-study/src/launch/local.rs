@@ -52,6 +52,24 @@ pub fn run(study: &Study, request: &Request, monitor: &dyn Monitor) -> Result<()
         workers.push(worker);
     }
     monitor.begin("train proxies", counts.planned as u64, Unit::Items);
+    if let Err(e) = watch(study, &mut workers, &command, monitor) {
+        // They would go on alone.
+        stop(&mut workers);
+        return Err(e);
+    }
+    monitor.end();
+    monitor.check()?;
+    ends(&workers)
+}
+
+/// Waits for the end of all workers, starts those again that a signal ended, and shows
+/// how many runs are finished.
+fn watch(
+    study: &Study,
+    workers: &mut [Local],
+    command: &[String],
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let mut looks = 0;
     let mut stopping = false;
     while workers.iter().any(Local::is_running) {
@@ -59,8 +77,8 @@ pub fn run(study: &Study, request: &Request, monitor: &dyn Monitor) -> Result<()
             stopping = true;
             workers.iter().for_each(Local::ask_to_stop);
         }
-        for worker in &mut workers {
-            worker.look(&command, stopping, monitor)?;
+        for worker in &mut *workers {
+            worker.look(command, stopping, monitor)?;
         }
         if looks % COUNT_EVERY == 0 {
             let counts = study.proxy_counts()?;
@@ -73,9 +91,7 @@ pub fn run(study: &Study, request: &Request, monitor: &dyn Monitor) -> Result<()
     }
     let counts = study.proxy_counts()?;
     monitor.at((counts.done + counts.failed) as u64);
-    monitor.end();
-    monitor.check()?;
-    ends(&workers)
+    Ok(())
 }
 
 /// What became of all workers.

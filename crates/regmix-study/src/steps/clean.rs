@@ -1,13 +1,16 @@
 //! What a study holds that no step needs any more.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regmix_data::table::MixtureTable;
 use regmix_data::{Error, Result};
 use regmix_model::RunStatus;
 use serde::Serialize;
 
 use crate::files;
+use crate::stamp::is_aside;
 use crate::study::Study;
 
 /// Kinds of what can go.
@@ -33,11 +36,16 @@ pub struct Leftover {
     pub bytes: u64,
 }
 
-/// The folders of runs, apart from those of other sizes and of methods.
-const FOLDERS: [&str; 2] = [files::PROXIES, files::TARGETS];
+/// The folders of runs, apart from those of other sizes.
+const FOLDERS: [&str; 5] = [
+    files::PROXIES,
+    files::TARGETS,
+    files::EXPERTS,
+    files::CLIMB,
+    files::DOREMI,
+];
 
-/// The folders of runs of which models may be needed again, so that only what was set aside
-/// can go.
+/// Of these, folders of runs whose models a step may read again: their weights stay.
 const OF_METHODS: [&str; 3] = [files::DOREMI, files::CLIMB, files::EXPERTS];
 
 /// Checkpoints in the folder of a run.
@@ -50,6 +58,7 @@ const CHECKPOINTS: [&str; 3] = [
 /// Finds what can go, in the order of paths; kept weights only where they are asked for.
 pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
+    let planned = runs_of_design(study)?;
     let named = FOLDERS.iter().copied().chain([files::SECOND_SIZE]);
     for name in folders_in(study.root())? {
         if named.clone().any(|of| is_aside(&name, Some(of))) {
@@ -65,17 +74,11 @@ pub(crate) fn leftovers(study: &Study, weights: bool) -> Result<Vec<Leftover>> {
         }
         for name in folders_in(&study.path(&below))? {
             let run = below.join(&name);
-            if is_aside(&name, None) {
+            if is_aside(&name, None) && !planned.contains(&name) {
                 found.push(aside(study, run)?);
             } else {
+                let weights = weights && OF_METHODS.iter().all(|of| below != Path::new(of));
                 of_run(study, &run, weights, &mut found)?;
-            }
-        }
-    }
-    for below in OF_METHODS {
-        for name in folders_in(&study.path(below))? {
-            if is_aside(&name, None) {
-                found.push(aside(study, Path::new(below).join(name))?);
             }
         }
     }
@@ -101,6 +104,23 @@ pub(crate) fn remove(study: &Study, found: &[Leftover]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names of the runs of the design, if there is one. Steps refuse some of them, but
+/// what was trained under such a name is kept.
+///
+/// # Errors
+/// When the design cannot be read: its runs are then not known.
+fn runs_of_design(study: &Study) -> Result<BTreeSet<String>> {
+    let path = study.path(files::DESIGN);
+    match path.exists() {
+        true => Ok(MixtureTable::read_csv(path)?
+            .runs()
+            .iter()
+            .cloned()
+            .collect()),
+        false => Ok(BTreeSet::new()),
+    }
 }
 
 /// The folders that runs of other sizes are in, of this or an earlier state of
@@ -130,14 +150,6 @@ pub(super) fn folders_in(folder: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-/// Whether a name is `<of>.old-<n>`, as folders that were set aside have it.
-pub(super) fn is_aside(name: &str, of: Option<&str>) -> bool {
-    name.rsplit_once(".old-").is_some_and(|(base, n)| {
-        let number = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
-        number && !base.is_empty() && of.is_none_or(|of| of == base)
-    })
 }
 
 fn aside(study: &Study, path: PathBuf) -> Result<Leftover> {
@@ -179,24 +191,4 @@ fn size(path: &Path) -> Result<u64> {
         sum += size(&entry.map_err(io)?.path())?;
     }
     Ok(sum)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_aside;
-
-    #[test]
-    fn only_names_with_a_number_were_set_aside() {
-        assert!(is_aside("run-0001.old-12", None));
-        assert!(is_aside("runs.old-1", Some("runs")));
-        for (name, of) in [
-            ("run-0001", None),
-            ("run.old-", None),
-            ("run.old-1x", None),
-            (".old-1", None),
-            ("mine.old-1", Some("runs")),
-        ] {
-            assert!(!is_aside(name, of), "{name}");
-        }
-    }
 }

@@ -16,7 +16,7 @@ use super::{limits, runs};
 use crate::compare::Preset;
 use crate::files;
 use crate::stamp::{Stamp, digest};
-use crate::study::{Context, Study};
+use crate::study::{Context, Study, read_design};
 
 /// The fewest proxies that are shared out over three rounds: the last has two of them.
 pub(super) const LEAST: usize = 14;
@@ -137,7 +137,7 @@ impl Round {
     ) -> Result<MixtureTable> {
         let path = study.path(self.artefact());
         let stamp = self.stamp(study, proxies, compute)?;
-        let read = || MixtureTable::read_csv(&path);
+        let read = || read_design(&path);
         if let Some(drawn) = stamp.finished(cx.redo, cx.monitor, read)? {
             return Ok(drawn);
         }

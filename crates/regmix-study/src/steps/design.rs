@@ -1,17 +1,18 @@
 //! Drawing the proxies' mixtures.
 
-use regmix_data::artefact::withdraw;
+use regmix_data::artefact::{self, withdraw};
 use regmix_data::design::{Drawn, Floored, Maximin, RegMix, Sampler, Space};
 use regmix_data::table::MixtureTable;
-use regmix_data::{DomainSet, Error, Loader, LoaderConfig, Mixture, Result, TokenCorpus, random};
+use regmix_data::{
+    DomainSet, Error, Loader, LoaderConfig, Mixture, Monitor, Result, TokenCorpus, random,
+};
 use regmix_dynamic::{Segment, Segments};
 
 use super::runs::lock_runs;
 use crate::config::SamplerName;
 use crate::files;
-use crate::stamp::{Stamp, remade_by, set_aside};
-use crate::study::{Context, Study, natural_mixture};
-use regmix_data::artefact;
+use crate::stamp::{Stamp, keep_copy, remade_by, set_aside};
+use crate::study::{Context, Study, natural_mixture, read_design};
 
 /// Draws the design, or reads the one that is there.
 pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
@@ -19,7 +20,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     check_names(study, corpus.domains())?;
     let path = study.path(files::DESIGN);
     if files::DESIGN.is_users_own(study.root()) && !cx.redo {
-        let table = MixtureTable::read_csv(&path)?;
+        let table = read_design(&path)?;
         (table.notes().iter()).for_each(|note| cx.monitor.message(note));
         return table
             .reordered(corpus.domains())
@@ -27,14 +28,14 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     }
     let stamp = stamp(study, &corpus)?;
     let drawn = || {
-        let table = MixtureTable::read_csv(&path)?;
+        let table = read_design(&path)?;
         segments(study, &table)?;
         Ok(table)
     };
     if let Some(table) = stamp.finished(cx.redo, cx.monitor, drawn)? {
         return Ok(table);
     }
-    let design = draw(study, &corpus)?;
+    let design = draw(study, &corpus, cx.monitor)?;
     // Of several workers that find no design, one writes it.
     let folder = path.parent().unwrap_or(study.root());
     let _lock = match cx.redo {
@@ -53,6 +54,7 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
         design.accepted
     ));
     let table = design.into_table()?;
+    keep_users_own(study, cx)?;
     let runs = study.path(files::PROXIES);
     if path.exists() && runs.exists() {
         // The old runs belong to the old design.
@@ -67,6 +69,24 @@ pub(crate) fn design(study: &Study, cx: Context<'_>) -> Result<MixtureTable> {
     table.write_csv(&path)?;
     stamp.write()?;
     Ok(table)
+}
+
+/// Copies a design that the user wrote, before another takes its place.
+fn keep_users_own(study: &Study, cx: Context<'_>) -> Result<()> {
+    if !files::DESIGN.is_users_own(study.root()) {
+        return Ok(());
+    }
+    for own in [study.path(files::DESIGN), study.path(files::SEGMENTS)] {
+        if own.exists() {
+            let kept = keep_copy(&own)?;
+            cx.monitor.message(&format!(
+                "{}, which you wrote, is kept as {}",
+                own.display(),
+                kept.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Writes which runs change to which mixture when; no file where none does.
@@ -122,7 +142,11 @@ pub(crate) fn segments(study: &Study, design: &MixtureTable) -> Result<Segments>
         }
         return Ok(Segments::fixed(design));
     }
-    let drawn = Segments::read_csv(path).map_err(|e| remade_by("design", e))?;
+    let drawn =
+        Segments::read_csv(path).map_err(|e| match files::DESIGN.is_users_own(study.root()) {
+            true => e,
+            false => remade_by("design", e),
+        })?;
     let mut all = Segments::new(design.domains().clone());
     for (run, mixture) in design.iter() {
         // Runs that were added to the design later do not change theirs.
@@ -156,7 +180,7 @@ pub(crate) fn stamp(study: &Study, corpus: &TokenCorpus) -> Result<Stamp> {
     Ok(stamp)
 }
 
-fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
+fn draw(study: &Study, corpus: &TokenCorpus, monitor: &dyn Monitor) -> Result<Drawn> {
     if let [only] = corpus.domains().names().collect::<Vec<_>>()[..] {
         return Err(Error::input(format!(
             "the corpus has one domain, `{only}`, which leaves nothing to mix: expected at least two"
@@ -210,7 +234,8 @@ fn draw(study: &Study, corpus: &TokenCorpus) -> Result<Drawn> {
     } else {
         Vec::new()
     };
-    let mut drawn = sampler.draw(&space, section.runs - anchors.len(), &mut rng)?;
+    let mut drawn =
+        sampler.draw_monitored(&space, section.runs - anchors.len(), &mut rng, monitor)?;
     drawn.mixtures.splice(0..0, anchors);
     Ok(drawn)
 }

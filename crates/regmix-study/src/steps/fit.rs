@@ -103,7 +103,10 @@ fn static_runs(
     if own.is_empty() {
         return Err(Error::input("no finished proxy stays on one mixture")
             .in_file(study.path(files::SEGMENTS))
-            .help("lower `design.switching`, then: regmix design --redo"));
+            .help(match files::DESIGN.is_users_own(study.root()) {
+                true => "add runs that are not in design/segments.csv, and train them",
+                false => "lower `design.switching`, then: regmix design --redo",
+            }));
     }
     let runs = (all.iter())
         .filter(|(run, _)| own.get(run).is_some())

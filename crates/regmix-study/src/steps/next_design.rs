@@ -10,6 +10,7 @@ use regmix_model::RunStatus;
 use regmix_regress::{NextOptions, NextRun, next_runs_monitored};
 
 use super::{fit, limits};
+use crate::config::check_runs;
 use crate::files;
 use crate::study::{Context, Study};
 use crate::tables::{ChosenRun, choose_runs, number_runs};
@@ -72,23 +73,17 @@ pub(crate) fn add_from_pool(
     let given = (given.reordered(table.domains())).map_err(|e| e.in_file_if_none(pool))?;
     let chosen = choose_runs(&given, Some(&table), runs).map_err(|e| e.in_file_if_none(pool))?;
     let rows = (chosen.iter()).map(|c| (c.run.clone(), c.mixture.clone()));
-    append(study, &MixtureTable::new(table.domains().clone(), rows)?)?;
+    let rows = MixtureTable::new(table.domains().clone(), rows)?;
+    check_runs(&rows).map_err(|e| e.in_file(pool))?;
+    append(study, &rows)?;
     Ok(chosen)
 }
 
-/// Appends mixtures to the design. Its lines stay the same to the byte: weights
-/// that are read and written again can change by rounding, and finished runs
-/// would then belong to other mixtures.
+/// Appends mixtures to the design, in the layout of the file. Its lines stay the same
+/// to the byte: weights that are read and written again can change by rounding, and
+/// finished runs would then belong to other mixtures.
 fn append(study: &Study, rows: &MixtureTable) -> Result<()> {
     let path = study.path(files::DESIGN);
-    let added = rows.to_csv();
-    let mut text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    for line in added.lines().skip(1) {
-        text.push_str(line);
-        text.push('\n');
-    }
-    write_atomic(&path, text.as_bytes())
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+    write_atomic(&path, rows.append_to_csv(&text, &path)?.as_bytes())
 }

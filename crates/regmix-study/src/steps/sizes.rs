@@ -177,10 +177,15 @@ impl Numbers<'_> {
             "{wanted} runs, but the design has {} that do not switch",
             self.fixed
         ));
-        let error = error.field("runs").help(
-            "ask for fewer runs of this size; or raise `design.runs` or lower \
-             `design.switching`, then: regmix design --redo",
-        );
+        let error = error
+            .field("runs")
+            .help(match files::DESIGN.is_users_own(self.study.root()) {
+                true => "ask for fewer runs of this size, or add runs to design/mixtures.csv",
+                false => {
+                    "ask for fewer runs of this size; or raise `design.runs` or lower \
+                 `design.switching`, then: regmix design --redo"
+                }
+            });
         self.study.place(error, &size.section)
     }
 

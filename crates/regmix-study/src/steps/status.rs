@@ -9,14 +9,14 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result, TokenCorpus};
 use serde::Serialize;
 
-use super::clean::{folders_in, is_aside};
+use super::clean::folders_in;
 use super::planned::{self, Plan};
 use super::scores::Questions;
 use super::verdicts::Verdicts;
 use super::{design, experts, fit, losses, optimize, scale, schedule, sizes, tokenize};
 use crate::files;
 use crate::progress::{Index, Inputs, Pace, RunRow, RunState};
-use crate::stamp::remade_by;
+use crate::stamp::{is_aside, remade_by};
 use crate::study::Study;
 
 /// Runs by how far they are.
@@ -236,7 +236,7 @@ pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Res
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
-        let mixtures = MixtureTable::read_csv(&design).map_err(|e| remade_by("design", e))?;
+        let mixtures = study.mixtures()?;
         rows = proxies(study, index, &mixtures, &plan)?;
         for planned in sizes::planned(study, &mixtures)? {
             let config = format!("{}.model", planned.size.section);

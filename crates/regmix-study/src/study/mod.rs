@@ -12,7 +12,7 @@ use regmix_data::{Error, Mixture, Monitor, Result, TokenCorpus, artefact};
 use regmix_dynamic::{Controller, Schedule};
 use regmix_regress::{Fit, Recommendation};
 
-use crate::config::{StudyConfig, hub_dataset, place, template};
+use crate::config::{StudyConfig, check_runs, hub_dataset, place, template};
 use crate::files::{self, STUDY_FILE};
 use crate::steps::hub_text::{self, HubName};
 
@@ -149,9 +149,10 @@ impl Study {
     /// The design's mixtures.
     ///
     /// # Errors
-    /// When it was not drawn yet, or is damaged.
+    /// When it was not drawn yet, is damaged, or a run has a name that cannot be
+    /// that of a folder.
     pub fn mixtures(&self) -> Result<MixtureTable> {
-        files::DESIGN.read(&self.root, MixtureTable::read_csv)
+        files::DESIGN.read(&self.root, |path| read_design(&path))
     }
 
     /// The finished fit.
@@ -192,6 +193,16 @@ impl Study {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         place(error, section, &text, &path)
     }
+}
+
+/// Reads the mixtures of a design, whose runs become folders.
+///
+/// # Errors
+/// When it cannot be read, or a run has a name that cannot be that of a folder.
+pub(crate) fn read_design(path: &Path) -> Result<MixtureTable> {
+    let table = MixtureTable::read_csv(path)?;
+    check_runs(&table).map_err(|e| e.in_file(path))?;
+    Ok(table)
 }
 
 /// An error where there is a study file already.

@@ -240,6 +240,15 @@ impl Source {
         matches!(self.layout, Layout::Tree(_))
     }
 
+    /// What was read of a file; `None` where the file cannot be read and is skipped
+    /// ([`Source::skips_bad_files`]).
+    pub(crate) fn unless_bad_file<T>(&self, read: Result<Option<T>>) -> Result<Option<T>> {
+        match read {
+            Err(e) if e.is_input() && self.skips_bad_files() => Ok(None),
+            read => read,
+        }
+    }
+
     /// The domains in order of names; `None` if each document has a label.
     pub fn domains(&self) -> Option<&DomainSet> {
         self.domains.as_ref()

@@ -37,17 +37,16 @@ impl Source {
                 .get_mut(name)
                 .map_or(1, |n| std::mem::replace(n, *n - 1));
             let mut of_file = 0;
-            let mut documents = match Documents::open_named(
+            let documents = Documents::open_named(
                 &file.path,
                 &file.content,
                 self.options().clone(),
                 Meters::default(),
-            ) {
-                Ok(documents) => documents,
-                Err(e) if e.is_input() && self.skips_bad_files() => continue,
-                Err(e) => return Err(e),
+            );
+            let Some(mut documents) = self.unless_bad_file(documents.map(Some))? else {
+                continue;
             };
-            while let Some(outcome) = documents.next_outcome()? {
+            while let Some(outcome) = self.unless_bad_file(documents.next_outcome())? {
                 monitor.check()?;
                 let document = match outcome {
                     Ok(document) => document,

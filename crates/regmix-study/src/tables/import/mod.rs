@@ -345,14 +345,25 @@ impl Next {
     }
 }
 
-/// Writes the tables, or none of them where one is there already. What an earlier
-/// import wrote and this one does not have is removed: it is of other runs.
+/// Writes the tables, or none of them where one of an import is there already. With
+/// `redo`, what an earlier import wrote and this one does not have is removed: it is of
+/// other runs.
 fn write(out: &Path, redo: bool, tables: Vec<Table>) -> Result<Vec<(PathBuf, String)>> {
     for table in &tables {
         refuse_to_overwrite(&out.join(table.name), redo)?;
     }
     for name in ["errors.csv", "trajectories.csv", "sizes.csv"] {
-        withdraw(&out.join(name))?;
+        let path = out.join(name);
+        let is_written = tables.iter().any(|table| table.name == name);
+        refuse_to_overwrite(&path, redo || is_written).map_err(|e| {
+            e.help(
+                "it may belong to other runs: choose another place with `--out`, or remove it \
+                 with `--redo`",
+            )
+        })?;
+        if redo {
+            withdraw(&path)?;
+        }
     }
     let mut files = Vec::with_capacity(tables.len());
     for table in tables {
