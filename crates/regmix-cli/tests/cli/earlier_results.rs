@@ -2,24 +2,29 @@
 
 use crate::fixture::{DOMAINS, Fixture};
 
-/// A study with targets and compared methods, whose objective was changed and whose
-/// mixture was searched again.
-fn study_of_another_objective() -> Fixture {
+/// A part of `[target]`, and the same with another learning rate.
+const TARGET: &str = "steps = 6\nbatch_size = 2\nlr = 4e-3";
+const OTHER_TARGET: &str = "steps = 6\nbatch_size = 2\nlr = 3e-3";
+
+/// A study with targets and compared methods, whose mixture was searched again within
+/// other limits.
+fn study_of_another_mixture() -> Fixture {
     let fixture = Fixture::study_after("optimize");
     let text = fixture.text("study.toml");
-    let more = "\n[compare]\nmethods = [\"regmix\"]\nseeds = 2\n\n[objective]\nloss = \"mean\"\n";
+    let more = "\n[compare]\nmethods = [\"regmix\"]\nseeds = 2\n\n[constraints.cap]\nlaw = 0.9\n";
     fixture.write("study.toml", text + more);
+    fixture.ok(&["optimize", "--redo"]);
     fixture.ok(&["target"]);
     fixture.ok(&["compare"]);
     fixture.ok(&["report"]);
-    fixture.edit("study.toml", "loss = \"mean\"", "loss = \"law\"");
+    fixture.edit("study.toml", "law = 0.9", "law = 0.3");
     fixture.ok(&["optimize", "--redo"]);
     fixture
 }
 
 #[test]
 fn verdicts_on_an_earlier_mixture_are_not_shown_as_verdicts_on_the_new_one() {
-    let fixture = study_of_another_objective();
+    let fixture = study_of_another_mixture();
     let why = "its targets were trained on an earlier mixture";
     let report = fixture.ok(&["report"]);
     report
@@ -116,7 +121,7 @@ fn runs_of_another_configuration_are_not_fitted_as_if_they_were_of_this_one() {
     assert_eq!(fixture.read("fit/fit.json"), fit);
 
     // What does not belong to the proxies may change.
-    fixture.edit("study.toml", "steps = 6", "steps = 5");
+    fixture.edit("study.toml", TARGET, OTHER_TARGET);
     fixture.ok(&["fit"]);
     fixture.ok(&["optimize"]);
 }
@@ -145,7 +150,7 @@ fn a_design_of_ones_own_on_another_corpus_does_not_keep_its_runs() {
 fn targets_of_another_configuration_do_not_count_as_finished() {
     let fixture = Fixture::study_after("optimize");
     fixture.ok(&["target"]);
-    fixture.edit("study.toml", "steps = 6", "steps = 5");
+    fixture.edit("study.toml", TARGET, OTHER_TARGET);
     let status = fixture.ok(&["status", "--format", "json"]).json();
     assert_eq!(status["targets"]["outdated"], 6);
     assert_eq!(status["next"], "regmix target --redo");
@@ -154,7 +159,7 @@ fn targets_of_another_configuration_do_not_count_as_finished() {
     assert_eq!(status["targets"]["done"], 6);
     assert_eq!(status["next"], "regmix report");
     // Those on the found mixture alone are of an earlier one.
-    let text = fixture.text("study.toml") + "\n[objective]\nloss = \"law\"\n";
+    let text = fixture.text("study.toml") + "\n[constraints.cap]\nlaw = 0.3\n";
     fixture.write("study.toml", text);
     fixture.ok(&["optimize", "--redo"]);
     let status = fixture.ok(&["status", "--format", "json"]).json();
@@ -226,27 +231,27 @@ fn where_all_proxies_failed_the_failures_are_named() {
 
 #[test]
 fn errors_about_experts_name_the_step_that_makes_them() {
-    for (section, step, by) in [
-        ("[fit]\nexperts = true\n", "train", "train"),
-        (
-            "[compare]\nmethods = [\"mixmin\"]\n[fit]\n",
-            "compare",
-            "compare",
-        ),
-    ] {
-        let fixture = Fixture::study_after("optimize");
-        fixture.edit("study.toml", "[fit]\n", section);
-        fixture.ok(&[step]);
-        fixture.write("experts/expert-1/DONE", "{");
-        let output = fixture.run(&[step]);
+    let fixture = Fixture::study_after("optimize");
+    fixture.edit("study.toml", "[fit]\n", "[fit]\nexperts = true\n");
+    fixture.ok(&["train"]);
+    fixture.write("experts/expert-1/DONE", "{");
+    for step in [&["train"][..], &["fit", "--redo"], &["status"]] {
+        let output = fixture.run(step);
         assert_eq!(output.code, 2, "{output}");
-        output.says(&format!("make it again with `regmix {by} --redo`"));
-        if by == "train" {
-            let output = fixture.run(&["fit", "--redo"]);
-            output.says("make it again with `regmix train --redo`");
-        }
-        fixture.ok(&[by, "--redo"]);
+        output.says("make it again with `regmix train --redo`");
     }
+    fixture.ok(&["train", "--redo"]);
+
+    let fixture = Fixture::study_after("optimize");
+    let methods = "[compare]\nmethods = [\"mixmin\"]\n\n[fit]\n";
+    fixture.edit("study.toml", "[fit]\n", methods);
+    fixture.ok(&["compare"]);
+    fixture.write("experts/expert-1/DONE", "{");
+    let output = fixture.run(&["compare"]);
+    assert_eq!(output.code, 2, "{output}");
+    output.says("remove ./experts/expert-1, then run `regmix compare` again");
+    std::fs::remove_dir_all(fixture.path("experts/expert-1")).unwrap();
+    fixture.ok(&["compare"]);
 }
 
 #[test]

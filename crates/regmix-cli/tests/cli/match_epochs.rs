@@ -84,7 +84,7 @@ fn proxies_read_a_part_of_the_text_as_often_as_the_target() {
       help: put the configuration back, or redo the run with `--redo`
     ");
     let status = fixture.ok(&["status"]);
-    let read = "10 of 10 finished, on 1/82.1 of every domain";
+    let read = "0 of 10 finished, 10 of another configuration, on 1/82.1 of every domain";
     assert!(status.stdout.contains(read), "{status}");
     fixture.edit("study.toml", "match_epochs = true\n", "");
     fixture.refused(&["fit"]).says(

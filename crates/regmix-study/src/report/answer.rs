@@ -55,10 +55,10 @@ fn out_of_date(report: &Report<'_>) -> Option<Node> {
             // They are not on the page.
             _ => return None,
         };
-        let text = format!("Out of date: {what} ({changes}). ");
+        let text = format!("Out of date: {what} ({changes}). Run ");
         let command = Node::new("code").text(format!("regmix {verb} --redo"));
         let item = Node::new("li").class("warn").text(text).push(command);
-        Some(item.text(" makes what belongs to them now."))
+        Some(item.text("."))
     });
     let items: Vec<Node> = shown.collect();
     (!items.is_empty()).then(|| Node::new("ul").class("notes").extend(items))
@@ -316,12 +316,12 @@ const EARLIER: [Verdict; 2] = [
     (
         "Not checked",
         "only for an earlier mixture or objective",
-        ("open", "run regmix target --redo"),
+        ("open", "regmix target --redo"),
     ),
     (
         "Not checked",
         "only for an earlier mixture or objective",
-        ("open", "run regmix compare --redo"),
+        ("open", "regmix compare --redo"),
     ),
 ];
 const UNKNOWN: Verdict = ("Open", "nothing to compare with", ("open", "open"));

@@ -343,7 +343,7 @@ fn what_is_out_of_date_is_marked() {
     };
     let page = checked(report.html());
     let words = "<li class=\"warn\">Out of date: the mixture was found from other inputs \
-                 (objective.loss was &lt;mean&gt;, is law). <code>regmix optimize --redo</code>";
+                 (objective.loss was &lt;mean&gt;, is law). Run <code>regmix optimize --redo</code>.";
     assert!(page.contains(words));
     assert!(!parts.page().contains("Out of date"));
 }
