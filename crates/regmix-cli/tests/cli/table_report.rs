@@ -115,7 +115,8 @@ fn scores_are_called_scores() {
         [0.3 + 0.2 * web, 0.6 + 0.1 * books]
     });
     fixture.ok(&[&FIT[..], &LINEAR].concat());
-    fixture.write("goal.toml", "loss = \"mean\"\nmaximize = true\n");
+    let goal = "loss = \"mean\"\nmaximize = true\n\n[constraints.cap]\nweb = 0.6\n";
+    fixture.write("goal.toml", goal);
     fixture.ok(&[&OPTIMIZE[..], &["--objective", "goal.toml"]].concat());
     fixture.ok(&REPORT);
     let page = fixture.text("fit/report.html");

@@ -170,9 +170,9 @@ mod tests {
             (entry.regret, entry.optimism, entry.spearman)
         };
         let (as_loss, as_score) = (flipped(&[]), flipped(&["acc"]));
-        assert!(as_score.2 > 0.9, "{as_score:?}");
-        // The greatest accuracies differ by less than 0.05, the lowest is 0.1 below.
-        assert!((0.0..0.03).contains(&as_score.0), "{as_score:?}");
+        assert!(as_score.2 > 0.7, "{as_score:?}");
+        // The lowest accuracy is 0.13 below the greatest.
+        assert!((0.0..0.05).contains(&as_score.0), "{as_score:?}");
         assert_ne!(as_loss.1, as_score.1);
         let negated = Entry::new("x", "acc", &[0.1, 0.5], &picked(&[0.2, 0.3]));
         assert!((negated.optimism - (0.1 - 0.2)).abs() < 1e-12);

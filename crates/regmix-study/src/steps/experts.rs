@@ -1,6 +1,6 @@
 //! Experts: models like the proxies, each trained on one domain alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regmix_data::table::Observations;
 use regmix_data::{Error, Mixture, Result, TokenCorpus, ValidationSet};
@@ -45,14 +45,10 @@ pub(super) fn train(
     let jobs = jobs(study, &section, compute.corpus, cx)?;
     let trained = train_runs(["train experts", ""], &section, &jobs, compute, cx);
     let statuses = trained.map_err(|e| {
-        let of = |job: &&Job| e.path().is_some_and(|path| path.starts_with(&job.folder));
-        match jobs.iter().find(of) {
-            // `train` does not make them, and `compare --redo` keeps them.
-            Some(job) if !study.config().fit.experts && e.is_input() => e.help(format!(
-                "remove {}, then run `regmix compare` again",
-                job.folder.display()
-            )),
-            _ => e,
+        let of_expert = |path: &Path| path.starts_with(study.path(files::EXPERTS));
+        match e.path().is_some_and(of_expert) && e.is_input() && !study.config().fit.experts {
+            true => remade_by("compare", e),
+            false => e,
         }
     })?;
     Ok((jobs, statuses))

@@ -236,7 +236,7 @@ pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Res
     let mut rows = Vec::new();
     let design = study.path(files::DESIGN);
     if design.exists() {
-        let mixtures = study.mixtures()?;
+        let mixtures = study.mixtures_as_they_are()?;
         rows = proxies(study, index, &mixtures, &plan)?;
         for planned in sizes::planned(study, &mixtures)? {
             let config = format!("{}.model", planned.size.section);

@@ -14,6 +14,7 @@ use regmix_regress::{Fit, Recommendation};
 
 use crate::config::{StudyConfig, check_runs, hub_dataset, place, template};
 use crate::files::{self, STUDY_FILE};
+use crate::stamp::remade_by;
 use crate::steps::hub_text::{self, HubName};
 
 /// A folder with a `study.toml`.
@@ -153,6 +154,16 @@ impl Study {
     /// that of a folder.
     pub fn mixtures(&self) -> Result<MixtureTable> {
         files::DESIGN.read(&self.root, |path| read_design(&path))
+    }
+
+    /// As [`Study::mixtures`], also where the step that writes them was stopped.
+    pub(crate) fn mixtures_as_they_are(&self) -> Result<MixtureTable> {
+        read_design(&self.path(files::DESIGN)).map_err(|e| {
+            match files::DESIGN.is_users_own(&self.root) {
+                true => e,
+                false => remade_by("design", e),
+            }
+        })
     }
 
     /// The finished fit.
