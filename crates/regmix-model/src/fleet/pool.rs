@@ -109,8 +109,9 @@ impl<'a, T: Shared> Pool<'a, T> {
             Ok(status) => Place::Ended(status),
             // What it found afterwards does not count: the run is another worker's.
             Err(e) if lease.is_lost() => {
+                let why = lease.check().err().unwrap_or(e);
                 self.monitor
-                    .message(&format!("run {}: {}", self.jobs[i].name(), e.problem()));
+                    .message(&format!("run {}: {}", self.jobs[i].name(), why.problem()));
                 Place::Open
             }
             Err(e) => {
