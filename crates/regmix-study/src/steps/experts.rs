@@ -46,7 +46,7 @@ pub(super) fn train(
     let trained = train_runs(["train experts", ""], &section, &jobs, compute, cx);
     let statuses = trained.map_err(|e| {
         let of_expert = |path: &Path| path.starts_with(study.path(files::EXPERTS));
-        match e.path().is_some_and(of_expert) && e.is_input() && !study.config().fit.experts {
+        match e.path().is_some_and(of_expert) && !study.config().fit.experts {
             true => remade_by("compare", e),
             false => e,
         }

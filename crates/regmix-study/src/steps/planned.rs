@@ -176,18 +176,18 @@ pub(super) fn require_current(study: &Study, corpus: &TokenCorpus) -> Result<()>
 pub(super) struct Plan(BTreeMap<PathBuf, PlannedRun>);
 
 impl Plan {
-    /// That of a study. Runs that cannot be planned are left out: the steps that train
-    /// them say why.
-    pub(super) fn of(study: &Study) -> Self {
+    /// That of a study, whose corpus is asked for where there is one. Runs that cannot be
+    /// planned are left out: the steps that train them say why.
+    pub(super) fn of<'a>(study: &Study, corpus: impl FnOnce() -> Result<&'a TokenCorpus>) -> Self {
         let exists = [files::CORPUS, files::DESIGN].map(|file| study.path(file).exists());
         if exists.contains(&false) {
             return Self::default();
         }
-        let Ok(corpus) = study.corpus() else {
+        let Ok(corpus) = corpus() else {
             return Self::default();
         };
-        let of_fit = runs_of_fit(study, &corpus).unwrap_or_default();
-        let targets = targets(study, &corpus).unwrap_or_default();
+        let of_fit = runs_of_fit(study, corpus).unwrap_or_default();
+        let targets = targets(study, corpus).unwrap_or_default();
         let all = of_fit.into_iter().chain(targets);
         Self(all.map(|run| (run.folder.clone(), run)).collect())
     }

@@ -213,9 +213,9 @@ fn asked(
 
 /// How far the proxies of a study are.
 pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
-    let index = Index::open(study.root());
-    let rows = proxies(study, &index, &study.mixtures()?, &Plan::of(study))?;
-    Ok(RunCounts::of(&rows))
+    let (index, corpus) = (Index::open(study.root()), CorpusOnce::of(study));
+    let plan = Plan::of(study, || corpus.get());
+    proxies(study, &index, &study.mixtures()?, &plan).map(|rows| RunCounts::of(&rows))
 }
 
 /// The names of the sections of runs.
@@ -228,7 +228,7 @@ const COMPARE: &str = "compare";
 
 /// Every planned run of a study, and those that `doremi` and `compare` have begun.
 pub(super) fn runs(study: &Study, index: &Index, corpus: &CorpusOnce<'_>) -> Result<Vec<RunRow>> {
-    let plan = Plan::of(study);
+    let plan = Plan::of(study, || corpus.get());
     let row = |folder: &Path, section, config: &str| {
         let is_outdated = |fingerprint: &str| plan.is_outdated(study, folder, fingerprint);
         RunRow::read(index, folder, section, config, is_outdated)
