@@ -18,6 +18,7 @@
 //! | `micro` | 32,64,16,8,4 | micro-batches, in this order |
 //! | `precision` | bf16,f32 | precisions, in this order |
 //! | `check` | 2 | sequences of the comparison of losses; 0 for none |
+//! | `products` | | measures the kernels of this matrix product instead, in bf16: `head`, ... |
 //! | `models` | 1,2,4,8,16 | models at once; 0 for none |
 //! | `step` | 1.0 | seconds of steps that are timed per measurement |
 #![allow(clippy::print_stdout)]
@@ -48,6 +49,7 @@ impl Options {
             ("micro", "32,64,16,8,4"),
             ("precision", "bf16,f32"),
             ("check", "2"),
+            ("products", ""),
             ("models", "1,2,4,8,16"),
             ("step", "1.0"),
         ]
@@ -111,6 +113,9 @@ fn main() -> Result<()> {
         .filter(|p| device.check_precision(*p).is_ok())
         .collect();
 
+    if !options.values["products"].is_empty() {
+        return products(&device, &large, &options.values["products"], in_time);
+    }
     let check: usize = options.one("check")?;
     if check > 0 {
         losses(&device, &large, &precisions, check)?;
@@ -166,6 +171,68 @@ fn tokens(model: &ModelConfig, sequences: usize, seed: u64) -> Vec<u32> {
 
 fn trainer(device: &Device, model: &ModelConfig, precision: Precision) -> Result<Trainer> {
     Trainer::with_precision(model, AdamWConfig::default(), 1, device, precision)
+}
+
+/// The kernels of the products of `1m`: forward, gradient of the input, gradient of the
+/// weight. The rows are those of a chunk of logits, or of 32 sequences.
+#[cfg(all(feature = "kernels", not(feature = "fusion")))]
+fn products(
+    device: &Device,
+    model: &ModelConfig,
+    wanted: &str,
+    in_time: impl Fn() -> bool,
+) -> Result<()> {
+    use regmix_model::ProductTrial;
+    let (d, vocab, rows, chunk) = (model.d_model, model.vocab_size, 32 * model.context, 8192);
+    let parts = 16;
+    let shapes = [
+        ("head", [1, chunk, d, vocab], [false, false], false),
+        ("head-input", [1, chunk, vocab, d], [false, true], true),
+        ("head-weight", [1, d, chunk, vocab], [true, false], true),
+        ("qkv", [1, rows, d, 3 * d], [false, false], false),
+        ("qkv-input", [1, rows, 3 * d, d], [false, true], false),
+        (
+            "qkv-weight",
+            [parts, d, rows / parts, 3 * d],
+            [true, false],
+            true,
+        ),
+        ("scores", [32 * 8, 128, 32, 1024], [false, true], false),
+        ("values", [32 * 8, 128, 1024, 32], [false, false], false),
+    ];
+    for (name, size, transposed, wide) in shapes {
+        if !wanted.split(',').any(|w| w == name) {
+            continue;
+        }
+        let mut trial = ProductTrial::new(device, size, transposed, wide)?;
+        for (way, by) in ProductTrial::ways().into_iter().enumerate() {
+            if !in_time() {
+                return Ok(());
+            }
+            match trial.seconds(way) {
+                Ok((seconds, gap)) => {
+                    let [batch, m, k, n] = size.map(|n| n as f64);
+                    let tflops = 2.0 * batch * m * k * n / seconds * 1e-12;
+                    println!(
+                        "product name={name} by={by} tflops={tflops:.1} \
+                         microseconds={:.1} gap={gap:.4}",
+                        seconds * 1e6
+                    );
+                }
+                Err(e) => {
+                    let why = e.to_string().replace(['\n', '"'], " ");
+                    let why: String = why.chars().take(300).collect();
+                    println!("failed what=product name={name} by={by} why=\"{why}\"");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(all(feature = "kernels", not(feature = "fusion"))))]
+fn products(_: &Device, _: &ModelConfig, _: &str, _: impl Fn() -> bool) -> Result<()> {
+    Err(Error::input("this build has no kernels for GPUs"))
 }
 
 /// Three steps on the CPU and on the device, in each precision.

@@ -44,6 +44,9 @@ mod trainer;
 pub use config::{ModelConfig, Parameters};
 pub use device::{Device, DeviceSpec, DeviceStatus};
 pub use fleet::{Shared, share_out, train_all};
+#[doc(hidden)]
+#[cfg(all(feature = "kernels", not(feature = "fusion")))]
+pub use graph::trial::ProductTrial;
 pub use memory::{device_memory, keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
 pub use parallel::{ParallelTrial, default_parallel, memory_per_run};

@@ -13,7 +13,7 @@ use burn::tensor::{Device as BurnDevice, FloatDType};
 use regmix_data::{Error, ErrorKind, Result};
 
 use crate::precision::Precision;
-use failure::catch_panics;
+pub(crate) use failure::catch_panics;
 use hardware::Hardware;
 use probe::probe;
 pub use spec::DeviceSpec;

@@ -8,8 +8,14 @@ use crate::optimizer::AdamWConfig;
 
 /// The sum of all squares, `[1]`.
 pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = &'a Tensor<2>>) -> Tensor<1> {
-    let sums: Vec<Tensor<1>> = gradients.map(|g| g.clone().square().sum()).collect();
-    Tensor::cat(sums, 0).sum()
+    // In short pieces first: a device has then many sums to compute at once.
+    let sums = gradients.map(|g| {
+        let count = g.shape().num_elements();
+        let piece = 1 << count.trailing_zeros().min(8);
+        let pieces = g.clone().square().reshape([count / piece, piece]);
+        pieces.sum_dim(1).sum()
+    });
+    Tensor::cat(sums.collect(), 0).sum()
 }
 
 /// The numbers of one update, the same for all weights.

@@ -44,6 +44,17 @@ pub(super) struct Inputs {
     pub(super) v: Tensor<4>,
 }
 
+/// The sizes of attention over sequences that lie below each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) tokens: usize,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    /// Numbers of a head.
+    pub(super) dim: usize,
+}
+
 /// Query rows per block for so many sequences times heads.
 pub(super) fn block_rows(heads: usize, tokens: usize, scores: usize) -> usize {
     let rows = scores / (heads * tokens).max(1);
@@ -79,15 +90,16 @@ impl Attention {
         for rows in self.blocks(inputs) {
             let values = inputs.v.clone().slice_dim(2, 0..rows.end);
             let (out, sum) = if let Some(kernels) = self.kernels {
-                let scores = products(inputs, &rows);
+                let scores = self.products_of(inputs, &rows);
                 let (p, lse) = kernels.softmax(scores, rows.start, rows.len());
-                (wide(p.matmul(values)), lse)
+                (self.products.wide_product(p, values), lse)
             } else {
                 let scores = self.scores(inputs, &rows);
                 let top = scores.clone().max_dim(3);
                 let p = (scores - top.clone()).exp();
                 let sum = p.clone().sum_dim(3);
-                let out = wide(self.products.operand(p).matmul(values)) / sum.clone();
+                let out = self.products.wide_product(self.products.operand(p), values);
+                let out = out / sum.clone();
                 (out, top + sum.log())
             };
             outs.push(unfolded(out, inputs));
@@ -117,19 +129,20 @@ impl Attention {
         for rows in blocks.into_iter().rev() {
             let block = folded(dout, &rows);
             let [k, v] = [&inputs.k, &inputs.v].map(|t| t.clone().slice_dim(2, 0..rows.end));
-            let dp = block.clone().matmul(v.swap_dims(2, 3));
+            let dp = self.products.product(block.clone(), v.swap_dims(2, 3));
             let [lse, along] = [lse, along].map(|t| folded(t, &rows));
             let (p, ds) = if let Some(kernels) = self.kernels {
-                let given = [products(inputs, &rows), dp, lse, along];
+                let given = [self.products_of(inputs, &rows), dp, lse, along];
                 kernels.softmax_back(given, rows.start, rows.len())
             } else {
                 let p = (self.scores(inputs, &rows) - lse).exp();
                 let ds = p.clone() * (wide(dp) - along);
                 (self.products.operand(p), self.products.operand(ds))
             };
-            let dv = wide(p.swap_dims(2, 3).matmul(block));
-            let dk = wide(ds.clone().swap_dims(2, 3).matmul(folded(&inputs.q, &rows)));
-            dqs.push(unfolded(wide(ds.matmul(k)), inputs));
+            let by = |a, b| self.products.wide_product(a, b);
+            let dv = by(p.swap_dims(2, 3), block);
+            let dk = by(ds.clone().swap_dims(2, 3), folded(&inputs.q, &rows));
+            dqs.push(unfolded(by(ds, k), inputs));
             let parts = match open.take() {
                 None => [dk, dv],
                 Some([k, v]) => [dk + k, dv + v],
@@ -157,9 +170,16 @@ impl Attention {
             .map(move |from| from..(from + rows).min(tokens))
     }
 
+    /// The scores of a block of rows with all keys up to its last row, not masked, of the
+    /// type of operands.
+    fn products_of(&self, inputs: &Inputs, rows: &Range<usize>) -> Tensor<4> {
+        let keys = inputs.k.clone().slice_dim(2, 0..rows.end);
+        (self.products).product(folded(&inputs.q, rows), keys.swap_dims(2, 3))
+    }
+
     /// The masked scores of a block, `[batch, kv_heads, group rows, keys]`, in f32.
     fn scores(&self, inputs: &Inputs, rows: &Range<usize>) -> Tensor<4> {
-        let scores = wide(products(inputs, rows));
+        let scores = wide(self.products_of(inputs, rows));
         let [batch, kv_heads, folded, keys] = scores.dims();
         let group = folded / rows.len();
         let future = self.future.clone().slice([rows.clone(), 0..rows.end]);
@@ -168,13 +188,6 @@ impl Attention {
             .mask_fill(future.reshape([1, 1, 1, rows.len(), keys]), MASKED)
             .reshape([batch, kv_heads, folded, keys])
     }
-}
-
-/// The scores of a block of rows with all keys up to its last row, not masked, of the
-/// type of operands.
-fn products(inputs: &Inputs, rows: &Range<usize>) -> Tensor<4> {
-    let keys = inputs.k.clone().slice_dim(2, 0..rows.end);
-    folded(&inputs.q, rows).matmul(keys.swap_dims(2, 3))
 }
 
 /// Rows of all heads of a group, below each other.

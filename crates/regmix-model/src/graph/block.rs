@@ -3,12 +3,12 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor};
 
-use super::attention::{Attention, Inputs, owned};
+use super::attention::{Attention, Inputs, Sizes, owned};
 use super::kernels::Kernels;
 use super::layout::{ATTENTION_NORM, DOWN, FEED_NORM, GATE_UP, OUTPUT, QUERY_KEY_VALUE};
 use super::norm::Norm;
 use super::products::{Products, wide};
-use super::rotary::{Rotary, Turn};
+use super::rotary::{Rotary, Rotation, Turn};
 use super::swiglu;
 use crate::config::ModelConfig;
 
@@ -24,6 +24,8 @@ pub(super) struct Shape {
     kernels: Option<Kernels>,
     rotary: Rotary,
     attention: Attention,
+    /// Kernels that do not hold the scores.
+    fused: Option<Kernels>,
 }
 
 /// What the backward pass of a block's attention part needs.
@@ -31,10 +33,17 @@ pub(super) struct Attended {
     input: Tensor<2>,
     root: Tensor<2>,
     normed: Tensor<2>,
-    inputs: Inputs,
-    lse: Tensor<5>,
+    heads: Heads,
     /// Output of all heads, `[rows, d]`.
     mixed: Tensor<2>,
+    batch: usize,
+}
+
+/// Queries, keys and values, rotated, with the logarithms of the softmax's sums.
+enum Heads {
+    Apart(Box<Inputs>, Tensor<5>),
+    /// Side by side in rows.
+    Joined(Tensor<2>, Tensor<1>),
 }
 
 /// What the backward pass of a block's feed-forward part needs.
@@ -62,6 +71,10 @@ impl Shape {
             kernels: Kernels::of(device),
             rotary: Rotary::new(config, device),
             attention: Attention::new(config.context, products, scores, device),
+            fused: Kernels::of(device).filter(|_| {
+                let one = Tensor::<1>::zeros([1], device).cast(products.dtype());
+                Kernels::has_attention(one, config.head_dim())
+            }),
         }
     }
 
@@ -78,18 +91,25 @@ impl Shape {
         batch: usize,
     ) -> (Tensor<2>, Attended) {
         let (normed, root) = (self.norm).forward(x.clone(), weights[ATTENTION_NORM].clone());
-        let projected = normed.clone().matmul(weights[QUERY_KEY_VALUE].clone());
-        let inputs = self.split(projected, batch);
-        let (out, lse) = self.attention.forward(&inputs);
-        let mixed = self.products.operand(self.rows_of(out));
-        let y = x.clone() + wide(mixed.clone().matmul(weights[OUTPUT].clone()));
+        let projected = (self.products).product(normed.clone(), weights[QUERY_KEY_VALUE].clone());
+        let (mixed, heads) = if let Some(kernels) = self.fused {
+            let qkv = self.rotate_rows(kernels, projected, batch, Turn::Forward);
+            let (mixed, lse) = kernels.attention(qkv.clone(), self.sizes(&qkv, batch));
+            (mixed, Heads::Joined(qkv, lse))
+        } else {
+            let inputs = self.split(projected, batch);
+            let (out, lse) = self.attention.forward(&inputs);
+            let mixed = self.products.operand(self.rows_of(out));
+            (mixed, Heads::Apart(Box::new(inputs), lse))
+        };
+        let y = x.clone() + (self.products).wide_product(mixed.clone(), weights[OUTPUT].clone());
         let kept = Attended {
             input: x,
             root,
             normed,
-            inputs,
-            lse,
+            heads,
             mixed,
+            batch,
         };
         (y, kept)
     }
@@ -97,12 +117,12 @@ impl Shape {
     /// Adds the block's feed-forward part to `x`, `[rows, d]`.
     pub(super) fn feed_forward(&self, weights: &[Tensor<2>], x: Tensor<2>) -> (Tensor<2>, Fed) {
         let (normed, root) = (self.norm).forward(x.clone(), weights[FEED_NORM].clone());
-        let gate_up = normed.clone().matmul(weights[GATE_UP].clone());
+        let gate_up = (self.products).product(normed.clone(), weights[GATE_UP].clone());
         let inner = match self.kernels {
             Some(kernels) => kernels.swiglu(gate_up.clone()),
             None => self.products.operand(swiglu::forward(gate_up.clone())),
         };
-        let y = x.clone() + wide(inner.matmul(weights[DOWN].clone()));
+        let y = x.clone() + (self.products).wide_product(inner, weights[DOWN].clone());
         let kept = Fed {
             input: x,
             root,
@@ -123,7 +143,8 @@ impl Shape {
         mut add: impl FnMut(usize, Tensor<2>),
     ) -> Tensor<2> {
         let doperand = self.products.operand(dy.clone());
-        let dinner = doperand.clone().matmul(weights[DOWN].clone().transpose());
+        let down = weights[DOWN].clone().transpose();
+        let dinner = self.products.product(doperand.clone(), down);
         let (inner, dgate_up) = match self.kernels {
             Some(kernels) => kernels.swiglu_back(kept.gate_up, dinner),
             None => {
@@ -134,10 +155,11 @@ impl Shape {
                 )
             }
         };
-        add(DOWN, wide(inner.transpose().matmul(doperand)));
-        let dgate_up_by_weights = kept.normed.transpose().matmul(dgate_up.clone());
-        add(GATE_UP, wide(dgate_up_by_weights));
-        let dnormed = dgate_up.matmul(weights[GATE_UP].clone().transpose());
+        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
+        add(DOWN, by(inner, &doperand));
+        add(GATE_UP, by(kept.normed, &dgate_up));
+        let gate_up = weights[GATE_UP].clone().transpose();
+        let dnormed = self.products.product(dgate_up, gate_up);
         let weight = weights[FEED_NORM].clone();
         let given = [kept.input, weight, kept.root, dnormed];
         let (dx, dweight) = self.norm.backward(given, dy);
@@ -153,32 +175,76 @@ impl Shape {
         dy: Tensor<2>,
         mut add: impl FnMut(usize, Tensor<2>),
     ) -> Tensor<2> {
-        let [batch, _, tokens, _] = kept.inputs.k.dims();
         let doperand = self.products.operand(dy.clone());
-        let dmixed = doperand.clone().matmul(weights[OUTPUT].clone().transpose());
-        add(
-            OUTPUT,
-            wide(kept.mixed.clone().transpose().matmul(doperand)),
-        );
-        let along = (wide(dmixed.clone()) * wide(kept.mixed))
-            .reshape([batch * tokens * self.heads(), self.dim])
-            .sum_dim(1);
-        let along = self.heads_of(along, batch);
-        let dout = self.heads_of(dmixed, batch);
-        let (dq, [dk, dv]) = self
-            .attention
-            .backward(&kept.inputs, &kept.lse, &dout, &along);
-        let dprojected = self.products.operand(self.join_back(dq, dk, dv));
-        add(
-            QUERY_KEY_VALUE,
-            wide(kept.normed.transpose().matmul(dprojected.clone())),
-        );
-        let dnormed = dprojected.matmul(weights[QUERY_KEY_VALUE].clone().transpose());
+        let output = weights[OUTPUT].clone().transpose();
+        let dmixed = self.products.product(doperand.clone(), output);
+        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
+        add(OUTPUT, by(kept.mixed.clone(), &doperand));
+        let dprojected = match (kept.heads, self.fused) {
+            (Heads::Joined(qkv, lse), Some(kernels)) => {
+                let sizes = self.sizes(&qkv, kept.batch);
+                let dqkv = kernels.attention_back([qkv, dmixed, kept.mixed], lse, sizes);
+                self.rotate_rows(kernels, dqkv, kept.batch, Turn::Backward)
+            }
+            (Heads::Apart(inputs, lse), _) => {
+                let dprojected = self.heads_back(&inputs, &lse, kept.mixed, dmixed);
+                self.products.operand(dprojected)
+            }
+            (Heads::Joined(..), None) => unreachable!("kernels joined them"),
+        };
+        add(QUERY_KEY_VALUE, by(kept.normed, &dprojected));
+        let projections = weights[QUERY_KEY_VALUE].clone().transpose();
+        let dnormed = self.products.product(dprojected, projections);
         let weight = weights[ATTENTION_NORM].clone();
         let given = [kept.input, weight, kept.root, dnormed];
         let (dx, dweight) = self.norm.backward(given, dy);
         add(ATTENTION_NORM, dweight);
         dx
+    }
+
+    /// The gradient of the joint projection of queries, keys and values, given that of
+    /// the output of all heads, `mixed`.
+    fn heads_back(
+        &self,
+        inputs: &Inputs,
+        lse: &Tensor<5>,
+        mixed: Tensor<2>,
+        dmixed: Tensor<2>,
+    ) -> Tensor<2> {
+        let [batch, _, tokens, _] = inputs.k.dims();
+        let along = (wide(dmixed.clone()) * wide(mixed))
+            .reshape([batch * tokens * self.heads(), self.dim])
+            .sum_dim(1);
+        let along = self.heads_of(along, batch);
+        let dout = self.heads_of(dmixed, batch);
+        let (dq, [dk, dv]) = self.attention.backward(inputs, lse, &dout, &along);
+        self.join_back(dq, dk, dv)
+    }
+
+    fn sizes(&self, rows: &Tensor<2>, batch: usize) -> Sizes {
+        Sizes {
+            batch,
+            tokens: rows.dims()[0] / batch,
+            heads: self.heads(),
+            kv_heads: self.kv_heads,
+            dim: self.dim,
+        }
+    }
+
+    /// Rotates queries and keys that lie side by side in rows.
+    fn rotate_rows(
+        &self,
+        kernels: Kernels,
+        rows: Tensor<2>,
+        batch: usize,
+        turn: Turn,
+    ) -> Tensor<2> {
+        let rotation = Rotation {
+            heads: self.heads() + self.kv_heads,
+            tokens: rows.dims()[0] / batch,
+            turn,
+        };
+        self.rotary.rotate_rows(kernels, rows, rotation)
     }
 
     /// Queries, keys and values of their joint projection.

@@ -74,7 +74,7 @@ struct Softmax {
 impl Output {
     /// Logits of rows, `[rows, vocab]`.
     pub(super) fn logits(&self, h: Tensor<2>) -> Tensor<2> {
-        wide(h.matmul(self.weights.clone()))
+        self.products.wide_product(h, self.weights.clone())
     }
 
     fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -143,7 +143,7 @@ impl Output {
     ) -> (Tensor<1>, Tensor<2>) {
         let [rows, _] = h.dims();
         if let Some(kernels) = self.kernels {
-            let logits = h.matmul(self.weights.clone());
+            let logits = self.products.product(h, self.weights.clone());
             return kernels.cross_entropy(logits, targets, weight);
         }
         let targets = targets.unsqueeze_dim(1);
@@ -174,9 +174,9 @@ impl Output {
             let h = h.clone().slice_dim(0, chunk);
             let (loss, gradient) = self.chunk_back(h.clone(), targets, weights);
             losses = Some(plus(losses, loss));
-            let dh = gradient.clone().matmul(self.weights.clone().transpose());
-            dhs.push(wide(dh));
-            dweights = Some(plus(dweights, wide(h.transpose().matmul(gradient))));
+            let weights = self.weights.clone().transpose();
+            dhs.push(self.products.wide_product(gradient.clone(), weights));
+            dweights = Some((self.products).add_product(dweights, h.transpose(), gradient));
         }
         let gradients = Gradients {
             rows: Tensor::cat(dhs, 0),

@@ -10,6 +10,8 @@
 mod adamw;
 mod attention;
 mod block;
+#[cfg(all(feature = "cuda", not(feature = "fusion")))]
+mod cuda;
 mod embedding;
 // Of the features `kernels` and `fusion` the second replaces the first.
 #[cfg_attr(
@@ -24,6 +26,8 @@ mod norm;
 mod products;
 mod rotary;
 mod swiglu;
+#[cfg(all(feature = "kernels", not(feature = "fusion")))]
+pub(crate) mod trial;
 
 use std::borrow::Cow;
 
@@ -53,11 +57,11 @@ pub(crate) struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 and 512 MiB of f32.
+    /// 256 MiB and 1 GiB of f32.
     fn default() -> Self {
         Self {
             scores: 1 << 26,
-            logits: 1 << 27,
+            logits: 1 << 28,
         }
     }
 }
@@ -120,7 +124,7 @@ impl Graph {
         device: &BurnDevice,
         limits: Limits,
     ) -> Self {
-        let products = Products::new(precision);
+        let products = Products::new(precision, device);
         let mut graph = Self {
             shape: Shape::new(config, products, limits.scores, device),
             norm: Norm::new(config.norm_eps, products, device),

@@ -53,7 +53,7 @@ impl Norm {
 
 /// The sum of all rows, in two steps, so that a device has many short sums to
 /// compute at once and not a few long ones.
-fn sum_rows(t: Tensor<2>) -> Tensor<2> {
+pub(super) fn sum_rows(t: Tensor<2>) -> Tensor<2> {
     let [rows, d] = t.dims();
     let groups = groups(rows);
     t.reshape([groups, rows / groups, d])

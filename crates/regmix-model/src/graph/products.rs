@@ -1,31 +1,67 @@
-//! The types of numbers in matrix products.
+//! Matrix products, and the types of their numbers.
 
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{Device as BurnDevice, FloatDType, Tensor};
 
+use super::kernels::Kernels;
 use crate::precision::Precision;
 
-/// Prepares the operands of matrix products. In reduced precision they are
-/// rounded first; a product has the type of its operands, and everything between
-/// products is computed in f32.
+/// Computes matrix products. In reduced precision the operands are rounded first;
+/// everything between products is computed in f32.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Products(FloatDType);
+pub(super) struct Products {
+    dtype: FloatDType,
+    kernels: Option<Kernels>,
+}
 
 impl Products {
-    pub(super) fn new(precision: Precision) -> Self {
-        Self(match precision {
-            Precision::F32 => FloatDType::F32,
-            Precision::Bf16 => FloatDType::BF16,
-        })
+    pub(super) fn new(precision: Precision, device: &BurnDevice) -> Self {
+        Self {
+            dtype: match precision {
+                Precision::F32 => FloatDType::F32,
+                Precision::Bf16 => FloatDType::BF16,
+            },
+            kernels: Kernels::of(device),
+        }
     }
 
     /// The type of operands.
     pub(super) fn dtype(self) -> FloatDType {
-        self.0
+        self.dtype
     }
 
     /// Rounds a tensor to the type of operands.
     pub(super) fn operand<const D: usize>(self, t: Tensor<D>) -> Tensor<D> {
-        t.cast(self.0)
+        t.cast(self.dtype)
+    }
+
+    /// A product that is an operand of what follows.
+    pub(super) fn product<const D: usize>(self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        match self.kernels {
+            Some(kernels) => kernels.product(a, b, self.dtype),
+            None => a.matmul(b),
+        }
+    }
+
+    /// A product in f32.
+    pub(super) fn wide_product<const D: usize>(self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        match self.kernels {
+            Some(kernels) => kernels.product(a, b, FloatDType::F32),
+            None => wide(a.matmul(b)),
+        }
+    }
+
+    /// A sum in f32, if one has begun, with a product added to it.
+    pub(super) fn add_product(
+        self,
+        sum: Option<Tensor<2>>,
+        a: Tensor<2>,
+        b: Tensor<2>,
+    ) -> Tensor<2> {
+        match (sum, self.kernels) {
+            (None, _) => self.wide_product(a, b),
+            (Some(sum), Some(kernels)) => kernels.add_product(sum, a, b),
+            (Some(sum), None) => sum + self.wide_product(a, b),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 
+use super::kernels::Kernels;
 use crate::config::ModelConfig;
 use crate::parameters;
 
@@ -12,6 +13,16 @@ pub(super) struct Rotary {
     /// `[tokens, dim]`: both halves of a head turn by the same angles.
     cos: Tensor<2>,
     sin: Tensor<2>,
+}
+
+/// Which entries of rows are turned, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rotation {
+    /// The first so many heads of a row.
+    pub(super) heads: usize,
+    /// Tokens of a sequence; the rows of all sequences lie below each other.
+    pub(super) tokens: usize,
+    pub(super) turn: Turn,
 }
 
 /// The direction of the rotation.
@@ -35,6 +46,16 @@ impl Rotary {
             cos: table(cos),
             sin: table(sin),
         }
+    }
+
+    /// Rotates the first heads of rows of queries, keys and values, by a kernel.
+    pub(super) fn rotate_rows(
+        &self,
+        kernels: Kernels,
+        rows: Tensor<2>,
+        rotation: Rotation,
+    ) -> Tensor<2> {
+        kernels.rotate(rows, self.cos.clone(), self.sin.clone(), rotation)
     }
 
     /// Rotates `x`, `[batch, heads, tokens, dim]`.

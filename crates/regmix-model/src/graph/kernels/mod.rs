@@ -6,11 +6,18 @@
 //! row: its threads take every n-th column.
 
 mod adamw;
+#[cfg_attr(not(feature = "cuda"), path = "no_attention.rs")]
+mod attention;
 mod cross_entropy;
 mod norm;
+mod product;
+mod rotary;
 mod softmax;
 mod swiglu;
 
+use super::attention::Sizes;
+use super::norm::sum_rows;
+use super::rotary::Rotation;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::{DType, Device as BurnDevice, FloatDType, Int, Shape, Tensor};
@@ -80,6 +87,49 @@ pub(super) trait KernelOps: Backend {
         dy: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
+    /// Rotates heads of rows, in place; `cos` and `sin` are `[tokens, dim]`.
+    fn rotate(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        rotation: Rotation,
+    ) -> FloatTensor<Self>;
+
+    /// Whether `attention` computes with numbers of the type of `t` and heads of `dim`
+    /// numbers.
+    fn has_attention(t: FloatTensor<Self>, dim: usize) -> bool;
+
+    /// Causal attention of queries, keys and values, side by side in rows, and the
+    /// logarithms of the sums.
+    fn attention(qkv: FloatTensor<Self>, sizes: Sizes) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradient of queries, keys and values.
+    fn attention_back(
+        qkv: FloatTensor<Self>,
+        dout: FloatTensor<Self>,
+        out: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        sizes: Sizes,
+    ) -> FloatTensor<Self>;
+
+    /// A matrix product as numbers of a type.
+    fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>, dtype: DType) -> FloatTensor<Self>;
+
+    /// A sum in f32 with a matrix product added to it, in place.
+    fn add_product(
+        sum: FloatTensor<Self>,
+        lhs: FloatTensor<Self>,
+        rhs: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// A matrix product as numbers of a type, by the kernel of this number.
+    fn product_by(
+        lhs: FloatTensor<Self>,
+        rhs: FloatTensor<Self>,
+        dtype: DType,
+        way: usize,
+    ) -> FloatTensor<Self>;
+
     /// New weights and moments, each in place.
     fn adamw(
         w: FloatTensor<Self>,
@@ -136,6 +186,44 @@ impl KernelOps for CubeBackend {
         swiglu::launch_back(gate_up, dy)
     }
 
+    fn rotate(x: CubeTensor, cos: CubeTensor, sin: CubeTensor, rotation: Rotation) -> CubeTensor {
+        rotary::launch(x, cos, sin, rotation)
+    }
+
+    fn has_attention(t: CubeTensor, dim: usize) -> bool {
+        attention::available(&t, dim)
+    }
+
+    fn attention(qkv: CubeTensor, sizes: Sizes) -> (CubeTensor, CubeTensor) {
+        attention::forward(qkv, sizes)
+    }
+
+    fn attention_back(
+        qkv: CubeTensor,
+        dout: CubeTensor,
+        out: CubeTensor,
+        lse: CubeTensor,
+        sizes: Sizes,
+    ) -> CubeTensor {
+        attention::backward([qkv, dout, out, lse], sizes)
+    }
+
+    fn product(lhs: CubeTensor, rhs: CubeTensor, dtype: DType) -> CubeTensor {
+        product::product(lhs, rhs, dtype)
+    }
+
+    fn add_product(sum: CubeTensor, lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
+        product::add_product(sum, lhs, rhs)
+    }
+
+    fn product_by(lhs: CubeTensor, rhs: CubeTensor, dtype: DType, way: usize) -> CubeTensor {
+        let (_, way) = &product::ways()[way];
+        match product::launch(lhs, rhs, dtype, way) {
+            Ok(product) => product,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
     fn adamw(
         w: CubeTensor,
         g: CubeTensor,
@@ -154,7 +242,7 @@ fn owned(t: CubeTensor) -> CubeTensor {
 }
 
 /// A tensor without values on the device of another.
-fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+pub(super) fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
 }
 
@@ -163,6 +251,13 @@ fn rows_and_columns(t: &CubeTensor) -> (usize, usize) {
     let shape = t.meta.shape();
     let columns = shape[shape.num_dims() - 1];
     (shape.num_elements() / columns, columns)
+}
+
+/// Numbers that a thread reads or writes at once, in rows of so many columns.
+fn vector_size(t: &CubeTensor, columns: usize) -> VectorSize {
+    let sizes = t.client.io_optimized_vector_sizes(t.dtype.size());
+    let fitting = sizes.filter(|size| columns.is_multiple_of(*size));
+    fitting.max().unwrap_or(1)
 }
 
 /// Workgroups for so many rows; the dimensions of a grid are limited.
@@ -249,7 +344,7 @@ impl Kernels {
     pub(super) fn norm_back(self, given: [Tensor<2>; 4], dx: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let [x, weight, root, dy] = given.map(Tensor::into_dispatch);
         let (dx, parts) = Dispatch::norm_back(x, weight, root, dy, dx.into_dispatch());
-        let dweight = Tensor::<2>::from_dispatch(parts).sum_dim(0);
+        let dweight = sum_rows(Tensor::from_dispatch(parts));
         (Tensor::from_dispatch(dx), dweight)
     }
 
@@ -262,6 +357,78 @@ impl Kernels {
     pub(super) fn swiglu_back(self, gate_up: Tensor<2>, dy: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let (y, dgate_up) = Dispatch::swiglu_back(gate_up.into_dispatch(), dy.into_dispatch());
         (Tensor::from_dispatch(y), Tensor::from_dispatch(dgate_up))
+    }
+
+    /// Rotates heads of rows; `cos` and `sin` are `[tokens, dim]`.
+    pub(super) fn rotate(
+        self,
+        x: Tensor<2>,
+        cos: Tensor<2>,
+        sin: Tensor<2>,
+        rotation: Rotation,
+    ) -> Tensor<2> {
+        let [x, cos, sin] = [x, cos, sin].map(Tensor::into_dispatch);
+        Tensor::from_dispatch(Dispatch::rotate(x, cos, sin, rotation))
+    }
+
+    /// Whether [`Kernels::attention`] computes with numbers of the type of `t`, on its
+    /// device, and heads of `dim` numbers.
+    pub(super) fn has_attention(t: Tensor<1>, dim: usize) -> bool {
+        Dispatch::has_attention(t.into_dispatch(), dim)
+    }
+
+    /// Causal attention of rows of queries, keys and values, side by side and rotated;
+    /// returns the output of all heads, of their type, and the logarithms of the sums.
+    pub(super) fn attention(self, qkv: Tensor<2>, sizes: Sizes) -> (Tensor<2>, Tensor<1>) {
+        let (out, lse) = Dispatch::attention(qkv.into_dispatch(), sizes);
+        (Tensor::from_dispatch(out), Tensor::from_dispatch(lse))
+    }
+
+    /// The gradient of those rows. `given` are they, the gradient of the output, and the
+    /// output; `lse` are the logarithms of the sums.
+    pub(super) fn attention_back(
+        self,
+        given: [Tensor<2>; 3],
+        lse: Tensor<1>,
+        sizes: Sizes,
+    ) -> Tensor<2> {
+        let [qkv, dout, out] = given.map(Tensor::into_dispatch);
+        let lse = lse.into_dispatch();
+        Tensor::from_dispatch(Dispatch::attention_back(qkv, dout, out, lse, sizes))
+    }
+
+    /// A matrix product as numbers of a type.
+    pub(super) fn product<const D: usize>(
+        self,
+        lhs: Tensor<D>,
+        rhs: Tensor<D>,
+        dtype: FloatDType,
+    ) -> Tensor<D> {
+        let (lhs, rhs) = (lhs.into_dispatch(), rhs.into_dispatch());
+        Tensor::from_dispatch(Dispatch::product(lhs, rhs, dtype.into()))
+    }
+
+    /// A sum in f32 with a matrix product added to it.
+    pub(super) fn add_product(self, sum: Tensor<2>, lhs: Tensor<2>, rhs: Tensor<2>) -> Tensor<2> {
+        let [sum, lhs, rhs] = [sum, lhs, rhs].map(Tensor::into_dispatch);
+        Tensor::from_dispatch(Dispatch::add_product(sum, lhs, rhs))
+    }
+
+    /// The names of the kernels of matrix products.
+    pub(super) fn ways() -> Vec<&'static str> {
+        product::ways().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// A matrix product by one of them.
+    pub(super) fn product_by<const D: usize>(
+        self,
+        lhs: Tensor<D>,
+        rhs: Tensor<D>,
+        dtype: FloatDType,
+        way: usize,
+    ) -> Tensor<D> {
+        let (lhs, rhs) = (lhs.into_dispatch(), rhs.into_dispatch());
+        Tensor::from_dispatch(Dispatch::product_by(lhs, rhs, dtype.into(), way))
     }
 
     /// New weights and moments, given weights, gradient, mean and mean square.

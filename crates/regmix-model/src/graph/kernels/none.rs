@@ -4,6 +4,9 @@ use std::convert::Infallible;
 
 use burn::tensor::{Device as BurnDevice, FloatDType, Int, Tensor};
 
+use super::attention::Sizes;
+use super::rotary::Rotation;
+
 /// There are none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernels(Infallible);
@@ -19,6 +22,35 @@ impl Kernels {
         _: Tensor<1, Int>,
         _: f32,
     ) -> (Tensor<1>, Tensor<2>) {
+        match self.0 {}
+    }
+
+    pub(super) fn rotate(self, _: Tensor<2>, _: Tensor<2>, _: Tensor<2>, _: Rotation) -> Tensor<2> {
+        match self.0 {}
+    }
+
+    pub(super) fn has_attention(_: Tensor<1>, _: usize) -> bool {
+        false
+    }
+
+    pub(super) fn attention(self, _: Tensor<2>, _: Sizes) -> (Tensor<2>, Tensor<1>) {
+        match self.0 {}
+    }
+
+    pub(super) fn attention_back(self, _: [Tensor<2>; 3], _: Tensor<1>, _: Sizes) -> Tensor<2> {
+        match self.0 {}
+    }
+
+    pub(super) fn product<const D: usize>(
+        self,
+        _: Tensor<D>,
+        _: Tensor<D>,
+        _: FloatDType,
+    ) -> Tensor<D> {
+        match self.0 {}
+    }
+
+    pub(super) fn add_product(self, _: Tensor<2>, _: Tensor<2>, _: Tensor<2>) -> Tensor<2> {
         match self.0 {}
     }
 

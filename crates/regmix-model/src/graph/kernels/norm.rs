@@ -7,7 +7,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{empty, grid, owned, rows_and_columns, threads};
+use super::{empty, grid, owned, rows_and_columns, threads, vector_size};
 
 /// Rows whose products a workgroup adds up for the gradient of the weight.
 const BLOCK: usize = 64;
@@ -30,14 +30,28 @@ fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
     sums[0]
 }
 
+/// The sum of a vector's numbers.
+#[cube]
+fn sum_of<N: Size>(v: Vector<f32, N>) -> f32 {
+    let mut sum = f32::new(0.0);
+    #[unroll]
+    for i in 0..v.vector_size() {
+        sum += v.extract(i);
+    }
+    sum
+}
+
+/// `columns` counts vectors, of which each has `numbers_of_row / columns` numbers.
 #[cube(launch)]
-fn forward<E: Float>(
-    x: &Tensor<f32>,
-    weight: &Tensor<f32>,
-    y: &mut Tensor<E>,
+#[allow(clippy::too_many_arguments)]
+fn forward<E: Float, N: Size>(
+    x: &Tensor<Vector<f32, N>>,
+    weight: &Tensor<Vector<f32, N>>,
+    y: &mut Tensor<Vector<E, N>>,
     root: &mut Tensor<f32>,
     rows: usize,
     columns: usize,
+    numbers_of_row: usize,
     eps: f32,
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
@@ -51,31 +65,35 @@ fn forward<E: Float>(
     let mut squares = f32::new(0.0);
     let mut column = UNIT_POS as usize;
     while column < columns {
-        squares += x[first + column] * x[first + column];
+        let v = x[first + column];
+        squares += sum_of(v * v);
         column += threads;
     }
-    let mean = sum_of_threads(squares, threads) / f32::cast_from(columns);
+    let mean = sum_of_threads(squares, threads) / f32::cast_from(numbers_of_row);
     let r = 1.0 / (mean + eps).sqrt();
     if unit == 0 {
         root[row] = r;
     }
     let mut column = UNIT_POS as usize;
     while column < columns {
-        y[first + column] = E::cast_from(x[first + column] * r * weight[column]);
+        let v = x[first + column] * Vector::new(r) * weight[column];
+        y[first + column] = Vector::cast_from(v);
         column += threads;
     }
 }
 
 /// Adds the gradient with respect to `x` to `dx`.
 #[cube(launch)]
-fn backward<E: Float>(
-    x: &Tensor<f32>,
-    weight: &Tensor<f32>,
+#[allow(clippy::too_many_arguments)]
+fn backward<E: Float, N: Size>(
+    x: &Tensor<Vector<f32, N>>,
+    weight: &Tensor<Vector<f32, N>>,
     root: &Tensor<f32>,
-    dy: &Tensor<E>,
-    dx: &mut Tensor<f32>,
+    dy: &Tensor<Vector<E, N>>,
+    dx: &mut Tensor<Vector<f32, N>>,
     rows: usize,
     columns: usize,
+    numbers_of_row: usize,
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
@@ -88,15 +106,16 @@ fn backward<E: Float>(
     let mut column = UNIT_POS as usize;
     while column < columns {
         let at = first + column;
-        products += weight[column] * f32::cast_from(dy[at]) * x[at];
+        products += sum_of(weight[column] * Vector::cast_from(dy[at]) * x[at]);
         column += threads;
     }
     let r = root[row];
-    let along = sum_of_threads(products, threads) * r * r * r / f32::cast_from(columns);
+    let along = sum_of_threads(products, threads) * r * r * r / f32::cast_from(numbers_of_row);
     let mut column = UNIT_POS as usize;
     while column < columns {
         let at = first + column;
-        dx[at] = dx[at] + r * weight[column] * f32::cast_from(dy[at]) - along * x[at];
+        let by_unit = Vector::new(r) * weight[column] * Vector::cast_from(dy[at]);
+        dx[at] = dx[at] + by_unit - Vector::new(along) * x[at];
         column += threads;
     }
 }
@@ -144,16 +163,19 @@ pub(super) fn launch(
     let (rows, columns) = rows_and_columns(&x);
     let y = empty(&x, Shape::new([rows, columns]), dtype);
     let root = empty(&x, Shape::new([rows, 1]), DType::F32);
-    let threads = threads(columns);
+    let size = vector_size(&x, columns);
+    let threads = threads(columns / size);
     forward::launch(
         &x.client.clone(),
         grid(rows),
         CubeDim::new_1d(threads as u32),
+        size,
         x.into_tensor_arg(),
         weight.into_tensor_arg(),
         y.clone().into_tensor_arg(),
         root.clone().into_tensor_arg(),
         rows,
+        columns / size,
         columns,
         eps,
         threads,
@@ -190,16 +212,20 @@ pub(super) fn launch_back(
         threads,
         dtype,
     );
+    let size = vector_size(&x, columns);
+    let threads = super::threads(columns / size);
     backward::launch(
         &client,
         grid(rows),
-        dim,
+        CubeDim::new_1d(threads as u32),
+        size,
         x.into_tensor_arg(),
         weight.into_tensor_arg(),
         root.into_tensor_arg(),
         dy.into_tensor_arg(),
         dx.clone().into_tensor_arg(),
         rows,
+        columns / size,
         columns,
         threads,
         dtype,

@@ -1,0 +1,271 @@
+// Causal self-attention with grouped queries, forward and backward, for bf16 tensors.
+//
+// qkv     bf16 [batch*tokens, (heads + 2*kv_heads)*HEAD_DIM]: all query heads, all key heads,
+//         all value heads; query head h reads key/value head h / (heads/kv_heads)
+// out     bf16 [batch*tokens, heads*HEAD_DIM]        lse    f32 [batch, heads, tokens]
+// dout    as out                                     delta  f32 [batch, heads, tokens]
+// dqkv    as qkv; every element is written by exactly one of the two backward kernels
+//
+// `scale` must be positive: the running maximum is kept in unscaled scores.
+// A warp owns 16 * (row tiles) rows of the stationary operand, held in registers; the other
+// operand streams through two shared-memory stages. The accumulator layout of two adjacent
+// 8-column tiles is the A-operand layout of one 16-deep step, so probabilities go from the
+// first product to the second one without leaving registers.
+
+// HEAD_DIM is given by the program: 32, 64 or 128.
+
+// *_ROW_TILES: 16-row tiles of a warp. *_STEP: streamed rows whose scores are in registers at
+// once. STREAM_BLOCK: streamed rows of one shared-memory stage (a multiple of every *_STEP).
+// *_MIN_CTAS: CTAs an SM should hold at least, which caps the registers of a thread. They
+// compile without spills; those of 32 were the fastest of several on an H200.
+#if HEAD_DIM == 32
+#define FORWARD_ROW_TILES 1
+#define FORWARD_STEP 64
+#define FORWARD_MIN_CTAS 4
+#define DKDV_ROW_TILES 2
+#define DKDV_STEP 16
+#define DKDV_MIN_CTAS 3
+#define DQ_ROW_TILES 2
+#define DQ_STEP 32
+#define DQ_MIN_CTAS 3
+#define STREAM_BLOCK 64
+#elif HEAD_DIM == 64
+#define FORWARD_ROW_TILES 1
+#define FORWARD_STEP 64
+#define FORWARD_MIN_CTAS 3
+#define DKDV_ROW_TILES 1
+#define DKDV_STEP 16
+#define DKDV_MIN_CTAS 3
+#define DQ_ROW_TILES 1
+#define DQ_STEP 32
+#define DQ_MIN_CTAS 4
+#define STREAM_BLOCK 64
+#else
+#define FORWARD_ROW_TILES 1
+#define FORWARD_STEP 32
+#define FORWARD_MIN_CTAS 2
+#define DKDV_ROW_TILES 1
+#define DKDV_STEP 16
+#define DKDV_MIN_CTAS 2
+#define DQ_ROW_TILES 1
+#define DQ_STEP 32
+#define DQ_MIN_CTAS 2
+#define STREAM_BLOCK 32
+#endif
+
+#define WARPS 4
+#define THREADS (WARPS * 32)
+#define FORWARD_QUERIES (WARPS * 16 * FORWARD_ROW_TILES)
+#define DKDV_KEYS (WARPS * 16 * DKDV_ROW_TILES)
+#define DQ_QUERIES (WARPS * 16 * DQ_ROW_TILES)
+
+#define CHUNKS (HEAD_DIM / 8)      // 16-byte chunks of a row
+#define TILE_BYTES (STREAM_BLOCK * HEAD_DIM * 2)
+#define LOG2_E 1.4426950408889634f
+#define LN_2 0.6931471805599453f
+
+static_assert(HEAD_DIM == 32 || HEAD_DIM == 64 || HEAD_DIM == 128, "unsupported head dimension");
+static_assert(STREAM_BLOCK % FORWARD_STEP == 0 && STREAM_BLOCK % DKDV_STEP == 0 && STREAM_BLOCK % DQ_STEP == 0 &&
+              FORWARD_STEP % 16 == 0 && DKDV_STEP % 16 == 0 && DQ_STEP % 16 == 0, "steps must divide the block");
+static_assert(FORWARD_QUERIES % STREAM_BLOCK == 0 && DKDV_KEYS % STREAM_BLOCK == 0 && DQ_QUERIES % STREAM_BLOCK == 0,
+              "blocks must be aligned to the diagonal");
+static_assert(STREAM_BLOCK * CHUNKS % THREADS == 0 && 2 * STREAM_BLOCK <= THREADS, "copies must fill the CTA");
+
+typedef unsigned short bf16_bits;  // the bit pattern of one bf16 number
+
+#define NEGATIVE_INFINITY __int_as_float(0xff800000)
+
+__device__ __forceinline__ unsigned shared_address(const void* pointer) {
+    return (unsigned)__cvta_generic_to_shared(pointer);
+}
+
+// Copies 16 bytes, or writes zeros where `inside` is false (nothing is read then).
+__device__ __forceinline__ void copy_async_16(unsigned destination, const void* source, bool inside) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination),
+                 "l"(__cvta_generic_to_global(source)), "r"(inside ? 16 : 0) : "memory");
+}
+
+__device__ __forceinline__ void copy_async_4(unsigned destination, const void* source, bool inside) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(destination),
+                 "l"(__cvta_generic_to_global(source)), "r"(inside ? 4 : 0) : "memory");
+}
+
+__device__ __forceinline__ void copy_async_wait_all() {
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+__device__ __forceinline__ void load_matrices(unsigned (&b)[4], unsigned address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
+}
+
+__device__ __forceinline__ void load_matrices_transposed(unsigned (&b)[4], unsigned address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3]) : "r"(address) : "memory");
+}
+
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// The first argument goes to the lower half.
+__device__ __forceinline__ unsigned pack_bf16(float low, float high) {
+    unsigned packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+__device__ __forceinline__ float exp2_fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+__device__ __forceinline__ float log2_fast(float x) {
+    float y;
+    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+__device__ __forceinline__ float shuffle_xor(float value, int mask) {
+    return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+
+__device__ __forceinline__ unsigned shuffle_xor_bits(unsigned value, int mask) {
+    return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+
+__device__ __forceinline__ bool any_lane(bool value) {
+    return __any_sync(0xffffffffu, value);
+}
+
+__device__ __forceinline__ float low_half(unsigned pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float high_half(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+// Byte offset of a 16-byte chunk in a tile. The xor spreads the eight rows that one 8x8 matrix
+// load touches over all banks (a 64-byte row covers half of them, so two rows share a pattern).
+__device__ __forceinline__ unsigned tile_offset(unsigned row, unsigned chunk) {
+    unsigned pattern = HEAD_DIM == 32 ? (row >> 1) & 3 : row & 7;
+    return row * (HEAD_DIM * 2) + ((chunk ^ pattern) << 4);
+}
+
+// Starts the copy of STREAM_BLOCK rows; rows at or after `rows` become zero.
+__device__ __forceinline__ void stream_tile(unsigned destination, const bf16_bits* source, unsigned stride,
+                                            unsigned first_row, unsigned rows) {
+#pragma unroll
+    for (int i = 0; i < STREAM_BLOCK * CHUNKS / THREADS; ++i) {
+        unsigned index = threadIdx.x + i * THREADS;
+        unsigned row = index / CHUNKS, chunk = index % CHUNKS;
+        bool inside = first_row + row < rows;
+        unsigned source_row = inside ? first_row + row : 0;
+        copy_async_16(destination + tile_offset(row, chunk),
+                      source + (size_t)source_row * stride + chunk * 8, inside);
+    }
+}
+
+// A-operand fragments of 16 rows, straight from global memory (they are read only once).
+__device__ __forceinline__ void load_fragments(unsigned (&fragments)[HEAD_DIM / 16][4], const bf16_bits* source,
+                                               unsigned stride, unsigned first_row, unsigned rows) {
+    unsigned lane = threadIdx.x % 32;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        unsigned row = first_row + lane / 4 + half * 8;
+        const bf16_bits* line = source + (size_t)row * stride + (lane % 4) * 2;
+#pragma unroll
+        for (int k = 0; k < HEAD_DIM / 16; ++k) {
+            fragments[k][half] = row < rows ? *(const unsigned*)(line + k * 16) : 0;
+            fragments[k][half + 2] = row < rows ? *(const unsigned*)(line + k * 16 + 8) : 0;
+        }
+    }
+}
+
+// scores = A * tile^T over HEAD_DIM, for COLUMNS rows of the tile.
+template <int ROW_TILES, int COLUMNS>
+__device__ __forceinline__ void multiply_transposed(float (&scores)[ROW_TILES][COLUMNS / 8][4],
+                                                    const unsigned (&a)[ROW_TILES][HEAD_DIM / 16][4],
+                                                    unsigned tile) {
+    unsigned lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < COLUMNS / 8; ++n) {
+#pragma unroll
+        for (int r = 0; r < ROW_TILES; ++r)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) scores[r][n][i] = 0.0f;
+#pragma unroll
+        for (int k = 0; k < HEAD_DIM / 32; ++k) {
+            unsigned b[4];
+            load_matrices(b, tile + tile_offset(n * 8 + lane % 8, k * 4 + lane / 8));
+#pragma unroll
+            for (int r = 0; r < ROW_TILES; ++r) {
+                mma_bf16(scores[r][n], a[r][2 * k], b[0], b[1]);
+                mma_bf16(scores[r][n], a[r][2 * k + 1], b[2], b[3]);
+            }
+        }
+    }
+}
+
+// sums += P * tile, where P has one column for each of the DEPTH rows of the tile.
+template <int ROW_TILES, int DEPTH>
+__device__ __forceinline__ void multiply_add(float (&sums)[ROW_TILES][HEAD_DIM / 8][4],
+                                             const unsigned (&p)[ROW_TILES][DEPTH / 16][4], unsigned tile) {
+    unsigned lane = threadIdx.x % 32;
+#pragma unroll
+    for (int k = 0; k < DEPTH / 16; ++k)
+#pragma unroll
+        for (int d = 0; d < HEAD_DIM / 16; ++d) {
+            unsigned b[4];
+            load_matrices_transposed(b, tile + tile_offset(k * 16 + lane % 16, d * 2 + lane / 16));
+#pragma unroll
+            for (int r = 0; r < ROW_TILES; ++r) {
+                mma_bf16(sums[r][2 * d], p[r][k], b[0], b[1]);
+                mma_bf16(sums[r][2 * d + 1], p[r][k], b[2], b[3]);
+            }
+        }
+}
+
+template <int ROW_TILES>
+__device__ __forceinline__ void clear(float (&sums)[ROW_TILES][HEAD_DIM / 8][4]) {
+#pragma unroll
+    for (int r = 0; r < ROW_TILES; ++r)
+#pragma unroll
+        for (int n = 0; n < HEAD_DIM / 8; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums[r][n][i] = 0.0f;
+}
+
+// Writes 16 accumulated rows as bf16. The four lanes of a row exchange their pairs first, so
+// that each of them stores 16 contiguous bytes.
+__device__ __forceinline__ void store_rows(bf16_bits* destination, unsigned stride, unsigned first_row, unsigned rows,
+                                           const float (&sums)[HEAD_DIM / 8][4], float upper_factor,
+                                           float lower_factor) {
+    unsigned lane = threadIdx.x % 32, quad = lane % 4;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        unsigned row = first_row + lane / 4 + half * 8;
+        float factor = half ? lower_factor : upper_factor;
+#pragma unroll
+        for (int part = 0; part < HEAD_DIM / 32; ++part) {
+            unsigned v[4];
+#pragma unroll
+            for (int n = 0; n < 4; ++n)
+                v[n] = pack_bf16(sums[part * 4 + n][2 * half] * factor, sums[part * 4 + n][2 * half + 1] * factor);
+#pragma unroll
+            for (int bit = 1; bit <= 2; bit *= 2) {
+#pragma unroll
+                for (int n = 0; n < 4; ++n) {
+                    if (n & bit) continue;
+                    bool upper = quad & bit;
+                    unsigned received = shuffle_xor_bits(upper ? v[n] : v[n | bit], bit);
+                    v[n] = upper ? received : v[n];
+                    v[n | bit] = upper ? v[n | bit] : received;
+                }
+            }
+            if (row < rows)
+                *(uint4*)(destination + (size_t)row * stride + part * 32 + quad * 8) =
+                    make_uint4(v[0], v[1], v[2], v[3]);
+        }
+    }
+}
