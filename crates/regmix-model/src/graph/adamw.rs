@@ -3,6 +3,7 @@
 
 use burn::tensor::Tensor;
 
+use super::joined;
 use super::kernels::Kernels;
 use crate::optimizer::AdamWConfig;
 
@@ -13,9 +14,9 @@ pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = &'a Tensor<2>>)
         let count = g.shape().num_elements();
         let piece = 1 << count.trailing_zeros().min(8);
         let pieces = g.clone().square().reshape([count / piece, piece]);
-        pieces.sum_dim(1).sum()
+        joined::sum(pieces.sum_dim(1))
     });
-    Tensor::cat(sums.collect(), 0).sum()
+    joined::sum(joined::cat(sums.collect(), 0))
 }
 
 /// The numbers of one update, the same for all weights.

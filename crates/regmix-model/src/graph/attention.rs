@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device as BurnDevice, Tensor};
 
+use super::joined;
 use super::kernels::Kernels;
 use super::products::{Products, wide};
 
@@ -105,7 +106,7 @@ impl Attention {
             outs.push(unfolded(out, inputs));
             sums.push(unfolded(sum, inputs));
         }
-        (joined(outs), joined(sums))
+        (joined::cat(outs, 3), joined::cat(sums, 3))
     }
 
     /// Returns the gradients with respect to queries, keys and values, in f32.
@@ -157,9 +158,9 @@ impl Attention {
         dqs.reverse();
         let whole = ends.map(|mut ends| {
             ends.reverse();
-            joined_keys(ends)
+            joined::cat(ends, 2)
         });
-        (joined(dqs), whole)
+        (joined::cat(dqs, 3), whole)
     }
 
     fn blocks(&self, inputs: &Inputs) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -210,21 +211,6 @@ fn unfolded(t: Tensor<4>, inputs: &Inputs) -> Tensor<5> {
 pub(super) fn owned(t: Tensor<4>) -> Tensor<4> {
     let shape @ [batch, heads, tokens, dim] = t.dims();
     t.reshape([batch * heads * tokens, dim]).reshape(shape)
-}
-
-/// Blocks of rows below each other.
-fn joined(mut blocks: Vec<Tensor<5>>) -> Tensor<5> {
-    match blocks.len() {
-        1 => blocks.remove(0),
-        _ => Tensor::cat(blocks, 3),
-    }
-}
-
-fn joined_keys(mut blocks: Vec<Tensor<4>>) -> Tensor<4> {
-    match blocks.len() {
-        1 => blocks.remove(0),
-        _ => Tensor::cat(blocks, 2),
-    }
 }
 
 #[cfg(test)]

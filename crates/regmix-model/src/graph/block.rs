@@ -4,6 +4,7 @@
 use burn::tensor::{Device as BurnDevice, Tensor};
 
 use super::attention::{Attention, Inputs, Sizes, owned};
+use super::joined;
 use super::kernels::Kernels;
 use super::layout::{ATTENTION_NORM, DOWN, FEED_NORM, GATE_UP, OUTPUT, QUERY_KEY_VALUE};
 use super::norm::Norm;
@@ -292,7 +293,7 @@ impl Shape {
                 let [batch, tokens, width] = t.dims();
                 t.reshape([batch * tokens, width])
             });
-        Tensor::cat(parts.into(), 1)
+        joined::cat(parts.into(), 1)
     }
 
     fn scale(&self) -> f32 {

@@ -8,6 +8,8 @@
 
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
+use super::joined;
+
 /// Which rows are added up for which token.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
@@ -58,14 +60,14 @@ pub(super) fn backward(ids: &[u32], dx: Tensor<2>, vocab: usize) -> Tensor<2> {
     let device = dx.device();
     let plan = Plan::new(ids, vocab);
     let zeros = Tensor::zeros([1, d], &device);
-    let dx = Tensor::cat(vec![dx, zeros.clone()], 0);
+    let dx = joined::cat(vec![dx, zeros.clone()], 0);
     let sums = plan.classes.into_iter().map(|(width, rows)| {
         let tokens = rows.len() / width;
         let gathered = dx.clone().select(0, indices(rows, &device));
         let gathered = gathered.reshape([tokens, width, d]);
         gathered.sum_dim(1).reshape([tokens, d])
     });
-    let sums = Tensor::cat(sums.chain([zeros]).collect(), 0);
+    let sums = joined::cat(sums.chain([zeros]).collect(), 0);
     sums.select(0, indices(plan.places, &device))
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
+use super::joined;
 use super::kernels::Kernels;
 use super::products::{Products, wide};
 
@@ -107,7 +108,7 @@ impl Output {
             let h = h.clone().slice_dim(0, chunk);
             self.softmax(h, targets.reshape([count, 1])).losses
         });
-        Tensor::cat(losses.collect(), 0).reshape([rows])
+        joined::cat(losses.collect(), 0).reshape([rows])
     }
 
     /// The sum of a chunk's losses, and the gradient of the weighted sum with
@@ -122,13 +123,13 @@ impl Output {
         match weights {
             Weights::Same(weight) => {
                 let (losses, gradient) = self.rows_back(h, targets, weight);
-                (losses.sum(), gradient)
+                (joined::sum(losses), gradient)
             }
             Weights::Each(weights) => {
                 let (losses, gradient) = self.rows_back(h, targets, 1.0);
                 let weighted = wide(gradient) * (*weights).clone();
                 let rows = weights.dims()[0];
-                let sum = (losses * weights.reshape([rows])).sum();
+                let sum = joined::sum(losses * weights.reshape([rows]));
                 (sum, self.products.operand(weighted))
             }
         }
@@ -179,7 +180,7 @@ impl Output {
             dweights = Some((self.products).add_product(dweights, h.transpose(), gradient));
         }
         let gradients = Gradients {
-            rows: Tensor::cat(dhs, 0),
+            rows: joined::cat(dhs, 0),
             weights: dweights.expect("there is at least one row"),
         };
         (losses.expect("there is at least one row"), gradients)

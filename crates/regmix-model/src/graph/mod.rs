@@ -13,6 +13,7 @@ mod block;
 #[cfg(all(feature = "cuda", not(feature = "fusion")))]
 mod cuda;
 mod embedding;
+mod joined;
 // Of the features `kernels` and `fusion` the second replaces the first.
 #[cfg_attr(
     not(all(feature = "kernels", not(feature = "fusion"))),
@@ -351,7 +352,7 @@ impl Engine for Graph {
         });
         let mut read: Vec<Tensor<1>> = losses.collect();
         read.push(self.squares());
-        let read = numbers(Tensor::cat(read, 0));
+        let read = numbers(joined::cat(read, 0));
         let (squares, losses) = read.split_last().expect("at least the norm is read");
         let norm = f64::from(*squares).sqrt();
         self.apply(config, lr, norm);

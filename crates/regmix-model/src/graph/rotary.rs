@@ -3,6 +3,7 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 
+use super::joined;
 use super::kernels::Kernels;
 use crate::config::ModelConfig;
 use crate::parameters;
@@ -72,6 +73,6 @@ impl Rotary {
             Turn::Forward => vec![high.neg(), low],
             Turn::Backward => vec![high, low.neg()],
         };
-        x * table(&self.cos) + Tensor::cat(halves, 3) * table(&self.sin)
+        x * table(&self.cos) + joined::cat(halves, 3) * table(&self.sin)
     }
 }

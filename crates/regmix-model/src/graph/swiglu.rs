@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
+use super::joined;
 use super::products::wide;
 
 /// Gate and up projection, which lie side by side, in f32.
@@ -28,5 +29,5 @@ pub(super) fn backward(gate_up: Tensor<2>, dy: Tensor<2>) -> (Tensor<2>, Tensor<
     let slope = s.clone() * (gate * (s.neg().add_scalar(1.0))).add_scalar(1.0);
     let dup = dy.clone() * silu.clone();
     let dgate = dy * up.clone() * slope;
-    (silu * up, Tensor::cat(vec![dgate, dup], 1))
+    (silu * up, joined::cat(vec![dgate, dup], 1))
 }

@@ -9,6 +9,7 @@ mod adamw;
 #[cfg_attr(not(feature = "cuda"), path = "no_attention.rs")]
 mod attention;
 mod cross_entropy;
+mod follow;
 mod norm;
 mod product;
 mod rotary;
@@ -130,6 +131,15 @@ pub(super) trait KernelOps: Backend {
         way: usize,
     ) -> FloatTensor<Self>;
 
+    /// `result`, marked as not computed if one of four sources is.
+    fn follow(
+        result: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     /// New weights and moments, each in place.
     fn adamw(
         w: FloatTensor<Self>,
@@ -222,6 +232,16 @@ impl KernelOps for CubeBackend {
             Ok(product) => product,
             Err(why) => panic!("{why}"),
         }
+    }
+
+    fn follow(
+        result: CubeTensor,
+        a: CubeTensor,
+        b: CubeTensor,
+        c: CubeTensor,
+        d: CubeTensor,
+    ) -> CubeTensor {
+        follow::launch(result, [a, b, c, d])
     }
 
     fn adamw(
@@ -429,6 +449,16 @@ impl Kernels {
     ) -> Tensor<D> {
         let (lhs, rhs) = (lhs.into_dispatch(), rhs.into_dispatch());
         Tensor::from_dispatch(Dispatch::product_by(lhs, rhs, dtype.into(), way))
+    }
+
+    /// `result`, which cannot be read if one of its sources, of the same type, cannot.
+    pub(super) fn follow<const R: usize, const D: usize>(
+        self,
+        result: Tensor<R>,
+        sources: [Tensor<D>; 4],
+    ) -> Tensor<R> {
+        let [a, b, c, d] = sources.map(Tensor::into_dispatch);
+        Tensor::from_dispatch(Dispatch::follow(result.into_dispatch(), a, b, c, d))
     }
 
     /// New weights and moments, given weights, gradient, mean and mean square.

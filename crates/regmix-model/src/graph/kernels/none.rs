@@ -89,6 +89,14 @@ impl Kernels {
         match self.0 {}
     }
 
+    pub(super) fn follow<const R: usize, const D: usize>(
+        self,
+        _: Tensor<R>,
+        _: [Tensor<D>; 4],
+    ) -> Tensor<R> {
+        match self.0 {}
+    }
+
     pub(super) fn adamw(self, _: [Tensor<2>; 4], _: [f32; 9]) -> [Tensor<2>; 3] {
         match self.0 {}
     }
