@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::device::failure::{Cause, catch_panics};
+use crate::device::failure::{Cause, Watch, catch_panics};
 use crate::engine::{Engine, State};
 use crate::graph::Graph;
 use crate::host::Host;
@@ -36,6 +36,7 @@ pub struct Trainer {
     engine: Option<Box<dyn Engine>>,
     /// Why it failed.
     failed: Option<Cause>,
+    watch: Watch,
     device: Device,
     optimizer: AdamWConfig,
     context: usize,
@@ -90,10 +91,11 @@ impl Trainer {
         optimizer.check()?;
         device.check_precision(precision)?;
         let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
+        let mut watch = Watch::new();
         let engine: Box<dyn Engine> = match device.burn() {
             None => Box::new(Host::new(model, values, precision)),
             Some(burn) => Box::new(
-                catch_panics(|| Graph::new(model, values, precision, burn))
+                (watch.catch_panics(|| Graph::new(model, values, precision, burn)))
                     .map_err(|failure| failure.error(device.spec()))?,
             ),
         };
@@ -102,6 +104,7 @@ impl Trainer {
         Ok(Self {
             engine: Some(engine),
             failed: None,
+            watch,
             device: device.clone(),
             optimizer,
             context: model.context,
@@ -307,11 +310,12 @@ impl Trainer {
     /// panic on the CPU is a mistake of this crate and remains a panic.
     fn compute<T>(&mut self, work: impl FnOnce(&mut dyn Engine) -> T) -> Result<T> {
         let host = self.device.is_host();
-        let engine = self.engine()?;
         if host {
-            return Ok(work(engine));
+            return Ok(work(self.engine()?));
         }
-        match catch_panics(|| work(engine)) {
+        self.engine()?;
+        let engine = self.engine.as_mut().expect("it was there just now");
+        match self.watch.catch_panics(|| work(engine.as_mut())) {
             Ok(done) => Ok(done),
             Err(failure) => {
                 // Dropping tensors of a device that failed may panic.

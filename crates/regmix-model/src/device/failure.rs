@@ -4,12 +4,17 @@
 //! run out or a device was lost: in the calling thread, in a thread of its
 //! own, or in both. [`catch_panics`] keeps their messages and prints nothing on
 //! stderr; [`Failure::error`] adds what to do.
+//!
+//! A thread of CubeCL that panics drops the work that it was given and continues.
+//! What the work should have written is then read as it was before: such a panic is
+//! a failure of the call in which it happens, also where the call returns a result,
+//! and of the next call of every model that is on a device ([`Watch`]).
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use regmix_data::{Error, ErrorKind};
 
@@ -62,16 +67,22 @@ impl Failure {
 
     /// What to install or update, where the messages tell.
     pub(super) fn remedy(&self) -> Option<&'static str> {
-        const KNOWN: [(&[&str], &str); 3] = [
+        const KNOWN: [(&[&str], &str); 4] = [
             (
                 &["\"nvrtc\"", "libnvrtc"],
                 "install NVRTC: CUDA's toolkit, or the package nvidia-cuda-nvrtc of PyPI, with the \
                  folder of libnvrtc.so in LD_LIBRARY_PATH",
             ),
             (
-                &["cuda installation not found", "cuda_fp16.h", "cuda_bf16.h"],
-                "install CUDA's headers: its toolkit, or the packages nvidia-cuda-runtime and \
-                 nvidia-cuda-cccl of PyPI, and set CUDA_PATH to the folder above their `include`",
+                &["cuda installation not found", "cannot open source file"],
+                "install CUDA's headers: its toolkit, or the packages nvidia-cuda-nvrtc, \
+                 nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cccl of PyPI, and set \
+                 CUDA_PATH to the folder that holds `include`",
+            ),
+            (
+                &["invalid value for --gpu-architecture"],
+                "update NVRTC (CUDA's toolkit, or the package nvidia-cuda-nvrtc of PyPI): it is \
+                 older than the card",
             ),
             (
                 &[
@@ -91,12 +102,27 @@ impl Failure {
         known.map(|(_, remedy)| remedy)
     }
 
-    /// The line that says most: the one after the last `Caused by:`, which the
-    /// back-ends write above each cause, or the first that is not empty.
-    pub(crate) fn reason(&self) -> &str {
+    /// The line that says most: the first error in the log of a compiler, else the one
+    /// after the last `Caused by:`, which the back-ends write above each cause, or the
+    /// first that is not empty.
+    pub(crate) fn reason(&self) -> String {
+        if let Some((_, log)) = self.0.split_once(COMPILER) {
+            let is_error = |l: &&str| l.contains("error: ") || l.contains("error : ");
+            let mut lines = log.lines().map(str::trim).filter(|l| !l.is_empty());
+            if let Some(line) = lines.clone().find(is_error).or_else(|| lines.next()) {
+                // The name of the source and the line say nothing to a user.
+                let line = (line.split_once("): ")).map_or(line, |(_, message)| message);
+                return format!("a kernel did not compile: {line}");
+            }
+        }
         let text = self.0.rsplit("Caused by:").next().unwrap_or_default();
         let line = text.lines().map(str::trim).find(|l| !l.is_empty());
-        line.unwrap_or("no message")
+        let line = line.unwrap_or("no message");
+        // cudarc names every file that it has tried.
+        line.split(" - searched for")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The error for a device that failed while a model was on it.
@@ -130,22 +156,138 @@ impl Failure {
     }
 }
 
+/// What CubeCL writes above the log of NVRTC, and above the source after it.
+const COMPILER: &str = "[Compilation Error]";
+const SOURCE: &str = "[Source]";
+
+/// A message without the source of the kernel, whose words are no reasons.
+fn without_source(message: &str) -> &str {
+    message.split(SOURCE).next().unwrap_or_default()
+}
+
 /// Calls of [`catch_panics`] in progress.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
-/// The messages of panics during these calls in threads of back-ends.
-static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static MESSAGES: Mutex<Messages> = Mutex::new(Messages {
+    first: 0,
+    kept: Vec::new(),
+});
+
+/// The messages of panics in threads of back-ends, during calls and between them.
+struct Messages {
+    /// How many came before those that are kept.
+    first: usize,
+    kept: Vec<Message>,
+}
+
+struct Message {
+    text: String,
+    /// Of the thread; those of CubeCL, which continue after a panic, have one.
+    name: Option<String>,
+    /// Whether the panic was raised again in the thread that had asked for the work.
+    reported: bool,
+}
+
+/// How the names of CubeCL's threads begin: DSU-… and DSD-….
+const THEIR_THREADS: &str = "DS";
+/// Threads of tests, whose panics are no concern of other tests.
+#[cfg(test)]
+const TEST_THREADS: &str = "TEST-DS";
+
+impl Messages {
+    /// More than one failure has to say.
+    const MOST: usize = 64;
+
+    fn lock() -> MutexGuard<'static, Self> {
+        MESSAGES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> usize {
+        self.first + self.kept.len()
+    }
+
+    fn push(&mut self, message: Message) {
+        if self.kept.len() == Self::MOST {
+            self.kept.remove(0);
+            self.first += 1;
+        }
+        self.kept.push(message);
+    }
+
+    /// Those from a number on.
+    fn since(&mut self, number: usize) -> &mut [Message] {
+        let at = number.saturating_sub(self.first).min(self.kept.len());
+        &mut self.kept[at..]
+    }
+}
 
 thread_local! {
     /// Whether this thread is inside a call.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` and returns the messages if it panics. Values that `work`
-/// changes must not be used after a panic, unless they are valid at every step.
+/// Which panics of the back-ends' threads the calls for one model have seen. What a
+/// thread drops between two calls is a failure of the next.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    seen: usize,
+    threads: &'static str,
+}
+
+impl Watch {
+    /// Nothing that happened before is of interest.
+    pub(crate) fn new() -> Self {
+        Self {
+            seen: Messages::lock().next(),
+            threads: THEIR_THREADS,
+        }
+    }
+
+    /// As [`catch_panics`]; also fails where a thread of CubeCL has panicked since the
+    /// last call.
+    pub(crate) fn catch_panics<T>(
+        &mut self,
+        work: impl FnOnce() -> T,
+    ) -> std::result::Result<T, Failure> {
+        let result = catch(work);
+        let mut messages = Messages::lock();
+        let theirs = messages.since(self.seen);
+        let failure = |theirs: &[Message], own: Option<&str>| {
+            // A thread of the back-end reports the reason; the caller's thread often
+            // only that the other thread has ended.
+            let texts = theirs.iter().map(|m| m.text.as_str()).chain(own);
+            Failure(texts.map(without_source).collect::<Vec<_>>().join("\n"))
+        };
+        let lost = |m: &Message| {
+            !m.reported && (m.name.as_ref()).is_some_and(|n| n.starts_with(self.threads))
+        };
+        let result = match result {
+            Err(own) => {
+                let own = panic_message(own.as_ref());
+                let failure = failure(theirs, Some(own));
+                for message in theirs.iter_mut().filter(|m| m.text == own) {
+                    message.reported = true;
+                }
+                Err(failure)
+            }
+            Ok(_) if theirs.iter().any(lost) => Err(failure(theirs, None)),
+            Ok(done) => Ok(done),
+        };
+        self.seen = messages.next();
+        result
+    }
+}
+
+/// Runs `work` and returns the messages if it panics, or a thread of a back-end
+/// drops its work. Values that `work` changes must not be used after a panic, unless
+/// they are valid at every step.
 ///
 /// The first call wraps the panic hook that is set, for the rest of the
 /// process: panics elsewhere in the program are printed as before.
 pub(crate) fn catch_panics<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
+    Watch::new().catch_panics(work)
+}
+
+fn catch<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -160,19 +302,8 @@ pub(crate) fn catch_panics<T>(work: impl FnOnce() -> T) -> std::result::Result<T
     // The callers drop what `work` changed, or never use it again.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     INSIDE.set(outer);
-    let mut messages = MESSAGES.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = CALLS.fetch_sub(1, Ordering::SeqCst) == 1;
-    let failure = result.map_err(|own| {
-        // A thread of the back-end reports the reason; the caller's thread often
-        // only that the other thread has ended.
-        let mut text = messages.clone();
-        text.push(panic_message(own.as_ref()).to_owned());
-        Failure(text.join("\n"))
-    });
-    if last {
-        messages.clear();
-    }
-    failure
+    CALLS.fetch_sub(1, Ordering::SeqCst);
+    result
 }
 
 /// Whether a panic is not printed. The messages of threads of a back-end are
@@ -182,14 +313,22 @@ fn keep_quiet(info: &PanicHookInfo<'_>) -> bool {
         return true;
     }
     let thread = std::thread::current();
-    // cubecl's threads are called DSU-… and DSD-…, others have no name.
-    let theirs = thread.name().is_none_or(|n| n.starts_with("DS"));
-    if !theirs || CALLS.load(Ordering::SeqCst) == 0 {
+    let name = thread.name().map(str::to_owned);
+    let theirs = |name: &str| name.starts_with(THEIR_THREADS);
+    #[cfg(test)]
+    let theirs = |name: &str| theirs(name) || name.starts_with(TEST_THREADS);
+    let in_call = CALLS.load(Ordering::SeqCst) > 0;
+    // Threads of other back-ends have no name.
+    if !name.as_deref().map_or(in_call, theirs) {
         return false;
     }
     let text = panic_message(info.payload()).to_owned();
-    (MESSAGES.lock().unwrap_or_else(PoisonError::into_inner)).push(text);
-    true
+    Messages::lock().push(Message {
+        text,
+        name,
+        reported: false,
+    });
+    in_call
 }
 
 /// The text that a panic was raised with.
@@ -238,6 +377,75 @@ mod tests {
         let failure = Failure(text.to_owned());
         assert_eq!(failure.reason(), "Compilation error: 3 arguments");
         assert_eq!(Failure("\n one\ntwo".to_owned()).reason(), "one");
+        let text = "Unable to dynamically load the \"nvrtc\" shared library - searched for library \
+                    names: [\"libnvrtc.so\"]";
+        assert_eq!(
+            Failure(text.to_owned()).reason(),
+            "Unable to dynamically load the \"nvrtc\" shared library"
+        );
+    }
+
+    #[test]
+    fn the_log_of_the_compiler_says_why_a_kernel_did_not_compile() {
+        let text = "Error while reading data: An error happened during execution\nCaused by:\n  \
+                    A compilation error happened during launch\nCaused by:\n  \
+                    [Compilation Error] \n    default_program(2): catastrophic error: cannot open \
+                    source file \"mma.h\"\n      #include <mma.h>\n                    ^\n    1 \
+                    catastrophic error detected in the compilation of \"default_program\".\n\
+                    [Source]  \n#include <cuda_fp16.h> // out of memory, libnvrtc\n";
+        let failure = catch_panics(|| panic!("{text}")).unwrap_err();
+        assert_eq!(
+            failure.reason(),
+            "a kernel did not compile: catastrophic error: cannot open source file \"mma.h\""
+        );
+        assert_eq!(failure.cause(), Cause::Other);
+        let error = failure.error(DeviceSpec::Cuda(0));
+        let help = error.help_text().unwrap();
+        assert!(
+            help.starts_with("install CUDA's headers") && help.contains("nvidia-cuda-crt"),
+            "{help}"
+        );
+
+        let text = "[Compilation Error] \n    nvrtc: error: invalid value for --gpu-architecture \
+                    (-arch)\n[Source]  \n";
+        let failure = catch_panics(|| panic!("{text}")).unwrap_err();
+        assert!(failure.reason().contains("invalid value"));
+        assert!(failure.remedy().unwrap().starts_with("update NVRTC"));
+        // A kernel that is wrong is not a matter of what is installed.
+        let text = "[Compilation Error] \n    default_program(12): error: identifier \"x\" is \
+                    undefined\n[Source]  \n#include <mma.h>\n";
+        let failure = catch_panics(|| panic!("{text}")).unwrap_err();
+        let expected = "a kernel did not compile: error: identifier \"x\" is undefined";
+        assert_eq!(failure.reason(), expected);
+        assert_eq!(failure.remedy(), None);
+    }
+
+    #[test]
+    fn work_that_a_thread_of_the_back_end_dropped_is_a_failure() {
+        let lose = |text: &'static str| {
+            let thread = std::thread::Builder::new().name(format!("{TEST_THREADS}U-0-0"));
+            let thread = thread.spawn(move || panic!("{text}")).unwrap();
+            thread.join().unwrap_err()
+        };
+        let new = || Watch {
+            threads: TEST_THREADS,
+            ..Watch::new()
+        };
+        let (mut one, mut other) = (new(), new());
+        assert_eq!(one.catch_panics(|| 1), Ok(1));
+        let failure = one.catch_panics(|| drop(lose("in a call"))).unwrap_err();
+        assert!(failure.reason().contains("in a call"));
+        assert_eq!(one.catch_panics(|| 2), Ok(2));
+        // Nobody knows whose work it was.
+        assert!(other.catch_panics(|| 3).is_err());
+        drop(lose("between two calls"));
+        let failure = one.catch_panics(|| 4).unwrap_err();
+        assert!(failure.reason().contains("between two calls"));
+        // The thread that waits for a result is the one that is concerned.
+        let mut third = new();
+        let raised = one.catch_panics(|| std::panic::resume_unwind(lose("in a read")));
+        assert!(raised.is_err());
+        assert_eq!(third.catch_panics(|| 5), Ok(5));
     }
 
     #[test]
