@@ -166,14 +166,68 @@ pub(super) fn driver_installed(_: DeviceSpec) -> bool {
     true
 }
 
+/// Why NVIDIA's driver, which is installed, lists no card, and what to do.
+pub(super) fn no_cards() -> (String, &'static str) {
+    match cuda_starts() {
+        Some(0 | NO_DEVICE) | None => (
+            "NVIDIA's driver finds no card".to_owned(),
+            "check `nvidia-smi`, and CUDA_VISIBLE_DEVICES",
+        ),
+        Some(DRIVER_MISMATCH) => (
+            "NVIDIA's driver does not start: its library and its kernel module are of different \
+             versions"
+                .to_owned(),
+            "restart the machine, or install NVIDIA's driver again",
+        ),
+        Some(code) => (
+            format!("NVIDIA's driver does not start: error {code} of CUDA"),
+            "check `nvidia-smi`, and update NVIDIA's driver",
+        ),
+    }
+}
+
+// Values of CUresult.
+const NO_DEVICE: i32 = 100;
+const DRIVER_MISMATCH: i32 = 803;
+
+/// The result of `cuInit`, where the driver has it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn loads(library: &std::ffi::CStr) -> bool {
+fn cuda_starts() -> Option<i32> {
+    let library = library(c"libcuda.so.1");
+    // SAFETY: the names end with a zero, and the library is never unloaded. `cuInit` has
+    // this type in every version of CUDA, and may be called any number of times.
+    #[allow(unsafe_code)]
+    unsafe {
+        if library.is_null() {
+            return None;
+        }
+        let symbol = libc::dlsym(library, c"cuInit".as_ptr());
+        if symbol.is_null() {
+            return None;
+        }
+        let start = std::mem::transmute::<*mut libc::c_void, extern "C" fn(u32) -> i32>(symbol);
+        Some(start(0))
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn cuda_starts() -> Option<i32> {
+    None
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn loads(name: &std::ffi::CStr) -> bool {
+    !library(name).is_null()
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn library(name: &std::ffi::CStr) -> *mut libc::c_void {
     // SAFETY: the name ends with a zero. Loading runs the library's
     // constructors: it is a driver that the back-end is about to load anyway,
     // and it is never unloaded.
     #[allow(unsafe_code)]
     unsafe {
-        !libc::dlopen(library.as_ptr(), libc::RTLD_LAZY).is_null()
+        libc::dlopen(name.as_ptr(), libc::RTLD_LAZY)
     }
 }
 

@@ -75,7 +75,11 @@ impl Device {
             Err(missing) => Err(Error::new(
                 ErrorKind::Device,
                 format!(
-                    "device `{spec}` is not present on this machine: {}",
+                    "device `{spec}` {} on this machine: {}",
+                    match missing.found {
+                        true => "does not compute",
+                        false => "is not present",
+                    },
                     missing.problem
                 ),
             )

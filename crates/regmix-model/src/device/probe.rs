@@ -1,6 +1,6 @@
 //! Opening a device of burn and checking that it computes.
 
-use burn::tensor::Device as BurnDevice;
+use burn::tensor::{Device as BurnDevice, FloatDType, Tensor, TensorData};
 
 use super::failure::catch_panics;
 use super::hardware;
@@ -11,6 +11,8 @@ use super::spec::DeviceSpec;
 pub(super) struct Missing {
     pub(super) problem: String,
     pub(super) remedy: String,
+    /// Whether the machine has the device, which does not compute as it should.
+    pub(super) found: bool,
 }
 
 /// Opens a device and computes on it: most faults of a back-end show only at
@@ -23,27 +25,33 @@ pub(super) fn probe(spec: DeviceSpec) -> std::result::Result<Option<BurnDevice>,
     let missing = |problem: String, remedy: &str| Missing {
         problem,
         remedy: remedy.to_owned(),
+        found: false,
+    };
+    let fails = |problem: String, remedy: &str| Missing {
+        found: true,
+        ..missing(problem, remedy)
     };
     if !hardware::driver_installed(spec) {
         return Err(missing(problem.to_owned(), remedy));
     }
     match catch_panics(|| connect(spec)) {
-        Ok(Connected::Ready(device)) => match catch_panics(|| adds_up(&device)) {
-            Ok(true) => Ok(Some(device)),
-            Ok(false) => Err(missing(
-                "it adds up numbers wrongly".to_owned(),
-                "update the driver",
-            )),
+        Ok(Connected::Ready(device)) => match catch_panics(|| wrong(&device)) {
+            Ok(None) => Ok(Some(device)),
+            Ok(Some(problem)) => Err(fails(problem.to_owned(), "update the driver")),
             Err(failure) => {
                 let remedy = failure.remedy().unwrap_or("check the driver");
-                Err(missing(failure.reason().to_owned(), remedy))
+                Err(fails(failure.reason(), remedy))
             }
         },
+        Ok(Connected::Fewer(0)) if matches!(spec, DeviceSpec::Cuda(_)) => {
+            let (problem, remedy) = hardware::no_cards();
+            Err(missing(problem, remedy))
+        }
         Ok(Connected::Fewer(0)) => Err(missing(problem.to_owned(), remedy)),
         Ok(Connected::Fewer(n)) => Err(missing(others(spec, n), "choose one of these")),
         Err(failure) => {
             let remedy = failure.remedy().unwrap_or(remedy);
-            Err(missing(failure.reason().to_owned(), remedy))
+            Err(missing(failure.reason(), remedy))
         }
     }
 }
@@ -70,10 +78,51 @@ pub(super) fn cards() -> usize {
     0
 }
 
-/// Whether a device adds up some numbers correctly.
-fn adds_up(device: &BurnDevice) -> bool {
-    let numbers = burn::tensor::Tensor::<1>::from_floats([1.0, 2.0, 4.0], device);
-    numbers.sum().into_scalar::<f32>() == 7.0
+/// What a device computes wrongly. Sums and matrix products are compiled in different
+/// ways: on CUDA, products of matrix units need more headers.
+fn wrong(device: &BurnDevice) -> Option<&'static str> {
+    let numbers = Tensor::<1>::from_floats([1.0, 2.0, 4.0], device);
+    if numbers.sum().into_scalar::<f32>() != 7.0 {
+        return Some("it adds up numbers wrongly");
+    }
+    if !multiplies(device, FloatDType::F32) {
+        return Some("it multiplies matrices wrongly");
+    }
+    let bf16 = device.supports_dtype(FloatDType::BF16);
+    (bf16 && !multiplies(device, FloatDType::BF16))
+        .then_some("it multiplies matrices wrongly in bf16")
+}
+
+/// Rows and columns of the matrices that are multiplied.
+const SIDE: usize = 64;
+
+/// Whether the product of two matrices is right. Its numbers, below 257, are exact in
+/// bf16 and in the TF32 of CUDA's matrix units.
+fn multiplies(device: &BurnDevice, dtype: FloatDType) -> bool {
+    let (a, b, product) = matrices();
+    let [a, b] = [a, b].map(|numbers| {
+        let data = TensorData::new(numbers, [SIDE, SIDE]);
+        Tensor::<2>::from_data(data, device).cast(dtype)
+    });
+    let found = a.matmul(b).cast(FloatDType::F32).into_data();
+    found.iter::<f32>().eq(product)
+}
+
+/// Two matrices of numbers up to 2, and their product.
+fn matrices() -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let fill = |number: fn(usize, usize) -> usize| -> Vec<f32> {
+        (0..SIDE * SIDE)
+            .map(|at| (number(at / SIDE, at % SIDE) % 3) as f32)
+            .collect()
+    };
+    let (a, b) = (fill(|i, k| i + k), fill(|k, j| k * j + j));
+    let product = (0..SIDE * SIDE)
+        .map(|at| {
+            let (i, j) = (at / SIDE, at % SIDE);
+            (0..SIDE).map(|k| a[i * SIDE + k] * b[k * SIDE + j]).sum()
+        })
+        .collect();
+    (a, b, product)
 }
 
 enum Connected {
@@ -122,6 +171,14 @@ fn connect(spec: DeviceSpec) -> Connected {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_computes_is_not_wrong() {
+        assert_eq!(wrong(&BurnDevice::flex()), None);
+        let (_, _, product) = matrices();
+        let greatest = product.into_iter().fold(0.0, f32::max);
+        assert!((2.0..=256.0).contains(&greatest), "{greatest}");
+    }
 
     #[test]
     fn a_number_that_is_too_large_names_the_devices_that_are_there() {

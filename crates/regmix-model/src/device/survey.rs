@@ -25,8 +25,8 @@ pub struct DeviceStatus {
 }
 
 impl Device {
-    /// Every kind of device, GPUs first. Opens each of them and computes a sum
-    /// there; for a device that is not present, the note says what to do.
+    /// Every kind of device, GPUs first. Opens each of them and computes a sum and
+    /// products there; for a device that is not usable, the note says what to do.
     pub fn survey() -> Vec<DeviceStatus> {
         [
             DeviceSpec::Cuda(0),
