@@ -8,8 +8,11 @@
 #   OUT=FOLDER benches/gpu.sh
 #
 # The programs are those of ci/cuda-binary.sh, which need no toolchain here: the
-# driver, and NVRTC with CUDA's headers, which the wheels nvidia-cuda-nvrtc,
-# nvidia-cuda-runtime and nvidia-cuda-cccl bring; wheels of PyTorch depend on them.
+# driver, and NVRTC with CUDA's headers. The headers are those of CUDA_PATH, else of
+# /usr/local/cuda, else of the wheels in Python's folder, the first of these that
+# holds include/mma.h, which kernels with matrix units include. The wheels are
+# nvidia-cuda-nvrtc, nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cccl; those
+# of PyTorch depend on some of them only.
 #
 # variable    default                      meaning
 # OUT         gpu-results                  folder of the logs
@@ -65,25 +68,47 @@ unpack "$programs" "$work/bin" || {
     exit 2
 }
 
-# NVRTC and CUDA's headers, from the wheels in Python's folder unless there is CUDA.
+# NVRTC and CUDA's headers, as the head of this file says.
 if [ "${device%%:*}" = cuda ]; then
     site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null)
     find_one() { find -L "$@" -print -quit 2>/dev/null; }
-    nvrtc=$(find_one "$site/nvidia" -name 'libnvrtc.so*' ! -name '*alt*')
+    whole=
+    for folder in "${CUDA_PATH:-}" /usr/local/cuda; do
+        [ -n "$folder" ] && [ -e "$folder/include/mma.h" ] || continue
+        whole=$folder
+        break
+    done
+    if [ -n "$whole" ]; then
+        export CUDA_PATH=$whole
+        headers=$whole/include
+        nvrtc=$(find_one "$whole/lib64" "$whole/lib" -name 'libnvrtc.so*' ! -name '*alt*')
+    else
+        header=$(find_one "$site/nvidia" -path '*/include/mma.h')
+        [ -n "$header" ] || header=$(find_one "$site/nvidia" -path '*/include/cuda_fp16.h')
+        headers=${header:+$(dirname "$header")}
+        if [ -n "$headers" ]; then
+            mkdir -p "$work/cuda"
+            ln -s "$headers" "$work/cuda/include"
+            export CUDA_PATH=$work/cuda
+        fi
+        nvrtc=
+    fi
+    # That of the headers goes first: its version is theirs.
+    [ -n "$nvrtc" ] || nvrtc=$(find_one "$site/nvidia" -name 'libnvrtc.so*' ! -name '*alt*')
     if [ -n "$nvrtc" ]; then
         export LD_LIBRARY_PATH=$work/lib:$(dirname "$nvrtc")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
         mkdir "$work/lib"
         ln -s "$nvrtc" "$work/lib/libnvrtc.so"
     fi
-    header=$(find_one "$site/nvidia" -name cuda_fp16.h)
-    if [ -z "${CUDA_PATH:-}" ] && [ -n "$header" ]; then
-        mkdir -p "$work/cuda"
-        ln -s "$(dirname "$header")" "$work/cuda/include"
-        export CUDA_PATH=$work/cuda
-    fi
+    missing=
+    for header in cuda_fp16.h cuda_bf16.h mma.h crt/mma.h; do
+        [ -n "$headers" ] && [ -e "$headers/$header" ] || missing="$missing $header"
+    done
     {
         nvidia-smi --query-gpu=name,memory.total,driver_version,clocks.max.sm --format=csv,noheader
-        echo "NVRTC: ${nvrtc:-not found}; CUDA_PATH: ${CUDA_PATH:-not set}"
+        echo "NVRTC: ${nvrtc:-not found}; CUDA_PATH: ${CUDA_PATH:-not set}; headers: ${headers:-none}"
+        [ -z "$missing" ] || echo "MISSING headers:$missing; kernels will not compile: install CUDA's" \
+            "toolkit, or the wheels nvidia-cuda-nvrtc, -runtime, -crt and -cccl"
     } | tee "$out/card.log"
 fi
 
