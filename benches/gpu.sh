@@ -97,8 +97,14 @@ if [ "${device%%:*}" = cuda ]; then
     [ -n "$nvrtc" ] || nvrtc=$(find_one "$site/nvidia" -name 'libnvrtc.so*' ! -name '*alt*')
     if [ -n "$nvrtc" ]; then
         export LD_LIBRARY_PATH=$work/lib:$(dirname "$nvrtc")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-        mkdir "$work/lib"
+        mkdir -p "$work/lib"
         ln -s "$nvrtc" "$work/lib/libnvrtc.so"
+    fi
+    cublas=$(find_one "${whole:-/none}/lib64" "$site/nvidia" -name 'libcublas.so*')
+    if [ -n "$cublas" ]; then
+        mkdir -p "$work/lib"
+        ln -s "$cublas" "$work/lib/libcublas.so"
+        export LD_LIBRARY_PATH=$work/lib:$(dirname "$cublas")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     fi
     missing=
     for header in cuda_fp16.h cuda_bf16.h mma.h crt/mma.h; do
@@ -106,23 +112,32 @@ if [ "${device%%:*}" = cuda ]; then
     done
     {
         nvidia-smi --query-gpu=name,memory.total,driver_version,clocks.max.sm --format=csv,noheader
-        echo "NVRTC: ${nvrtc:-not found}; CUDA_PATH: ${CUDA_PATH:-not set}; headers: ${headers:-none}"
+        echo "NVRTC: ${nvrtc:-not found}; CUDA_PATH: ${CUDA_PATH:-not set}; headers: ${headers:-none}; cuBLAS: ${cublas:-not found}"
+        lscpu | grep "Model name"
         [ -z "$missing" ] || echo "MISSING headers:$missing; kernels will not compile: install CUDA's" \
             "toolkit, or the wheels nvidia-cuda-nvrtc, -runtime, -crt and -cccl"
     } | tee "$out/card.log"
 fi
 
 # What PyTorch and we measure. The first is trimmed where there is no card.
-sweep=(seconds=110)
-peer=(--device cuda --seconds 75)
+sweep=(seconds=60)
+rounds=(micro=64,32 precision=bf16)
+peer=(--device cuda --micro 64,32)
 if [ "$device" = cpu ]; then
-    small=(vocab=512 context=64 micro=2,1 models=1,2 step=0.1)
-    sweep=(seconds=60 "${small[@]}")
-    peer=(--device cpu --seconds 60 --vocab 512 --context 64 --micro 2,1 --mode eager --processes 1)
+    small=(vocab=512 context=64 models=1,2 step=0.1)
+    sweep=(seconds=40 micro=2,1 "${small[@]}")
+    rounds=(micro=2,1 precision=bf16 "${small[@]}")
+    peer=(--device cpu --vocab 512 --context 64 --micro 2,1 --mode eager --processes 1)
 fi
-part sweep 150 "$work/bin/gpu" "$device" "${sweep[@]}"
+part sweep 100 "$work/bin/gpu" "$device" "${sweep[@]}"
 if "$python" -c 'import torch' 2>/dev/null; then
-    PYTHONPATH=$here/peers part torch 130 "$python" "$here/peers/torch_gpu.py" "${peer[@]}"
+    export PYTHONPATH=$here/peers
+    # In turns, since a card's speed changes.
+    for round in 1 2 3; do
+        part "round-$round" 40 "$work/bin/gpu" "$device" "${rounds[@]}" check=0 models=0
+        part "torch-round-$round" 60 "$python" "$here/peers/torch_gpu.py" "${peer[@]}" --best
+    done
+    part torch 90 "$python" "$here/peers/torch_gpu.py" "${peer[@]}" --seconds 60
 else
     say "torch: SKIPPED, $python has no torch"
 fi
@@ -179,20 +194,19 @@ export -f study
 export work python device
 part study 90 bash -c study
 
-# Which kernels take the time: the back-end's own log, of a few steps.
-cat >"$work/cubecl.toml" <<TOML
-[profiling]
-logger = { level = "full", file = "$work/kernels.log" }
-TOML
-profile() {
-    cd "$work" && ./bin/gpu "$device" check=0 models=0 step=0.1 "$@"
-}
-export -f profile
-case $device in
-cpu) part kernels 30 bash -c 'profile vocab=512 context=64 micro=1 precision=f32' ;;
-*) part kernels 45 bash -c 'profile micro=32 precision=bf16' ;;
-esac
-[ -s "$work/kernels.log" ] && tail -c 2000000 "$work/kernels.log" >"$out/kernels-profile.log"
+# Which kernels take the time, by NVIDIA's profiler: those of about one step, after the
+# first ones, which are compiled.
+if [ "$device" != cpu ] && command -v ncu >/dev/null; then
+    profile() {
+        cd "$work" && ncu --clock-control none --metrics gpu__time_duration.sum --csv \
+            --launch-skip 1000 --launch-count 600 \
+            ./bin/gpu "$device" check=0 models=0 step=0.01 micro=32 precision=bf16
+    }
+    export -f profile
+    part kernels 60 bash -c profile
+else
+    say "kernels: SKIPPED, there is no ncu"
+fi
 
 # The same sweep, shorter, of builds with other features.
 for other in ${OTHERS:-"$root"/target/gpu/*.tar.xz}; do

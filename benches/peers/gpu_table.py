@@ -1,5 +1,6 @@
 """The table of benches/gpu.sh, from the logs in a folder."""
 
+import csv
 import pathlib
 import re
 import sys
@@ -14,6 +15,33 @@ def lines(path):
         if kind in {"loss", "speed", "failed", "peak", "study", "skipped"}:
             pairs = re.findall(r'(\w+)=("[^"]*"|\S+)', rest)
             yield kind, {key: value.strip('"') for key, value in pairs}
+
+
+def rounds(folder):
+    """The best of ours and of PyTorch's in every round, and their ratios."""
+    ratios = []
+    for path in sorted(folder.glob("round-*.log")):
+        of = lambda p: [float(v["tokens_per_second"]) for k, v in lines(p) if k == "speed"]
+        ours, theirs = of(path), of(folder / f"torch-{path.name}")
+        if ours and theirs:
+            ratios.append(max(ours) / max(theirs))
+            print(f"{path.stem}, 1m in bf16: {max(ours):.0f} and PyTorch {max(theirs):.0f} tokens/s, {ratios[-1]:.3f}")
+    if ratios:
+        print(f"of PyTorch's best: {min(ratios):.3f} to {max(ratios):.3f}")
+
+
+def kernels(path):
+    """The kernels that take most of the time."""
+    found = {}
+    text = path.read_text(errors="replace") if path.exists() else ""
+    for row in csv.DictReader(line for line in text.splitlines() if line.startswith('"')):
+        scale = {"ns": 1e-3, "us": 1.0, "ms": 1e3}[row["Metric Unit"]]
+        name = re.sub(r"_[0-9a-f]{8}$", "", row["Kernel Name"].split("(")[0])
+        count, time = found.get(name, (0, 0.0))
+        found[name] = (count + 1, time + scale * float(row["Metric Value"].replace(",", "")))
+    whole = sum(time for _, time in found.values())
+    for name, (count, time) in sorted(found.items(), key=lambda of: -of[1][1])[:16]:
+        print(f"{time / whole:6.1%} {time / count:8.1f} us x {count:4}  {name[:70]}")
 
 
 def main():
@@ -34,8 +62,10 @@ def main():
     best = {}
     for kind, v in theirs:
         if kind == "speed":
-            key = (v["model"], v["precision"])
+            # The back-end's products in f32 are TF32, too.
+            key = (v["model"], "f32" if v["precision"] == "tf32" else v["precision"])
             best[key] = max(best.get(key, 0.0), float(v["tokens_per_second"]))
+    rounds(folder)
     print()
     head = ["program", "model", "precision", "micro", "models", "tokens/s", "of PyTorch's best",
             "TFLOP/s", "of peak", "MB"]
@@ -51,7 +81,8 @@ def main():
             speed = float(v["tokens_per_second"])
             peer = best.get((v["model"], v["precision"]))
             tflops = v.get("tflops", "")
-            peak = peaks.get(v["precision"], {}).get("tflops")
+            precision = "tf32" if v["precision"] == "f32" and name != "torch" else v["precision"]
+            peak = peaks.get(precision, {}).get("tflops")
             share = f"{float(tflops) / float(peak):.3f}" if tflops and peak else ""
             memory = v.get("card_mb") or v.get("peak_mb", "")
             extra = [f"{speed:.0f}", f"{speed / peer:.2f}" if peer else "", tflops, share, memory]
@@ -66,6 +97,9 @@ def main():
         print()
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in steps)
         print(f"nano study of 16 proxies: {sum(s for _, s in steps):.1f} s ({parts})")
+
+    print()
+    kernels(folder / "kernels.log")
 
 
 if __name__ == "__main__":

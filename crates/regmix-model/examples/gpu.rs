@@ -118,7 +118,10 @@ fn main() -> Result<()> {
     }
     let check: usize = options.one("check")?;
     if check > 0 {
-        losses(&device, &large, &precisions, check)?;
+        // The processor computes them, too: shorter sequences suffice.
+        let mut short = large.clone();
+        short.context = short.context.min(512);
+        losses(&device, &short, &precisions, check)?;
     }
     let step: f64 = options.one("step")?;
     for micro in options.list::<usize>("micro")? {

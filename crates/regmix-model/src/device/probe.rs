@@ -5,6 +5,8 @@ use burn::tensor::{Device as BurnDevice, FloatDType, Tensor, TensorData};
 use super::failure::catch_panics;
 use super::hardware;
 use super::spec::DeviceSpec;
+use crate::graph;
+use crate::precision::Precision;
 
 /// Why a device cannot be opened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +87,11 @@ fn wrong(device: &BurnDevice) -> Option<&'static str> {
     if numbers.sum().into_scalar::<f32>() != 7.0 {
         return Some("it adds up numbers wrongly");
     }
-    if !multiplies(device, FloatDType::F32) {
+    if !multiplies(device, Precision::F32) {
         return Some("it multiplies matrices wrongly");
     }
     let bf16 = device.supports_dtype(FloatDType::BF16);
-    (bf16 && !multiplies(device, FloatDType::BF16))
+    (bf16 && !multiplies(device, Precision::Bf16))
         .then_some("it multiplies matrices wrongly in bf16")
 }
 
@@ -98,13 +100,13 @@ const SIDE: usize = 64;
 
 /// Whether the product of two matrices is right. Its numbers, below 257, are exact in
 /// bf16 and in the TF32 of CUDA's matrix units.
-fn multiplies(device: &BurnDevice, dtype: FloatDType) -> bool {
+fn multiplies(device: &BurnDevice, precision: Precision) -> bool {
     let (a, b, product) = matrices();
     let [a, b] = [a, b].map(|numbers| {
         let data = TensorData::new(numbers, [SIDE, SIDE]);
-        Tensor::<2>::from_data(data, device).cast(dtype)
+        Tensor::<2>::from_data(data, device)
     });
-    let found = a.matmul(b).cast(FloatDType::F32).into_data();
+    let found = graph::product(a, b, precision).into_data();
     found.iter::<f32>().eq(product)
 }
 

@@ -67,6 +67,12 @@ impl Default for Limits {
     }
 }
 
+/// A matrix product as the engine computes it, from and to f32.
+pub(crate) fn product(a: Tensor<2>, b: Tensor<2>, precision: Precision) -> Tensor<2> {
+    let products = Products::new(precision, &a.device());
+    products.wide_product(products.operand(a), products.operand(b))
+}
+
 /// A model on a burn device.
 pub(crate) struct Graph {
     config: ModelConfig,
