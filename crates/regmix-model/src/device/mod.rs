@@ -201,11 +201,10 @@ impl Device {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::*;
 
-    #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_is_not_compiled_in_is_an_error_with_the_feature_named() {
         let err = Device::open(DeviceSpec::Cuda(0)).unwrap_err();

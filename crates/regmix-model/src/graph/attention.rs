@@ -47,6 +47,10 @@ pub(super) struct Inputs {
 
 /// The sizes of attention over sequences that lie below each other.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(feature = "cuda", not(feature = "fusion"))),
+    expect(dead_code, reason = "only CUDA has kernels that are given them")
+)]
 pub(super) struct Sizes {
     pub(super) batch: usize,
     pub(super) tokens: usize,

@@ -42,9 +42,9 @@ pub(super) struct Attended {
 
 /// Queries, keys and values, rotated, with the logarithms of the softmax's sums.
 enum Heads {
-    Apart(Box<Inputs>, Tensor<5>),
+    Apart(Box<(Inputs, Tensor<5>)>),
     /// Side by side in rows.
-    Joined(Tensor<2>, Tensor<1>),
+    Joined(Box<(Tensor<2>, Tensor<1>)>),
 }
 
 /// What the backward pass of a block's feed-forward part needs.
@@ -96,12 +96,12 @@ impl Shape {
         let (mixed, heads) = if let Some(kernels) = self.fused {
             let qkv = self.rotate_rows(kernels, projected, batch, Turn::Forward);
             let (mixed, lse) = kernels.attention(qkv.clone(), self.sizes(&qkv, batch));
-            (mixed, Heads::Joined(qkv, lse))
+            (mixed, Heads::Joined(Box::new((qkv, lse))))
         } else {
             let inputs = self.split(projected, batch);
             let (out, lse) = self.attention.forward(&inputs);
             let mixed = self.products.operand(self.rows_of(out));
-            (mixed, Heads::Apart(Box::new(inputs), lse))
+            (mixed, Heads::Apart(Box::new((inputs, lse))))
         };
         let y = x.clone() + (self.products).wide_product(mixed.clone(), weights[OUTPUT].clone());
         let kept = Attended {
@@ -182,12 +182,14 @@ impl Shape {
         let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
         add(OUTPUT, by(kept.mixed.clone(), &doperand));
         let dprojected = match (kept.heads, self.fused) {
-            (Heads::Joined(qkv, lse), Some(kernels)) => {
+            (Heads::Joined(joined), Some(kernels)) => {
+                let (qkv, lse) = *joined;
                 let sizes = self.sizes(&qkv, kept.batch);
                 let dqkv = kernels.attention_back([qkv, dmixed, kept.mixed], lse, sizes);
                 self.rotate_rows(kernels, dqkv, kept.batch, Turn::Backward)
             }
-            (Heads::Apart(inputs, lse), _) => {
+            (Heads::Apart(apart), _) => {
+                let (inputs, lse) = *apart;
                 let dprojected = self.heads_back(&inputs, &lse, kept.mixed, dmixed);
                 self.products.operand(dprojected)
             }

@@ -18,6 +18,10 @@ pub(super) struct Rotary {
 
 /// Which entries of rows are turned, and how.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(feature = "kernels", not(feature = "fusion"))),
+    expect(dead_code, reason = "only kernels are given them")
+)]
 pub(super) struct Rotation {
     /// The first so many heads of a row.
     pub(super) heads: usize,

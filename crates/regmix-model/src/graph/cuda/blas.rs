@@ -86,7 +86,7 @@ pub(in super::super) enum Product {
     /// A new tensor of numbers of a type.
     New(DType),
     /// Added to a tensor.
-    Added(CubeTensor),
+    Added(Box<CubeTensor>),
 }
 
 /// The product of matrices, `[..., m, k]` and `[..., k, n]`, or nothing where cuBLAS does
@@ -109,7 +109,7 @@ pub(in super::super) fn product(
             of_product[last] = n;
             (false, empty(lhs, Shape::from(of_product), dtype))
         }
-        Product::Added(sum) => (true, sum),
+        Product::Added(sum) => (true, *sum),
     };
     let [kind_of_lhs, kind_of_out] = [data_type(lhs.dtype)?, data_type(out.dtype)?];
     let [lhs, rhs] = [lhs, rhs].map(|t| Operand::new(t.clone()));

@@ -28,7 +28,7 @@ fn kernel(
     rate: f32,
     #[comptime] threads: usize,
 ) {
-    let at = CUBE_POS as usize * threads + UNIT_POS as usize;
+    let at = CUBE_POS * threads + UNIT_POS as usize;
     if at < count {
         let g = g[at] * clip;
         let mean = m[at] * beta1 + g * rest1;

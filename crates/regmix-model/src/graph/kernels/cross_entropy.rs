@@ -62,7 +62,7 @@ fn kernel<E: Float, I: Int, N: Size>(
     #[comptime] threads: usize,
     #[define(E, I)] _dtypes: [ElemType; 2],
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }

@@ -22,7 +22,7 @@ fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
     let mut half = CUBE_DIM_X as usize / 2;
     while half > 0 {
         if unit < half {
-            sums[unit] = sums[unit] + sums[unit + half];
+            sums[unit] += sums[unit + half];
         }
         sync_cube();
         half /= 2;
@@ -56,7 +56,7 @@ fn forward<E: Float, N: Size>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
@@ -97,7 +97,7 @@ fn backward<E: Float, N: Size>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
@@ -134,7 +134,7 @@ fn weight_back<E: Float>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let block = CUBE_POS as usize;
+    let block = CUBE_POS;
     if block >= blocks {
         terminate!();
     }

@@ -128,7 +128,7 @@ pub(super) fn product(lhs: CubeTensor, rhs: CubeTensor, dtype: DType) -> CubeTen
 pub(super) fn add_product(sum: CubeTensor, lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
     let sum = owned(sum);
     #[cfg(feature = "cuda")]
-    if let Some(sum) = cuda::product(&lhs, &rhs, cuda::Product::Added(sum.clone())) {
+    if let Some(sum) = cuda::product(&lhs, &rhs, cuda::Product::Added(Box::new(sum.clone()))) {
         return sum;
     }
     add(sum, product(lhs, rhs, DType::F32))

@@ -28,7 +28,7 @@ fn kernel<E: Float, N: Size>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let at = CUBE_POS as usize * threads + UNIT_POS as usize;
+    let at = CUBE_POS * threads + UNIT_POS as usize;
     if at >= count {
         terminate!();
     }

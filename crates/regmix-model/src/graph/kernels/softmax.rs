@@ -46,7 +46,7 @@ fn forward<E: Float>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
@@ -95,7 +95,7 @@ fn backward<E: Float>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }

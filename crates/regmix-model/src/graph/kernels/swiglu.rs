@@ -24,7 +24,7 @@ fn forward<E: Float, N: Size>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
@@ -49,7 +49,7 @@ fn backward<E: Float, N: Size>(
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
