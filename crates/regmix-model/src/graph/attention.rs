@@ -45,21 +45,6 @@ pub(super) struct Inputs {
     pub(super) v: Tensor<4>,
 }
 
-/// The sizes of attention over sequences that lie below each other.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(all(feature = "cuda", not(feature = "fusion"))),
-    expect(dead_code, reason = "only CUDA has kernels that are given them")
-)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) tokens: usize,
-    pub(super) heads: usize,
-    pub(super) kv_heads: usize,
-    /// Numbers of a head.
-    pub(super) dim: usize,
-}
-
 /// Query rows per block for so many sequences times heads.
 pub(super) fn block_rows(heads: usize, tokens: usize, scores: usize) -> usize {
     let rows = scores / (heads * tokens).max(1);

@@ -3,13 +3,14 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor};
 
-use super::attention::{Attention, Inputs, Sizes, owned};
+use super::arguments::{Rotation, Sizes, Turn};
+use super::attention::{Attention, Inputs, owned};
 use super::joined;
 use super::kernels::Kernels;
 use super::layout::{ATTENTION_NORM, DOWN, FEED_NORM, GATE_UP, OUTPUT, QUERY_KEY_VALUE};
 use super::norm::Norm;
 use super::products::{Products, wide};
-use super::rotary::{Rotary, Rotation, Turn};
+use super::rotary::Rotary;
 use super::swiglu;
 use crate::config::ModelConfig;
 

@@ -8,10 +8,9 @@
 //! ([`bytes_held`] counts it).
 
 mod adamw;
+mod arguments;
 mod attention;
 mod block;
-#[cfg(all(feature = "cuda", not(feature = "fusion")))]
-mod cuda;
 mod embedding;
 mod joined;
 // Of the features `kernels` and `fusion` the second replaces the first.
@@ -26,6 +25,7 @@ mod memory;
 mod norm;
 mod products;
 mod rotary;
+mod sums;
 mod swiglu;
 #[cfg(all(feature = "kernels", not(feature = "fusion")))]
 pub(crate) mod trial;
@@ -58,11 +58,11 @@ pub(crate) struct Limits {
 }
 
 impl Default for Limits {
-    /// 256 MiB and 1 GiB of f32.
+    /// 256 and 512 MiB of f32.
     fn default() -> Self {
         Self {
             scores: 1 << 26,
-            logits: 1 << 28,
+            logits: 1 << 27,
         }
     }
 }

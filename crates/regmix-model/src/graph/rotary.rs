@@ -3,6 +3,7 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 
+use super::arguments::{Rotation, Turn};
 use super::joined;
 use super::kernels::Kernels;
 use crate::config::ModelConfig;
@@ -14,28 +15,6 @@ pub(super) struct Rotary {
     /// `[tokens, dim]`: both halves of a head turn by the same angles.
     cos: Tensor<2>,
     sin: Tensor<2>,
-}
-
-/// Which entries of rows are turned, and how.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(all(feature = "kernels", not(feature = "fusion"))),
-    expect(dead_code, reason = "only kernels are given them")
-)]
-pub(super) struct Rotation {
-    /// The first so many heads of a row.
-    pub(super) heads: usize,
-    /// Tokens of a sequence; the rows of all sequences lie below each other.
-    pub(super) tokens: usize,
-    pub(super) turn: Turn,
-}
-
-/// The direction of the rotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    Forward,
-    /// The transposed rotation, for gradients.
-    Backward,
 }
 
 impl Rotary {

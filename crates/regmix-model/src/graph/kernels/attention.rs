@@ -2,8 +2,8 @@
 
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::attention::Sizes;
-use super::super::cuda;
+use super::super::arguments::Sizes;
+use super::cuda;
 
 pub(super) fn available(t: &CubeTensor, dim: usize) -> bool {
     cuda::has_attention(t, dim)

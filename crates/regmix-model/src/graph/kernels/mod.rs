@@ -9,6 +9,8 @@ mod adamw;
 #[cfg_attr(not(feature = "cuda"), path = "no_attention.rs")]
 mod attention;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod follow;
 mod norm;
 mod product;
@@ -16,9 +18,8 @@ mod rotary;
 mod softmax;
 mod swiglu;
 
-use super::attention::Sizes;
-use super::norm::sum_rows;
-use super::rotary::Rotation;
+use super::arguments::{Rotation, Sizes};
+use super::sums::sum_rows;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::{DType, Device as BurnDevice, FloatDType, Int, Shape, Tensor};
@@ -262,7 +263,7 @@ fn owned(t: CubeTensor) -> CubeTensor {
 }
 
 /// A tensor without values on the device of another.
-pub(super) fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+fn empty(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
 }
 

@@ -2,7 +2,7 @@
 
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::attention::Sizes;
+use super::super::arguments::Sizes;
 
 pub(super) fn available(_: &CubeTensor, _: usize) -> bool {
     false

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 
 use burn::tensor::{Device as BurnDevice, FloatDType, Int, Tensor};
 
-use super::attention::Sizes;
-use super::rotary::Rotation;
+use super::arguments::{Rotation, Sizes};
 
 /// There are none.
 #[derive(Debug, Clone, Copy)]

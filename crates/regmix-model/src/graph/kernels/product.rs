@@ -21,7 +21,7 @@ use cubek::matmul::strategy::Strategy;
 use cubek::std::InputBinding;
 
 #[cfg(feature = "cuda")]
-use super::super::cuda;
+use super::cuda;
 use super::{empty, owned};
 
 fn simple(tile_matmul: TileMatmulKind, multi_rows: bool) -> SimpleArgs {

@@ -6,7 +6,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::rotary::{Rotation, Turn};
+use super::super::arguments::{Rotation, Turn};
 use super::{grid, owned, rows_and_columns, vector_size};
 
 const THREADS: usize = 256;

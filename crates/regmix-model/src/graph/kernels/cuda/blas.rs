@@ -15,7 +15,7 @@ use cudarc::cublas::sys::{
 };
 use cudarc::driver::sys::CUstream;
 
-use super::super::kernels::empty;
+use super::super::empty;
 use super::{enqueue, is_here};
 
 /// A matrix of a batch, as cuBLAS describes it: every matrix begins `stride` numbers

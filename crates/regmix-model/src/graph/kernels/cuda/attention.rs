@@ -16,9 +16,9 @@ use cudarc::driver::result::{device, launch_kernel, module};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction, CUstream, cuCtxGetDevice};
 use cudarc::nvrtc;
 
-use super::super::attention::Sizes;
-use super::super::kernels::empty;
+use super::super::empty;
 use super::{enqueue, is_here};
+use crate::graph::arguments::Sizes;
 
 const SOURCE: &str = concat!(
     include_str!("attention/common.cu"),
