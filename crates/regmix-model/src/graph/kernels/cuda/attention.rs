@@ -21,6 +21,7 @@ use super::{enqueue, is_here};
 use crate::graph::arguments::Sizes;
 
 const SOURCE: &str = concat!(
+    include_str!("attention/primitives.cu"),
     include_str!("attention/common.cu"),
     include_str!("attention/forward.cu"),
     include_str!("attention/backward.cu"),
