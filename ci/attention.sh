@@ -3,7 +3,7 @@
 #
 #   ci/attention.sh
 #
-# The sources in crates/regmix-model/src/graph/cuda/attention are compiled for the CPU, all
+# The sources in crates/regmix-model/src/graph/kernels/cuda/attention are compiled for the CPU, all
 # but primitives.cu, in whose place ci/attention/primitives.h stands. Every thread of a CTA
 # runs on its own stack; outputs and gradients are compared with a reference in double
 # precision, for several shapes. What it cannot show: whether ci/attention understands the
@@ -13,7 +13,7 @@
 # it prints that it is skipped and succeeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-kernels=crates/regmix-model/src/graph/cuda/attention
+kernels=crates/regmix-model/src/graph/kernels/cuda/attention
 cxx=${CXX:-c++}
 
 skip() {
