@@ -59,3 +59,50 @@ impl Rotary {
         x * table(&self.cos) + joined::cat(halves, 3) * table(&self.sin)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::device::Device;
+
+    /// On every device with kernels, for the script for the software renderer.
+    #[test]
+    fn every_device_has_the_rotation_of_tensors_in_its_kernel() {
+        let config = ModelConfig {
+            context: 7,
+            ..crate::tests::tiny()
+        };
+        let (dim, tokens, batch) = (config.head_dim(), 5, 2);
+        let (rotated, heads) = (config.heads + config.kv_heads, config.heads + 2);
+        for status in Device::survey() {
+            let device = Device::open(status.spec).ok();
+            let Some(burn) = device.as_ref().and_then(Device::burn) else {
+                continue;
+            };
+            let Some(kernels) = Kernels::of(burn) else {
+                continue;
+            };
+            let rotary = Rotary::new(&config, burn);
+            let shape = [batch * tokens, (rotated + heads) * dim];
+            let rows = Tensor::<2>::random(shape, Distribution::Default, burn);
+            for turn in [Turn::Forward, Turn::Backward] {
+                let rotation = Rotation {
+                    heads: rotated,
+                    tokens,
+                    turn,
+                };
+                let found = rotary.rotate_rows(kernels, rows.clone(), rotation);
+                let apart = rows.clone().reshape([batch, tokens, rotated + heads, dim]);
+                let apart = apart.swap_dims(1, 2);
+                let [first, rest] = [0..rotated, rotated..rotated + heads]
+                    .map(|heads| apart.clone().slice_dim(1, heads));
+                let expected = Tensor::cat(vec![rotary.rotate(first, turn), rest], 1);
+                let expected = expected.swap_dims(1, 2).reshape(shape);
+                let gap = (found - expected).abs().max().into_scalar::<f32>();
+                assert!(gap < 1e-6, "{}: {gap}", status.spec);
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ fn cpu() -> Device {
 
 /// Small enough to compute by hand, with every feature: two blocks, grouped
 /// queries.
-fn tiny() -> ModelConfig {
+pub(crate) fn tiny() -> ModelConfig {
     ModelConfig {
         vocab_size: 13,
         layers: 2,
