@@ -7,7 +7,7 @@ use std::path::Path;
 
 use polars::io::SerReader;
 use polars::io::parquet::metadata::FileMetadataRef;
-use polars::prelude::{DataFrame, DataType, PolarsError, Series};
+use polars::prelude::{ArrowDataType, DataFrame, DataType, PolarsError, Series};
 
 use super::document::{
     Cause, Document, Outcome, ReadOptions, Unreadable, no_label, no_text, not_a_label,
@@ -15,7 +15,7 @@ use super::document::{
 };
 use super::field::{descend, label};
 use crate::error::{Error, Result};
-use crate::parquet::{damaged, open};
+use crate::parquet::{damaged, no_number, open, readable};
 
 /// Row groups are read together up to this many bytes, so that a file of many
 /// small ones takes no longer than one of a few large ones.
@@ -67,7 +67,19 @@ impl Parquet {
                 .help("name the columns with the options `text_field` and `label_field`"));
             }
         }
-        let metadata = (reader.get_metadata().map_err(|e| damaged(path, &e))?).clone();
+        let top = |field| column_of(field, |name| names.contains(&name));
+        let fields = std::iter::once((&options.text_field, false));
+        for (field, is_label) in fields.chain(options.label_field.iter().map(|l| (l, true))) {
+            let found =
+                (schema.get(top(field))).and_then(|column| leaf(column.dtype(), field, top(field)));
+            if let Some(found) = found.and_then(no_number) {
+                return Err(unexpected(found, is_label).in_file(path).field(field));
+            }
+        }
+        let is_read = |name: &str| {
+            top(&options.text_field) == name || label.is_some_and(|label| top(label) == name)
+        };
+        let metadata = readable(&mut reader, path, &is_read)?;
         let mut reads: Vec<usize> = Vec::new();
         let mut bytes = usize::MAX;
         for group in &metadata.row_groups {
@@ -201,6 +213,31 @@ fn column_of(field: &str, exists: impl Fn(&str) -> bool) -> &str {
     }
 }
 
+/// The type of a field in a column, where it is no path in JSON text. Structs within are
+/// compared as a whole later.
+fn leaf<'t>(column: &'t ArrowDataType, field: &str, top: &str) -> Option<&'t ArrowDataType> {
+    let Some(mut inside) = field[top.len()..].strip_prefix('.') else {
+        return (!matches!(column, ArrowDataType::Struct(_))).then_some(column);
+    };
+    let mut dtype = column;
+    while let ArrowDataType::Struct(fields) = dtype {
+        let (name, after) = inside.split_once('.').unwrap_or((inside, ""));
+        dtype = fields.iter().find(|f| f.name == name)?.dtype();
+        inside = after;
+    }
+    Some(dtype)
+}
+
+/// The error for a column of another type than strings.
+fn unexpected(found: &str, is_label: bool) -> Error {
+    let expected = match is_label {
+        true => "strings or whole numbers",
+        false => "strings",
+    };
+    Error::input(format!("the column holds {found}, expected {expected}"))
+        .help("name the columns with the options `text_field` and `label_field`")
+}
+
 impl Field {
     /// A column of strings, inside structs where the field has dots. A label
     /// may also be a whole number.
@@ -241,16 +278,7 @@ impl Field {
                 DataType::List(_) => "lists".to_owned(),
                 other => other.to_string(),
             };
-            let expected = match is_label {
-                true => "strings or whole numbers",
-                false => "strings",
-            };
-            return Err(
-                Error::input(format!("the column holds {found}, expected {expected}"))
-                    .in_file(path)
-                    .field(field)
-                    .help("name the columns with the options `text_field` and `label_field`"),
-            );
+            return Err(unexpected(&found, is_label).in_file(path).field(field));
         }
         Ok(Self {
             // One chunk makes a row a constant-time look-up.

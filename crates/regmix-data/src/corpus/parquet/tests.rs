@@ -128,3 +128,43 @@ fn a_file_of_many_row_groups_is_read_in_order_and_soon() {
     // One reading of the description per group took a minute.
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_field_beside_types_that_polars_lacks_is_read() {
+    // Written by pyarrow: a struct of strings, dates, times, decimals and small integers.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    std::fs::write(&path, include_bytes!("types.parquet")).unwrap();
+    let read = |text: &str, label: &str| -> Result<Vec<(String, String)>> {
+        let options = ReadOptions {
+            text_field: text.to_owned(),
+            label_field: Some(label.to_owned()),
+            ..ReadOptions::default()
+        };
+        Documents::open(&path, options)?
+            .map(|d| d.map(|d: Document| (d.text, d.label.unwrap_or_default())))
+            .collect()
+    };
+    let expected = pairs([("a", "x"), ("b", "y"), ("c", "x")]);
+    assert_eq!(read("text", "meta.set").unwrap(), expected);
+    let numbers = |label| {
+        let read = read("text", label).unwrap();
+        read.into_iter().map(|(_, l)| l).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("l8"), ["3", "14", "-3"]);
+    assert_eq!(numbers("l16"), ["3", "60000", "3"]);
+    assert_eq!(numbers("meta.year"), ["3", "4", "5"]);
+    for (label, found) in [
+        ("day", "dates"),
+        ("meta.day", "dates"),
+        ("meta.at", "times"),
+        ("meta.price", "decimal numbers"),
+    ] {
+        let err = read("text", label).unwrap_err();
+        assert_eq!(err.field_name(), Some(label));
+        assert_eq!(
+            err.problem(),
+            format!("the column holds {found}, expected strings or whole numbers")
+        );
+    }
+}

@@ -7,7 +7,7 @@ use polars::prelude::{Column, DataType, Series};
 
 use super::{RunRow, RunRows};
 use crate::error::{Error, Result};
-use crate::parquet::{damaged, missing, open, string};
+use crate::parquet::{damaged, missing, no_number, open, readable, string};
 
 impl RunRows {
     /// Reads a parquet file with the columns of a table: run identifiers
@@ -19,8 +19,20 @@ impl RunRows {
     /// numbers.
     pub fn read_parquet(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let frame = open(path)?.finish().map_err(|e| damaged(path, &e))?;
         let bad = |problem: String| Error::input(problem).in_file(path);
+        let mut reader = open(path)?;
+        let schema = reader.schema().map_err(|e| damaged(path, &e))?;
+        for column in schema.iter_values() {
+            if let Some(found) = no_number(column.dtype()) {
+                return Err(bad(format!("the column holds {found}, expected numbers"))
+                    .field(column.name.as_str())
+                    .help("write the column as numbers, or leave it out"));
+            }
+        }
+        let metadata = readable(&mut reader, path, &|_| true)?;
+        let mut reader = open(path)?;
+        reader.set_metadata(metadata);
+        let frame = reader.finish().map_err(|e| damaged(path, &e))?;
         let [key, columns @ ..] = frame.columns() else {
             return Err(bad("no columns: expected runs and numbers".to_owned()));
         };
@@ -68,5 +80,28 @@ impl RunRows {
             rows,
             notes: Vec::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_whole_numbers_are_numbers_and_dates_are_not() {
+        // Written by pyarrow: int8, int16, uint16, uint8 and float32.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.parquet");
+        std::fs::write(&path, include_bytes!("small.parquet")).unwrap();
+        let table = RunRows::read_parquet(&path).unwrap();
+        assert_eq!(table.columns, ["step", "tokens", "epoch", "web"]);
+        assert_eq!(table.rows[1].run, "1");
+        assert_eq!(table.rows[1].values, [300.0, 60000.0, 1.0, 2.5]);
+        assert!(table.rows[2].values[1].is_nan() && table.rows[2].values[2] == 255.0);
+        let types = include_bytes!("../../corpus/parquet/types.parquet");
+        std::fs::write(&path, types).unwrap();
+        let err = RunRows::read_parquet(&path).unwrap_err();
+        assert_eq!(err.field_name(), Some("meta"));
+        assert_eq!(err.problem(), "the column holds dates, expected numbers");
     }
 }
