@@ -363,10 +363,13 @@ fn a_worst_case_without_a_natural_mixture_is_called_what_it_is() {
     let shown = fixture.ok(&plan("t.csv", "p", &["--objective", "worst.toml"]));
     assert!(shown.stdout.contains("uniform"), "{shown}");
     assert!(!shown.stdout.contains("natural"), "{shown}");
+    shown.says("warning: the natural mixture is not known");
+    shown.says("warning: no run switches its mixture");
     let mixtures = fixture.text("m.csv");
     let first: Vec<&str> = mixtures.lines().take(2).collect();
     fixture.write("prior.csv", first.join("\n"));
     let more = ["--objective", "worst.toml", "--prior", "prior.csv"];
     let shown = fixture.ok(&plan("t.csv", "q", &more));
     assert!(shown.stdout.contains("natural"), "{shown}");
+    assert!(!shown.stderr.contains("not known"), "{shown}");
 }

@@ -14,7 +14,7 @@ use crate::files;
 use crate::progress::Index;
 use crate::stamp::{Stamp, digest};
 use crate::study::{Context, Study, natural_mixture};
-use crate::tables::plan_request;
+use crate::tables::{plan_request, warn_without_switches};
 
 /// Plans a schedule and its controller, or reads the schedule.
 pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
@@ -38,11 +38,14 @@ pub(crate) fn schedule(study: &Study, cx: Context<'_>) -> Result<Schedule> {
         "planning a schedule from {} trajectories",
         trajectories.len()
     ));
+    let segments = all_segments(study)?;
+    let remedy = "set `switching` in [design], then: regmix design --redo";
+    warn_without_switches(&segments, remedy, cx.monitor);
     let config = study.config().stage_config();
     let (losses, request) = inputs(study, &corpus, &trajectories, config)?;
     let calibration = size_correction::measure(study, &losses, &corpus, cx)?;
     let (schedule, controller) = plan_request(
-        &Transitions::new(&losses, &all_segments(study)?)?,
+        &Transitions::new(&losses, &segments)?,
         request,
         calibration.as_ref(),
         corpus.fingerprint(),

@@ -35,4 +35,4 @@ pub use report::report;
 pub(crate) use scale::read_scale_runs;
 pub use scale::{CmrQuestion, Counting, ScaleTables, cmr, fit_scale, optimize_scale};
 pub use schedule::{Plan, SecondSize, plan};
-pub(crate) use schedule::{measure_size_correction, plan_request};
+pub(crate) use schedule::{measure_size_correction, plan_request, warn_without_switches};

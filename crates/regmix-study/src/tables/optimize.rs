@@ -2,7 +2,8 @@
 
 use regmix_data::{Error, Monitor, Result};
 use regmix_regress::{
-    Fit, Front, RecommendOptions, Recommendation, pareto_monitored, recommend_monitored,
+    Baseline, Fit, Front, Objective, RecommendOptions, Recommendation, pareto_monitored,
+    recommend_monitored,
 };
 
 use super::limits::limited_by_file;
@@ -26,6 +27,7 @@ pub fn optimize(
         ObjectiveArgument::File(path, file) => limited_by_file(fit, &file, options)
             .and_then(|limited| {
                 let objective = file.objective()?;
+                warn_of_baseline(&objective, fit.natural().is_some(), monitor);
                 let options = RecommendOptions {
                     objective,
                     ..limited
@@ -34,6 +36,7 @@ pub fn optimize(
             })
             .map_err(|e| e.in_file_if_none(path)),
         ObjectiveArgument::Named(objective) => {
+            warn_of_baseline(&objective, fit.natural().is_some(), monitor);
             let options = RecommendOptions {
                 objective,
                 ..options
@@ -41,6 +44,18 @@ pub fn optimize(
             recommend_monitored(fit, &options, monitor)
                 .map_err(|e| with_field_if_none(e, "--objective"))
         }
+    }
+}
+
+/// Says that a worst case is one against the uniform mixture, where the natural mixture
+/// is not known.
+pub(super) fn warn_of_baseline(objective: &Objective, is_known: bool, monitor: &dyn Monitor) {
+    if !is_known && objective.baseline() == Some(Baseline::Natural) {
+        monitor.message(
+            "warning: the natural mixture is not known, so that losses are compared with those of \
+             the uniform mixture: give the natural one with `--prior`, or set relative_to = \
+             \"uniform\" in an objective file",
+        );
     }
 }
 
@@ -76,6 +91,9 @@ pub fn pareto(
         }
     };
     let [a, b] = [objective(ends[0])?, objective(ends[1])?];
+    for end in [&a, &b] {
+        warn_of_baseline(end, fit.natural().is_some(), monitor);
+    }
     let limited = match &limits {
         Some((_, file)) => limited_by_file(fit, file, options),
         None => Ok(options),

@@ -14,6 +14,7 @@ use regmix_regress::{Budget, Constraints};
 use super::fit::refuse_to_overwrite;
 use super::limits::bounded;
 use super::objective::{ObjectiveArgument, with_field_if_none};
+use super::optimize::warn_of_baseline;
 use crate::config::ObjectiveFile;
 
 /// The tables that laws of scale are fitted to.
@@ -264,6 +265,7 @@ pub fn optimize_scale(
     (parameters, tokens): (f64, f64),
     monitor: &dyn Monitor,
 ) -> Result<ScaleOptimum> {
+    let is_known = natural.is_some();
     let question = |objective| ScaleQuestion {
         objective,
         constraints: None,
@@ -273,15 +275,19 @@ pub fn optimize_scale(
         tokens,
     };
     match ObjectiveArgument::read(objective)? {
-        ObjectiveArgument::Named(objective) => fit
-            .optimum(&question(objective), monitor)
-            .map_err(|e| with_field_if_none(e, "--objective")),
+        ObjectiveArgument::Named(objective) => {
+            warn_of_baseline(&objective, is_known, monitor);
+            (fit.optimum(&question(objective), monitor))
+                .map_err(|e| with_field_if_none(e, "--objective"))
+        }
         ObjectiveArgument::File(path, file) => limits(fit, &file, tokens)
             .and_then(|(constraints, budget)| {
+                let objective = file.objective()?;
+                warn_of_baseline(&objective, is_known, monitor);
                 let asked = ScaleQuestion {
                     constraints: Some(constraints),
                     budget,
-                    ..question(file.objective()?)
+                    ..question(objective)
                 };
                 fit.optimum(&asked, monitor)
             })

@@ -11,6 +11,7 @@ use regmix_dynamic::{
 use regmix_regress::{Budget, Constraints, Objective};
 
 use super::limits::bounded;
+use super::optimize::warn_of_baseline;
 use crate::config::{ObjectiveFile, stage_settings};
 
 /// How a schedule is planned from tables.
@@ -82,6 +83,11 @@ pub fn plan(
     let runs = read_segments(mixtures)?;
     let table = read_trajectories(trajectories)?.named_as(runs.runs());
     (runs.domains().more_than_one()).map_err(|e| e.in_file(mixtures))?;
+    warn_without_switches(
+        &runs,
+        "add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`",
+        monitor,
+    );
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
@@ -106,6 +112,7 @@ pub fn plan(
             (objective, constraints, budget)
         }
     };
+    warn_of_baseline(&objective, plan.prior.is_some(), monitor);
     let objective = objective.with_known_baseline(plan.prior.is_some());
     let calibration = match &plan.second {
         None => None,
@@ -132,6 +139,16 @@ pub fn plan(
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
     let fingerprint = &blake3::hash(&bytes).to_hex()[..32];
     plan_request(&rows, request, calibration.as_ref(), fingerprint, monitor)
+}
+
+/// Says that no run switches: what a switch does is then not measured.
+pub(crate) fn warn_without_switches(runs: &Segments, remedy: &str, monitor: &dyn Monitor) {
+    if runs.switching_runs() == 0 {
+        monitor.message(&format!(
+            "warning: no run switches its mixture, so that the effect of a switch is an \
+             extrapolation from runs on one mixture each: {remedy}"
+        ));
+    }
 }
 
 /// Plans a schedule and its controller. The name `corpus` of the data goes into
