@@ -233,3 +233,34 @@ fn groups_stand_for_their_tasks_and_filters_are_found() {
         ]
     );
 }
+#[test]
+fn results_of_different_settings_are_not_joined() {
+    let with = |other: &str| {
+        Folder::new()
+            .with("a/results_1.json", RESULTS)
+            .with("b/results_1.json", other)
+    };
+    let folder = with(&RESULTS.replace(
+        "\"n-shot\": {\"hellaswag\": 0}",
+        "\"n-shot\": {\"hellaswag\": 5}",
+    ));
+    let refused = folder.refused(&Selection::default());
+    assert_eq!(
+        refused,
+        "b/results_1.json: `n-shot`: task `hellaswag` has n-shot 5 in run `b`, and n-shot 0 in run \
+         `a` (a/results_1.json): expected one, since values of different settings do not compare"
+    );
+    // A task that is not used may differ.
+    assert!(folder.import(&select(&["wikitext/*"], &[])).is_ok());
+    let folder = with(&RESULTS.replace("\"wikitext\": 2", "\"wikitext\": 3"));
+    assert!((folder.refused(&Selection::default())).starts_with(
+        "b/results_1.json: `version`: task `wikitext` has version 3 in run `b`, and version 2 in"
+    ));
+    // Two files of one run as well.
+    let folder = Folder::new().with("a/results_1.json", RESULTS).with(
+        "a/results_2.json",
+        RESULTS.replace("{\"hellaswag\": 0}", "{\"hellaswag\": 5}"),
+    );
+    assert!((folder.refused(&Selection::default())).contains("has n-shot 5 in run"));
+}
+

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lm_eval::check_settings;
 use super::log::{Logs, Places};
 use super::run::{ImportedPoint, Run};
 use super::selection::Selection;
@@ -48,6 +49,7 @@ impl Imported {
         check_patterns(&logs, selection)?;
         let mut notes = logs.notes;
         let mut targets = Places::default();
+        check_settings(&logs.tasks)?;
         let mut places = Places::default();
         let mut runs: Vec<Run> = Vec::new();
         for log in logs.runs {

@@ -1,13 +1,13 @@
 //! Results of lm-evaluation-harness: `results_<time>.json`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::log::{Logs, Measured, RunLog, Sources};
+use super::log::{Logs, Measured, RunLog, Sources, TaskSetting};
 use super::selection::{Role, Selection};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Metrics that stand for a task where nothing was selected, the first choice
 /// first.
@@ -34,6 +34,7 @@ pub(super) fn read(value: &Value, path: &Path, name: &str, selection: &Selection
     let mut logs = Logs::default();
     let mut sources = Sources::default();
     let parts = parts_of_groups(value);
+    let mut counted = BTreeSet::new();
     for (task, metrics) in value["results"].as_object().into_iter().flatten() {
         let Some(metrics) = metrics.as_object() else {
             continue;
@@ -66,6 +67,7 @@ pub(super) fn read(value: &Value, path: &Path, name: &str, selection: &Selection
                 continue;
             };
             logs.counted.insert(full.clone());
+            counted.insert(task);
             (sources.add(&target, &full, "metrics")).map_err(|e| e.in_file(path))?;
             if is_better_high(value, task, metric) {
                 logs.higher_is_better.insert(target.clone());
@@ -79,7 +81,74 @@ pub(super) fn read(value: &Value, path: &Path, name: &str, selection: &Selection
         }
     }
     logs.runs.push(log);
+    logs.tasks = settings(value, &counted, name, path);
     Ok(logs)
+}
+
+/// What is compared of the settings of a task.
+const SETTINGS: [&str; 2] = ["n-shot", "version"];
+
+/// The settings of the tasks that count, with those of their groups.
+fn settings(
+    value: &Value,
+    counted: &BTreeSet<&String>,
+    run: &str,
+    path: &Path,
+) -> Vec<TaskSetting> {
+    let members = |task: &str| value["group_subtasks"][task].as_array();
+    let mut tasks = BTreeSet::new();
+    let mut left: Vec<&str> = counted.iter().map(|task| task.as_str()).collect();
+    while let Some(task) = left.pop() {
+        if tasks.insert(task) {
+            let members = members(task).into_iter().flatten();
+            left.extend(members.filter_map(Value::as_str));
+        }
+    }
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) if text == "N/A" => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let of = |task: &str| TaskSetting {
+        task: task.to_owned(),
+        settings: [
+            text(&value["n-shot"][task]).or_else(|| text(&value["configs"][task]["num_fewshot"])),
+            text(&value["versions"][task]),
+        ],
+        run: run.to_owned(),
+        file: path.to_path_buf(),
+    };
+    tasks.into_iter().map(of).collect()
+}
+
+/// Refuses values of a task that was asked in two ways: they do not compare.
+pub(super) fn check_settings(tasks: &[TaskSetting]) -> Result<()> {
+    let mut first: BTreeMap<(&str, usize), (&str, &TaskSetting)> = BTreeMap::new();
+    for task in tasks {
+        for (which, setting) in task.settings.iter().enumerate() {
+            let Some(setting) = setting else { continue };
+            let (before, other) = *(first.entry((&task.task, which))).or_insert((setting, task));
+            if before != setting {
+                return Err(Error::input(format!(
+                    "task `{}` has {name} {setting} in run `{}`, and {name} {before} in run `{}` \
+                     ({}): expected one, since values of different settings do not compare",
+                    task.task,
+                    task.run,
+                    other.run,
+                    other.file.display(),
+                    name = SETTINGS[which],
+                ))
+                .in_file(&task.file)
+                .field(SETTINGS[which])
+                .help(
+                    "evaluate all runs alike, or import the results of every setting apart, into \
+                     tables of their own",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The metric that stands for a task; without a filter, where there is a choice.

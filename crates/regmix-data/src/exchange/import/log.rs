@@ -21,6 +21,18 @@ pub struct Logs {
     pub(super) higher_is_better: BTreeSet<String>,
     /// What a person should know.
     pub(super) notes: Vec<String>,
+    /// How the tasks of lm-eval were asked.
+    pub(super) tasks: Vec<TaskSetting>,
+}
+
+/// How a task of lm-eval was asked in a file.
+#[derive(Debug, Clone)]
+pub(super) struct TaskSetting {
+    pub(super) task: String,
+    /// `n-shot` and `version`, as the file has them.
+    pub(super) settings: [Option<String>; 2],
+    pub(super) run: String,
+    pub(super) file: PathBuf,
 }
 
 impl Logs {
@@ -30,6 +42,7 @@ impl Logs {
         self.skipped.extend(other.skipped);
         self.higher_is_better.extend(other.higher_is_better);
         self.notes.extend(other.notes);
+        self.tasks.extend(other.tasks);
     }
 }
 
