@@ -140,6 +140,7 @@ impl<'a> Encoder<'a> {
             })
             .collect();
         domains.sort_by(|a, b| a.domain.cmp(&b.domain));
+        let alike = crate::alike::notes("domains", domains.iter().map(|d| d.domain.as_str()));
         for (number, kept) in self.kept {
             account.files[number].kept = kept;
         }
@@ -158,7 +159,7 @@ impl<'a> Encoder<'a> {
             layout: self.source.layout().describe(),
             files: account.files,
             not_read: self.source.not_read().to_vec(),
-            tokenizer_notes: self.tokenizer.notes().to_vec(),
+            tokenizer_notes: [self.tokenizer.notes().to_vec(), alike].concat(),
             seconds: self.started.elapsed().as_secs_f64(),
         })
     }

@@ -41,7 +41,7 @@ pub struct Summary {
     pub files: Vec<FileSummary>,
     /// Files and folders that were not read.
     pub not_read: Vec<NotRead>,
-    /// What the tokenizer does differently from its file.
+    /// What the tokenizer does differently from its file, and domains whose names look alike.
     pub tokenizer_notes: Vec<String>,
     /// Seconds in all.
     pub seconds: f64,

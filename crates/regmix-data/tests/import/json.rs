@@ -162,6 +162,40 @@ fn results_of_lm_eval_have_scores_and_standard_errors() {
     );
     assert_eq!(acc.errors.unwrap().rows()[0], [0.005]);
     assert_eq!(
+#[test]
+fn names_that_look_alike_are_named() {
+    let text = "{\"run\": \"a\", \"step\": 1, \"loss/caf\u{e9}\": 2.5, \"loss/cafe\u{301}\": 3}\n\
+                {\"run\": \"a \", \"step\": 1, \"loss/caf\u{e9}\": 2, \"loss/cafe\u{301}\": 4}\n";
+    let folder = Folder::new().with("a.jsonl", text);
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(
+        (out.losses.targets().len(), out.losses.runs().len()),
+        (2, 2)
+    );
+    assert!(
+        out.notes[0].starts_with("the targets \"caf\\u{e9}\" and \"cafe\\u{301}\" differ only in"),
+        "{:?}",
+        out.notes
+    );
+    assert!(out.notes[1].starts_with("the runs \"a\" and \"a \" differ only in"));
+}
+
+#[test]
+fn numbers_in_quotes_are_numbers_and_others_are_named() {
+    let of = |loss: &str| {
+        Folder::new().with(
+            "a.jsonl",
+            format!("{{\"step\": \"1\", \"loss/web\": \"{loss}\"}}\n"),
+        )
+    };
+    let out = of("2.5").import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\na,2.5\n");
+    assert_eq!(
+        of("2,5").refused(&select(&["loss/*"], &[])),
+        "a.jsonl:1: `loss/web`: \"2,5\" is not a number"
+    );
+}
+
         acc.skipped,
         names(&["hellaswag/acc_norm", "wikitext/word_perplexity"])
     );

@@ -6,6 +6,7 @@ use super::lm_eval::check_settings;
 use super::log::{Logs, Places};
 use super::run::{ImportedPoint, Run};
 use super::selection::Selection;
+use crate::alike;
 use crate::domain::DomainSet;
 use crate::error::{Error, Result};
 use crate::table::{MixtureTable, ValueTable};
@@ -62,6 +63,7 @@ impl Imported {
         }
         let targets = targets.into_names();
         let points = points(&mut runs, targets.len(), selection, &mut notes)?;
+        notes.extend(look_alike(&targets, &runs));
         let (runs, points) = with_values(runs, points, selection, &mut notes)?;
         notes.extend(different_ends(&runs, &points, selection));
         let losses = last_values(&runs, &points, &targets, selection)?;
@@ -89,6 +91,21 @@ impl Imported {
 }
 
 /// Some of the names, and how many there are in all.
+/// Names of targets, runs and domains that differ and look alike.
+fn look_alike(targets: &[String], runs: &[Run]) -> Vec<String> {
+    let domains: BTreeSet<&String> = runs.iter().flat_map(|run| run.weights.keys()).collect();
+    let mut notes = alike::notes("targets", targets.iter().map(String::as_str));
+    notes.extend(alike::notes(
+        "runs",
+        runs.iter().map(|run| run.name.as_str()),
+    ));
+    notes.extend(alike::notes(
+        "domains",
+        domains.iter().map(|name| name.as_str()),
+    ));
+    notes
+}
+
 fn listed(names: &[String]) -> String {
     match names.len() {
         n if n > LISTED => format!("{} and {} more", names[..LISTED].join(", "), n - LISTED),
