@@ -5,6 +5,7 @@
 //! contain other columns as well. Columns that are known to be neither a
 //! domain nor a target, or that are plainly text, are left out and named.
 
+use super::foreign::Foreign;
 use super::records::is_missing;
 use crate::error::{Error, Result};
 
@@ -116,6 +117,8 @@ pub(super) struct Columns {
 struct Seen {
     numbers: Vec<f64>,
     texts: usize,
+    /// Texts that are numbers elsewhere: the error of their row says so.
+    foreign: usize,
 }
 
 impl Columns {
@@ -206,7 +209,10 @@ impl Seen {
         for field in fields.filter(|field| !is_missing(field)) {
             match field.parse() {
                 Ok(number) => out.numbers.push(number),
-                Err(_) => out.texts += 1,
+                Err(_) => {
+                    out.texts += 1;
+                    out.foreign += usize::from(Foreign::of(field).is_some());
+                }
             }
         }
         out
@@ -239,7 +245,7 @@ impl Seen {
             }
         };
         // One text alone may be a mistake in a number.
-        let text = self.texts > 1 && self.numbers.is_empty();
+        let text = self.texts > 1 && self.numbers.is_empty() && self.foreign < self.texts;
         known || text || standard_error || extremes
     }
 }

@@ -18,6 +18,7 @@
 //! either never matters.
 
 pub(crate) mod columns;
+pub(crate) mod foreign;
 mod mixtures;
 mod names;
 mod observations;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::foreign::{Foreign, refused};
 use crate::artefact::write_atomic;
 use crate::error::{Error, Result};
 
@@ -179,14 +180,16 @@ impl<'a> Rows<'a> {
         match &row[column] {
             field if is_missing(field) => Ok(f64::NAN),
             field => field.parse().map_err(|_| {
+                let help = Foreign::of(field).map_or(
+                    "leave the field empty where a value is missing; remove the column if it is \
+                     neither a domain nor a target",
+                    Foreign::help,
+                );
                 Error::input(format!("`{field}` is not a number"))
                     .in_file(self.path)
                     .line(line_of(row))
                     .field(&self.names[column])
-                    .help(
-                        "leave the field empty where a value is missing; remove the column if it \
-                         is neither a domain nor a target",
-                    )
+                    .help(help)
             }),
         }
     }
@@ -203,7 +206,14 @@ impl<'a> Rows<'a> {
             (len..expected).for_each(|_| row.push_field(""));
         } else if len != expected {
             let problem = format!("{len} fields, expected {expected} as in the header");
-            return Err(Error::input(problem).in_file(self.path).line(line_of(row)));
+            let error = Error::input(problem).in_file(self.path).line(line_of(row));
+            return Err(match len > expected && self.delimiter == b',' {
+                true => error.help(
+                    "a comma separates fields: write numbers with a decimal point, and quotes \
+                     around text with commas",
+                ),
+                false => error,
+            });
         }
         row.set_position(position);
         Ok(())
@@ -295,10 +305,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
         }
         _ => Error::io(path, e),
     })?;
-    if bytes.starts_with(b"PAR1") {
-        return Err(Error::input("parquet: expected a table in CSV")
-            .in_file(path)
-            .help("write it as CSV, for example with `to_csv(\"table.csv\", index=False)`"));
+    if let Some(refused) = refused(&bytes, path) {
+        return Err(refused);
     }
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();

@@ -417,3 +417,29 @@ fn rows_are_added_in_the_layout_of_a_file() {
     let err = add("run,web,code,notes\na,0.5,0.5,\"x\nz,0.5,0.5,y\n").unwrap_err();
     assert!(err.to_string().contains("own.csv"), "{err}");
 }
+
+#[test]
+fn numbers_of_other_countries_are_refused_with_a_remedy() {
+    for (text, problem, help) in [
+        (
+            "run;web\na;3,25\nb;3,5\n",
+            "l.csv:2: `web`: `3,25` is not a number",
+            "write numbers with a decimal point and without separators of thousands: 3.25, 1234.5",
+        ),
+        (
+            "run,web\na,50%\nb,25%\n",
+            "l.csv:2: `web`: `50%` is not a number",
+            "write shares as fractions: 0.125 instead of 12.5%",
+        ),
+        (
+            "run,web\na,3,25\n",
+            "l.csv:2: 3 fields, expected 2 as in the header",
+            "a comma separates fields: write numbers with a decimal point, and quotes around text \
+             with commas",
+        ),
+    ] {
+        let err = values(text).unwrap_err();
+        assert_eq!(err.to_string(), problem);
+        assert_eq!(err.help_text(), Some(help));
+    }
+}

@@ -25,8 +25,13 @@ pub(super) fn stands_for_its_folder(path: &Path) -> bool {
 /// Whether a file in a folder of logs is one.
 pub(super) fn is_log(path: &Path) -> bool {
     let name = file_name(path);
-    let end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     // lm-eval writes answers to single questions beside its results.
     let samples = name.starts_with("samples_");
+    // Compressed ones are refused by name when they are read, not passed over.
+    let name = name
+        .strip_suffix(".gz")
+        .or(name.strip_suffix(".zst"))
+        .unwrap_or(&name);
+    let end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     stands_for_its_folder(path) || !samples && end(&[".csv", ".tsv", ".jsonl", ".ndjson"])
 }
