@@ -1,5 +1,6 @@
 //! Tables of mixtures.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::columns::Content;
@@ -29,6 +30,8 @@ pub struct MixtureTable {
     runs: Vec<String>,
     mixtures: Vec<Mixture>,
     notes: Vec<String>,
+    /// Runs of the file that did not finish and are left out.
+    unfinished: BTreeSet<String>,
 }
 
 /// A table of mixtures without rows, from the header in the plain or the
@@ -42,6 +45,7 @@ fn read_rows<'a>(
 )> {
     let reader = RunReader::new(text, path, Content::Weights, &[])?.one_row_per_run();
     let notes = reader.notes();
+    let unfinished = reader.unfinished();
     let names = strip_all(reader.columns(), "train_the_pile_", "");
     let names = strip_all(&names, "train_", "");
     let domains = (names.iter().map(Domain::new))
@@ -59,6 +63,7 @@ fn read_rows<'a>(
         runs: Vec::new(),
         mixtures: Vec::new(),
         notes,
+        unfinished,
     };
     Ok((empty, rows))
 }
@@ -84,6 +89,7 @@ impl MixtureTable {
             runs,
             mixtures,
             notes: Vec::new(),
+            unfinished: BTreeSet::new(),
         })
     }
 
@@ -115,6 +121,7 @@ impl MixtureTable {
             runs,
             mixtures,
             notes: self.notes.clone(),
+            unfinished: self.unfinished.clone(),
         }
     }
 
@@ -146,6 +153,19 @@ impl MixtureTable {
             each(empty.with_rows(part))?;
         }
         Ok(count)
+    }
+
+    pub(super) fn unfinished(&self) -> &BTreeSet<String> {
+        &self.unfinished
+    }
+
+    /// The same table without some runs.
+    pub(super) fn without(mut self, runs: &BTreeSet<String>) -> Self {
+        let kept: Vec<bool> = self.runs.iter().map(|run| !runs.contains(run)).collect();
+        let (mut of_runs, mut of_mixtures) = (kept.iter(), kept.iter());
+        self.runs.retain(|_| of_runs.next() == Some(&true));
+        self.mixtures.retain(|_| of_mixtures.next() == Some(&true));
+        self
     }
 
     /// The table as CSV text, `run,<domain>…`.

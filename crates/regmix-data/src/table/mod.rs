@@ -24,6 +24,7 @@ mod names;
 mod observations;
 pub mod records;
 mod run_rows;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 mod values;

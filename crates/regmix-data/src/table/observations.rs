@@ -44,6 +44,9 @@ impl Observations {
 
     fn with_values(mixtures: MixtureTable, values: &str, path: &Path) -> Result<Self> {
         let table = ValueTable::parse_of(values, path, mixtures.domains())?;
+        // A run that did not finish may be so in one of the files only.
+        let (left, right) = (mixtures.unfinished().clone(), table.unfinished().clone());
+        let (mixtures, table) = (mixtures.without(&right), table.without(&left));
         Self::join(mixtures, table).map_err(|e| e.in_file(path))
     }
 

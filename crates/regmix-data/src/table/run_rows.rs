@@ -4,12 +4,13 @@
 #[cfg(feature = "corpus")]
 mod parquet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::columns::{Columns, Content};
 use super::names::check_unique;
 use super::records::{Rows, line_of, read_text};
+use super::state::{is_state, is_unfinished};
 use crate::domain::DomainSet;
 use crate::error::{Error, Result};
 use crate::mixture::Mixture;
@@ -166,6 +167,8 @@ pub(super) struct RunReader<'a> {
     empty: bool,
     /// The line of every run so far, where each may have one row only.
     seen: Option<BTreeMap<String, u64>>,
+    /// Runs that did not finish, with their states, where the table says so.
+    unfinished: BTreeMap<String, String>,
 }
 
 impl<'a> RunReader<'a> {
@@ -201,6 +204,11 @@ impl<'a> RunReader<'a> {
         }
         check_unique(&columns).map_err(in_header)?;
         first.reverse();
+        let of_runs = matches!(content, Content::Weights | Content::Values);
+        let unfinished = match of_runs {
+            true => unfinished(text, path, &chosen)?,
+            false => BTreeMap::new(),
+        };
         Ok(Self {
             path,
             rows,
@@ -209,21 +217,45 @@ impl<'a> RunReader<'a> {
             columns,
             empty: true,
             seen: None,
+            unfinished,
         })
     }
 
-    /// What was left out of the table, in a sentence.
+    /// What was left out of the table, in sentences.
     pub(super) fn notes(&self) -> Vec<String> {
         let left_out = &self.chosen.left_out;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let note = || {
-            format!(
+        let mut notes = Vec::new();
+        if !left_out.is_empty() {
+            notes.push(format!(
                 "{name}: left out {}, which {} no domain and no target",
                 left_out.join(", "),
                 if left_out.len() == 1 { "is" } else { "are" }
-            )
-        };
-        (!left_out.is_empty()).then(note).into_iter().collect()
+            ));
+        }
+        if !self.unfinished.is_empty() {
+            notes.push(format!(
+                "{name}: left out runs that did not finish ({}): {}",
+                self.unfinished.len(),
+                self.listed_unfinished()
+            ));
+        }
+        notes
+    }
+
+    /// The runs that did not finish and are left out.
+    pub(super) fn unfinished(&self) -> BTreeSet<String> {
+        self.unfinished.keys().cloned().collect()
+    }
+
+    fn listed_unfinished(&self) -> String {
+        const SHOWN: usize = 12;
+        let of = |(run, state): (&String, &String)| format!("{run} ({state})");
+        let shown: Vec<String> = self.unfinished.iter().take(SHOWN).map(of).collect();
+        match self.unfinished.len().saturating_sub(SHOWN) {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
     }
 
     /// Refuses a second row of a run.
@@ -270,18 +302,47 @@ impl<'a> RunReader<'a> {
     }
 }
 
+/// The runs that did not finish, by a column of states that is no domain and no target.
+fn unfinished(text: &str, path: &Path, chosen: &Columns) -> Result<BTreeMap<String, String>> {
+    let rows = Rows::parse(text, path)?;
+    let is_state = |place: &usize| {
+        *place != chosen.key && !chosen.numbers.contains(place) && is_state(&rows.names[*place])
+    };
+    let Some(place) = (0..rows.names.len()).find(is_state) else {
+        return Ok(BTreeMap::new());
+    };
+    let mut out = BTreeMap::new();
+    for row in rows {
+        let row = row?;
+        if is_unfinished(&row[place]) {
+            out.insert(row[chosen.key].to_owned(), row[place].to_owned());
+        }
+    }
+    Ok(out)
+}
+
 impl Iterator for RunReader<'_> {
     type Item = Result<RunRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let empty = std::mem::take(&mut self.empty);
-        let next = self.first.pop().map(Ok).or_else(|| self.rows.next());
-        match next {
-            Some(row) => Some(row.and_then(|row| self.read(&row))),
-            None => empty.then(|| {
-                let problem = "no rows below the header: expected one per run";
-                Err(Error::input(problem).in_file(self.path).line(1))
-            }),
+        loop {
+            let next = self.first.pop().map(Ok).or_else(|| self.rows.next());
+            return match next {
+                Some(Ok(row)) if self.unfinished.contains_key(&row[self.chosen.key]) => continue,
+                Some(row) => Some(row.and_then(|row| self.read(&row))),
+                None => empty.then(|| {
+                    let error = match self.unfinished.is_empty() {
+                        true => Error::input("no rows below the header: expected one per run"),
+                        false => Error::input(format!(
+                            "no run has finished: {}; expected at least one",
+                            self.listed_unfinished()
+                        ))
+                        .help("change the states of runs that are to be used"),
+                    };
+                    Err(error.in_file(self.path).line(1))
+                }),
+            };
         }
     }
 }

@@ -419,6 +419,35 @@ fn rows_are_added_in_the_layout_of_a_file() {
 }
 
 #[test]
+fn runs_that_did_not_finish_are_left_out_and_named() {
+    let text = "Name,State,loss\na,finished,1.5\nb,crashed,2.5\nc,running,\n";
+    let table = ValueTable::parse(text, Path::new("l.csv")).unwrap();
+    assert_eq!(table.runs(), ["a"]);
+    assert_eq!(
+        table.notes(),
+        [
+            "l.csv: left out `State`, which is no domain and no target",
+            "l.csv: left out runs that did not finish (2): b (crashed), c (running)",
+        ]
+    );
+    // A table of mixtures need not say so as well, and the other way round.
+    let m = "run,x,y\na,0.5,0.5\nb,1,0\nc,0,1\n";
+    let path = Path::new("m.csv");
+    let joined = Observations::parse((m, path), (text, Path::new("l.csv"))).unwrap();
+    assert_eq!(joined.mixtures.runs(), ["a"]);
+    assert!(joined.notes().any(|note| note.contains("b (crashed)")));
+    let m = "run,state,x,y\na,finished,0.5,0.5\nb,failed,1,0\n";
+    let l = "run,loss\na,1\nb,2\n";
+    let joined = Observations::parse((m, path), (l, Path::new("l.csv"))).unwrap();
+    assert_eq!(joined.values.rows(), [[1.0]]);
+    let none = ValueTable::parse("run,state,loss\na,failed,1\n", Path::new("l.csv"));
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "l.csv:1: no run has finished: a (failed); expected at least one"
+    );
+}
+
+#[test]
 fn numbers_of_other_countries_are_refused_with_a_remedy() {
     for (text, problem, help) in [
         (

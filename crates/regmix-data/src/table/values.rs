@@ -1,5 +1,6 @@
 //! Tables of losses and other scores.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::columns::Content;
@@ -28,6 +29,8 @@ pub struct ValueTable {
     runs: Vec<String>,
     rows: Vec<Vec<f64>>,
     notes: Vec<String>,
+    /// Runs of the file that did not finish and are left out.
+    unfinished: BTreeSet<String>,
 }
 
 impl ValueTable {
@@ -59,6 +62,7 @@ impl ValueTable {
             runs,
             rows,
             notes: Vec::new(),
+            unfinished: BTreeSet::new(),
         })
     }
 
@@ -101,13 +105,18 @@ impl ValueTable {
     fn of(text: &str, path: &Path, content: Content, domains: &[&str]) -> Result<Self> {
         let reader = RunReader::new(text, path, content, domains)?.one_row_per_run();
         let notes = reader.notes();
+        let unfinished = reader.unfinished();
         let targets = strip_all(reader.columns(), "metric/", "_val_loss");
         let targets = strip_all(&targets, "the_pile_", "");
         let rows = reader
             .map(|row| row.map(|row| (row.run, row.values)))
             .collect::<Result<Vec<_>>>()?;
         let table = Self::new(targets, rows).map_err(|e| e.in_file(path))?;
-        Ok(Self { notes, ..table })
+        Ok(Self {
+            notes,
+            unfinished,
+            ..table
+        })
     }
 
     /// The table as CSV text, `run,<target>…`.
@@ -149,6 +158,19 @@ impl ValueTable {
         self
     }
 
+    pub(super) fn unfinished(&self) -> &BTreeSet<String> {
+        &self.unfinished
+    }
+
+    /// The same table without some runs.
+    pub(super) fn without(mut self, runs: &BTreeSet<String>) -> Self {
+        let kept: Vec<bool> = self.runs.iter().map(|run| !runs.contains(run)).collect();
+        let (mut of_runs, mut of_rows) = (kept.iter(), kept.iter());
+        self.runs.retain(|_| of_runs.next() == Some(&true));
+        self.rows.retain(|_| of_rows.next() == Some(&true));
+        self
+    }
+
     /// The same rows with some of the targets, by place.
     #[must_use]
     pub fn with_targets(&self, places: &[usize]) -> Self {
@@ -158,6 +180,7 @@ impl ValueTable {
             runs: self.runs.clone(),
             rows: self.rows.iter().map(some).collect(),
             notes: self.notes.clone(),
+            unfinished: self.unfinished.clone(),
         }
     }
 

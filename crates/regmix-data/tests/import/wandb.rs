@@ -98,8 +98,43 @@ c,crashed,2026-01-03,0.25,0.75,1e6,,
         "run,code,web\na,0.25,0.75\nb,0.5,0.5\n"
     );
     assert_eq!(out.sizes, [("a".to_owned(), 1e6), ("b".to_owned(), 1e6)]);
-    assert_eq!(out.notes, ["runs without any value are left out: c"]);
+    assert_eq!(
+        out.notes,
+        ["runs that did not finish are left out (1): c (crashed)"]
+    );
     assert!(out.trajectories.is_empty());
+}
+
+#[test]
+fn values_of_runs_that_did_not_finish_do_not_count() {
+    let text = "\
+Name,State,loss/web
+a,finished,4
+b,Crashed,4.5
+c,failed,5
+d,killed,5.5
+e,running,6
+";
+    let folder = Folder::new().with("runs.csv", text);
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\na,4\n");
+    assert_eq!(
+        out.notes,
+        [
+            "runs that did not finish are left out (4): b (Crashed), c (failed), d (killed), e (running)"
+        ]
+    );
+    let folder = Folder::new()
+        .with("runs.csv", "Name,State\nh,running\n")
+        .with("h.csv", "_step,loss/web\n1,4\n");
+    let error = folder.import(&select(&["loss/*"], &[])).unwrap_err();
+    assert_eq!(
+        error.help_text(),
+        Some(
+            "runs that did not finish do not count: h (running); change their state in the file to \
+             use them"
+        )
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::selection::Selection;
 use crate::alike;
 use crate::domain::DomainSet;
 use crate::error::{Error, Result};
+use crate::table::state::is_unfinished;
 use crate::table::{MixtureTable, ValueTable};
 
 /// Names that an error or a note lists.
@@ -48,9 +49,9 @@ impl Imported {
     /// steps would be too large.
     pub fn of(logs: Logs, selection: &Selection) -> Result<Self> {
         check_patterns(&logs, selection)?;
+        check_settings(&logs.tasks)?;
         let mut notes = logs.notes;
         let mut targets = Places::default();
-        check_settings(&logs.tasks)?;
         let mut places = Places::default();
         let mut runs: Vec<Run> = Vec::new();
         for log in logs.runs {
@@ -62,8 +63,8 @@ impl Imported {
             runs[place].take(log, &of_log)?;
         }
         let targets = targets.into_names();
-        let points = points(&mut runs, targets.len(), selection, &mut notes)?;
         notes.extend(look_alike(&targets, &runs));
+        let points = points(&mut runs, targets.len(), selection, &mut notes)?;
         let (runs, points) = with_values(runs, points, selection, &mut notes)?;
         notes.extend(different_ends(&runs, &points, selection));
         let losses = last_values(&runs, &points, &targets, selection)?;
@@ -90,7 +91,6 @@ impl Imported {
     }
 }
 
-/// Some of the names, and how many there are in all.
 /// Names of targets, runs and domains that differ and look alike.
 fn look_alike(targets: &[String], runs: &[Run]) -> Vec<String> {
     let domains: BTreeSet<&String> = runs.iter().flat_map(|run| run.weights.keys()).collect();
@@ -106,6 +106,7 @@ fn look_alike(targets: &[String], runs: &[Run]) -> Vec<String> {
     notes
 }
 
+/// Some of the names, and how many there are in all.
 fn listed(names: &[String]) -> String {
     match names.len() {
         n if n > LISTED => format!("{} and {} more", names[..LISTED].join(", "), n - LISTED),
@@ -228,8 +229,15 @@ fn with_values(
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Run>, Vec<Vec<ImportedPoint>>)> {
     let names = |of: Vec<(Run, _)>| -> Vec<String> { of.into_iter().map(|r| r.0.name).collect() };
-    let (with, without): (Vec<_>, Vec<_>) =
-        (runs.into_iter().zip(points)).partition(|(_, points)| !points.is_empty());
+    let state_of = |run: &Run| run.state.clone().filter(|state| is_unfinished(state));
+    let (unfinished, finished): (Vec<_>, Vec<_>) =
+        (runs.into_iter().zip(points)).partition(|(run, _)| state_of(run).is_some());
+    let unfinished: Vec<String> = (unfinished.iter())
+        .filter_map(|(run, _)| Some(format!("{} ({})", run.name, state_of(run)?)))
+        .collect();
+    let (with, without): (Vec<_>, Vec<_>) = finished
+        .into_iter()
+        .partition(|(_, points)| !points.is_empty());
     let lasts = |(run, points): &(Run, Vec<ImportedPoint>)| {
         let ends = |(t, value): (usize, &f64)| !value.is_nan() && !run.diverged(t);
         let mut values = points.iter().flat_map(|p| p.values.iter().enumerate());
@@ -240,13 +248,25 @@ fn with_values(
     if with.is_empty() {
         let error = Error::input("no run has a value of any target: expected at least one");
         return Err(match diverged.is_empty() {
-            true => error,
+            true if unfinished.is_empty() => error,
+            true => error.help(format!(
+                "runs that did not finish do not count: {}; change their state in the file to use \
+                 them",
+                listed(&unfinished)
+            )),
             false => error.help(format!(
                 "the last values are NaN or infinite, in {}: `--at-step` takes those of an earlier \
                  step",
                 listed(&diverged)
             )),
         });
+    }
+    if !unfinished.is_empty() {
+        notes.push(format!(
+            "runs that did not finish are left out ({}): {}",
+            unfinished.len(),
+            listed(&unfinished)
+        ));
     }
     for (what, names) in [
         ("without any value", without),

@@ -76,6 +76,8 @@ pub(super) struct RunLog {
     pub(super) weights: BTreeMap<String, f64>,
     /// Parameters of the model.
     pub(super) parameters: Option<f64>,
+    /// The state of the run, where the file has one: the last that it has.
+    pub(super) state: Option<String>,
 }
 
 impl RunLog {

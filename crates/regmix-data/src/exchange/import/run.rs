@@ -42,6 +42,8 @@ pub(super) struct Run {
     pub(super) errors: BTreeMap<String, f64>,
     pub(super) weights: BTreeMap<String, f64>,
     pub(super) parameters: Option<f64>,
+    /// The state of the run, where a file has one.
+    pub(super) state: Option<String>,
 }
 
 impl Run {
@@ -91,6 +93,7 @@ impl Run {
             }
         }
         self.parameters = log.parameters.or(self.parameters);
+        self.state = log.state.or(self.state.take());
         Ok(())
     }
 

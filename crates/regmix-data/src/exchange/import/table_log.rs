@@ -9,6 +9,7 @@ use super::selection::{Role, Selection};
 use crate::error::{Error, Result};
 use crate::table::columns::run_column;
 use crate::table::records::{Rows, line_of};
+use crate::table::state::is_state;
 
 /// What is read of a file.
 struct Layout {
@@ -20,6 +21,8 @@ struct Layout {
     weights: Vec<(usize, String)>,
     values: Vec<Column>,
     targets: Vec<String>,
+    /// The column of states of runs.
+    state: Option<usize>,
     /// The runs that the header of a panel names.
     panel: Places,
     counted: BTreeSet<String>,
@@ -90,6 +93,9 @@ pub(super) fn read(
         };
         if let Some(own) = own {
             runs.facts(own, &layout, (line, step), &number)?;
+            if let Some(state) = layout.state.map(|place| &row[place]) {
+                runs.runs[own].state = Some(state.to_owned());
+            }
         }
         for column in &layout.values {
             let Some(run) = column.run.map(|run| of_panel[run]).or(own) else {
@@ -234,6 +240,7 @@ fn layout(names: &[String], selection: &Selection) -> Result<Layout> {
         weights: Vec::new(),
         values: Vec::new(),
         targets: Vec::new(),
+        state: None,
         panel: Places::default(),
         counted: BTreeSet::new(),
         skipped: BTreeSet::new(),
@@ -266,6 +273,9 @@ fn layout(names: &[String], selection: &Selection) -> Result<Layout> {
             }
             _ if name.is_empty() => {}
             _ => {
+                if is_state(name) {
+                    out.state = Some(place);
+                }
                 out.skipped.insert(name.clone());
             }
         }
