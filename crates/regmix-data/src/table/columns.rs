@@ -174,6 +174,14 @@ pub(crate) fn run_column(names: &[String], any: bool) -> Option<usize> {
     find_key(names, KEYS[0]).or_else(|| any.then(other).flatten())
 }
 
+/// How well a key of a log serves as that of the run: the lower the better.
+#[cfg(feature = "exchange")]
+pub(crate) fn run_rank(name: &str) -> Option<usize> {
+    KEYS[0]
+        .iter()
+        .position(|key| key.eq_ignore_ascii_case(name))
+}
+
 /// The place of the run identifiers.
 fn key_of(names: &[String]) -> usize {
     match names.first() {

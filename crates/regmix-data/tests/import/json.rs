@@ -28,6 +28,58 @@ fn lines_are_nested_objects_and_may_hold_several_runs() {
 }
 
 #[test]
+fn runs_of_a_file_are_told_apart_by_the_usual_keys() {
+    for key in ["run", "run_id", "run_name"] {
+        let line = |run: &str, step: u32, web: f64| {
+            format!("{{\"{key}\": \"{run}\", \"step\": {step}, \"loss\": {{\"web\": {web}}}}}\n")
+        };
+        let text = line("a", 1, 4.0) + &line("b", 1, 5.0) + &line("a", 2, 3.5) + &line("b", 2, 4.5);
+        let folder = Folder::new().with("log.jsonl", text);
+        let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+        assert_eq!(out.losses.to_csv(), "run,web\na,3.5\nb,4.5\n");
+        assert!(out.notes.is_empty() && out.skipped.is_empty(), "{out:?}");
+    }
+    // Without an identifier of its own, `null` in one key leaves the other.
+    let text = "{\"run\": null, \"run_id\": 7, \"step\": 1, \"loss/web\": 4}\n";
+    let folder = Folder::new().with("log.jsonl", text.repeat(2));
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\n7,4\n");
+}
+
+#[test]
+fn a_measurement_of_no_run_among_those_of_runs_is_refused() {
+    let text = "{\"run\": \"a\", \"step\": 1, \"loss/web\": 4}\n{\"step\": 2, \"loss/web\": 3}\n";
+    let folder = Folder::new().with("log.jsonl", text);
+    assert_eq!(
+        folder.refused(&select(&["loss/*"], &[])),
+        "log.jsonl:2: measurements without the name of a run, which line 1 has: expected it in \
+         every line"
+    );
+}
+
+#[test]
+fn lines_of_domains_are_targets_of_their_own() {
+    let line = |run: &str, step: u32, domain: &str, loss: f64| {
+        format!(
+            "{{\"run\": \"{run}\", \"step\": {step}, \"domain\": \"{domain}\", \"loss\": {loss}}}\n"
+        )
+    };
+    let text = line("a", 1, "web", 4.0)
+        + &line("a", 1, "code", 3.0)
+        + &line("a", 2, "web", 3.5)
+        + &line("a", 2, "code", 2.5)
+        + &line("b", 2, "web", 3.75)
+        + &line("b", 2, "code", 2.25);
+    let folder = Folder::new().with("log.jsonl", text);
+    let out = folder.import(&select(&["loss"], &[])).unwrap();
+    assert_eq!(
+        out.losses.to_csv(),
+        "run,web,code\na,3.5,2.5\nb,3.75,2.25\n"
+    );
+    assert!(out.skipped.is_empty(), "{:?}", out.skipped);
+}
+
+#[test]
 fn numbers_that_json_has_not_are_read_as_python_writes_them() {
     let text = "{\"step\": 1, \"loss\": {\"web\": 3.0, \"code\": 2}, \"say\": \"\\\"NaN\\\" or NaN\"}\n\
                 {\"step\": 2, \"loss\": {\"web\": NaN, \"code\": Infinity}, \"lr\": -Infinity}\n";
@@ -111,6 +163,40 @@ fn exact_names_stand_for_metrics() {
 }
 
 #[test]
+fn names_that_look_alike_are_named() {
+    let text = "{\"run\": \"a\", \"step\": 1, \"loss/caf\u{e9}\": 2.5, \"loss/cafe\u{301}\": 3}\n\
+                {\"run\": \"a \", \"step\": 1, \"loss/caf\u{e9}\": 2, \"loss/cafe\u{301}\": 4}\n";
+    let folder = Folder::new().with("a.jsonl", text);
+    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(
+        (out.losses.targets().len(), out.losses.runs().len()),
+        (2, 2)
+    );
+    assert!(
+        out.notes[0].starts_with("the targets \"caf\\u{e9}\" and \"cafe\\u{301}\" differ only in"),
+        "{:?}",
+        out.notes
+    );
+    assert!(out.notes[1].starts_with("the runs \"a\" and \"a \" differ only in"));
+}
+
+#[test]
+fn numbers_in_quotes_are_numbers_and_others_are_named() {
+    let of = |loss: &str| {
+        Folder::new().with(
+            "a.jsonl",
+            format!("{{\"step\": \"1\", \"loss/web\": \"{loss}\"}}\n"),
+        )
+    };
+    let out = of("2.5").import(&select(&["loss/*"], &[])).unwrap();
+    assert_eq!(out.losses.to_csv(), "run,web\na,2.5\n");
+    assert_eq!(
+        of("2,5").refused(&select(&["loss/*"], &[])),
+        "a.jsonl:1: `loss/web`: \"2,5\" is not a number"
+    );
+}
+
+#[test]
 fn a_summary_is_one_object() {
     let text =
         "{\n  \"_step\": 90,\n  \"eval/web/loss\": 3.5,\n  \"_wandb\": {\"runtime\": 5}\n}\n";
@@ -162,40 +248,6 @@ fn results_of_lm_eval_have_scores_and_standard_errors() {
     );
     assert_eq!(acc.errors.unwrap().rows()[0], [0.005]);
     assert_eq!(
-#[test]
-fn names_that_look_alike_are_named() {
-    let text = "{\"run\": \"a\", \"step\": 1, \"loss/caf\u{e9}\": 2.5, \"loss/cafe\u{301}\": 3}\n\
-                {\"run\": \"a \", \"step\": 1, \"loss/caf\u{e9}\": 2, \"loss/cafe\u{301}\": 4}\n";
-    let folder = Folder::new().with("a.jsonl", text);
-    let out = folder.import(&select(&["loss/*"], &[])).unwrap();
-    assert_eq!(
-        (out.losses.targets().len(), out.losses.runs().len()),
-        (2, 2)
-    );
-    assert!(
-        out.notes[0].starts_with("the targets \"caf\\u{e9}\" and \"cafe\\u{301}\" differ only in"),
-        "{:?}",
-        out.notes
-    );
-    assert!(out.notes[1].starts_with("the runs \"a\" and \"a \" differ only in"));
-}
-
-#[test]
-fn numbers_in_quotes_are_numbers_and_others_are_named() {
-    let of = |loss: &str| {
-        Folder::new().with(
-            "a.jsonl",
-            format!("{{\"step\": \"1\", \"loss/web\": \"{loss}\"}}\n"),
-        )
-    };
-    let out = of("2.5").import(&select(&["loss/*"], &[])).unwrap();
-    assert_eq!(out.losses.to_csv(), "run,web\na,2.5\n");
-    assert_eq!(
-        of("2,5").refused(&select(&["loss/*"], &[])),
-        "a.jsonl:1: `loss/web`: \"2,5\" is not a number"
-    );
-}
-
         acc.skipped,
         names(&["hellaswag/acc_norm", "wikitext/word_perplexity"])
     );
@@ -204,6 +256,37 @@ fn numbers_in_quotes_are_numbers_and_others_are_named() {
         "proxy__1/results_2026-01-01T00.json: the metrics `hellaswag/acc` and `hellaswag/acc_norm` \
          both give target `hellaswag`: expected one"
     );
+}
+
+#[test]
+fn results_of_different_settings_are_not_joined() {
+    let with = |other: &str| {
+        Folder::new()
+            .with("a/results_1.json", RESULTS)
+            .with("b/results_1.json", other)
+    };
+    let folder = with(&RESULTS.replace(
+        "\"n-shot\": {\"hellaswag\": 0}",
+        "\"n-shot\": {\"hellaswag\": 5}",
+    ));
+    let refused = folder.refused(&Selection::default());
+    assert_eq!(
+        refused,
+        "b/results_1.json: `n-shot`: task `hellaswag` has n-shot 5 in run `b`, and n-shot 0 in run \
+         `a` (a/results_1.json): expected one, since values of different settings do not compare"
+    );
+    // A task that is not used may differ.
+    assert!(folder.import(&select(&["wikitext/*"], &[])).is_ok());
+    let folder = with(&RESULTS.replace("\"wikitext\": 2", "\"wikitext\": 3"));
+    assert!((folder.refused(&Selection::default())).starts_with(
+        "b/results_1.json: `version`: task `wikitext` has version 3 in run `b`, and version 2 in"
+    ));
+    // Two files of one run as well.
+    let folder = Folder::new().with("a/results_1.json", RESULTS).with(
+        "a/results_2.json",
+        RESULTS.replace("{\"hellaswag\": 0}", "{\"hellaswag\": 5}"),
+    );
+    assert!((folder.refused(&Selection::default())).contains("has n-shot 5 in run"));
 }
 
 #[test]
@@ -267,34 +350,3 @@ fn groups_stand_for_their_tasks_and_filters_are_found() {
         ]
     );
 }
-#[test]
-fn results_of_different_settings_are_not_joined() {
-    let with = |other: &str| {
-        Folder::new()
-            .with("a/results_1.json", RESULTS)
-            .with("b/results_1.json", other)
-    };
-    let folder = with(&RESULTS.replace(
-        "\"n-shot\": {\"hellaswag\": 0}",
-        "\"n-shot\": {\"hellaswag\": 5}",
-    ));
-    let refused = folder.refused(&Selection::default());
-    assert_eq!(
-        refused,
-        "b/results_1.json: `n-shot`: task `hellaswag` has n-shot 5 in run `b`, and n-shot 0 in run \
-         `a` (a/results_1.json): expected one, since values of different settings do not compare"
-    );
-    // A task that is not used may differ.
-    assert!(folder.import(&select(&["wikitext/*"], &[])).is_ok());
-    let folder = with(&RESULTS.replace("\"wikitext\": 2", "\"wikitext\": 3"));
-    assert!((folder.refused(&Selection::default())).starts_with(
-        "b/results_1.json: `version`: task `wikitext` has version 3 in run `b`, and version 2 in"
-    ));
-    // Two files of one run as well.
-    let folder = Folder::new().with("a/results_1.json", RESULTS).with(
-        "a/results_2.json",
-        RESULTS.replace("{\"hellaswag\": 0}", "{\"hellaswag\": 5}"),
-    );
-    assert!((folder.refused(&Selection::default())).contains("has n-shot 5 in run"));
-}
-

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod json;
+mod long;
 mod olmix;
 mod tensorboard;
 mod wandb;

@@ -7,10 +7,13 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::labels::{Labelled, Labels, is_label};
 use super::log::{Logs, Measured, Places, RunLog, Sources};
 use super::names::Namer;
 use super::selection::{Role, Selection};
 use crate::error::{Error, Result};
+use crate::table::foreign::Foreign;
+use crate::table::state::is_state;
 
 /// Numbers that JSON has not. Python writes them as they stand here, without quotes.
 const NO_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
@@ -54,8 +57,9 @@ pub(super) fn read_lines(
         if line.trim().is_empty() {
             continue;
         }
-        let here = |e: Error| e.in_file(path).line(number as u64 + 1);
-        out.object(line).map_err(here)?;
+        out.number = number as u64 + 1;
+        out.object(line)
+            .map_err(|e| e.in_file(path).line(number as u64 + 1))?;
     }
     out.finish()
 }
@@ -72,6 +76,22 @@ pub(super) fn read_object(
     out.finish()
 }
 
+/// The number that a text is, as programs write it that make text of everything.
+fn number_in(text: &str) -> Option<f64> {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
+    text.parse().ok().filter(|_| plain)
+}
+
+/// Refuses a text that is a number elsewhere; other text is no measurement.
+fn refuse_foreign(key: &str, text: &str) -> Result<()> {
+    match Foreign::of(text) {
+        None => Ok(()),
+        Some(foreign) => Err(Error::input(format!("\"{text}\" is not a number"))
+            .field(key)
+            .help(foreign.help())),
+    }
+}
+
 struct Reader<'a> {
     path: &'a Path,
     selection: &'a Selection,
@@ -80,8 +100,14 @@ struct Reader<'a> {
     meanings: BTreeMap<String, Meaning>,
     sources: Sources,
     targets: Places,
+    labelled: Labelled,
     places: Places,
     runs: Vec<OneRun>,
+    /// The line that is read.
+    number: u64,
+    /// The first lines with measurements that name a run, and that name none.
+    named: Option<u64>,
+    unnamed: Option<u64>,
     /// What was wrong with a number, while an object is read.
     refused: Option<Error>,
 }
@@ -91,8 +117,11 @@ struct Meaning {
     role: Option<Role>,
     /// The place of the target.
     target: usize,
-    /// How well it serves as step.
+    /// How well it serves as step, as name of the run, and to tell targets apart.
     step_rank: Option<usize>,
+    run_rank: Option<usize>,
+    label_rank: Option<usize>,
+    is_state: bool,
 }
 
 /// A run of the file.
@@ -107,7 +136,9 @@ struct OneRun {
 /// What an object says.
 #[derive(Default)]
 struct Line {
-    run: Option<String>,
+    state: Option<String>,
+    run: Option<(usize, String)>,
+    labels: Labels,
     step: Option<(usize, f64)>,
     tokens: Option<f64>,
     parameters: Option<f64>,
@@ -121,6 +152,19 @@ enum Leaf<'t> {
     Text(&'t str),
 }
 
+impl Leaf<'_> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Leaf::Text(""))
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Leaf::Text(text) => (*text).to_owned(),
+            Leaf::Number(number) => number.to_string(),
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
     fn new(path: &'a Path, selection: &'a Selection, namer: &'a Namer<'a>) -> Self {
         Self {
@@ -130,8 +174,12 @@ impl<'a> Reader<'a> {
             meanings: BTreeMap::new(),
             sources: Sources::default(),
             targets: Places::default(),
+            labelled: Labelled::default(),
             places: Places::default(),
             runs: Vec::new(),
+            number: 1,
+            named: None,
+            unnamed: None,
             refused: None,
         }
     }
@@ -156,9 +204,16 @@ impl<'a> Reader<'a> {
 
     fn line(&mut self, line: Line) -> Result<()> {
         let run = match &line.run {
-            Some(run) => self.namer.in_file(run)?,
+            Some((_, run)) => self.namer.in_file(run)?,
             None => self.namer.of_file()?,
         };
+        if !line.values.is_empty() {
+            let first = match &line.run {
+                Some(_) => &mut self.named,
+                None => &mut self.unnamed,
+            };
+            first.get_or_insert(self.number);
+        }
         let place = self.places.of(&run);
         if place == self.runs.len() {
             self.runs.push(OneRun {
@@ -174,6 +229,7 @@ impl<'a> Reader<'a> {
         if let Some(parameters) = line.parameters {
             own.log.set_parameters(parameters)?;
         }
+        own.log.state = line.state.or(own.log.state.take());
         let step = line.step.map_or(f64::NAN, |(_, step)| step);
         if let Some(tokens) = line.tokens.filter(|_| !step.is_nan()) {
             own.log.tokens.push((step, tokens));
@@ -182,12 +238,14 @@ impl<'a> Reader<'a> {
             own.lines += 1;
             own.without_step += usize::from(step.is_nan());
         }
-        let measured = line.values.into_iter().map(|(target, value)| Measured {
-            step,
-            target,
-            value,
-        });
-        own.log.values.extend(measured);
+        for (target, value) in line.values {
+            let target = self.labelled.place(place, step, target, &line.labels);
+            own.log.values.push(Measured {
+                step,
+                target,
+                value,
+            });
+        }
         Ok(())
     }
 
@@ -202,21 +260,30 @@ impl<'a> Reader<'a> {
                 }
                 _ => 0,
             };
-            let step_rank = self.selection.step_rank(key);
             let meaning = Meaning {
                 role,
                 target,
-                step_rank,
+                step_rank: self.selection.step_rank(key),
+                run_rank: self.selection.run_rank(key),
+                label_rank: self.selection.label_rank(key),
+                is_state: self.selection.role(key).is_none() && is_state(key),
             };
             self.meanings.insert(key.to_owned(), meaning);
         }
         let meaning = &self.meanings[key];
-        if let Some(Role::Run) = meaning.role {
-            line.run = Some(match value {
-                Leaf::Text(run) => (*run).to_owned(),
-                Leaf::Number(run) => run.to_string(),
-            });
+        if let Some(rank) = meaning.run_rank {
+            // A key that nobody named may be empty: `null` says nothing.
+            let says = meaning.role.is_some() || !value.is_empty();
+            if says && line.run.as_ref().is_none_or(|(best, _)| rank < *best) {
+                line.run = Some((rank, value.text()));
+            }
             return Ok(());
+        }
+        if let Some(rank) = (meaning.label_rank).filter(|rank| is_label(*rank, &value.text())) {
+            line.labels.insert(rank, value.text());
+        }
+        if meaning.is_state && !value.is_empty() {
+            line.state = Some(value.text());
         }
         let number = match value {
             Leaf::Number(number) => *number,
@@ -224,7 +291,14 @@ impl<'a> Reader<'a> {
             Leaf::Text("Infinity") => f64::INFINITY,
             Leaf::Text("-Infinity") => f64::NEG_INFINITY,
             Leaf::Text("NaN") if matches!(meaning.role, Some(Role::Target(_))) => f64::NAN,
-            Leaf::Text(_) => return Ok(()),
+            Leaf::Text(text) => {
+                let counts = meaning.role.is_some() || meaning.step_rank.is_some();
+                match number_in(text).filter(|_| counts) {
+                    Some(number) => number,
+                    None if counts => return refuse_foreign(key, text),
+                    None => return Ok(()),
+                }
+            }
         };
         if let Some(rank) = meaning.step_rank
             && line.step.is_none_or(|(best, _)| rank < best)
@@ -242,10 +316,22 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(self) -> Result<Logs> {
-        let names = self.targets.names();
+        if let (Some(named), Some(unnamed)) = (self.named, self.unnamed) {
+            return Err(Error::input(format!(
+                "measurements without the name of a run, which line {named} has: expected it in \
+                 every line"
+            ))
+            .in_file(self.path)
+            .line(unnamed)
+            .help("name the key of runs with `--run`"));
+        }
+        let targets = self.labelled.resolve(self.targets.names());
         let mut logs = Logs::default();
         for mut run in self.runs {
-            if run.without_step > 0 && run.lines > 1 {
+            let values = run.log.values.iter_mut();
+            values.for_each(|value| value.target = targets.targets[value.target]);
+            let once = !targets.varying.is_empty() && run.log.has_every_target_once();
+            if run.without_step > 0 && run.lines > 1 && !once {
                 return Err(Error::input(format!(
                     "{} measurements of run `{}` have no step: expected one in every line",
                     run.without_step, run.log.run
@@ -256,15 +342,22 @@ impl<'a> Reader<'a> {
             if run.without_step > 0 {
                 run.log.values.iter_mut().for_each(|value| value.step = 0.0);
             }
-            run.log.own_targets(names);
+            run.log.own_targets(&targets.names);
             logs.runs.push(run.log);
         }
+        let mut labels = Vec::new();
         for (key, meaning) in self.meanings {
-            match meaning.role.is_some() || meaning.step_rank.is_some() {
+            let is_label = (meaning.label_rank).is_some_and(|rank| targets.varying.contains(&rank));
+            if is_label {
+                labels.push(key.clone());
+            }
+            let ranks = [meaning.step_rank, meaning.run_rank];
+            match meaning.role.is_some() || is_label || ranks != [None, None] {
                 true => logs.counted.insert(key),
                 false => logs.skipped.insert(key),
             };
         }
+        logs.notes.extend(targets.note(self.path, &labels));
         Ok(logs)
     }
 }

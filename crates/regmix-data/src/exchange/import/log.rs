@@ -101,6 +101,12 @@ impl RunLog {
         }
     }
 
+    /// Whether every target was measured once, without a step.
+    pub(super) fn has_every_target_once(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        (self.values.iter()).all(|v| v.step.is_nan() && seen.insert(v.target))
+    }
+
     /// Sets the weight of a domain, which may come in every row.
     pub(super) fn set_weight(&mut self, domain: &str, weight: f64) -> Result<()> {
         match self.weights.get(domain) {

@@ -25,6 +25,7 @@ mod assemble;
 mod files;
 mod json;
 mod kind;
+mod labels;
 mod lm_eval;
 mod log;
 mod names;

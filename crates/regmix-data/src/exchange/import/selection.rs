@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::labels::label_rank;
 use super::pattern::Pattern;
+use crate::table::columns::run_rank;
 
 /// Steps, as trackers and trainers call them.
 const STEPS: [&str; 10] = [
@@ -92,6 +94,19 @@ impl Selection {
             Some(step) => (step == name).then_some(0),
             None => STEPS.iter().position(|s| s.eq_ignore_ascii_case(name)),
         }
+    }
+
+    /// How well a key serves as that of the run: the lower the better.
+    pub(super) fn run_rank(&self, name: &str) -> Option<usize> {
+        match &self.run {
+            Some(run) => (run == name).then_some(0),
+            None => run_rank(name).filter(|_| self.role(name).is_none()),
+        }
+    }
+
+    /// The rank of a column or key whose text may tell targets apart.
+    pub(super) fn label_rank(&self, name: &str) -> Option<usize> {
+        label_rank(name).filter(|_| self.role(name).is_none())
     }
 
     /// Whether nothing says which metrics are targets.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::labels::{Labelled, Labels, Resolved, is_label};
 use super::log::{Logs, Measured, Places, RunLog, Sources};
 use super::names::Namer;
 use super::selection::{Role, Selection};
@@ -21,6 +22,8 @@ struct Layout {
     weights: Vec<(usize, String)>,
     values: Vec<Column>,
     targets: Vec<String>,
+    /// Columns of text that may tell targets apart: place and rank.
+    labels: Vec<(usize, usize)>,
     /// The column of states of runs.
     state: Option<usize>,
     /// The runs that the header of a panel names.
@@ -40,7 +43,7 @@ struct Column {
 /// The runs of a file, in the order in which they come.
 struct Runs<'a> {
     path: &'a Path,
-    targets: &'a [String],
+    labelled: Labelled,
     namer: &'a Namer<'a>,
     /// Places by the names in the file, and by those of the runs.
     named: BTreeMap<String, usize>,
@@ -63,10 +66,10 @@ pub(super) fn read(
     selection: &Selection,
 ) -> Result<Logs> {
     let mut rows = Rows::parse(text, path)?;
-    let layout = layout(&rows.names, selection).map_err(|e| e.in_file(path).line(1))?;
+    let mut layout = layout(&rows.names, selection).map_err(|e| e.in_file(path).line(1))?;
     let mut runs = Runs {
         path,
-        targets: &layout.targets,
+        labelled: Labelled::default(),
         namer,
         named: BTreeMap::new(),
         places: Places::default(),
@@ -97,6 +100,7 @@ pub(super) fn read(
                 runs.runs[own].state = Some(state.to_owned());
             }
         }
+        let labels = layout.labels_of(&row);
         for column in &layout.values {
             let Some(run) = column.run.map(|run| of_panel[run]).or(own) else {
                 continue;
@@ -105,21 +109,48 @@ pub(super) fn read(
             let field = &row[column.place];
             runs.has_empty |= field.is_empty();
             if !value.is_nan() || field.eq_ignore_ascii_case("nan") {
+                let target = runs.labelled.place(run, step, column.target, &labels);
                 let measured = Measured {
                     step,
-                    target: column.target,
+                    target,
                     value,
                 };
                 runs.measured(run, line, measured);
             }
         }
     }
+    let targets = std::mem::take(&mut runs.labelled).resolve(&layout.targets);
+    let labels = layout.count_labels(&targets, &rows.names);
     Ok(Logs {
-        runs: runs.finish(layout.step.is_some())?,
+        runs: runs.finish(layout.step.is_some(), &targets)?,
+        notes: targets.note(path, &labels).into_iter().collect(),
         counted: layout.counted,
         skipped: layout.skipped,
         ..Logs::default()
     })
+}
+
+impl Layout {
+    /// The text of a row that may tell targets apart.
+    fn labels_of(&self, row: &csv::StringRecord) -> Labels {
+        (self.labels.iter())
+            .filter(|(place, rank)| is_label(*rank, &row[*place]))
+            .map(|(place, rank)| (*rank, row[*place].to_owned()))
+            .collect()
+    }
+
+    /// The columns that are part of the names of targets: they count.
+    fn count_labels(&mut self, targets: &Resolved, names: &[String]) -> Vec<String> {
+        let labels: Vec<String> = (self.labels.iter())
+            .filter(|(_, rank)| targets.varying.contains(rank))
+            .map(|(place, _)| names[*place].clone())
+            .collect();
+        for label in &labels {
+            self.skipped.remove(label);
+            self.counted.insert(label.clone());
+        }
+        labels
+    }
 }
 
 impl Runs<'_> {
@@ -195,7 +226,7 @@ impl Runs<'_> {
         }
     }
 
-    fn finish(self, steps: bool) -> Result<Vec<RunLog>> {
+    fn finish(self, steps: bool, targets: &Resolved) -> Result<Vec<RunLog>> {
         let mut runs = self.runs;
         for (run, (_, lines)) in runs.iter_mut().zip(self.lines) {
             // Some programs write `nan` where nothing was measured. Where that is an empty
@@ -203,11 +234,14 @@ impl Runs<'_> {
             if !self.has_empty {
                 run.values.retain(|measured| !measured.value.is_nan());
             }
-            run.own_targets(self.targets);
+            let values = run.values.iter_mut();
+            values.for_each(|value| value.target = targets.targets[value.target]);
+            let once = !targets.varying.is_empty() && run.has_every_target_once();
+            run.own_targets(&targets.names);
             if steps {
                 continue;
             }
-            if lines > 1 {
+            if lines > 1 && !once {
                 return Err(Error::input(format!(
                     "{lines} rows of run `{}` and no column of steps: expected one row, or steps",
                     run.run
@@ -240,6 +274,7 @@ fn layout(names: &[String], selection: &Selection) -> Result<Layout> {
         weights: Vec::new(),
         values: Vec::new(),
         targets: Vec::new(),
+        labels: Vec::new(),
         state: None,
         panel: Places::default(),
         counted: BTreeSet::new(),
@@ -273,6 +308,8 @@ fn layout(names: &[String], selection: &Selection) -> Result<Layout> {
             }
             _ if name.is_empty() => {}
             _ => {
+                let rank = selection.label_rank(name);
+                out.labels.extend(rank.map(|rank| (place, rank)));
                 if is_state(name) {
                     out.state = Some(place);
                 }
