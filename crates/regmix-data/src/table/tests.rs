@@ -189,7 +189,7 @@ fn columns_of_trackers_and_data_frames_are_left_out_and_named() {
             "`name`, `index`",
         ),
         (
-            "Name,State,web,code\nx,finished,3.5,2.25\ny,crashed,3.25,2.5\n",
+            "Name,State,web,code\nx,finished,3.5,2.25\ny,finished,3.25,2.5\n",
             "`State`",
         ),
         (
