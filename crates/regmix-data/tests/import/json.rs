@@ -192,7 +192,7 @@ fn numbers_in_quotes_are_numbers_and_others_are_named() {
     assert_eq!(out.losses.to_csv(), "run,web\na,2.5\n");
     assert_eq!(
         of("2,5").refused(&select(&["loss/*"], &[])),
-        "a.jsonl:1: `loss/web`: \"2,5\" is not a number"
+        "a.jsonl: `loss/web`: \"2,5\" is not a number"
     );
 }
 
