@@ -167,7 +167,6 @@ fn a_stopped_plan_of_a_schedule_writes_nothing() {
     exit code: 130
     ----- stderr -----
     planning a schedule
-    warning: no run switches its mixture, so that the effect of a switch is an extrapolation from runs on one mixture each: add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`
     stopping; press Ctrl-C again to stop at once
     interrupted by Ctrl-C
     no result was written; start again with: regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml
@@ -177,7 +176,6 @@ fn a_stopped_plan_of_a_schedule_writes_nothing() {
     exit code: 75
     ----- stderr -----
     planning a schedule
-    warning: no run switches its mixture, so that the effect of a switch is an extrapolation from runs on one mixture each: add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`
     stopping because of SIGTERM; a second signal stops at once
     stopped by SIGTERM
     no result was written; start again with: regmix schedule --trajectories t.csv --mixtures m.csv --steps 25000 --tokens 26e9 --out plan --settings settings.toml

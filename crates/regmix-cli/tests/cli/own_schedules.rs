@@ -196,7 +196,6 @@ fn stages_that_cannot_be_are_refused() {
     exit code: 2
     ----- stderr -----
     planning a schedule
-    warning: no run switches its mixture, so that the effect of a switch is an extrapolation from runs on one mixture each: add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`
       × t.csv: `r0`: no evaluation at step 36: expected all runs on one grid
       help: let losses be interpolated (`resample = "interpolate"`), or give `points` that were
             evaluated
@@ -213,7 +212,6 @@ fn stages_that_cannot_be_are_refused() {
     exit code: 2
     ----- stderr -----
     planning a schedule
-    warning: no run switches its mixture, so that the effect of a switch is an extrapolation from runs on one mixture each: add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`
       × t.csv: no run has losses at two stage points in a row: expected evaluations along training
       help: evaluate proxies at least once per stage, or plan fewer stages
     "#);
@@ -225,7 +223,6 @@ fn stages_that_cannot_be_are_refused() {
     exit code: 2
     ----- stderr -----
     planning a schedule
-    warning: no run switches its mixture, so that the effect of a switch is an extrapolation from runs on one mixture each: add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`
       × `steps`: 2 steps for 3 stage points: expected at least one step between them
       help: plan fewer stages, or a longer run
     "#);

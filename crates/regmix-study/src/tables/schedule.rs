@@ -83,11 +83,6 @@ pub fn plan(
     let runs = read_segments(mixtures)?;
     let table = read_trajectories(trajectories)?.named_as(runs.runs());
     (runs.domains().more_than_one()).map_err(|e| e.in_file(mixtures))?;
-    warn_without_switches(
-        &runs,
-        "add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`",
-        monitor,
-    );
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
     let rows = Transitions::new(&losses, &runs).map_err(|e| e.in_file_if_none(mixtures))?;
@@ -138,7 +133,10 @@ pub fn plan(
     };
     let bytes = std::fs::read(trajectories).map_err(|e| Error::io(trajectories, e))?;
     let fingerprint = &blake3::hash(&bytes).to_hex()[..32];
-    plan_request(&rows, request, calibration.as_ref(), fingerprint, monitor)
+    let planned = plan_request(&rows, request, calibration.as_ref(), fingerprint, monitor)?;
+    let remedy = "add runs with several mixtures to `--mixtures`, as `run,from,<domain>...`";
+    warn_without_switches(&runs, remedy, monitor);
+    Ok(planned)
 }
 
 /// Says that no run switches: what a switch does is then not measured.
