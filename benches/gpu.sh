@@ -12,7 +12,8 @@
 # /usr/local/cuda, else of the wheels in Python's folder, the first of these that
 # holds include/mma.h, which kernels with matrix units include. The wheels are
 # nvidia-cuda-nvrtc, nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cccl; those
-# of PyTorch depend on some of them only.
+# of PyTorch depend on some of them only. cuBLAS, which serves products if it is found, is
+# that of the toolkit or of the wheel nvidia-cublas.
 #
 # variable    default                      meaning
 # OUT         gpu-results                  folder of the logs

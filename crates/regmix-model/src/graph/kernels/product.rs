@@ -1,7 +1,6 @@
-//! Matrix products by a chosen kernel of cubek.
-//!
-//! burn alone chooses the simplest kernel of tensor cores unless it may measure all
-//! of them (its feature `autotune`), which takes minutes in every process.
+//! Matrix products: by cuBLAS where it is, otherwise by the kernel of cubek that burn
+//! chooses, the simplest one for matrix units unless it may measure all of them (its
+//! feature `autotune`), which takes minutes in every process. The benches choose others.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
@@ -47,7 +46,7 @@ fn ordered(tile_matmul: TileMatmulKind, rows: u32) -> OrderedSelectionArgs {
     }
 }
 
-/// The kernels, by name.
+/// cubek's kernels, by name, for the benches.
 pub(super) fn ways() -> Vec<(&'static str, Strategy)> {
     use MultiLevel as M;
     let all = vec![
@@ -134,7 +133,7 @@ pub(super) fn add_product(sum: CubeTensor, lhs: CubeTensor, rhs: CubeTensor) -> 
     add(sum, product(lhs, rhs, DType::F32))
 }
 
-/// The product by a kernel of cubek.
+/// The product by a given kernel of cubek, for the benches.
 pub(super) fn launch(
     lhs: CubeTensor,
     rhs: CubeTensor,

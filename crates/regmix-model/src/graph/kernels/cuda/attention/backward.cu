@@ -105,18 +105,8 @@ attention_backward_dkdv(const bf16_bits* __restrict__ qkv, const bf16_bits* __re
             multiply_transposed<ROW_TILES, STEP>(scores, k, query_tile);
             multiply_transposed<ROW_TILES, STEP>(dp, v, dout_tile);
 
-            if (first_query < warp_key + 16 * ROW_TILES - 1) {
-#pragma unroll
-                for (int r = 0; r < ROW_TILES; ++r)
-#pragma unroll
-                    for (int n = 0; n < STEP / 8; ++n)
-#pragma unroll
-                        for (int i = 0; i < 4; ++i) {
-                            unsigned key = warp_key + r * 16 + lane / 4 + i / 2 * 8;
-                            unsigned query = first_query + n * 8 + lane % 4 * 2 + i % 2;
-                            if (key > query) scores[r][n][i] = NEGATIVE_INFINITY;
-                        }
-            }
+            if (first_query < warp_key + 16 * ROW_TILES - 1)
+                mask_future<false, ROW_TILES, STEP>(scores, warp_key, first_query, lane);
 
             // Queries past the end have zero q, dout, lse and delta: they add nothing.
             unsigned p[ROW_TILES][STEP / 16][4], ds[ROW_TILES][STEP / 16][4];
@@ -162,36 +152,23 @@ attention_backward_dq(const bf16_bits* __restrict__ qkv, const bf16_bits* __rest
     __shared__ __align__(128) unsigned char stages[2][2][TILE_BYTES];
     const int ROW_TILES = DQ_ROW_TILES, STEP = DQ_STEP;
 
-    unsigned blocks = (tokens + DQ_QUERIES - 1) / DQ_QUERIES;
-    unsigned sequence_head = blockIdx.x / blocks;
-    unsigned first_query = (blocks - 1 - blockIdx.x % blocks) * DQ_QUERIES;
-    unsigned sequence = sequence_head / heads, head = sequence_head % heads;
-    unsigned kv_head = head / (heads / kv_heads);
-    unsigned stride = (heads + 2 * kv_heads) * HEAD_DIM, out_stride = heads * HEAD_DIM;
-    const bf16_bits* rows = qkv + (size_t)sequence * tokens * stride;
-    const bf16_bits* dout_rows = dout + (size_t)sequence * tokens * out_stride;
-    const bf16_bits* keys = rows + (heads + kv_head) * HEAD_DIM;
-    const bf16_bits* values = keys + kv_heads * HEAD_DIM;
-
-    unsigned lane = threadIdx.x % 32;
-    unsigned warp_query = first_query + threadIdx.x / 32 * (16 * ROW_TILES);
-    unsigned last_query = min(first_query + DQ_QUERIES, tokens) - 1;
-    unsigned key_blocks = last_query / STREAM_BLOCK + 1;
+    QueryBlock own = query_block<DQ_QUERIES, ROW_TILES>(qkv, tokens, heads, kv_heads);
+    unsigned lane = threadIdx.x % 32, warp_query = own.warp_query;
+    unsigned out_stride = heads * HEAD_DIM;
+    const bf16_bits* dout_rows = dout + (size_t)own.sequence * tokens * out_stride;
     unsigned shared = shared_address(stages);
-
-    stream_tile(shared, keys, stride, 0, tokens);
-    stream_tile(shared + TILE_BYTES, values, stride, 0, tokens);
+    stream_keys_and_values(shared, own, 0, tokens);
 
     unsigned q[ROW_TILES][HEAD_DIM / 16][4], go[ROW_TILES][HEAD_DIM / 16][4];
     float offset[ROW_TILES][2], row_delta[ROW_TILES][2];
 #pragma unroll
     for (int r = 0; r < ROW_TILES; ++r) {
-        load_fragments(q[r], rows + head * HEAD_DIM, stride, warp_query + r * 16, tokens);
-        load_fragments(go[r], dout_rows + head * HEAD_DIM, out_stride, warp_query + r * 16, tokens);
+        load_fragments(q[r], own.rows + own.head * HEAD_DIM, own.stride, warp_query + r * 16, tokens);
+        load_fragments(go[r], dout_rows + own.head * HEAD_DIM, out_stride, warp_query + r * 16, tokens);
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             unsigned query = warp_query + r * 16 + lane / 4 + half * 8;
-            size_t position = (size_t)sequence_head * tokens + query;
+            size_t position = (size_t)own.sequence_head * tokens + query;
             offset[r][half] = query < tokens ? -lse[position] * LOG2_E : 0.0f;
             row_delta[r][half] = query < tokens ? delta[position] : 0.0f;
         }
@@ -200,14 +177,10 @@ attention_backward_dq(const bf16_bits* __restrict__ qkv, const bf16_bits* __rest
     clear(dq);
     float scale_log2 = scale * LOG2_E;
 
-    for (unsigned block = 0; block < key_blocks; ++block) {
+    for (unsigned block = 0; block < own.key_blocks; ++block) {
         copy_async_wait_all();
         __syncthreads();  // this stage has arrived, and nobody reads the other one any more
-        if (block + 1 < key_blocks) {
-            unsigned next = shared + ((block + 1) & 1) * (2 * TILE_BYTES);
-            stream_tile(next, keys, stride, (block + 1) * STREAM_BLOCK, tokens);
-            stream_tile(next + TILE_BYTES, values, stride, (block + 1) * STREAM_BLOCK, tokens);
-        }
+        if (block + 1 < own.key_blocks) stream_keys_and_values(shared, own, block + 1, tokens);
 #pragma unroll 1
         for (unsigned step = 0; step < STREAM_BLOCK / STEP; ++step) {
             unsigned first_key = block * STREAM_BLOCK + step * STEP;
@@ -218,18 +191,8 @@ attention_backward_dq(const bf16_bits* __restrict__ qkv, const bf16_bits* __rest
             multiply_transposed<ROW_TILES, STEP>(scores, q, key_tile);
             multiply_transposed<ROW_TILES, STEP>(dp, go, key_tile + TILE_BYTES);
 
-            if (first_key + STEP - 1 > warp_query) {
-#pragma unroll
-                for (int r = 0; r < ROW_TILES; ++r)
-#pragma unroll
-                    for (int n = 0; n < STEP / 8; ++n)
-#pragma unroll
-                        for (int i = 0; i < 4; ++i) {
-                            unsigned query = warp_query + r * 16 + lane / 4 + i / 2 * 8;
-                            unsigned key = first_key + n * 8 + lane % 4 * 2 + i % 2;
-                            if (key > query) scores[r][n][i] = NEGATIVE_INFINITY;
-                        }
-            }
+            if (first_key + STEP - 1 > warp_query)
+                mask_future<true, ROW_TILES, STEP>(scores, warp_query, first_key, lane);
 
             unsigned ds[ROW_TILES][STEP / 16][4];
 #pragma unroll
@@ -248,8 +211,8 @@ attention_backward_dq(const bf16_bits* __restrict__ qkv, const bf16_bits* __rest
         }
     }
 
-    bf16_bits* gradients = dqkv + (size_t)sequence * tokens * stride + head * HEAD_DIM;
+    bf16_bits* gradients = dqkv + (size_t)own.sequence * tokens * own.stride + own.head * HEAD_DIM;
 #pragma unroll
     for (int r = 0; r < ROW_TILES; ++r)
-        store_rows(gradients, stride, warp_query + r * 16, tokens, dq[r], scale, scale);
+        store_rows(gradients, own.stride, warp_query + r * 16, tokens, dq[r], scale, scale);
 }

@@ -200,3 +200,61 @@ __device__ __forceinline__ void store_rows(bf16_bits* destination, unsigned stri
         }
     }
 }
+
+// Scores of future tokens become minus infinity. Queries are the rows of the scores, or,
+// where these are transposed, the columns.
+template <bool ROWS_ARE_QUERIES, int ROW_TILES, int COLUMNS>
+__device__ __forceinline__ void mask_future(float (&scores)[ROW_TILES][COLUMNS / 8][4], unsigned first_row,
+                                            unsigned first_column, unsigned lane) {
+#pragma unroll
+    for (int r = 0; r < ROW_TILES; ++r)
+#pragma unroll
+        for (int n = 0; n < COLUMNS / 8; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                unsigned row = first_row + r * 16 + lane / 4 + i / 2 * 8;
+                unsigned column = first_column + n * 8 + lane % 4 * 2 + i % 2;
+                bool future = ROWS_ARE_QUERIES ? column > row : row > column;
+                if (future) scores[r][n][i] = NEGATIVE_INFINITY;
+            }
+}
+
+// The queries that a CTA owns, and the keys and values before them.
+struct QueryBlock {
+    unsigned sequence, head, sequence_head;
+    unsigned warp_query;  // the first query of this warp
+    unsigned key_blocks;
+    unsigned stride;
+    const bf16_bits* rows;  // of the sequence
+    const bf16_bits* keys;
+    const bf16_bits* values;
+};
+
+// The query blocks of a head are neighbours (they share keys and values in the L2 cache),
+// and the last block comes first because it is the longest.
+template <int QUERIES, int ROW_TILES>
+__device__ __forceinline__ QueryBlock query_block(const bf16_bits* qkv, unsigned tokens, unsigned heads,
+                                                  unsigned kv_heads) {
+    QueryBlock q;
+    unsigned blocks = (tokens + QUERIES - 1) / QUERIES;
+    unsigned first_query = (blocks - 1 - blockIdx.x % blocks) * QUERIES;
+    q.sequence_head = blockIdx.x / blocks;
+    q.sequence = q.sequence_head / heads;
+    q.head = q.sequence_head % heads;
+    q.stride = (heads + 2 * kv_heads) * HEAD_DIM;
+    q.rows = qkv + (size_t)q.sequence * tokens * q.stride;
+    q.keys = q.rows + (heads + q.head / (heads / kv_heads)) * HEAD_DIM;
+    q.values = q.keys + kv_heads * HEAD_DIM;
+    q.warp_query = first_query + threadIdx.x / 32 * (16 * ROW_TILES);
+    unsigned last_query = min(first_query + QUERIES, tokens) - 1;
+    q.key_blocks = last_query / STREAM_BLOCK + 1;
+    return q;
+}
+
+// Starts the copy of a block of keys and values to its stage.
+__device__ __forceinline__ void stream_keys_and_values(unsigned stages, const QueryBlock& q, unsigned block,
+                                                       unsigned tokens) {
+    unsigned stage = stages + (block & 1) * (2 * TILE_BYTES);
+    stream_tile(stage, q.keys, q.stride, block * STREAM_BLOCK, tokens);
+    stream_tile(stage + TILE_BYTES, q.values, q.stride, block * STREAM_BLOCK, tokens);
+}

@@ -7,31 +7,15 @@ attention_forward(const bf16_bits* __restrict__ qkv, bf16_bits* __restrict__ out
     __shared__ __align__(128) unsigned char stages[2][2][TILE_BYTES];
     const int ROW_TILES = FORWARD_ROW_TILES, STEP = FORWARD_STEP;
 
-    // The query blocks of a head are neighbours (they share keys and values in the L2 cache),
-    // and the last block comes first because it is the longest.
-    unsigned blocks = (tokens + FORWARD_QUERIES - 1) / FORWARD_QUERIES;
-    unsigned sequence_head = blockIdx.x / blocks;
-    unsigned first_query = (blocks - 1 - blockIdx.x % blocks) * FORWARD_QUERIES;
-    unsigned sequence = sequence_head / heads, head = sequence_head % heads;
-    unsigned kv_head = head / (heads / kv_heads);
-    unsigned stride = (heads + 2 * kv_heads) * HEAD_DIM;
-    const bf16_bits* rows = qkv + (size_t)sequence * tokens * stride;
-    const bf16_bits* keys = rows + (heads + kv_head) * HEAD_DIM;
-    const bf16_bits* values = keys + kv_heads * HEAD_DIM;
-
-    unsigned lane = threadIdx.x % 32;
-    unsigned warp_query = first_query + threadIdx.x / 32 * (16 * ROW_TILES);
-    unsigned last_query = min(first_query + FORWARD_QUERIES, tokens) - 1;
-    unsigned key_blocks = last_query / STREAM_BLOCK + 1;
+    QueryBlock own = query_block<FORWARD_QUERIES, ROW_TILES>(qkv, tokens, heads, kv_heads);
+    unsigned lane = threadIdx.x % 32, warp_query = own.warp_query;
     unsigned shared = shared_address(stages);
-
-    stream_tile(shared, keys, stride, 0, tokens);
-    stream_tile(shared + TILE_BYTES, values, stride, 0, tokens);
+    stream_keys_and_values(shared, own, 0, tokens);
 
     unsigned q[ROW_TILES][HEAD_DIM / 16][4];
 #pragma unroll
     for (int r = 0; r < ROW_TILES; ++r)
-        load_fragments(q[r], rows + head * HEAD_DIM, stride, warp_query + r * 16, tokens);
+        load_fragments(q[r], own.rows + own.head * HEAD_DIM, own.stride, warp_query + r * 16, tokens);
 
     float sums[ROW_TILES][HEAD_DIM / 8][4];
     float top[ROW_TILES][2], total[ROW_TILES][2];
@@ -49,14 +33,10 @@ attention_forward(const bf16_bits* __restrict__ qkv, bf16_bits* __restrict__ out
     // harmless in f32, and most rescaling passes disappear.
     float slack = 8.0f / scale_log2;
 
-    for (unsigned block = 0; block < key_blocks; ++block) {
+    for (unsigned block = 0; block < own.key_blocks; ++block) {
         copy_async_wait_all();
         __syncthreads();  // this stage has arrived, and nobody reads the other one any more
-        if (block + 1 < key_blocks) {
-            unsigned next = shared + ((block + 1) & 1) * (2 * TILE_BYTES);
-            stream_tile(next, keys, stride, (block + 1) * STREAM_BLOCK, tokens);
-            stream_tile(next + TILE_BYTES, values, stride, (block + 1) * STREAM_BLOCK, tokens);
-        }
+        if (block + 1 < own.key_blocks) stream_keys_and_values(shared, own, block + 1, tokens);
 #pragma unroll 1
         for (unsigned step = 0; step < STREAM_BLOCK / STEP; ++step) {
             unsigned first_key = block * STREAM_BLOCK + step * STEP;
@@ -66,18 +46,8 @@ attention_forward(const bf16_bits* __restrict__ qkv, bf16_bits* __restrict__ out
             float scores[ROW_TILES][STEP / 8][4];
             multiply_transposed<ROW_TILES, STEP>(scores, q, key_tile);
 
-            if (first_key + STEP - 1 > warp_query) {
-#pragma unroll
-                for (int r = 0; r < ROW_TILES; ++r)
-#pragma unroll
-                    for (int n = 0; n < STEP / 8; ++n)
-#pragma unroll
-                        for (int i = 0; i < 4; ++i) {
-                            unsigned query = warp_query + r * 16 + lane / 4 + i / 2 * 8;
-                            unsigned key = first_key + n * 8 + lane % 4 * 2 + i % 2;
-                            if (key > query) scores[r][n][i] = NEGATIVE_INFINITY;
-                        }
-            }
+            if (first_key + STEP - 1 > warp_query)
+                mask_future<true, ROW_TILES, STEP>(scores, warp_query, first_key, lane);
 
             // Key 0 is visible to every query, so the maximum is finite after the first step.
             float new_top[ROW_TILES][2];
@@ -131,8 +101,8 @@ attention_forward(const bf16_bits* __restrict__ qkv, bf16_bits* __restrict__ out
         }
     }
 
-    bf16_bits* out_rows = out + (size_t)sequence * tokens * heads * HEAD_DIM + head * HEAD_DIM;
-    float* lse_row = lse + (size_t)sequence_head * tokens;
+    bf16_bits* out_rows = out + (size_t)own.sequence * tokens * heads * HEAD_DIM + own.head * HEAD_DIM;
+    float* lse_row = lse + (size_t)own.sequence_head * tokens;
 #pragma unroll
     for (int r = 0; r < ROW_TILES; ++r) {
 #pragma unroll
