@@ -8,9 +8,9 @@ use super::kernels::Kernels;
 use crate::optimizer::AdamWConfig;
 
 /// The sum of all squares, `[1]`.
-pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = &'a Tensor<2>>) -> Tensor<1> {
+pub(super) fn sum_of_squares(gradients: &[Tensor<1>]) -> Tensor<1> {
     // In short pieces first: a device has then many sums to compute at once.
-    let sums = gradients.map(|g| {
+    let sums = gradients.iter().map(|g| {
         let count = g.shape().num_elements();
         let piece = 1 << count.trailing_zeros().min(8);
         let pieces = g.clone().square().reshape([count / piece, piece]);
@@ -71,10 +71,10 @@ impl Update {
     pub(super) fn apply(
         self,
         kernels: Option<Kernels>,
-        w: Tensor<2>,
-        g: Tensor<2>,
-        (m, v): (Tensor<2>, Tensor<2>),
-    ) -> (Tensor<2>, (Tensor<2>, Tensor<2>)) {
+        w: Tensor<1>,
+        g: Tensor<1>,
+        (m, v): (Tensor<1>, Tensor<1>),
+    ) -> (Tensor<1>, (Tensor<1>, Tensor<1>)) {
         if let Some(kernels) = kernels {
             let [w, m, v] = kernels.adamw([w, g, m, v], self.numbers());
             return (w, (m, v));

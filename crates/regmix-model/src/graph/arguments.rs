@@ -3,8 +3,8 @@
 /// The sizes of attention over sequences that lie below each other.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
-    not(all(feature = "cuda", not(feature = "fusion"))),
-    expect(dead_code, reason = "only CUDA has kernels that are given them")
+    not(all(feature = "kernels", not(feature = "fusion"))),
+    expect(dead_code, reason = "only kernels are given them")
 )]
 pub(super) struct Sizes {
     pub(super) batch: usize,
@@ -35,4 +35,32 @@ pub(super) enum Turn {
     Forward,
     /// The transposed rotation, for gradients.
     Backward,
+}
+
+/// Where a tensor is added to a larger one.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(feature = "kernels", not(feature = "fusion"))),
+    expect(dead_code, reason = "only kernels are given them")
+)]
+pub(super) struct Part {
+    /// The first number there.
+    pub(super) start: usize,
+    pub(super) count: usize,
+    /// Whether what is there stays, and the part is added to it.
+    pub(super) keep: bool,
+}
+
+/// The sizes of a plan by which rows are added up: the numbers of all rows, in groups of
+/// a token; where the pieces of groups begin among them, and the end; and which piece is
+/// the first of every token, and the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "kernels", not(feature = "fusion"))),
+    expect(dead_code, reason = "only kernels are given them")
+)]
+pub(super) struct Groups {
+    pub(super) rows: usize,
+    pub(super) pieces: usize,
+    pub(super) tokens: usize,
 }

@@ -3,6 +3,7 @@
 
 use burn::tensor::{Device as BurnDevice, Tensor};
 
+use super::Limits;
 use super::arguments::{Rotation, Sizes, Turn};
 use super::attention::{Attention, Inputs, owned};
 use super::joined;
@@ -57,11 +58,10 @@ pub(super) struct Fed {
 }
 
 impl Shape {
-    /// With at most about `scores` attention scores at once.
     pub(super) fn new(
         config: &ModelConfig,
         products: Products,
-        scores: usize,
+        limits: Limits,
         device: &BurnDevice,
     ) -> Self {
         Self {
@@ -72,10 +72,17 @@ impl Shape {
             products,
             kernels: Kernels::of(device),
             rotary: Rotary::new(config, device),
-            attention: Attention::new(config.context, products, scores, device),
+            attention: Attention::new(config.context, products, limits.scores, device),
             fused: Kernels::of(device).filter(|_| {
                 let one = Tensor::<1>::zeros([1], device).cast(products.dtype());
-                Kernels::has_attention(one, config.head_dim())
+                let sizes = Sizes {
+                    batch: 1,
+                    tokens: config.context,
+                    heads: config.heads,
+                    kv_heads: config.kv_heads,
+                    dim: config.head_dim(),
+                };
+                Kernels::has_attention(one, sizes, limits.tokens)
             }),
         }
     }
@@ -253,6 +260,10 @@ impl Shape {
 
     /// Queries, keys and values of their joint projection.
     fn split(&self, projected: Tensor<2>, batch: usize) -> Inputs {
+        let projected = match self.kernels {
+            Some(kernels) => self.rotate_rows(kernels, projected, batch, Turn::Forward),
+            None => projected,
+        };
         let [rows, _] = projected.dims();
         let tokens = rows / batch;
         let mut from = 0;
@@ -263,11 +274,9 @@ impl Shape {
             t.reshape([batch, tokens, heads, self.dim]).swap_dims(1, 2)
         };
         let (q, k, v) = (next(self.heads()), next(self.kv_heads), next(self.kv_heads));
+        let k = self.rotated(k, Turn::Forward);
         // The queries are scaled, not the scores: there are fewer of them.
-        let q = self
-            .rotary
-            .rotate(wide(q).mul_scalar(self.scale()), Turn::Forward);
-        let k = self.rotary.rotate(wide(k), Turn::Forward);
+        let q = wide(self.rotated(q, Turn::Forward)).mul_scalar(self.scale());
         Inputs {
             q: (self.products.operand(q)).reshape([
                 batch,
@@ -276,8 +285,16 @@ impl Shape {
                 tokens,
                 self.dim,
             ]),
-            k: self.products.operand(k),
+            k: owned(self.products.operand(k)),
             v: owned(v),
+        }
+    }
+
+    /// Queries or keys with their rotation, unless kernels rotate whole rows.
+    fn rotated(&self, t: Tensor<4>, turn: Turn) -> Tensor<4> {
+        match self.kernels {
+            Some(_) => t,
+            None => self.rotary.rotate(wide(t), turn),
         }
     }
 
@@ -285,18 +302,19 @@ impl Shape {
     fn join_back(&self, dq: Tensor<5>, dk: Tensor<4>, dv: Tensor<4>) -> Tensor<2> {
         let [batch, _, tokens, dim] = dk.dims();
         let dq = dq.reshape([batch, self.heads(), tokens, dim]);
-        let dq = self
-            .rotary
-            .rotate(dq, Turn::Backward)
-            .mul_scalar(self.scale());
-        let dk = self.rotary.rotate(dk, Turn::Backward);
+        let dq = self.rotated(dq, Turn::Backward).mul_scalar(self.scale());
+        let dk = self.rotated(dk, Turn::Backward);
         let parts = [dq, dk, dv]
             .map(|t| t.swap_dims(1, 2).flatten(2, 3))
             .map(|t: Tensor<3>| {
                 let [batch, tokens, width] = t.dims();
                 t.reshape([batch * tokens, width])
             });
-        joined::cat(parts.into(), 1)
+        let rows = joined::cat(parts.into(), 1);
+        match self.kernels {
+            Some(kernels) => self.rotate_rows(kernels, rows, batch, Turn::Backward),
+            None => rows,
+        }
     }
 
     fn scale(&self) -> f32 {

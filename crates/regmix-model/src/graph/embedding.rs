@@ -1,14 +1,52 @@
 //! The gradient of the token embedding.
 //!
 //! burn adds rows to chosen places one after the other, on a GPU too. The program
-//! knows the tokens, so it can say beforehand which rows are to be added up. Tokens
-//! that occur 1, 2, up to 4, up to 8, ... times form classes; the rows of a class
-//! are gathered, filled up with zeros to the same number for every token, and added
-//! up all at once. The order of the sums is fixed.
+//! knows the tokens, so it can say beforehand which rows are to be added up: a kernel
+//! adds up the rows of every token. Without one, tokens that occur 1, 2, up to 4, up to
+//! 8, ... times form classes; the rows of a class are gathered, filled up with zeros to
+//! the same number for every token, and added up all at once. The order of the sums is
+//! fixed.
 
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
+use super::arguments::Groups;
 use super::joined;
+use super::kernels::Kernels;
+
+/// Rows of one token that a workgroup adds up.
+const PIECE: usize = 32;
+
+/// Numbers of rows, by token.
+fn by_token(ids: &[u32]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+    order.sort_unstable_by_key(|&row| (ids[row as usize], row));
+    order
+}
+
+/// The plan of a kernel that adds up rows, and its sizes.
+fn groups(ids: &[u32], vocab: usize) -> (Vec<i32>, Groups) {
+    let order = by_token(ids);
+    let mut plan: Vec<i32> = order.iter().map(|&row| row as i32).collect();
+    let mut starts = vec![0];
+    let mut firsts = Vec::with_capacity(vocab + 1);
+    for rows in order.chunk_by(|&a, &b| ids[a as usize] == ids[b as usize]) {
+        let token = ids[rows[0] as usize] as usize;
+        firsts.resize(token + 1, starts.len() as i32 - 1);
+        for piece in rows.chunks(PIECE) {
+            starts.push(starts[starts.len() - 1] + piece.len() as i32);
+        }
+    }
+    let pieces = starts.len() - 1;
+    firsts.resize(vocab + 1, pieces as i32);
+    plan.append(&mut starts);
+    plan.append(&mut firsts);
+    let groups = Groups {
+        rows: ids.len(),
+        pieces,
+        tokens: vocab,
+    };
+    (plan, groups)
+}
 
 /// Which rows are added up for which token.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +61,7 @@ struct Plan {
 
 impl Plan {
     fn new(ids: &[u32], vocab: usize) -> Self {
-        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-        order.sort_unstable_by_key(|&row| (ids[row as usize], row));
+        let order = by_token(ids);
         let zeros = ids.len() as i32;
         let mut classes: Vec<(usize, Vec<i32>)> = Vec::new();
         // A token's class, and its number in the class.
@@ -58,6 +95,10 @@ impl Plan {
 pub(super) fn backward(ids: &[u32], dx: Tensor<2>, vocab: usize) -> Tensor<2> {
     let [_, d] = dx.dims();
     let device = dx.device();
+    if let Some(kernels) = Kernels::of(&device) {
+        let (plan, groups) = groups(ids, vocab);
+        return kernels.sum_by_token(dx, indices(plan, &device), groups);
+    }
     let plan = Plan::new(ids, vocab);
     let zeros = Tensor::zeros([1, d], &device);
     let dx = joined::cat(vec![dx, zeros.clone()], 0);
@@ -90,6 +131,29 @@ mod tests {
         let classes = vec![(1, vec![1]), (2, vec![3, 5]), (4, vec![0, 2, 4, 6])];
         let places = vec![3, 0, 1, 3, 2, 3];
         assert_eq!(plan, Plan { classes, places });
+    }
+
+    #[test]
+    fn rows_of_a_token_are_added_up_in_pieces() {
+        let (plan, sizes) = groups(&[4, 1, 4, 2, 4, 2], 6);
+        let (rows, pieces, tokens) = (6, 3, 6);
+        let expected = Groups {
+            rows,
+            pieces,
+            tokens,
+        };
+        assert_eq!(sizes, expected);
+        // Rows by token, the beginnings of pieces, and every token's first piece.
+        let numbers = [
+            vec![1, 3, 5, 0, 2, 4],
+            vec![0, 1, 3, 6],
+            vec![0, 0, 1, 2, 2, 3, 3],
+        ];
+        assert_eq!(plan, numbers.concat());
+        let (plan, sizes) = groups(&[0; 2 * PIECE + 1], 1);
+        assert_eq!(sizes.pieces, 3);
+        let starts = &plan[2 * PIECE + 1..];
+        assert_eq!(starts, [0, 32, 64, 65, 0, 3]);
     }
 
     #[test]

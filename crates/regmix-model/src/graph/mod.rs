@@ -12,6 +12,7 @@ mod arguments;
 mod attention;
 mod block;
 mod embedding;
+mod flat;
 mod joined;
 // Of the features `kernels` and `fusion` the second replaces the first.
 #[cfg_attr(
@@ -39,30 +40,39 @@ use crate::engine::{Engine, State, WeightsOf, split};
 use crate::optimizer::AdamWConfig;
 use crate::precision::Precision;
 use block::{Attended, Fed, Shape};
+use flat::{Flat, Gradients};
 use kernels::Kernels;
-use layout::Joined;
-use loss::{Output, Weights, plus};
+use loss::{Output, Weights};
 pub(crate) use memory::bytes_held;
 use norm::Norm;
 use products::Products;
 
-/// How many numbers of intermediate results that are not kept are held at once.
-/// With more, products are larger and there are fewer kernels to launch; from some
-/// size on a device gains nothing.
+/// How many numbers are held and computed at once. With more, products are larger and
+/// there are fewer kernels to launch; from some size on a device gains nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Attention scores of a block of query rows.
     pub(crate) scores: usize,
     /// Logits of a chunk of rows.
     pub(crate) logits: usize,
+    /// Tokens of a sequence up to which attention goes through rows one by one, on
+    /// devices with kernels for it, and holds no scores. Blocks of scores take about ten
+    /// times as many kernels; for long sequences they are faster, because devices have
+    /// units for matrix products.
+    pub(crate) tokens: usize,
+    /// Numbers of parameters in one tensor, on devices with kernels: what can be bound
+    /// to a kernel is limited.
+    pub(crate) slab: usize,
 }
 
 impl Default for Limits {
-    /// 256 and 512 MiB of f32.
+    /// Scores of 256 MiB in f32, logits of 512, and slabs of 64.
     fn default() -> Self {
         Self {
             scores: 1 << 26,
             logits: 1 << 27,
+            tokens: 512,
+            slab: 1 << 24,
         }
     }
 }
@@ -76,21 +86,20 @@ pub(crate) fn product(a: Tensor<2>, b: Tensor<2>, precision: Precision) -> Tenso
 /// A model on a burn device.
 pub(crate) struct Graph {
     config: ModelConfig,
-    layout: Vec<Joined>,
+    flat: Flat,
     shape: Shape,
     norm: Norm,
     products: Products,
     limits: Limits,
     kernels: Option<Kernels>,
-    /// In the order of the layout, in f32.
-    weights: Vec<Tensor<2>>,
-    /// The weights as operands of products, made anew after every update; norms
-    /// and the embedding as they are.
+    /// In f32.
+    weights: Vec<Tensor<1>>,
+    /// The weights as operands of products, in the order of the layout, made anew after
+    /// every update; norms and an embedding that is not tied as they are.
     operands: Vec<Tensor<2>>,
-    /// As the weights; `None` before the first part of a batch.
-    gradients: Vec<Option<Tensor<2>>>,
+    gradients: Gradients,
     /// Mean and mean square of every gradient; empty before the first update.
-    moments: Vec<(Tensor<2>, Tensor<2>)>,
+    moments: Vec<(Tensor<1>, Tensor<1>)>,
     updates: u64,
     device: BurnDevice,
 }
@@ -132,51 +141,38 @@ impl Graph {
         limits: Limits,
     ) -> Self {
         let products = Products::new(precision, device);
+        let kernels = Kernels::of(device);
+        let flat = Flat::new(layout::list(config), kernels.map_or(0, |_| limits.slab));
         let mut graph = Self {
-            shape: Shape::new(config, products, limits.scores, device),
+            shape: Shape::new(config, products, limits, device),
             norm: Norm::new(config.norm_eps, products, device),
-            layout: layout::list(config),
             config: config.clone(),
             products,
             limits,
-            kernels: Kernels::of(device),
-            weights: Vec::new(),
+            kernels,
+            weights: flat.upload(values, device),
             operands: Vec::new(),
-            gradients: Vec::new(),
+            gradients: Gradients::new(flat.clone(), device),
+            flat,
             moments: Vec::new(),
             updates: 0,
             device: device.clone(),
         };
-        graph.weights = graph.upload(values);
         graph.prepare_operands();
         graph
     }
 
-    /// Values of parameters as tensors of the layout.
-    fn upload(&self, values: Vec<Vec<f32>>) -> Vec<Tensor<2>> {
-        let joined = layout::join(&self.layout, values);
-        (self.layout.iter().zip(joined))
-            .map(|(tensor, values)| {
-                Tensor::from_data(TensorData::new(values, tensor.shape()), &self.device)
-            })
-            .collect()
-    }
-
-    /// The inverse of [`Graph::upload`].
-    fn download<'a>(&self, tensors: impl Iterator<Item = &'a Tensor<2>>) -> Vec<Vec<f32>> {
-        let values = tensors.map(|t| numbers(t.clone())).collect();
-        layout::split(&self.layout, values)
-    }
-
     fn prepare_operands(&mut self) {
+        let weights = self.weights.iter();
+        let rounded: Vec<Tensor<1>> = weights.map(|w| self.products.operand(w.clone())).collect();
         let is_operand = |place: usize| {
-            let matrix = self.layout[place].rows > 1;
-            matrix && (place != layout::EMBEDDING || self.config.tied)
+            let looked_up = place == layout::EMBEDDING && !self.config.tied;
+            self.flat.is_matrix(place) && !looked_up
         };
-        self.operands = (self.weights.iter().enumerate())
-            .map(|(place, w)| match is_operand(place) {
-                true => self.products.operand(w.clone()),
-                false => w.clone(),
+        self.operands = (0..self.flat.places())
+            .map(|place| match is_operand(place) {
+                true => self.flat.tensor(&rounded, place),
+                false => self.flat.tensor(&self.weights, place),
             })
             .collect();
     }
@@ -189,7 +185,8 @@ impl Graph {
         batch: usize,
         mut keep: impl FnMut(Attended, Fed),
     ) -> Tensor<2> {
-        let mut x = self.weights[layout::EMBEDDING].clone().select(0, ids);
+        let embedding = self.flat.tensor(&self.weights, layout::EMBEDDING);
+        let mut x = embedding.select(0, ids);
         for layer in 0..self.config.layers {
             let weights = &self.operands[layout::block(layer)..];
             let (y, attended) = self.shape.attend(weights, x, batch);
@@ -219,11 +216,12 @@ impl Graph {
     }
 
     /// Adds `share` times the gradient of the sequences' mean loss to the
-    /// gradient. Returns that loss, which the device may not have computed yet.
-    fn backward(&mut self, tokens: &[u32], share: f64) -> Tensor<1> {
-        let rows = tokens.len() / (self.config.context + 1) * self.config.context;
-        let weights = Weights::Same((share / rows as f64) as f32);
-        (self.backward_by(tokens, |_, _, _| weights)).div_scalar(rows as f64)
+    /// gradient. Returns the sum of all tokens' losses, which the device may not have
+    /// computed yet, and how many there are.
+    fn backward(&mut self, tokens: &[u32], share: f64) -> (Tensor<1>, f64) {
+        let rows = (tokens.len() / (self.config.context + 1) * self.config.context) as f64;
+        let weights = Weights::Same((share / rows) as f32);
+        (self.backward_by(tokens, |_, _, _| weights), rows)
     }
 
     /// Weights of sequences as those of rows.
@@ -255,8 +253,8 @@ impl Graph {
         let weights = weights(self, &h, &targets);
         let (loss, gradients) = self.output().backward(h, targets, &weights);
         match layout::head(&self.config) {
-            Some(place) => self.add(place, gradients.weights),
-            None => self.add(layout::EMBEDDING, gradients.weights.transpose()),
+            Some(place) => self.gradients.add(place, gradients.weights),
+            None => (self.gradients).add(layout::EMBEDDING, gradients.weights.transpose()),
         }
         let kept = Kept { blocks, last, root };
         self.backward_from(kept, gradients.rows, &ids);
@@ -270,7 +268,7 @@ impl Graph {
         let none = dh.zeros_like();
         let given = [kept.last, weight, kept.root, dh];
         let (mut dx, dweight) = self.norm.backward(given, none);
-        self.add(place, dweight);
+        self.gradients.add(place, dweight);
         // What a block kept is freed when its backward pass is done.
         for (layer, (attended, fed)) in kept.blocks.into_iter().enumerate().rev() {
             let first = layout::block(layer);
@@ -281,26 +279,17 @@ impl Graph {
                 ..
             } = self;
             let weights = &operands[first..];
-            let mut add = |place: usize, t: Tensor<2>| {
-                let sum = &mut gradients[first + place];
-                *sum = Some(plus(sum.take(), t));
-            };
+            let mut add = |place: usize, t: Tensor<2>| gradients.add(first + place, t);
             dx = shape.feed_forward_back(weights, fed, dx, &mut add);
             dx = shape.attend_back(weights, attended, dx, &mut add);
         }
         let embedding = embedding::backward(ids, dx, self.config.vocab_size);
-        self.add(layout::EMBEDDING, embedding);
-    }
-
-    fn add(&mut self, place: usize, t: Tensor<2>) {
-        self.gradients.resize(self.weights.len(), None);
-        let sum = &mut self.gradients[place];
-        *sum = Some(plus(sum.take(), t));
+        self.gradients.add(layout::EMBEDDING, embedding);
     }
 
     /// Updates the weights by the gradient, whose norm is `norm`, and clears it.
-    fn apply(&mut self, config: &AdamWConfig, lr: f64, norm: f64) {
-        let gradients = std::mem::take(&mut self.gradients);
+    fn apply(&mut self, gradient: Vec<Tensor<1>>, config: &AdamWConfig, lr: f64, norm: f64) {
+        self.gradients.clear();
         if !norm.is_finite() {
             return;
         }
@@ -309,60 +298,63 @@ impl Graph {
         // Tensors that are held once are overwritten.
         self.operands.clear();
         if self.moments.is_empty() {
-            let zeros = |w: &Tensor<2>| (w.zeros_like(), w.zeros_like());
+            let zeros = |w: &Tensor<1>| (w.zeros_like(), w.zeros_like());
             self.moments = self.weights.iter().map(zeros).collect();
         }
         let weights = std::mem::take(&mut self.weights);
         let moments = std::mem::take(&mut self.moments);
-        for ((w, moments), g) in weights.into_iter().zip(moments).zip(gradients) {
-            let g = g.expect("every parameter has a gradient");
+        for ((w, moments), g) in weights.into_iter().zip(moments).zip(gradient) {
             let (w, moments) = update.apply(self.kernels, w, g, moments);
             self.weights.push(w);
             self.moments.push(moments);
         }
         self.prepare_operands();
     }
-
-    /// The sum of squares of the whole gradient.
-    fn squares(&self) -> Tensor<1> {
-        adamw::sum_of_squares(self.gradients.iter().flatten())
-    }
 }
 
 #[cfg(test)]
 impl Graph {
     /// The gradient so far, in the order of the parameters.
-    pub(crate) fn gradients(&self) -> Vec<Vec<f32>> {
-        self.download(self.gradients.iter().flatten())
+    pub(crate) fn gradients(&mut self) -> Vec<Vec<f32>> {
+        self.flat.download(&self.gradients.whole())
     }
 }
 
 impl Engine for Graph {
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
-        let loss = self.backward(tokens, share);
-        f64::from(loss.into_scalar::<f32>())
+        let (sum, rows) = self.backward(tokens, share);
+        f64::from(sum.into_scalar::<f32>()) / rows
     }
 
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
-        let norm = f64::from(self.squares().into_scalar::<f32>()).sqrt();
-        self.apply(config, lr, norm);
+        let gradient = self.gradients.whole();
+        let squares = adamw::sum_of_squares(&gradient).into_scalar::<f32>();
+        let norm = f64::from(squares).sqrt();
+        self.apply(gradient, config, lr, norm);
         norm
     }
 
     /// Reads from the device once: with every number that is read the program
     /// waits for the device, and the device then for the program.
     fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
-        let losses = parts.iter().map(|(tokens, share)| {
-            let loss = self.backward(tokens, *share);
-            loss.mul_scalar(*share)
-        });
-        let mut read: Vec<Tensor<1>> = losses.collect();
-        read.push(self.squares());
+        let mut factors = Vec::new();
+        let mut read = Vec::new();
+        for (tokens, share) in parts {
+            let (sum, rows) = self.backward(tokens, *share);
+            factors.push(share / rows);
+            read.push(sum);
+        }
+        let gradient = self.gradients.whole();
+        read.push(adamw::sum_of_squares(&gradient));
         let read = numbers(joined::cat(read, 0));
-        let (squares, losses) = read.split_last().expect("at least the norm is read");
+        let (squares, sums) = read.split_last().expect("at least the norm is read");
         let norm = f64::from(*squares).sqrt();
-        self.apply(config, lr, norm);
-        (losses.iter().map(|&l| f64::from(l)).sum(), norm)
+        self.apply(gradient, config, lr, norm);
+        let losses = sums
+            .iter()
+            .zip(factors)
+            .map(|(&sum, by)| f64::from(sum) * by);
+        (losses.sum(), norm)
     }
 
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
@@ -401,10 +393,10 @@ impl Engine for Graph {
     }
 
     fn state(&self) -> Cow<'_, State> {
-        let means = self.download(self.moments.iter().map(|(m, _)| m));
-        let squares = self.download(self.moments.iter().map(|(_, v)| v));
+        let (means, squares): (Vec<_>, Vec<_>) = self.moments.iter().cloned().unzip();
+        let [means, squares] = [means, squares].map(|slabs| self.flat.download(&slabs));
         Cow::Owned(State {
-            weights: self.download(self.weights.iter()),
+            weights: self.flat.download(&self.weights),
             moments: means.into_iter().zip(squares).collect(),
             updates: self.updates,
         })
@@ -414,14 +406,11 @@ impl Engine for Graph {
         let (means, squares): (Vec<_>, Vec<_>) = state.moments.into_iter().unzip();
         self.operands.clear();
         self.gradients.clear();
-        self.weights = self.upload(state.weights);
+        let upload = |values| self.flat.upload(values, &self.device);
+        self.weights = upload(state.weights);
         self.moments = match means.is_empty() {
             true => Vec::new(),
-            false => self
-                .upload(means)
-                .into_iter()
-                .zip(self.upload(squares))
-                .collect(),
+            false => upload(means).into_iter().zip(upload(squares)).collect(),
         };
         self.updates = state.updates;
         self.prepare_operands();

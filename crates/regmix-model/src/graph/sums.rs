@@ -2,10 +2,16 @@
 
 use burn::tensor::Tensor;
 
-/// The sum of all rows, in two steps, so that a device has many short sums to
+/// So few rows are summed in one step.
+const FEW: usize = 64;
+
+/// The sum of all rows; of many in two steps, so that a device has many short sums to
 /// compute at once and not a few long ones.
 pub(super) fn sum_rows(t: Tensor<2>) -> Tensor<2> {
     let [rows, d] = t.dims();
+    if rows <= FEW {
+        return t.sum_dim(0);
+    }
     let groups = groups(rows);
     t.reshape([groups, rows / groups, d])
         .sum_dim(1)
@@ -23,16 +29,20 @@ fn groups(rows: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+
     use super::*;
 
     #[test]
     fn rows_are_summed_in_groups_of_equal_size() {
         assert_eq!([1, 7, 12, 4096, 65_536].map(groups), [1, 1, 3, 64, 256]);
-        let t = Tensor::<2>::from_floats(
-            [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]],
-            &burn::tensor::Device::flex(),
-        );
-        let sums: Vec<f32> = sum_rows(t).into_data().iter().collect();
-        assert_eq!(sums, [16.0, 20.0]);
+        for rows in [4, 90] {
+            let numbers: Vec<f32> = (0..2 * rows).map(|i| i as f32).collect();
+            let data = TensorData::new(numbers, [rows, 2]);
+            let t = Tensor::<2>::from_data(data, &burn::tensor::Device::flex());
+            let sums: Vec<f32> = sum_rows(t).into_data().iter().collect();
+            let even = (rows * (rows - 1)) as f32;
+            assert_eq!(sums, [even, even + rows as f32]);
+        }
     }
 }

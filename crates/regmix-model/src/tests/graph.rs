@@ -13,11 +13,13 @@ use crate::optimizer::AdamWConfig;
 use crate::parameters;
 use crate::precision::Precision;
 
-/// So few that attention is computed in blocks of 64 rows, and the output layer
-/// in chunks of 64.
+/// So few that attention is computed in blocks of 64 rows, the output layer in chunks
+/// of 64, and that parameters lie in several tensors.
 const LEAST: Limits = Limits {
     scores: 1,
     logits: 1,
+    tokens: 0,
+    slab: 3000,
 };
 
 fn graph(config: &ModelConfig, precision: Precision, limits: Limits) -> Graph {
@@ -56,9 +58,12 @@ fn every_device_has_the_gradients_of_the_processor() {
             println!("skipped {}: {}", status.spec, status.note);
             continue;
         };
-        for (config, limits) in
-            (shapes().iter()).zip([Limits::default(), LEAST].into_iter().cycle())
-        {
+        let all = [Limits::default(), LEAST];
+        let all = all
+            .into_iter()
+            .flat_map(|l| shapes().into_iter().map(move |s| (s, l)));
+        for (config, limits) in all {
+            let config = &config;
             let (mut host, _) = engines(config, 5);
             let values = host.state().weights.clone();
             let mut graph = Graph::with_limits(config, values, Precision::F32, burn, limits);
@@ -159,6 +164,7 @@ fn the_counted_memory_is_what_the_tensors_take() {
     let limits = Limits {
         scores: 1 << 21,
         logits: 1 << 21,
+        ..Limits::default()
     };
     let (shapes, micro_batch) = ([attention, output_layer, feed_forward], 8);
     if let Ok(index) = std::env::var(CHILD) {

@@ -6,255 +6,34 @@
 //! row: its threads take every n-th column.
 
 mod adamw;
-#[cfg_attr(not(feature = "cuda"), path = "no_attention.rs")]
 mod attention;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod follow;
+mod gather;
 mod norm;
+mod ops;
+mod parts;
 mod product;
 mod rotary;
+mod rows;
 mod softmax;
 mod swiglu;
 
-use super::arguments::{Rotation, Sizes};
+use super::arguments::{Groups, Part, Rotation, Sizes};
 use super::sums::sum_rows;
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Device as BurnDevice, FloatDType, Int, Shape, Tensor};
-use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
+use ops::KernelOps;
 
 /// A device that computes with these kernels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernels(());
-
-/// The kernels, as operations of a back-end.
-#[backend_extension(Cube)]
-pub(super) trait KernelOps: Backend {
-    /// Losses of rows, and the gradient of `weight` times their sum in place of the
-    /// logits.
-    fn cross_entropy(
-        logits: FloatTensor<Self>,
-        targets: IntTensor<Self>,
-        weight: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// Softmax in place of a block's scores, and the logarithms of the sums.
-    fn softmax(
-        scores: FloatTensor<Self>,
-        from: usize,
-        block: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// Probabilities in place of scores, and the gradients of the scores in place of
-    /// those of the probabilities.
-    fn softmax_back(
-        scores: FloatTensor<Self>,
-        dp: FloatTensor<Self>,
-        lse: FloatTensor<Self>,
-        along: FloatTensor<Self>,
-        from: usize,
-        block: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// RMSNorm of rows as numbers of a type, and the roots.
-    fn norm(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        eps: f32,
-        dtype: DType,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// The gradient with respect to the rows, added to `dx`, and that with respect to
-    /// the weight, in parts that are yet to be added up.
-    fn norm_back(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        root: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        dx: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// SwiGLU of gate and up projection, side by side.
-    fn swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// SwiGLU, and the gradients of both projections in place of them.
-    fn swiglu_back(
-        gate_up: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// Rotates heads of rows, in place; `cos` and `sin` are `[tokens, dim]`.
-    fn rotate(
-        x: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-        rotation: Rotation,
-    ) -> FloatTensor<Self>;
-
-    /// Whether `attention` computes with numbers of the type of `t` and heads of `dim`
-    /// numbers.
-    fn has_attention(t: FloatTensor<Self>, dim: usize) -> bool;
-
-    /// Causal attention of queries, keys and values, side by side in rows, and the
-    /// logarithms of the sums.
-    fn attention(qkv: FloatTensor<Self>, sizes: Sizes) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// The gradient of queries, keys and values.
-    fn attention_back(
-        qkv: FloatTensor<Self>,
-        dout: FloatTensor<Self>,
-        out: FloatTensor<Self>,
-        lse: FloatTensor<Self>,
-        sizes: Sizes,
-    ) -> FloatTensor<Self>;
-
-    /// A matrix product as numbers of a type.
-    fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>, dtype: DType) -> FloatTensor<Self>;
-
-    /// A sum in f32 with a matrix product added to it, in place.
-    fn add_product(
-        sum: FloatTensor<Self>,
-        lhs: FloatTensor<Self>,
-        rhs: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-
-    /// A matrix product as numbers of a type, by the kernel of this number.
-    fn product_by(
-        lhs: FloatTensor<Self>,
-        rhs: FloatTensor<Self>,
-        dtype: DType,
-        way: usize,
-    ) -> FloatTensor<Self>;
-
-    /// `result`, marked as not computed if one of four sources is.
-    fn follow(
-        result: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        c: FloatTensor<Self>,
-        d: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-
-    /// New weights and moments, each in place.
-    fn adamw(
-        w: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        m: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        numbers: [f32; 9],
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-}
-
-impl KernelOps for CubeBackend {
-    fn cross_entropy(
-        logits: CubeTensor,
-        targets: CubeTensor,
-        weight: f32,
-    ) -> (CubeTensor, CubeTensor) {
-        cross_entropy::launch(logits, targets, weight)
-    }
-
-    fn softmax(scores: CubeTensor, from: usize, block: usize) -> (CubeTensor, CubeTensor) {
-        softmax::launch(scores, from, block)
-    }
-
-    fn softmax_back(
-        scores: CubeTensor,
-        dp: CubeTensor,
-        lse: CubeTensor,
-        along: CubeTensor,
-        from: usize,
-        block: usize,
-    ) -> (CubeTensor, CubeTensor) {
-        softmax::launch_back([scores, dp, lse, along], from, block)
-    }
-
-    fn norm(x: CubeTensor, weight: CubeTensor, eps: f32, dtype: DType) -> (CubeTensor, CubeTensor) {
-        norm::launch(x, weight, eps, dtype)
-    }
-
-    fn norm_back(
-        x: CubeTensor,
-        weight: CubeTensor,
-        root: CubeTensor,
-        dy: CubeTensor,
-        dx: CubeTensor,
-    ) -> (CubeTensor, CubeTensor) {
-        norm::launch_back([x, weight, root, dy], dx)
-    }
-
-    fn swiglu(gate_up: CubeTensor) -> CubeTensor {
-        swiglu::launch(gate_up)
-    }
-
-    fn swiglu_back(gate_up: CubeTensor, dy: CubeTensor) -> (CubeTensor, CubeTensor) {
-        swiglu::launch_back(gate_up, dy)
-    }
-
-    fn rotate(x: CubeTensor, cos: CubeTensor, sin: CubeTensor, rotation: Rotation) -> CubeTensor {
-        rotary::launch(x, cos, sin, rotation)
-    }
-
-    fn has_attention(t: CubeTensor, dim: usize) -> bool {
-        attention::available(&t, dim)
-    }
-
-    fn attention(qkv: CubeTensor, sizes: Sizes) -> (CubeTensor, CubeTensor) {
-        attention::forward(qkv, sizes)
-    }
-
-    fn attention_back(
-        qkv: CubeTensor,
-        dout: CubeTensor,
-        out: CubeTensor,
-        lse: CubeTensor,
-        sizes: Sizes,
-    ) -> CubeTensor {
-        attention::backward([qkv, dout, out, lse], sizes)
-    }
-
-    fn product(lhs: CubeTensor, rhs: CubeTensor, dtype: DType) -> CubeTensor {
-        product::product(lhs, rhs, dtype)
-    }
-
-    fn add_product(sum: CubeTensor, lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
-        product::add_product(sum, lhs, rhs)
-    }
-
-    fn product_by(lhs: CubeTensor, rhs: CubeTensor, dtype: DType, way: usize) -> CubeTensor {
-        let (_, way) = &product::ways()[way];
-        match product::launch(lhs, rhs, dtype, way) {
-            Ok(product) => product,
-            Err(why) => panic!("{why}"),
-        }
-    }
-
-    fn follow(
-        result: CubeTensor,
-        a: CubeTensor,
-        b: CubeTensor,
-        c: CubeTensor,
-        d: CubeTensor,
-    ) -> CubeTensor {
-        follow::launch(result, [a, b, c, d])
-    }
-
-    fn adamw(
-        w: CubeTensor,
-        g: CubeTensor,
-        m: CubeTensor,
-        v: CubeTensor,
-        numbers: [f32; 9],
-    ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        adamw::launch(w, g, m, v, numbers)
-    }
-}
 
 /// A tensor that may be overwritten, contiguous.
 fn owned(t: CubeTensor) -> CubeTensor {
@@ -392,10 +171,10 @@ impl Kernels {
         Tensor::from_dispatch(Dispatch::rotate(x, cos, sin, rotation))
     }
 
-    /// Whether [`Kernels::attention`] computes with numbers of the type of `t`, on its
-    /// device, and heads of `dim` numbers.
-    pub(super) fn has_attention(t: Tensor<1>, dim: usize) -> bool {
-        Dispatch::has_attention(t.into_dispatch(), dim)
+    /// Whether [`Kernels::attention`] computes sequences of these sizes with numbers of
+    /// the type of `t`, on its device; row by row it does so up to `most_tokens` tokens.
+    pub(super) fn has_attention(t: Tensor<1>, sizes: Sizes, most_tokens: usize) -> bool {
+        Dispatch::has_attention(t.into_dispatch(), sizes, most_tokens)
     }
 
     /// Causal attention of rows of queries, keys and values, side by side and rotated;
@@ -462,8 +241,34 @@ impl Kernels {
         Tensor::from_dispatch(Dispatch::follow(result.into_dispatch(), a, b, c, d))
     }
 
+    /// At most four tensors added to parts of a sum.
+    pub(super) fn add_parts(self, sum: Tensor<1>, parts: &[(Tensor<1>, Part)]) -> Tensor<1> {
+        // In place of parts that are not there, the first is added nowhere.
+        let nothing = Part {
+            start: 0,
+            count: 0,
+            keep: false,
+        };
+        let tensor = |i: usize| parts.get(i).unwrap_or(&parts[0]).0.clone().into_dispatch();
+        let place = |i: usize| parts.get(i).map_or(nothing, |(_, part)| *part);
+        let [a, b, c, d] = [0, 1, 2, 3].map(tensor);
+        let places = [0, 1, 2, 3].map(place);
+        Tensor::from_dispatch(Dispatch::add_parts(sum.into_dispatch(), a, b, c, d, places))
+    }
+
+    /// Sums of the rows of every token, `[tokens, columns]`.
+    pub(super) fn sum_by_token(
+        self,
+        x: Tensor<2>,
+        plan: Tensor<1, Int>,
+        groups: Groups,
+    ) -> Tensor<2> {
+        let (x, plan) = (x.into_dispatch(), plan.into_dispatch());
+        Tensor::from_dispatch(Dispatch::sum_by_token(x, plan, groups))
+    }
+
     /// New weights and moments, given weights, gradient, mean and mean square.
-    pub(super) fn adamw(self, given: [Tensor<2>; 4], numbers: [f32; 9]) -> [Tensor<2>; 3] {
+    pub(super) fn adamw(self, given: [Tensor<1>; 4], numbers: [f32; 9]) -> [Tensor<1>; 3] {
         let [w, g, m, v] = given.map(Tensor::into_dispatch);
         let (w, m, v) = Dispatch::adamw(w, g, m, v, numbers);
         [w, m, v].map(Tensor::from_dispatch)

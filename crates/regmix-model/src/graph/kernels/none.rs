@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use burn::tensor::{Device as BurnDevice, FloatDType, Int, Tensor};
 
-use super::arguments::{Rotation, Sizes};
+use super::arguments::{Groups, Part, Rotation, Sizes};
 
 /// There are none.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Kernels {
         match self.0 {}
     }
 
-    pub(super) fn has_attention(_: Tensor<1>, _: usize) -> bool {
+    pub(super) fn has_attention(_: Tensor<1>, _: Sizes, _: usize) -> bool {
         false
     }
 
@@ -96,7 +96,15 @@ impl Kernels {
         match self.0 {}
     }
 
-    pub(super) fn adamw(self, _: [Tensor<2>; 4], _: [f32; 9]) -> [Tensor<2>; 3] {
+    pub(super) fn add_parts(self, _: Tensor<1>, _: &[(Tensor<1>, Part)]) -> Tensor<1> {
+        match self.0 {}
+    }
+
+    pub(super) fn sum_by_token(self, _: Tensor<2>, _: Tensor<1, Int>, _: Groups) -> Tensor<2> {
+        match self.0 {}
+    }
+
+    pub(super) fn adamw(self, _: [Tensor<1>; 4], _: [f32; 9]) -> [Tensor<1>; 3] {
         match self.0 {}
     }
 }

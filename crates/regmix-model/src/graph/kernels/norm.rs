@@ -32,7 +32,7 @@ fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
 
 /// The sum of a vector's numbers.
 #[cube]
-fn sum_of<N: Size>(v: Vector<f32, N>) -> f32 {
+pub(super) fn sum_of<N: Size>(v: Vector<f32, N>) -> f32 {
     let mut sum = f32::new(0.0);
     #[unroll]
     for i in 0..v.vector_size() {

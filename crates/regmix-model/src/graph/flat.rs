@@ -1,0 +1,299 @@
+//! Many tensors in few: the parameters, their moments and their gradients.
+//!
+//! What treats every number alike (AdamW, rounding, the norm of the gradient) then takes
+//! one kernel for a whole model instead of one for every tensor. For small models the
+//! time of a step is mostly that of starting kernels.
+
+use std::ops::Range;
+
+use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+
+use super::arguments::Part;
+use super::joined;
+use super::kernels::Kernels;
+use super::layout::{self, Joined};
+use super::loss::plus;
+
+/// Numbers to a multiple of which every tensor begins, so that a part is seen as a
+/// tensor without a copy.
+const ALIGNMENT: usize = 256;
+
+/// Tensors that a kernel adds to a slab at once: some devices bind few to a kernel.
+pub(super) const ADDED: usize = 4;
+
+/// Where the tensors of a layout lie: below each other in slabs, each of one dimension.
+#[derive(Debug, Clone)]
+pub(super) struct Flat {
+    layout: Vec<Joined>,
+    slabs: Vec<Slab>,
+}
+
+#[derive(Debug, Clone)]
+struct Slab {
+    /// Tensors, by place in the layout.
+    places: Range<usize>,
+    /// Where they begin.
+    starts: Vec<usize>,
+    /// Numbers, with those between tensors, which are zero.
+    len: usize,
+}
+
+/// Where one tensor lies.
+struct Spot {
+    slab: usize,
+    start: usize,
+    shape: [usize; 2],
+}
+
+impl Spot {
+    fn count(&self) -> usize {
+        self.shape[0] * self.shape[1]
+    }
+}
+
+impl Flat {
+    /// Slabs of at most `most` numbers, or of one tensor. On devices without kernels that
+    /// is best, since operations on large tensors leave large intermediate results.
+    pub(super) fn new(layout: Vec<Joined>, most: usize) -> Self {
+        let mut slabs: Vec<Slab> = Vec::new();
+        for (place, tensor) in layout.iter().enumerate() {
+            let count: usize = tensor.shape().iter().product();
+            let start = |slab: &Slab| slab.len.next_multiple_of(ALIGNMENT);
+            let fits = |slab: &Slab| start(slab) + count <= most;
+            if !slabs.last().is_some_and(fits) {
+                slabs.push(Slab {
+                    places: place..place,
+                    starts: Vec::new(),
+                    len: 0,
+                });
+            }
+            if let Some(slab) = slabs.last_mut() {
+                slab.places.end = place + 1;
+                slab.starts.push(start(slab));
+                slab.len = start(slab) + count;
+            }
+        }
+        Self { layout, slabs }
+    }
+
+    /// How many tensors there are.
+    pub(super) fn places(&self) -> usize {
+        self.layout.len()
+    }
+
+    /// Whether a tensor is a matrix, and not the weights of a norm.
+    pub(super) fn is_matrix(&self, place: usize) -> bool {
+        self.layout[place].rows > 1
+    }
+
+    fn spot(&self, place: usize) -> Spot {
+        let is_here = |slab: &Slab| slab.places.contains(&place);
+        let slab = self.slabs.iter().position(is_here);
+        let slab = slab.expect("every place is in a slab");
+        let of = &self.slabs[slab];
+        Spot {
+            slab,
+            start: of.starts[place - of.places.start],
+            shape: self.layout[place].shape(),
+        }
+    }
+
+    /// Slabs of zeros.
+    pub(super) fn zeros(&self, device: &BurnDevice) -> Vec<Tensor<1>> {
+        (self.slabs.iter())
+            .map(|slab| Tensor::zeros([slab.len], device))
+            .collect()
+    }
+
+    /// Values of parameters, in the order of [`crate::parameters::list`].
+    pub(super) fn upload(&self, values: Vec<Vec<f32>>, device: &BurnDevice) -> Vec<Tensor<1>> {
+        let mut values = layout::join(&self.layout, values).into_iter();
+        (self.slabs.iter())
+            .map(|slab| {
+                let mut all = Vec::with_capacity(slab.len);
+                for (start, values) in slab.starts.iter().zip(values.by_ref()) {
+                    all.resize(*start, 0.0);
+                    all.extend(values);
+                }
+                all.resize(slab.len, 0.0);
+                Tensor::from_data(TensorData::new(all, [slab.len]), device)
+            })
+            .collect()
+    }
+
+    /// The inverse of [`Flat::upload`].
+    pub(super) fn download(&self, slabs: &[Tensor<1>]) -> Vec<Vec<f32>> {
+        let mut values = Vec::with_capacity(self.layout.len());
+        for (slab, numbers) in self.slabs.iter().zip(slabs) {
+            let numbers = super::numbers(numbers.clone());
+            for place in slab.places.clone() {
+                let spot = self.spot(place);
+                values.push(numbers[spot.start..spot.start + spot.count()].to_vec());
+            }
+        }
+        layout::split(&self.layout, values)
+    }
+
+    /// One tensor of them, which shares their memory where the device can.
+    pub(super) fn tensor(&self, slabs: &[Tensor<1>], place: usize) -> Tensor<2> {
+        let spot = self.spot(place);
+        let numbers = spot.start..spot.start + spot.count();
+        let part = slabs[spot.slab].clone().slice_dim(0, numbers);
+        part.reshape(spot.shape)
+    }
+
+    /// Tensors of every place, joined.
+    fn join(&self, mut tensors: Vec<Tensor<2>>, device: &BurnDevice) -> Vec<Tensor<1>> {
+        let mut tensors = tensors.drain(..);
+        (self.slabs.iter())
+            .map(|slab| {
+                let mut parts = Vec::new();
+                let ends = slab.starts.iter().skip(1).chain([&slab.len]);
+                for (start, end) in slab.starts.iter().zip(ends) {
+                    let tensor = tensors.next().expect("every place has a tensor");
+                    let count = tensor.shape().num_elements();
+                    parts.push(tensor.reshape([count]));
+                    if end - start > count {
+                        parts.push(Tensor::zeros([end - start - count], device));
+                    }
+                }
+                joined::cat(parts, 0)
+            })
+            .collect()
+    }
+}
+
+/// The gradient of a batch, to which tensors are added.
+pub(super) struct Gradients {
+    flat: Flat,
+    kernels: Option<Kernels>,
+    device: BurnDevice,
+    /// Those of the kernels; empty before the first.
+    sums: Vec<Tensor<1>>,
+    /// Whether the sums have a part of this batch, by place.
+    begun: Vec<bool>,
+    /// Tensors that are yet to be added to the sums.
+    waiting: Vec<(usize, Tensor<2>)>,
+}
+
+impl Gradients {
+    pub(super) fn new(flat: Flat, device: &BurnDevice) -> Self {
+        Self {
+            kernels: Kernels::of(device),
+            device: device.clone(),
+            sums: Vec::new(),
+            begun: vec![false; flat.places()],
+            waiting: Vec::new(),
+            flat,
+        }
+    }
+
+    pub(super) fn add(&mut self, place: usize, t: Tensor<2>) {
+        if self.kernels.is_some() {
+            let slab = |place: usize| self.flat.spot(place).slab;
+            let apart = |(p, _): &(usize, _)| *p == place || slab(*p) != slab(place);
+            if self.waiting.len() == ADDED || self.waiting.iter().any(apart) {
+                self.add_waiting();
+            }
+            self.waiting.push((place, t));
+        } else if let Some((_, sum)) = self.waiting.iter_mut().find(|(p, _)| *p == place) {
+            *sum = plus(Some(sum.clone()), t);
+        } else {
+            self.waiting.push((place, t));
+        }
+    }
+
+    /// Adds those that wait to the sums, by a kernel.
+    fn add_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (Some(kernels), Some((first, _))) = (self.kernels, waiting.first()) else {
+            return;
+        };
+        if self.sums.is_empty() {
+            self.sums = self.flat.zeros(&self.device);
+        }
+        let slab = self.flat.spot(*first).slab;
+        let mut parts = Vec::new();
+        for (place, t) in waiting {
+            let spot = self.flat.spot(place);
+            let part = Part {
+                start: spot.start,
+                count: spot.count(),
+                keep: std::mem::replace(&mut self.begun[place], true),
+            };
+            parts.push((t.reshape([part.count]), part));
+        }
+        // Held once, it is overwritten.
+        let sum = self.sums.remove(slab);
+        let sum = kernels.add_parts(sum, &parts);
+        self.sums.insert(slab, sum);
+    }
+
+    /// The whole gradient; every place has a tensor.
+    pub(super) fn whole(&mut self) -> Vec<Tensor<1>> {
+        if self.kernels.is_some() {
+            self.add_waiting();
+            return self.sums.clone();
+        }
+        let mut waiting = self.waiting.clone();
+        waiting.sort_by_key(|(place, _)| *place);
+        let tensors = waiting.into_iter().map(|(_, t)| t).collect();
+        self.flat.join(tensors, &self.device)
+    }
+
+    /// Begins the next batch.
+    pub(super) fn clear(&mut self) {
+        self.begun.fill(false);
+        self.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+    use crate::parameters;
+
+    /// Values of parameters that all differ.
+    fn values(config: &ModelConfig) -> Vec<Vec<f32>> {
+        let mut next = 0.0;
+        let mut number = || {
+            next += 1.0;
+            next
+        };
+        (parameters::list(config).iter())
+            .map(|p| (0..p.count()).map(|_| number()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn tensors_come_back_from_slabs_of_any_size() {
+        let device = BurnDevice::flex();
+        let config = ModelConfig {
+            kv_heads: 1,
+            ..ModelConfig::preset("nano", 70).unwrap()
+        };
+        let layout = layout::list(&config);
+        let values = values(&config);
+        let joined = layout::join(&layout, values.clone());
+        for (most, slabs) in [(0, layout.len()), (20_000, 8), (1 << 24, 1)] {
+            let flat = Flat::new(layout.clone(), most);
+            assert_eq!(flat.slabs.len(), slabs, "{most}");
+            let all = flat.upload(values.clone(), &device);
+            assert_eq!(flat.download(&all), values);
+            let mut tensors = Vec::new();
+            for (place, expected) in joined.iter().enumerate() {
+                let spot = flat.spot(place);
+                assert!(spot.start.is_multiple_of(ALIGNMENT));
+                let tensor = flat.tensor(&all, place);
+                assert_eq!(tensor.dims(), layout[place].shape());
+                assert_eq!(&super::super::numbers(tensor.clone()), expected);
+                tensors.push(tensor);
+            }
+            let again = flat.join(tensors, &device);
+            for (a, b) in again.into_iter().zip(all) {
+                assert_eq!(super::super::numbers(a), super::super::numbers(b));
+            }
+        }
+    }
+}
