@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// so that small updates are not lost. GPUs multiply bf16 several times faster
 /// than f32, and so do processors with AMX. Other processors round operands in the
 /// same way and gain little or nothing
-/// ([`Device::bf16_on_processor`](crate::Device::bf16_on_processor)).
+/// ([`Device::note_on`](crate::Device::note_on)).
 ///
 /// A run in bf16 returns to its last checkpoint and continues from there in f32
 /// when a loss or a gradient is not finite, or a batch's loss is at least 1 nat

@@ -12,6 +12,7 @@ mod survey;
 use burn::tensor::{Device as BurnDevice, FloatDType};
 use regmix_data::{Error, ErrorKind, Result};
 
+use crate::config::ModelConfig;
 use crate::precision::Precision;
 pub(crate) use failure::catch_panics;
 use hardware::Hardware;
@@ -174,15 +175,28 @@ impl Device {
         Ok(())
     }
 
-    /// What a CPU multiplies numbers of bf16 with, or what the lack of instructions
-    /// for it costs, as a line for people. `None` for other devices.
-    pub fn bf16_on_processor(&self) -> Option<&'static str> {
-        self.is_host().then(|| {
-            crate::host::product::bf16_by().unwrap_or(
-                "this processor has no instructions for bf16: operands are rounded, and a step \
-                 takes at least as long as with precision = \"f32\"",
-            )
-        })
+    /// What there is to know about training a model in a precision on this device, as a
+    /// line for people: what a CPU multiplies numbers of bf16 with, or what the lack of
+    /// instructions for it costs, and that an NVIDIA card is faster in bf16.
+    pub fn note_on(&self, precision: Precision, model: &ModelConfig) -> Option<&'static str> {
+        /// Smaller models do not fill a card in either precision.
+        const LEAST_WIDTH: usize = 256;
+        match precision {
+            Precision::Bf16 if self.is_host() => Some(crate::host::product::bf16_by().unwrap_or(
+                "this processor has no instructions for bf16: operands are rounded, and a \
+                     step takes at least as long as with precision = \"f32\"",
+            )),
+            Precision::F32
+                if matches!(self.spec, DeviceSpec::Cuda(_) | DeviceSpec::CudaAll)
+                    && model.d_model >= LEAST_WIDTH =>
+            {
+                Some(
+                    "with precision = \"bf16\" an NVIDIA card trains a model of this width \
+                     several times as fast",
+                )
+            }
+            _ => None,
+        }
     }
 
     /// burn's back-end for CPUs, which only the tests use, under the name of
@@ -201,10 +215,25 @@ impl Device {
     }
 }
 
-#[cfg(all(test, not(feature = "cuda")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn users_are_pointed_to_the_faster_precision() {
+        let model = |name| ModelConfig::preset(name, 300).unwrap();
+        let cpu = Device::open(DeviceSpec::Cpu).unwrap();
+        assert_eq!(cpu.note_on(Precision::F32, &model("1m")), None);
+        let note = cpu.note_on(Precision::Bf16, &model("nano")).unwrap();
+        assert!(note.contains("bf16"), "{note}");
+        let card = cpu.disguised(DeviceSpec::Cuda(0));
+        let note = card.note_on(Precision::F32, &model("1m")).unwrap();
+        assert!(note.contains("precision = \"bf16\""), "{note}");
+        assert_eq!(card.note_on(Precision::F32, &model("nano")), None);
+        assert_eq!(card.note_on(Precision::Bf16, &model("1m")), None);
+    }
+
+    #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_is_not_compiled_in_is_an_error_with_the_feature_named() {
         let err = Device::open(DeviceSpec::Cuda(0)).unwrap_err();

@@ -55,10 +55,6 @@ pub(super) struct Part {
 /// a token; where the pieces of groups begin among them, and the end; and which piece is
 /// the first of every token, and the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(all(feature = "kernels", not(feature = "fusion"))),
-    expect(dead_code, reason = "only kernels are given them")
-)]
 pub(super) struct Groups {
     pub(super) rows: usize,
     pub(super) pieces: usize,

@@ -167,6 +167,8 @@ impl Shape {
         let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
         add(DOWN, by(inner, &doperand));
         add(GATE_UP, by(kept.normed, &dgate_up));
+        // Held once, `dy` is overwritten below.
+        drop(doperand);
         let gate_up = weights[GATE_UP].clone().transpose();
         let dnormed = self.products.product(dgate_up, gate_up);
         let weight = weights[FEED_NORM].clone();
@@ -189,6 +191,8 @@ impl Shape {
         let dmixed = self.products.product(doperand.clone(), output);
         let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
         add(OUTPUT, by(kept.mixed.clone(), &doperand));
+        // Held once, `dy` is overwritten below.
+        drop(doperand);
         let dprojected = match (kept.heads, self.fused) {
             (Heads::Joined(joined), Some(kernels)) => {
                 let (qkv, lse) = *joined;

@@ -6,7 +6,7 @@ use regmix_data::random;
 use super::correctness::{difference, engines, shapes, tokens};
 use super::tiny;
 use crate::config::ModelConfig;
-use crate::device::Device;
+use crate::device::{Device, DeviceSpec};
 use crate::engine::Engine;
 use crate::graph::{Graph, Limits};
 use crate::optimizer::AdamWConfig;
@@ -49,7 +49,7 @@ fn blocks_and_chunks_change_nothing_but_rounding() {
 
 /// On every device of burn that is compiled in and present, so that each kernel is
 /// compared with the engine for processors; the script for the software renderer
-/// runs this.
+/// runs this. NVIDIA's cards multiply in TF32, which rounds to 10 bits.
 #[test]
 fn every_device_has_the_gradients_of_the_processor() {
     for status in Device::survey() {
@@ -57,6 +57,10 @@ fn every_device_has_the_gradients_of_the_processor() {
         let Some(burn) = device.as_ref().and_then(Device::burn) else {
             println!("skipped {}: {}", status.spec, status.note);
             continue;
+        };
+        let most = match status.spec {
+            DeviceSpec::Cuda(_) => 1e-2,
+            _ => 1e-4,
         };
         let all = [Limits::default(), LEAST];
         let all = all
@@ -73,15 +77,17 @@ fn every_device_has_the_gradients_of_the_processor() {
             // The second step starts from the updated weights.
             for _ in 0..2 {
                 let (a, b) = (host.accumulate(&batch, 1.0), graph.accumulate(&batch, 1.0));
-                assert!((a - b).abs() < 1e-4, "{}: {a} {b} {config:?}", status.spec);
+                let gap = (a - b).abs();
+                assert!(gap < f64::from(most), "{}: {a} {b} {config:?}", status.spec);
                 let gradients = host.gradients().into_iter().zip(graph.gradients());
                 for ((a, b), parameter) in gradients.zip(parameters::list(config)) {
                     let gap = difference(&a, &b);
-                    assert!(gap < 1e-4, "{}: {gap} {config:?}", parameter.name);
+                    assert!(gap < most, "{}: {gap} {config:?}", parameter.name);
                     worst = worst.max(gap);
                 }
                 let norms = (host.update(&adamw, 1e-3), graph.update(&adamw, 1e-3));
-                assert!((norms.0 / norms.1 - 1.0).abs() < 1e-4, "{norms:?}");
+                let gap = (norms.0 / norms.1 - 1.0).abs();
+                assert!(gap < f64::from(most), "{norms:?}");
             }
             println!(
                 "{}: gradients {worst:.1e} apart at most, {config:?}",

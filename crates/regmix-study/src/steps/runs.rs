@@ -13,8 +13,8 @@ use regmix_data::{
 use regmix_dynamic::ControllerState;
 use regmix_model::lease::{self, Sharing, file_system_time};
 use regmix_model::{
-    Device, FinishedRun, Job, ParallelTrial, Precision, RunSpec, RunStatus, TrainedModel,
-    default_parallel, memory_per_run, stored_fingerprint, stored_spec, train_all,
+    Device, FinishedRun, Job, ParallelTrial, RunSpec, RunStatus, TrainedModel, default_parallel,
+    memory_per_run, stored_fingerprint, stored_spec, train_all,
 };
 
 use crate::config::RunSection;
@@ -369,11 +369,9 @@ fn run_jobs(
             at_once as u64 * each
         ));
     }
-    let bf16 = |job: &Job| job.spec.train.precision == Precision::Bf16;
-    if jobs.iter().any(bf16)
-        && let Some(by) = device.bf16_on_processor()
-    {
-        cx.monitor.message(by);
+    let note = |job: &Job| device.note_on(job.spec.train.precision, &job.spec.model);
+    if let Some(note) = jobs.iter().find_map(note) {
+        cx.monitor.message(note);
     }
     let total = jobs.iter().map(|j| j.spec.tokens()).sum();
     cx.monitor.begin(what, total, Unit::Tokens);
