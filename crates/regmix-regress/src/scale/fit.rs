@@ -17,13 +17,14 @@ use crate::scale::choice::{AcrossMixtures, Choice};
 use crate::scale::ends;
 use crate::scale::fitted::FittedLaw;
 use crate::scale::form::LawName;
-use crate::scale::growth::Growth;
+use crate::scale::growth::{Growth, ONE_SIZE};
 use crate::scale::mixtures::across_mixtures;
 use crate::scale::options::ScaleOptions;
 use crate::scale::process::Kernel;
 use crate::scale::runs::ScaleRuns;
 use crate::scale::select::{CHOSEN, Judged, select};
 use crate::scale::split::{Direction, splits};
+use crate::scale::two_sizes::open_per_e_fold;
 use crate::scale::units::Setting;
 
 const VERSION: u32 = 5;
@@ -105,12 +106,17 @@ impl ScaleFit {
             monitor,
         )?;
         let anchor = choice.anchor(&used, monitor)?;
+        let unknown = match runs.sizes().len() {
+            1 => ONE_SIZE,
+            2 => open_per_e_fold(&laws, &used, choice.mixtures.alike, monitor)?.min(ONE_SIZE),
+            _ => 0.0,
+        };
         let mut out = Self {
             version: VERSION,
             runs: runs.clone(),
             laws: selection.laws,
             blend: Blend::join(laws, &used, selection.kernel, anchor, choice.mixtures.open)?,
-            growth: selection.growth.for_sizes(runs.sizes().len()),
+            growth: selection.growth.with_unknown(unknown),
             judged: selection.judged,
             warnings: Vec::new(),
             unit: options.unit.clone(),

@@ -135,6 +135,29 @@ impl FittedLaw {
         Ok(self)
     }
 
+    /// The same law with its exponent of size near a given one, and its other exponents
+    /// near where they are.
+    ///
+    /// # Errors
+    /// When the monitor asks to stop.
+    pub(crate) fn at_size_exponent(
+        self,
+        exponent: f64,
+        runs: &ScaleRuns,
+        target: usize,
+        alike: f64,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let parameters = self.form().parameters;
+        let exponents: Vec<Option<f64>> = (parameters.iter().zip(&self.parameters))
+            .map(|(p, value)| match p.kind {
+                Kind::SizeExponent => Some(exponent.ln()),
+                _ => p.is_exponent().then_some(*value),
+            })
+            .collect();
+        self.pulled(runs, target, &exponents, alike, monitor)
+    }
+
     /// The form.
     pub fn law(&self) -> LawName {
         self.name

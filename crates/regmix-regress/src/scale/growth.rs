@@ -31,8 +31,8 @@ pub(crate) struct Growth {
     /// The least deviation of a single measurement at a size that was not fitted,
     /// in misfits of the laws: it has a seed and a shape of its own.
     own: f64,
-    /// Where there is one size, so that nothing shows what the size does: the standard
-    /// deviation of ln L for an e-fold of the size.
+    /// Where there are one or two sizes, so that little shows what the size does: the
+    /// standard deviation of ln L for an e-fold of the size.
     #[serde(default)]
     unknown: f64,
 }
@@ -60,7 +60,7 @@ const USUAL_OWN: f64 = 0.75;
 /// The [`Growth::unknown`] of one size. Of the published runs of 70M parameters, laws of these
 /// alone differ from the losses at 160M and 410M by 6.8 % and 11.5 %, 8 % and 7 % for an
 /// e-fold.
-const ONE_SIZE: f64 = 0.05;
+pub(crate) const ONE_SIZE: f64 = 0.05;
 
 /// A new size deviates at once (from this distance on in full), and the more the
 /// further the exponents are extended: the variance at a distance in ln N, in
@@ -182,10 +182,10 @@ impl Growth {
         }
     }
 
-    /// The same for runs of that many sizes.
+    /// The same for runs of so few sizes that they leave this open, see
+    /// [`Growth::unknown`].
     #[must_use]
-    pub(crate) fn for_sizes(self, sizes: usize) -> Self {
-        let unknown = if sizes == 1 { ONE_SIZE } else { 0.0 };
+    pub(crate) fn with_unknown(self, unknown: f64) -> Self {
         Self { unknown, ..self }
     }
 

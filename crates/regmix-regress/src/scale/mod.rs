@@ -33,6 +33,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod two_sizes;
 mod units;
 
 pub use anchor::MovedTo;

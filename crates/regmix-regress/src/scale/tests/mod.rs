@@ -5,6 +5,7 @@ mod ends;
 mod mixtures;
 mod nested;
 mod repetition;
+mod two_sizes;
 
 use rand_distr::{Distribution, StandardNormal};
 use regmix_data::random::{Stream, stream};
