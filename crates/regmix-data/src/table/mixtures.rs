@@ -168,6 +168,15 @@ impl MixtureTable {
         self
     }
 
+    /// The same table with its rows in another order, by their places.
+    pub(super) fn with_order(&self, order: &[usize]) -> Self {
+        Self {
+            runs: order.iter().map(|&i| self.runs[i].clone()).collect(),
+            mixtures: order.iter().map(|&i| self.mixtures[i].clone()).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The table as CSV text, `run,<domain>…`.
     pub fn to_csv(&self) -> String {
         let rows = self.iter().map(|(run, mixture)| {

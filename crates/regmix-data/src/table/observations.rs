@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::mixtures::MixtureTable;
+use super::names::compare_runs;
 use super::records::read_text;
 use super::values::ValueTable;
 use crate::error::{Error, Result};
@@ -92,6 +93,38 @@ impl Observations {
         Ok(Self { mixtures, values })
     }
 
+    /// The same runs in the order of their names, in which numbers count as numbers:
+    /// `run-2` comes before `run-10`. Whatever order the rows of the files have, the
+    /// result is the same.
+    ///
+    /// ```
+    /// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+    ///
+    /// let runs = Observations::join(
+    ///     MixtureTable::parse("run,web,code\n10,0.5,0.5\n2,0.25,0.75\n", "m.csv".as_ref())?,
+    ///     ValueTable::parse("run,web\n10,3.25\n2,3.5\n", "l.csv".as_ref())?,
+    /// )?;
+    /// assert_eq!(runs.sorted_by_run()?.values.to_csv(), "run,web\n2,3.5\n10,3.25\n");
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a run comes twice in a table, or the tables have different runs.
+    pub fn sorted_by_run(&self) -> Result<Self> {
+        let runs = self.mixtures.runs();
+        let mut order: Vec<usize> = (0..runs.len()).collect();
+        order.sort_by(|&a, &b| compare_runs(&runs[a], &runs[b]));
+        let mixtures = self.mixtures.with_order(&order);
+        let values = ValueTable::new(
+            self.values.targets().to_vec(),
+            (order.iter()).map(|&i| (runs[i].clone(), self.values.rows()[i].clone())),
+        )?;
+        Ok(Self {
+            mixtures,
+            values: values.with_notes_of(&self.values),
+        })
+    }
+
     /// What a reader of both files should know, see
     /// [`ValueTable::notes`].
     pub fn notes(&self) -> impl Iterator<Item = &String> {
@@ -153,4 +186,30 @@ fn number_key(run: &str) -> Option<String> {
     let plain = run.len() <= 15 && run.starts_with(|c: char| c.is_ascii_digit());
     let number: f64 = run.parse().ok().filter(|_| plain)?;
     Some(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixtures(text: &str) -> Result<MixtureTable> {
+        MixtureTable::parse(text, Path::new("m.csv"))
+    }
+
+    fn values(text: &str) -> Result<ValueTable> {
+        ValueTable::parse(text, Path::new("l.csv"))
+    }
+
+    #[test]
+    fn rows_in_another_order_are_the_same_runs() {
+        let (m, l) = ("run,a,b\nr2,0,1\nr10,1,0\n", "run,a\nr10,1\nr2,2\n");
+        let sorted = |m: &str| {
+            Observations::join(mixtures(m).unwrap(), values(l).unwrap())
+                .and_then(|o| o.sorted_by_run())
+        };
+        let one = sorted(m).unwrap();
+        assert_eq!(one.mixtures.runs(), ["r2", "r10"]);
+        assert_eq!(one.values.rows(), [[2.0], [1.0]]);
+        assert_eq!(one, sorted("run,a,b\nr10,1,0\nr2,0,1\n").unwrap());
+    }
 }
