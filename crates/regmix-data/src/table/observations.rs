@@ -7,6 +7,7 @@ use super::mixtures::MixtureTable;
 use super::names::compare_runs;
 use super::records::read_text;
 use super::values::ValueTable;
+use crate::alike;
 use crate::error::{Error, Result};
 
 /// Mixtures and values of the same runs, in the same order.
@@ -80,16 +81,26 @@ impl Observations {
         };
         if !without.is_empty() {
             let other: Vec<&str> = other.iter().map(String::as_str).collect();
+            let alike = alike::notes("runs", without.iter().chain(&other).copied());
+            let help = match alike.first() {
+                Some(alike) => alike,
+                None => "remove those rows, add the missing ones, or name the runs alike",
+            };
             return Err(Error::input(format!(
                 "runs with {has} but no {lacks}: {}; the other table has the runs {}; expected the \
                  same runs in both tables",
                 listed(&without),
                 listed(&other)
             ))
-            .help("remove those rows, add the missing ones, or name the runs alike"));
+            .help(help));
         }
+        let names = values.targets().iter().map(String::as_str);
+        let alike = alike::notes(
+            "domains and targets",
+            mixtures.domains().names().chain(names),
+        );
         let joined = ValueTable::new(values.targets().to_vec(), rows)?;
-        let values = joined.with_notes_of(&values);
+        let values = joined.with_notes_of(&values).and_notes(alike);
         Ok(Self { mixtures, values })
     }
 
@@ -198,6 +209,31 @@ mod tests {
 
     fn values(text: &str) -> Result<ValueTable> {
         ValueTable::parse(text, Path::new("l.csv"))
+    }
+
+    #[test]
+    fn names_that_look_alike_in_both_tables_are_named() {
+        let m = || mixtures("run,caf\u{e9},web  text\na,0.5,0.5\n").unwrap();
+        let l = values("run,cafe\u{301},web text\na,3,2\n").unwrap();
+        let joined = Observations::join(m(), l).unwrap();
+        let alike = "differ only in white space or in the Unicode form of a letter: they are kept \
+                     apart; write them alike if they are the same";
+        assert_eq!(
+            joined.notes().collect::<Vec<_>>(),
+            [
+                &format!("the domains and targets \"caf\\u{{e9}}\" and \"cafe\\u{{301}}\" {alike}"),
+                &format!("the domains and targets \"web  text\" and \"web text\" {alike}"),
+            ]
+        );
+        let m = mixtures("run,a,b\ncaf\u{e9},0.5,0.5\n").unwrap();
+        let l = values("run,a\ncafe\u{301},3\n").unwrap();
+        let err = Observations::join(m, l).unwrap_err();
+        assert_eq!(
+            err.help_text(),
+            Some(&*format!(
+                "the runs \"caf\\u{{e9}}\" and \"cafe\\u{{301}}\" {alike}"
+            ))
+        );
     }
 
     #[test]
