@@ -34,6 +34,25 @@ fn the_order_of_the_rows_decides_nothing() {
 }
 
 #[test]
+fn a_search_says_when_its_baseline_is_not_the_natural_mixture() {
+    let fixture = Fixture::empty();
+    losses(&fixture);
+    fixture.write("natural.csv", "run,web,code,books\nnatural,0.6,0.3,0.1\n");
+    fixture.ok(&[&FIT[..], &LINEAR].concat());
+    let search = |more: &[&str]| fixture.ok(&[&OPTIMIZE[..], &["--redo"], more].concat());
+    let unknown = "warning: the natural mixture is not known, so that losses are compared with \
+                   those of the uniform mixture: give the natural one with `--prior`, or set \
+                   relative_to = \"uniform\" in an objective file";
+    search(&["--objective", "worst"]).says(unknown);
+    let known = search(&["--objective", "worst", "--prior", "natural.csv"]);
+    fixture.write("goal.toml", "loss = \"worst\"\nrelative_to = \"uniform\"\n");
+    let uniform = search(&["--objective", "goal.toml"]);
+    for silent in [known, uniform, search(&["--objective", "mean"])] {
+        assert!(!silent.stderr.contains("is not known"), "{}", silent.stderr);
+    }
+}
+
+#[test]
 fn the_order_of_the_rows_decides_nothing_along_training() {
     let fixture = Fixture::empty();
     losses(&fixture);
