@@ -24,7 +24,6 @@
 //! Examples: `own_sampler` (a sampler of designs), `own_corpus_reader` (text that regmix
 //! cannot read, with feature `shards`).
 
-#[cfg(any(feature = "corpus", feature = "exchange"))]
 mod alike;
 pub mod artefact;
 #[cfg(feature = "corpus")]

@@ -1,5 +1,6 @@
 //! Opening parquet files, and the errors that their readers share.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -134,22 +135,23 @@ fn is_whole(dtype: &ArrowDataType) -> bool {
 }
 
 /// What a column holds, where it is no text and no number.
-pub(crate) fn no_number(dtype: &ArrowDataType) -> Option<&'static str> {
+pub(crate) fn no_number(dtype: &ArrowDataType) -> Option<Cow<'static, str>> {
     unread(dtype).filter(|dtype| !is_whole(dtype)).map(words)
 }
 
 /// A type in words.
-fn words(dtype: &ArrowDataType) -> &'static str {
+fn words(dtype: &ArrowDataType) -> Cow<'static, str> {
     use ArrowDataType as T;
-    match dtype {
+    Cow::Borrowed(match dtype {
         T::Date32 | T::Date64 => "dates",
         T::Timestamp(..) | T::Time32(_) | T::Time64(_) => "times",
         T::Duration(_) | T::Interval(_) => "durations",
         T::Decimal32(..) | T::Decimal(..) | T::Decimal256(..) => "decimal numbers",
         T::Float16 => "numbers of 16 bits",
+        T::FixedSizeList(..) => "lists of a fixed size",
         T::Int8 | T::Int16 | T::UInt8 | T::UInt16 => "small whole numbers",
-        _ => "values of a type that polars does not have",
-    }
+        other => return Cow::Owned(format!("values of the type {other:?}")),
+    })
 }
 
 /// The text in a row of a column of strings, if there is one.
@@ -170,4 +172,18 @@ pub(crate) fn damaged(path: &Path, err: &PolarsError) -> Error {
     Error::input(format!("not readable as parquet: {err}"))
         .in_file(path)
         .help("download or copy the file again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_is_not_known_is_named() {
+        let found = no_number(&ArrowDataType::Unknown);
+        assert_eq!(found.as_deref(), Some("values of the type Unknown"));
+        let decimal = ArrowDataType::Decimal(10, 2);
+        assert_eq!(no_number(&decimal).as_deref(), Some("decimal numbers"));
+        assert_eq!(no_number(&ArrowDataType::Int8), None);
+    }
 }

@@ -9,13 +9,15 @@ Examples:
   regmix import wandb/*.csv --target 'eval/*/loss' --weights 'mixture/*' --out tables
   regmix import runs/ --target 'loss/*' --mixtures design.csv --out tables     TensorBoard
   regmix import 'logs/*/train.jsonl' --target 'val.*' --tokens tokens_seen --out tables
+  regmix import hf/ --target 'eval_*_loss' --mixtures design.csv --out tables       HF Trainer
   regmix import results/ --mixtures design.csv --out tables                    lm-eval
   regmix import fit.yaml --out tables                                          Olmix
   regmix import --mixtures ratios.csv --losses metrics.csv --out tables        tables of any layout
 
 Files are known by their contents: CSV of Weights & Biases (histories, panels, tables of runs) and
-of data frames, event files of TensorBoard, JSON lines, wandb-summary.json, results_*.json of
-lm-eval, the .yaml of an Olmix fit. A folder stands for all such files below it. In a pattern `*`
+of data frames, event files of TensorBoard, JSON lines and lists, wandb-summary.json,
+trainer_state.json of Hugging Face's Trainer, results_*.json of lm-eval, the .yaml of an Olmix fit;
+all of them also compressed by gzip. A folder stands for all such files below it. In a pattern `*`
 stands for text without `/`, `**` for any text; what it stands for becomes the name of the target
 or domain. Keys of nested JSON are joined by `/`. Written are losses.csv, and as far as the logs
 have them mixtures.csv, trajectories.csv, sizes.csv, errors.csv, goal.toml and natural.csv.

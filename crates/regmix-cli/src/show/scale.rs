@@ -153,14 +153,14 @@ pub(crate) fn scale_optimum(found: &ScaleOptimum) -> String {
     let header: Vec<&str> = std::iter::once("parameters / tokens")
         .chain(header.iter().map(String::as_str))
         .collect();
-    let mut order: Vec<usize> = (0..found.weights.len()).collect();
-    order.sort_by(|&a, &b| found.weights[b].1.total_cmp(&found.weights[a].1));
+    let names: Vec<&str> = found.mixture.domains().names().collect();
+    let weights = found.mixture.weights();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
     let mut rows: Vec<Vec<String>> = (order.into_iter())
         .map(|i| {
             let each = found.path.iter().map(|s| percent(s.weights[i]));
-            std::iter::once(found.weights[i].0.clone())
-                .chain(each)
-                .collect()
+            std::iter::once(names[i].to_owned()).chain(each).collect()
         })
         .collect();
     let mut line = |name: &str, values: &mut dyn Iterator<Item = String>| {

@@ -120,6 +120,50 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
+fn questions_with_a_choice_longer_than_the_context_are_left_out_and_named() {
+    let fixture = study();
+    let own = |choice: &str| {
+        format!("{{\"query\": \"law\", \"choices\": [\"{choice}\", \"whereas\"], \"gold\": 1}}\n")
+    };
+    let long = "whereas the party shall hereby ".repeat(9);
+    fixture.write("short.jsonl", own("party") + &own("let mut"));
+    fixture.write("long.jsonl", own("party") + &own(&long) + &own("let mut"));
+    let ask = |file: &str| {
+        let task = format!("choices={file}");
+        let ask = [
+            "eval",
+            "base",
+            "--task",
+            &task,
+            "--samples",
+            "s.jsonl",
+            "--redo",
+        ];
+        let output = fixture.ok(&[&ask[..], &["--format", "json"]].concat());
+        let samples = fixture.text("s.jsonl");
+        (scores(&output), output, samples)
+    };
+    let (short, _, _) = ask("short.jsonl");
+    let (found, output, samples) = ask("long.jsonl");
+    output.says(
+        "choices: 1 of 3 questions are left out, the first of them number 2: a choice is longer \
+         than the 16 tokens that the model sees",
+    );
+    assert_eq!(found[0]["left_out"], 1);
+    assert_eq!(found[0]["questions"], 2);
+    assert_eq!(found[0]["acc"], short[0]["acc"]);
+    let numbers: Vec<u64> = (samples.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|sample| sample["question"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [0, 2]);
+    fixture.write("long.jsonl", own(&long));
+    fixture
+        .refused(&["eval", "base", "--task", "choices=long.jsonl"])
+        .says("`choices`: every question has a choice of more than 16 tokens, as many as the model sees");
+}
+
+#[test]
 fn examples_come_before_questions_and_what_does_not_fit_is_counted() {
     let fixture = study();
     let pair = |i: usize| {

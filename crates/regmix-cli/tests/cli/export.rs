@@ -117,7 +117,9 @@ fn tables_and_mixtures_at_a_size_are_read() {
     // What `optimize --parameters` writes.
     fixture.write(
         "at.json",
-        r#"{"tokens": 1e9, "weights": [["web", 0.9], ["code", 0.1]]}"#,
+        r#"{"parameters": 1e8, "tokens": 1e9, "mixture": {"web": 0.9, "code": 0.1},
+            "objective": {"name": "objective", "mean": 3.0, "low": 2.9, "high": 3.1},
+            "losses": [], "path": [], "natural": null, "warnings": []}"#,
     );
     let at = fixture.ok(&["export", "--to", "csv", "--mixture", "at.json"]);
     assert_eq!(at.stdout, "domain,share_of_tokens\nweb,0.9\ncode,0.1\n");

@@ -47,6 +47,7 @@ mod sizes;
 mod staleness;
 mod study;
 mod study_eval;
+mod table_fits;
 mod table_report;
 #[cfg(unix)]
 mod unwritable;

@@ -87,7 +87,7 @@ fn laws_of_scale_predict_and_search_at_the_size_that_counts() {
         "json",
     ];
     let best = fixture.ok(&[&optimize[..], &at].concat()).json();
-    let web = best["weights"][0][1].as_f64().unwrap();
+    let web = best["mixture"]["web"].as_f64().unwrap();
     assert!((web - 0.5).abs() < 0.1, "{best}");
 
     let scale = fixture.ok(&["scale", "--fit", "f"]);
@@ -375,12 +375,12 @@ fn settings_are_checked_against_what_was_fitted() {
     };
     refused(&[]).says("laws of scale: expected a fit of runs of one size");
     refused(&["--parameters", "12", "--tokens", "46e9"])
-        .says("`--parameters`: 12: expected at least 5e7, that of the smallest run")
+        .says("`--parameters`: 12: expected at least 5e7, the size of the smallest run")
         .says("parameters are counted one by one: 1.2e9, not 1.2");
     refused(&["--parameters", "1e300", "--tokens", "46e9"])
         .says("`--parameters`: 1e300: expected less than 1e18");
     refused(&["--parameters", "1e9", "--tokens", "46"])
-        .says("`--tokens`: 46: expected at least 5e9, that of the smallest run");
+        .says("`--tokens`: 46: expected at least 5e9, half of the length of the shortest run");
     let args = predict(&["--parameters", "4e9", "--tokens", "2e11"]);
     let far = fixture.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
     far.says("20.0 times the largest size of the runs, and validation judged up to 2.0 times")

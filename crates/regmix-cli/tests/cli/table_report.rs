@@ -20,14 +20,14 @@ fn tables(fixture: &Fixture, targets: [&str; 2], value: fn([f64; 3]) -> [f64; 2]
     fixture.write("l.csv", values);
 }
 
-fn losses(fixture: &Fixture) {
+pub(crate) fn losses(fixture: &Fixture) {
     tables(fixture, ["web", "code"], |[web, code, _]| {
         [3.0 - 0.5 * web.sqrt(), 2.5 - 0.7 * code.sqrt()]
     });
 }
 
-const LINEAR: [&str; 2] = ["--regressors", "linear"];
-const OPTIMIZE: [&str; 5] = ["optimize", "--fit", "fit", "--out", "mixture.json"];
+pub(crate) const LINEAR: [&str; 2] = ["--regressors", "linear"];
+pub(crate) const OPTIMIZE: [&str; 5] = ["optimize", "--fit", "fit", "--out", "mixture.json"];
 const REPORT: [&str; 5] = ["report", "--fit", "fit", "--mixture", "mixture.json"];
 
 /// The headings of a page.

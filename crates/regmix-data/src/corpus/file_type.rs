@@ -81,7 +81,7 @@ impl<'a> Content<'a> {
 
 /// Files that data-set repositories and their tools put beside the documents.
 fn is_side_file(name: &str) -> bool {
-    const STEMS: [&str; 12] = [
+    const STEMS: [&str; 23] = [
         "readme",
         "license",
         "licence",
@@ -94,6 +94,17 @@ fn is_side_file(name: &str) -> bool {
         "contributing",
         "datasheet",
         "dataset_card",
+        "urls",
+        "filelist",
+        "file_list",
+        "checksums",
+        "checksum",
+        "md5sums",
+        "md5sum",
+        "sha1sums",
+        "sha256sums",
+        "sha256sum",
+        "sha512sums",
     ];
     const NAMES: [&str; 14] = [
         "dataset_info.json",
@@ -147,6 +158,10 @@ mod tests {
             "LICENSE",
             "Licence.en.txt",
             "dataset_info.json",
+            "SHA256SUMS",
+            "sha256sums.txt",
+            "urls.txt",
+            "MD5SUMS.txt.gz",
         ] {
             assert_eq!(Content::of(name), Content::SideFile, "{name}");
         }

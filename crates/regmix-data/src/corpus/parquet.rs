@@ -73,7 +73,7 @@ impl Parquet {
             let found =
                 (schema.get(top(field))).and_then(|column| leaf(column.dtype(), field, top(field)));
             if let Some(found) = found.and_then(no_number) {
-                return Err(unexpected(found, is_label).in_file(path).field(field));
+                return Err(unexpected(&found, is_label).in_file(path).field(field));
             }
         }
         let is_read = |name: &str| {

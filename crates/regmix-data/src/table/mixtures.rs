@@ -6,7 +6,7 @@ use std::path::Path;
 use super::columns::Content;
 use super::names::{check_unique, strip_all};
 use super::records::{read_text, render, render_rows};
-use super::run_rows::RunReader;
+use super::run_rows::{RunReader, WEIGHT_TOLERANCE};
 use crate::artefact::write_atomic;
 use crate::domain::{Domain, DomainSet};
 use crate::error::{Error, Result};
@@ -34,15 +34,38 @@ pub struct MixtureTable {
     unfinished: BTreeSet<String>,
 }
 
+/// A row of a table of mixtures, and what its weights summed to.
+struct Row {
+    run: String,
+    mixture: Mixture,
+    sum: f64,
+}
+
+/// A note on rows whose weights are rounded to so few decimals that they are far from 1.
+fn rescaled(rows: &[Row], path: &Path) -> Option<String> {
+    let far: Vec<&Row> = (rows.iter())
+        .filter(|row| (row.sum - 1.0).abs() > WEIGHT_TOLERANCE + 1e-6)
+        .collect();
+    let (first, others) = far.split_first()?;
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(", and in {more} more"),
+    };
+    Some(format!(
+        "{}: weights that do not sum to 1, as after rounding to few decimals, are rescaled: the \
+         sum is {:.4} in run `{}`{more}",
+        path.file_name().unwrap_or_default().to_string_lossy(),
+        first.sum,
+        first.run
+    ))
+}
+
 /// A table of mixtures without rows, from the header in the plain or the
 /// published layout, and its rows, read one at a time.
 fn read_rows<'a>(
     text: &'a str,
     path: &'a Path,
-) -> Result<(
-    MixtureTable,
-    impl Iterator<Item = Result<(String, Mixture)>> + 'a,
-)> {
+) -> Result<(MixtureTable, impl Iterator<Item = Result<Row>> + 'a)> {
     let reader = RunReader::new(text, path, Content::Weights, &[])?.one_row_per_run();
     let notes = reader.notes();
     let unfinished = reader.unfinished();
@@ -56,7 +79,11 @@ fn read_rows<'a>(
     let rows = reader.map(move |row| {
         let row = row?;
         let mixture = row.mixture(&of_rows, 0, path)?;
-        Ok((row.run, mixture))
+        Ok(Row {
+            sum: row.values.iter().sum(),
+            run: row.run,
+            mixture,
+        })
     });
     let empty = MixtureTable {
         domains,
@@ -109,13 +136,16 @@ impl MixtureTable {
     /// # Errors
     /// As [`MixtureTable::read_csv`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        let (empty, rows) = read_rows(text, path)?;
-        Ok(empty.with_rows(rows.collect::<Result<_>>()?))
+        let (mut empty, rows) = read_rows(text, path)?;
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        empty.notes.extend(rescaled(&rows, path));
+        Ok(empty.with_rows(rows))
     }
 
     /// The same table with rows that were read, so that runs are unique.
-    fn with_rows(&self, rows: Vec<(String, Mixture)>) -> Self {
-        let (runs, mixtures) = rows.into_iter().unzip();
+    fn with_rows(&self, rows: Vec<Row>) -> Self {
+        let rows = rows.into_iter().map(|row| (row.run, row.mixture));
+        let (runs, mixtures) = rows.unzip();
         Self {
             domains: self.domains.clone(),
             runs,
@@ -166,6 +196,15 @@ impl MixtureTable {
         self.runs.retain(|_| of_runs.next() == Some(&true));
         self.mixtures.retain(|_| of_mixtures.next() == Some(&true));
         self
+    }
+
+    /// The same table with its rows in another order, by their places.
+    pub(super) fn with_order(&self, order: &[usize]) -> Self {
+        Self {
+            runs: order.iter().map(|&i| self.runs[i].clone()).collect(),
+            mixtures: order.iter().map(|&i| self.mixtures[i].clone()).collect(),
+            ..self.clone()
+        }
     }
 
     /// The table as CSV text, `run,<domain>…`.

@@ -31,6 +31,7 @@ mod values;
 
 pub use columns::column_of_runs;
 pub use mixtures::MixtureTable;
+pub use names::compare_runs;
 pub use observations::{Observations, names_in};
 pub use run_rows::{RunRow, RunRows};
 pub use values::ValueTable;

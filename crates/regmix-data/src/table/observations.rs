@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::mixtures::MixtureTable;
+use super::names::compare_runs;
 use super::records::read_text;
 use super::values::ValueTable;
+use crate::alike;
 use crate::error::{Error, Result};
 
 /// Mixtures and values of the same runs, in the same order.
@@ -79,17 +81,59 @@ impl Observations {
         };
         if !without.is_empty() {
             let other: Vec<&str> = other.iter().map(String::as_str).collect();
+            let alike = alike::notes("runs", without.iter().chain(&other).copied());
+            let help = match alike.first() {
+                Some(alike) => alike,
+                None => "remove those rows, add the missing ones, or name the runs alike",
+            };
             return Err(Error::input(format!(
                 "runs with {has} but no {lacks}: {}; the other table has the runs {}; expected the \
                  same runs in both tables",
                 listed(&without),
                 listed(&other)
             ))
-            .help("remove those rows, add the missing ones, or name the runs alike"));
+            .help(help));
         }
+        let names = values.targets().iter().map(String::as_str);
+        let alike = alike::notes(
+            "domains and targets",
+            mixtures.domains().names().chain(names),
+        );
         let joined = ValueTable::new(values.targets().to_vec(), rows)?;
-        let values = joined.with_notes_of(&values);
+        let values = joined.with_notes_of(&values).and_notes(alike);
         Ok(Self { mixtures, values })
+    }
+
+    /// The same runs in the order of their names, in which numbers count as numbers:
+    /// `run-2` comes before `run-10`. Whatever order the rows of the files have, the
+    /// result is the same.
+    ///
+    /// ```
+    /// use regmix_data::table::{MixtureTable, Observations, ValueTable};
+    ///
+    /// let runs = Observations::join(
+    ///     MixtureTable::parse("run,web,code\n10,0.5,0.5\n2,0.25,0.75\n", "m.csv".as_ref())?,
+    ///     ValueTable::parse("run,web\n10,3.25\n2,3.5\n", "l.csv".as_ref())?,
+    /// )?;
+    /// assert_eq!(runs.sorted_by_run()?.values.to_csv(), "run,web\n2,3.5\n10,3.25\n");
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a run comes twice in a table, or the tables have different runs.
+    pub fn sorted_by_run(&self) -> Result<Self> {
+        let runs = self.mixtures.runs();
+        let mut order: Vec<usize> = (0..runs.len()).collect();
+        order.sort_by(|&a, &b| compare_runs(&runs[a], &runs[b]));
+        let mixtures = self.mixtures.with_order(&order);
+        let values = ValueTable::new(
+            self.values.targets().to_vec(),
+            (order.iter()).map(|&i| (runs[i].clone(), self.values.rows()[i].clone())),
+        )?;
+        Ok(Self {
+            mixtures,
+            values: values.with_notes_of(&self.values),
+        })
     }
 
     /// What a reader of both files should know, see
@@ -153,4 +197,55 @@ fn number_key(run: &str) -> Option<String> {
     let plain = run.len() <= 15 && run.starts_with(|c: char| c.is_ascii_digit());
     let number: f64 = run.parse().ok().filter(|_| plain)?;
     Some(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixtures(text: &str) -> Result<MixtureTable> {
+        MixtureTable::parse(text, Path::new("m.csv"))
+    }
+
+    fn values(text: &str) -> Result<ValueTable> {
+        ValueTable::parse(text, Path::new("l.csv"))
+    }
+
+    #[test]
+    fn names_that_look_alike_in_both_tables_are_named() {
+        let m = || mixtures("run,caf\u{e9},web  text\na,0.5,0.5\n").unwrap();
+        let l = values("run,cafe\u{301},web text\na,3,2\n").unwrap();
+        let joined = Observations::join(m(), l).unwrap();
+        let alike = "differ only in white space or in the Unicode form of a letter: they are kept \
+                     apart; write them alike if they are the same";
+        assert_eq!(
+            joined.notes().collect::<Vec<_>>(),
+            [
+                &format!("the domains and targets \"caf\\u{{e9}}\" and \"cafe\\u{{301}}\" {alike}"),
+                &format!("the domains and targets \"web  text\" and \"web text\" {alike}"),
+            ]
+        );
+        let m = mixtures("run,a,b\ncaf\u{e9},0.5,0.5\n").unwrap();
+        let l = values("run,a\ncafe\u{301},3\n").unwrap();
+        let err = Observations::join(m, l).unwrap_err();
+        assert_eq!(
+            err.help_text(),
+            Some(&*format!(
+                "the runs \"caf\\u{{e9}}\" and \"cafe\\u{{301}}\" {alike}"
+            ))
+        );
+    }
+
+    #[test]
+    fn rows_in_another_order_are_the_same_runs() {
+        let (m, l) = ("run,a,b\nr2,0,1\nr10,1,0\n", "run,a\nr10,1\nr2,2\n");
+        let sorted = |m: &str| {
+            Observations::join(mixtures(m).unwrap(), values(l).unwrap())
+                .and_then(|o| o.sorted_by_run())
+        };
+        let one = sorted(m).unwrap();
+        assert_eq!(one.mixtures.runs(), ["r2", "r10"]);
+        assert_eq!(one.values.rows(), [[2.0], [1.0]]);
+        assert_eq!(one, sorted("run,a,b\nr10,1,0\nr2,0,1\n").unwrap());
+    }
 }

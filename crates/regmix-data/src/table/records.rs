@@ -299,12 +299,21 @@ fn malformed(err: &csv::Error, path: &Path) -> Error {
 
 /// Reads a text file. The error for a file that is not UTF-8 names the line.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+    text(std::fs::read(path).map_err(|e| unreadable(path, e))?, path)
+}
+
+/// The error for a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, err: std::io::Error) -> Error {
+    match err.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            Error::io(path, e).help("allow reading it: change its permissions")
+            Error::io(path, err).help("allow reading it: change its permissions")
         }
-        _ => Error::io(path, e),
-    })?;
+        _ => Error::io(path, err),
+    }
+}
+
+/// The text of a file's bytes. The error for those that are not UTF-8 names the line.
+pub(crate) fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
     if let Some(refused) = refused(&bytes, path) {
         return Err(refused);
     }

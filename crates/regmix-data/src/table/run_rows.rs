@@ -17,10 +17,7 @@ use crate::mixture::Mixture;
 
 /// How far from 1 a row of weights may sum: published tables are rounded to
 /// three decimals, so their rows sum to 0.996 to 1.003.
-const WEIGHT_TOLERANCE: f64 = 0.01;
-
-/// The largest tolerance for rows of weights with few decimals.
-const COARSE_TOLERANCE: f64 = 0.05;
+pub(super) const WEIGHT_TOLERANCE: f64 = 0.01;
 
 /// Negative weights down to this are rounding errors, and count as zero.
 const ROUNDING: f64 = 1e-9;
@@ -97,7 +94,7 @@ impl RunRow {
     /// # Errors
     /// When a weight is missing, negative (by more than 1e-9) or not finite, or
     /// the weights do not sum to 1: within 0.01, or within what rounding to
-    /// their decimals can make, up to 0.05.
+    /// their decimals can make, half of the last decimal for every weight above 0.
     pub fn mixture(&self, domains: &DomainSet, first: usize, path: &Path) -> Result<Mixture> {
         let here = |e: Error| e.in_file(path).line(self.line);
         let mut weights = self.values[first..].to_vec();
@@ -116,8 +113,9 @@ impl RunRow {
         let mixture = Mixture::normalized(domains.clone(), weights).map_err(here)?;
         if (sum - 1.0).abs() > tolerance + ROUNDING {
             let problem = format!(
-                "weights of run `{}` sum to {sum:.4}, expected 1 (within {tolerance})",
-                self.run
+                "weights of run `{}` sum to {sum:.4}, expected 1 (within {})",
+                self.run,
+                (tolerance * 1e4).round() / 1e4
             );
             return Err(here(Error::input(problem))
                 .help("weights are shares of tokens: rescale the row, or remove it"));
@@ -138,7 +136,7 @@ fn tolerance(weights: &[f64]) -> f64 {
     match (1..=3).find(|decimals| has(*decimals)) {
         Some(decimals) => {
             let rounding = 0.5 * used * 10f64.powi(-decimals);
-            rounding.clamp(WEIGHT_TOLERANCE, COARSE_TOLERANCE)
+            rounding.max(WEIGHT_TOLERANCE)
         }
         None => WEIGHT_TOLERANCE,
     }

@@ -286,6 +286,26 @@ fn weights_may_be_off_by_their_last_decimal() {
             .contains("sum to 0.9440, expected 1 (within 0.01)"),
         "{err}"
     );
+    // Three thirds, in one decimal; the rest of a row is missing where it cannot be rounding.
+    let thirds = mixtures("run,a,b,c\n1,0.3,0.3,0.3\n2,0.5,0.25,0.25\n").unwrap();
+    let weights = thirds.mixtures()[0].weights();
+    assert!(
+        weights.iter().all(|w| (w - 1.0 / 3.0).abs() < 1e-12),
+        "{weights:?}"
+    );
+    assert_eq!(
+        thirds.notes(),
+        [
+            "m.csv: weights that do not sum to 1, as after rounding to few decimals, are rescaled: \
+             the sum is 0.9000 in run `1`"
+        ]
+    );
+    let err = mixtures("run,a,b,c\n1,0.5,0.3,0\n").unwrap_err();
+    assert!(
+        err.to_string()
+            .contains("sum to 0.8000, expected 1 (within 0.1)"),
+        "{err}"
+    );
     let err = mixtures("run,a,b\n1,1.01,-0.01\n").unwrap_err();
     assert!(err.to_string().contains("weight -0.01"), "{err}");
 }

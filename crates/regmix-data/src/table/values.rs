@@ -158,6 +158,12 @@ impl ValueTable {
         self
     }
 
+    /// With more of what a reader of the files should know.
+    pub(super) fn and_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     pub(super) fn unfinished(&self) -> &BTreeSet<String> {
         &self.unfinished
     }

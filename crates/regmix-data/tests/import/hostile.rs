@@ -7,7 +7,7 @@ use regmix_data::exchange::tfevents::framed;
 
 use super::{Folder, select};
 
-const SEEDS: [(&str, &str); 4] = [
+const SEEDS: [(&str, &str); 6] = [
     ("a.csv", "_step,loss/web,w/web\n1,3,1\n2,2.5,1\n"),
     ("p.csv", "Step,a - loss/web,b - loss/web\n1,3,4\n"),
     (
@@ -17,6 +17,14 @@ const SEEDS: [(&str, &str); 4] = [
     (
         "results_1.json",
         "{\"results\": {\"t\": {\"acc,none\": 0.5, \"acc_stderr,none\": 0.1}}, \"versions\": {}}",
+    ),
+    (
+        "trainer_state.json",
+        "{\"log_history\": [{\"step\": 1, \"loss/web\": 2}, {\"step\": 2, \"loss/web\": 1}]}",
+    ),
+    (
+        "a.json",
+        "[{\"step\": 1, \"loss/web\": 2}, {\"step\": 2, \"w/web\": 1}]",
     ),
 ];
 

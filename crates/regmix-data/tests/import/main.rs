@@ -5,6 +5,7 @@ mod json;
 mod long;
 mod olmix;
 mod tensorboard;
+mod trainers;
 mod wandb;
 
 use std::path::PathBuf;

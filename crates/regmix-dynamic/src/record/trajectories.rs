@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use regmix_data::table::records::render;
-use regmix_data::table::{RunRow, RunRows, ValueTable, names_in};
+use regmix_data::table::{RunRow, RunRows, ValueTable, compare_runs, names_in};
 use regmix_data::{DomainSet, Error, Result, artefact};
 
 const IN_MEMORY: &str = "writing to memory cannot fail";
@@ -182,6 +182,14 @@ impl Trajectories {
                 run.clone_from(name);
             }
         }
+        self
+    }
+
+    /// The same trajectories in the order of the runs' names ([`compare_runs`]), so that the
+    /// order of the rows of a file decides nothing.
+    #[must_use]
+    pub fn sorted_by_run(mut self) -> Self {
+        self.runs.sort_by(|a, b| compare_runs(&a.0, &b.0));
         self
     }
 

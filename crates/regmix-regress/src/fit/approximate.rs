@@ -92,7 +92,9 @@ pub(super) fn models(
     let approximate = Observations {
         mixtures: approximate.mixtures.reordered(domains).map_err(named)?,
         ..approximate.clone()
-    };
+    }
+    .sorted_by_run()
+    .map_err(named)?;
     let names = approximate.values.targets();
     let wanted: Vec<usize> = (0..names.len())
         .filter(|&t| targets.contains(&names[t]))

@@ -205,7 +205,9 @@ impl Fit {
     /// in [`Fit::dropped`]. A target that never varies
     /// gets a constant model and a warning. A regressor that cannot describe
     /// a target (a power law and negative scores) is left out of its league
-    /// with a warning. The result does not depend on the number of threads.
+    /// with a warning. Runs are taken in the order of their names
+    /// ([`Observations::sorted_by_run`]): the result depends neither on the order of
+    /// the rows nor on the number of threads.
     ///
     /// # Errors
     /// When there is no target, a target has fewer than [`Fit::MIN_ROWS`]

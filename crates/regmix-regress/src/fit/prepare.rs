@@ -80,8 +80,9 @@ impl Prepared {
             ));
         }
         let mut warnings: Vec<String> = new.notes().cloned().collect();
-        let mut new = new.clone();
-        let mut earlier = earlier.cloned();
+        // The order of the rows of a table decides nothing: not the folds, not resamples.
+        let mut new = new.sorted_by_run()?;
+        let mut earlier = earlier.map(Observations::sorted_by_run).transpose()?;
         let usable = |values: &ValueTable, t: usize| {
             let column = values.rows().iter().map(|row| row[t]);
             column.filter(|v| v.abs() < TOO_LARGE).count()

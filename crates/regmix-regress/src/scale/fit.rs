@@ -297,18 +297,18 @@ impl ScaleFit {
             .iter()
             .map(|r| r.points[r.points.len() - 1].tokens);
         let shortest = ends.fold(f64::INFINITY, f64::min);
-        let refuse = |field: &str, found: f64, least: f64, help: &str| {
-            Err(Error::input(format!(
-                "{found}: expected at least {least:e}, that of the smallest run"
-            ))
-            .field(field)
-            .help(help))
+        let refuse = |field: &str, found: f64, (least, what): (f64, &str), help: &str| {
+            Err(
+                Error::input(format!("{found}: expected at least {least:e}, {what}"))
+                    .field(field)
+                    .help(help),
+            )
         };
         if !(parameters.is_finite() && parameters >= smallest * 0.999) {
             return refuse(
                 "--parameters",
                 parameters,
-                smallest,
+                (smallest, "the size of the smallest run"),
                 "parameters are counted one by one: 1.2e9, not 1.2; a law of scale says nothing \
                  about models smaller than the proxies",
             );
@@ -317,8 +317,9 @@ impl ScaleFit {
             return refuse(
                 "--tokens",
                 tokens,
-                0.5 * shortest,
-                "tokens are counted one by one: 46e9, not 46",
+                (0.5 * shortest, "half of the length of the shortest run"),
+                "tokens are counted one by one: 46e9, not 46; a law of scale predicts losses at \
+                 the end of a run, and no run ended that early",
             );
         }
         /// Neither a model nor a run will be that large.

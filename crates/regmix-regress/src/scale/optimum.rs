@@ -67,8 +67,8 @@ pub struct ScaleOptimum {
     pub parameters: f64,
     /// Tokens of the run.
     pub tokens: f64,
-    /// Domains and their weights.
-    pub weights: Vec<(String, f64)>,
+    /// The mixture.
+    pub mixture: Mixture,
     /// The objective.
     pub objective: ScaleEstimate,
     /// Every target.
@@ -141,9 +141,7 @@ impl ScaleFit {
         Ok(ScaleOptimum {
             parameters: asked.parameters,
             tokens: asked.tokens,
-            weights: (self.domains().names().map(str::to_owned))
-                .zip(best.iter().copied())
-                .collect(),
+            mixture: Mixture::new(self.domains().clone(), best.clone())?,
             objective: surface.estimate(&best),
             losses: surface.losses(&best),
             path,

@@ -41,6 +41,9 @@ pub struct TaskScore {
     /// Questions whose beginnings the model does not see.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: usize,
+    /// Questions beside these, with a choice that is longer than what the model sees.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
 }
 
 fn is_zero(n: &usize) -> bool {
@@ -49,6 +52,8 @@ fn is_zero(n: &usize) -> bool {
 
 /// A question and what the model found.
 pub(super) struct Answered {
+    /// Its number in the file, or of the domain, from 0.
+    pub(super) question: usize,
     pub(super) log_likelihoods: Vec<f64>,
     /// Characters and bytes of the choices.
     pub(super) lengths: Vec<[usize; 2]>,
@@ -61,10 +66,9 @@ pub(super) struct Answers(pub(super) Vec<Answered>);
 
 impl Answers {
     pub(super) fn samples(&self, task: &str) -> impl Iterator<Item = Sample> {
-        let questions = self.0.iter().enumerate();
-        questions.map(move |(question, answered)| Sample {
+        self.0.iter().map(move |answered| Sample {
             task: task.to_owned(),
-            question,
+            question: answered.question,
             gold: answered.gold,
             log_likelihoods: answered.log_likelihoods.clone(),
         })
@@ -97,6 +101,7 @@ impl Answers {
             f1: None,
             shots: 0,
             cut: 0,
+            left_out: 0,
         }
     }
 
@@ -162,6 +167,7 @@ pub(super) fn together(task: &str, domains: &[TaskScore]) -> Option<TaskScore> {
             f1: None,
             shots: 0,
             cut: domains.iter().map(|d| d.cut).sum(),
+            left_out: 0,
         })
     })?
 }
@@ -172,6 +178,7 @@ mod tests {
 
     fn answered(log_likelihoods: &[f64], lengths: &[[usize; 2]], gold: usize) -> Answered {
         Answered {
+            question: 0,
             log_likelihoods: log_likelihoods.to_vec(),
             lengths: lengths.to_vec(),
             gold,

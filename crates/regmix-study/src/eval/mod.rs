@@ -140,10 +140,10 @@ pub fn evaluate(
         )?);
     }
     let context = evaluated.model.config().context;
-    for line in asked.iter().filter_map(|task| task.cut_in_words(context)) {
+    for line in asked.iter().flat_map(|task| task.unseen_in_words(context)) {
         monitor.message(&line);
     }
-    let total: u64 = asked.iter().map(Asked::size).sum();
+    let total: u64 = asked.iter().map(|task| task.size(context)).sum();
     monitor.begin(&format!("score {}", folder.display()), total, Unit::Items);
     let mut samples = Vec::new();
     let mut keep = |of_task| samples.extend(of_task);

@@ -25,12 +25,16 @@ impl Asked {
             .map(|request| encode(tokenizer, request))
             .collect::<Result<_>>()
             .map_err(|e| e.in_file_if_none(&file.path))?;
-        let questions = questions.iter().map(|question| Choices {
-            lengths: (question.choices.iter())
-                .map(|choice| [choice.chars().count(), choice.len()])
-                .collect(),
-            gold: question.gold,
-        });
+        let questions = questions
+            .iter()
+            .enumerate()
+            .map(|(number, question)| Choices {
+                number,
+                lengths: (question.choices.iter())
+                    .map(|choice| [choice.chars().count(), choice.len()])
+                    .collect(),
+                gold: question.gold,
+            });
         Ok(Self {
             name: file.task.to_string(),
             continuations,
@@ -94,6 +98,7 @@ fn of_domain(corpus: &TokenCorpus, domain: usize, held_out: &HeldOut, seed: u64)
         };
         continuations.extend(question.choices.iter().map(of_choice));
         questions.push(Choices {
+            number: questions.len(),
             // All have as many tokens.
             lengths: vec![[1; 2]; question.choices.len()],
             gold: question.gold,

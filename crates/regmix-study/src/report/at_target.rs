@@ -89,7 +89,7 @@ fn at_optimum(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> Vec
         .recommendation
         .map_or(&[][..], |found| found.mixture.weights());
     let y = Scale::from_zero(highest.chain(found).copied());
-    let names = optimum.weights.iter().map(|(name, _)| name.as_str());
+    let names = optimum.mixture.domains().names();
     let figures = (report.ordered(names).into_iter())
         .map(|(place, name)| figure(report, optimum, y, place, name));
     vec![

@@ -163,8 +163,8 @@ impl Report<'_> {
             (Some(found), _, _) => (found.weights.iter())
                 .map(|w| (w.domain.as_str(), w.weight))
                 .collect(),
-            (None, Some(optimum), _) => (optimum.weights.iter())
-                .map(|(domain, weight)| (domain.as_str(), *weight))
+            (None, Some(optimum), _) => (optimum.mixture.iter())
+                .map(|(domain, weight)| (domain.as_str(), weight))
                 .collect(),
             (None, None, Some(fit)) => fit.domains().names().map(|d| (d, 0.0)).collect(),
             (None, None, None) => Vec::new(),

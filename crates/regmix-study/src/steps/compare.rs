@@ -16,7 +16,7 @@ use crate::plain_mixture::PlainMixture;
 use crate::study::{Context, Study};
 use crate::workers::TrainOptions;
 use regmix_data::table::MixtureTable;
-use regmix_data::{DomainSet, Error, Mixture, Result, TokenCorpus, artefact};
+use regmix_data::{Error, Mixture, Result, TokenCorpus, artefact};
 use regmix_model::{Device, FinishedRun};
 use regmix_regress::{Fit, Recommendation, best_observed};
 
@@ -132,10 +132,8 @@ impl Finder<'_> {
             Method::AtTarget => {
                 let laws = scale::current(self.study)?;
                 let best = scale::optimum(self.study, &laws, (None, None), self.cx)?;
-                let (names, weights): (Vec<_>, Vec<_>) = best.weights.into_iter().unzip();
-                let domains = DomainSet::from_names(names)?;
                 let cost = self.proxies()?.and(self.other_sizes()?);
-                (fixed(Mixture::new(domains, weights)?)?, cost)
+                (fixed(best.mixture)?, cost)
             }
             Method::Plain(plain) => {
                 let mixture = self.maker.make(plain).map_err(placed)?;

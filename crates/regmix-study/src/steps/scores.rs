@@ -316,7 +316,7 @@ impl Ready {
         // The models of a folder have one size.
         let context = exams[0].job.spec.model.context;
         let asked = self.sets.iter().flat_map(|(_, asked)| asked);
-        for line in asked.filter_map(|task| task.cut_in_words(context)) {
+        for line in asked.flat_map(|task| task.unseen_in_words(context)) {
             cx.monitor.message(&line);
         }
         let _shared = artefact::share_folder(runs, "the runs of this folder are being moved away")?;
@@ -364,7 +364,9 @@ impl<'a> Exam<'a> {
             job,
             ready,
             folder: job.folder.join(files::SCORES_FOLDER),
-            size: open.flat_map(|(_, asked)| asked).map(Asked::size).sum(),
+            size: (open.flat_map(|(_, asked)| asked))
+                .map(|task| task.size(job.spec.model.context))
+                .sum(),
         })
     }
 

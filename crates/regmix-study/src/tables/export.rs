@@ -4,9 +4,10 @@ use std::path::Path;
 
 use regmix_data::exchange::{ExportPlan, Mapping};
 use regmix_data::table::MixtureTable;
-use regmix_data::{DomainSet, Error, Mixture, Result};
+use regmix_data::{Error, Mixture, Result};
 use regmix_dynamic::Schedule;
 use regmix_regress::Recommendation;
+use regmix_regress::scale::ScaleOptimum;
 use serde_json::Value;
 
 use crate::config::explain;
@@ -84,15 +85,12 @@ fn from_json(path: &Path, run: Option<&str>) -> Result<ExportPlan> {
 /// The mixture of a JSON file: one that `regmix optimize` wrote, or an object of domains
 /// and weights.
 pub(crate) fn mixture_of_json(path: &Path, text: &str, value: &Value) -> Result<Mixture> {
-    if value.get("mixture").is_some() {
-        return Ok(Recommendation::load(path)?.mixture);
+    let has = |key: &str| value.get(key).is_some();
+    if has("mixture") && has("path") {
+        return Ok(ScaleOptimum::load(path)?.mixture);
     }
-    // The best mixture at a size: pairs, in the order of the domains.
-    if let Some(pairs) = value.get("weights").filter(|w| w.is_array()) {
-        let pairs: Vec<(String, f64)> = serde_json::from_value(pairs.clone())
-            .map_err(|e| Error::input(format!("not pairs of a domain and a weight: {e}")))?;
-        let (names, weights): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        return Mixture::new(DomainSet::from_names(names)?, weights);
+    if has("mixture") {
+        return Ok(Recommendation::load(path)?.mixture);
     }
     serde_json::from_str(text).map_err(|e| {
         Error::input(format!(

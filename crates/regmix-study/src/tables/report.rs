@@ -184,7 +184,7 @@ impl Found {
                     return twice(first, "with a fit");
                 }
                 found.recommendation = Some((path.clone(), Recommendation::load(path)?));
-            } else if has("path") && has("weights") {
+            } else if has("mixture") && has("path") {
                 if let Some((first, _)) = &found.optimum {
                     return twice(first, "at a size");
                 }
@@ -234,7 +234,7 @@ impl Found {
                 .in_file(path)
                 .help(of_that_fit(folder))
             })?;
-            let mixture = same_domains(path, &weights_of(path, found)?, laws.domains(), folder)?;
+            let mixture = same_domains(path, &found.mixture, laws.domains(), folder)?;
             let (_, own) = laws.estimate(&question(Objective::Mean, found), &mixture)?;
             let pairs = |all: &[ScaleEstimate]| -> Vec<(String, f64)> {
                 all.iter().map(|e| (e.name.clone(), e.mean)).collect()
@@ -293,13 +293,6 @@ fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= ROUNDING * a.abs().max(b.abs()).max(1e-3)
 }
 
-fn weights_of(path: &Path, found: &ScaleOptimum) -> Result<Mixture> {
-    let (names, weights): (Vec<String>, Vec<f64>) = found.weights.iter().cloned().unzip();
-    DomainSet::from_names(names)
-        .and_then(|domains| Mixture::new(domains, weights))
-        .map_err(|e| e.in_file_if_none(path))
-}
-
 /// The question that a mixture at a size answered, but for its limits.
 fn question(objective: Objective, found: &ScaleOptimum) -> ScaleQuestion {
     ScaleQuestion {
@@ -338,7 +331,7 @@ fn around(fit: &Fit, found: Option<&Recommendation>) -> Result<Mixture> {
 
 /// What laws of scale say, with what was found at a size.
 fn at_target(laws: ScaleFit, found: &Found) -> Result<AtTarget> {
-    let Some((path, optimum)) = &found.optimum else {
+    let Some((_, optimum)) = &found.optimum else {
         return Ok(AtTarget {
             fit: laws,
             optimum: None,
@@ -346,7 +339,7 @@ fn at_target(laws: ScaleFit, found: &Found) -> Result<AtTarget> {
             natural: None,
         });
     };
-    let best = weights_of(path, optimum)?;
+    let best = &optimum.mixture;
     let recommendation = found.recommendation.as_ref().map(|f| &f.1);
     let expected = |mixture: &Mixture| -> Result<Option<Expected>> {
         let Ok(mixture) = mixture.reordered(laws.domains()) else {
@@ -357,7 +350,7 @@ fn at_target(laws: ScaleFit, found: &Found) -> Result<AtTarget> {
         // other mixture gives the same value there, it is the same objective.
         let objective = recommendation.map(|found| question(found.objective.clone(), optimum));
         let objective = objective.and_then(|asked| {
-            let (there, _) = laws.estimate(&asked, &best).ok()?;
+            let (there, _) = laws.estimate(&asked, best).ok()?;
             let same = near(there.mean, optimum.objective.mean);
             same.then(|| laws.estimate(&asked, &mixture).ok().map(|own| own.0))?
         });

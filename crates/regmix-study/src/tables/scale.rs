@@ -112,7 +112,9 @@ fn by_place(given: &[(String, f64)], domains: &DomainSet, field: &str) -> Result
 pub(crate) fn read_scale_runs(tables: ScaleTables<'_>, monitor: &dyn Monitor) -> Result<ScaleRuns> {
     let mixtures = MixtureTable::read_csv(tables.mixtures)?;
     (mixtures.domains().more_than_one()).map_err(|e| e.in_file(tables.mixtures))?;
-    let trajectories = Trajectories::read_csv(tables.trajectories)?.named_as(mixtures.runs());
+    let trajectories = Trajectories::read_csv(tables.trajectories)?
+        .named_as(mixtures.runs())
+        .sorted_by_run();
     let sizes = match tables.sizes {
         Some(path) => Some((path, Sizes::read(path, mixtures.runs())?)),
         None => None,
@@ -347,7 +349,9 @@ pub struct CmrQuestion {
 /// as [`Cmr::find`].
 pub fn cmr(mixtures: &Path, trajectories: &Path, asked: &CmrQuestion) -> Result<Cmr> {
     let table = MixtureTable::read_csv(mixtures)?;
-    let curves = Trajectories::read_csv(trajectories)?.named_as(table.runs());
+    let curves = Trajectories::read_csv(trajectories)?
+        .named_as(table.runs())
+        .sorted_by_run();
     let domains: Vec<&str> = table.domains().names().collect();
     let place = |name: &str, known: &[&str], field: &str| {
         known.iter().position(|k| *k == name).ok_or_else(|| {

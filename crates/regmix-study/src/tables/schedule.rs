@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regmix_data::table::{MixtureTable, RunRows};
+use regmix_data::table::{MixtureTable, RunRows, compare_runs};
 use regmix_data::{Error, Mixture, Monitor, Result};
 use regmix_dynamic::{
     Controller, DynamicConfig, Planner, Request, RunLength, Schedule, Segments, SizeCalibration,
@@ -81,7 +81,9 @@ pub fn plan(
     };
     config.seed = config.seed.wrapping_add(plan.seed);
     let runs = read_segments(mixtures)?;
-    let table = read_trajectories(trajectories)?.named_as(runs.runs());
+    let table = read_trajectories(trajectories)?
+        .named_as(runs.runs())
+        .sorted_by_run();
     (runs.domains().more_than_one()).map_err(|e| e.in_file(mixtures))?;
     let losses = (StageLosses::new(&table, &config.grid()?, config.resample, plan.proxy_steps))
         .map_err(|e| e.in_file_if_none(trajectories))?;
@@ -113,7 +115,7 @@ pub fn plan(
         None => None,
         Some(second) => {
             let path = second.trajectories;
-            let large = read_trajectories(path)?;
+            let large = read_trajectories(path)?.sorted_by_run();
             let ratios = [second.ratio, second.target_ratio];
             // Stage points are shares of a run, here of the longest one.
             let measured = (StageLosses::new(&large, &config.grid()?, config.resample, None))
@@ -216,7 +218,9 @@ fn read_segments(path: &Path) -> Result<Segments> {
 
 fn mean_of(runs: &Segments) -> Result<Mixture> {
     let mut mean = vec![0.0; runs.domains().len()];
-    for run in runs.runs() {
+    let mut names: Vec<&String> = runs.runs().iter().collect();
+    names.sort_by(|a, b| compare_runs(a, b));
+    for run in names {
         for (m, w) in mean.iter_mut().zip(runs.mean(run, 0.0, 1.0)?) {
             *m += w;
         }

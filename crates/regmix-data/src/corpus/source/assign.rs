@@ -242,7 +242,12 @@ impl Found {
         }
         for entry in entries {
             let extension = entry.path.extension().and_then(|e| e.to_str());
-            match extension.and_then(|e| domain_by_extension.get(e)) {
+            // `.C` and `.c` may be two languages; `.RS` is Rust where only `rs` is listed.
+            let domain = extension.and_then(|e| {
+                let exact = domain_by_extension.get(e);
+                exact.or_else(|| domain_by_extension.get(&e.to_ascii_lowercase()))
+            });
+            match domain {
                 Some(&domain) => found.push(entry, Split::Train, Some(domain.clone())),
                 None => {
                     (found.not_read).push(NotRead::new(&entry.path, "no domain has its ending"))

@@ -33,8 +33,9 @@ pub enum Layout {
     /// In the folder's name: `<domain>/…`, at any depth, `train/<domain>/…`.
     Folders,
     /// In the extension of files anywhere below the folder, one document per
-    /// file: extensions (without dot) per domain. Files that are not UTF-8 are
-    /// skipped.
+    /// file: extensions (without dot) per domain. One in lower case stands for
+    /// those in upper case as well that are listed nowhere. Files that are not
+    /// UTF-8 are skipped.
     Tree(BTreeMap<Domain, Vec<String>>),
 }
 

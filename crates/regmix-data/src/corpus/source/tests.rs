@@ -224,10 +224,10 @@ fn what_is_beside_a_corpus_is_listed_and_not_read() {
         ]
     );
     // Notes beside folders of domains are no domains.
-    let dir = corpus(&["web/a.jsonl", "law/a.jsonl", "urls.txt"]);
+    let dir = corpus(&["web/a.jsonl", "law/a.jsonl", "notes.txt"]);
     let (counts, left) = read(dir.path(), None);
     assert_eq!(counts.len(), 2, "{counts:?}");
-    assert_eq!(left, ["urls.txt: in no folder of a domain"]);
+    assert_eq!(left, ["notes.txt: in no folder of a domain"]);
 }
 
 #[test]
@@ -325,4 +325,24 @@ fn a_named_label_field_decides_the_layout() {
     };
     let source = Source::open(dir.path(), None, options).unwrap();
     assert_eq!(source.layout(), &Layout::Labels);
+}
+
+#[test]
+fn endings_in_a_tree_are_known_in_any_case_and_tests_of_code_are_code() {
+    let dir = corpus(&["a.rs", "test/b.RS", "c.C", "d.c", "E.TXT", "x.h"]);
+    let domain = |name: &str, list: &[&str]| {
+        let list = list.iter().map(|e| (*e).to_owned()).collect();
+        (Domain::new(name).unwrap(), list)
+    };
+    let layout = Layout::Tree(BTreeMap::from([
+        domain("rust", &["rs"]),
+        domain("c", &["c"]),
+        domain("c++", &["C", "cpp"]),
+        domain("prose", &["txt"]),
+    ]));
+    let (counts, left) = read(dir.path(), Some(layout));
+    let expected = [("rust", 2), ("c", 1), ("c++", 1), ("prose", 1)];
+    let expected = expected.map(|(domain, train)| (domain.to_owned(), [train, 0]));
+    assert_eq!(counts, BTreeMap::from(expected));
+    assert_eq!(left, ["x.h: no domain has its ending"]);
 }

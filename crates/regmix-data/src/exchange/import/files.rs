@@ -1,10 +1,12 @@
 //! Files of logs: which there are, what they are, and which run they are about.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::kind::{is_events, is_log};
+use super::contents::{contents, open, text_of};
+use super::kind::{ByName, is_events};
 use super::log::Logs;
 use super::names::{Namer, RunNames, namers};
 use super::pattern::Pattern;
@@ -12,10 +14,6 @@ use super::selection::Selection;
 use super::{json, lm_eval, table_log, tensorboard};
 use crate::error::{Error, Result};
 use crate::monitor::{Monitor, Unit};
-use crate::table::records::read_text;
-
-/// The largest file that is read. Histories of long runs have some megabytes.
-const LARGEST: u64 = 2 << 30;
 
 /// The largest JSON file that is one object: the object in memory is several times
 /// as large.
@@ -47,13 +45,19 @@ pub fn find_logs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         } else if path.is_dir() {
             let before = found.len();
             collect(path, &mut |file| {
-                if is_log(file) {
+                let is_log = match ByName::of(file) {
+                    ByName::Log => true,
+                    ByName::Json => begins_list_of_objects(file),
+                    ByName::Other => false,
+                };
+                if is_log {
                     found.push(file.to_path_buf());
                 }
             })?;
             if found.len() == before {
                 return Err(Error::input(
-                    "no logs: expected .csv, .jsonl, results_*.json, wandb-summary.json or \
+                    "no logs: expected .csv, .jsonl, .json with a list of objects, \
+                     results_*.json, wandb-summary.json, trainer_state.json or \
                      events.out.tfevents.*",
                 )
                 .in_file(path));
@@ -75,6 +79,18 @@ fn base_of(pattern: &Path) -> PathBuf {
         true => PathBuf::from("."),
         false => fixed,
     }
+}
+
+/// Whether a file begins as a list of objects does. Other JSON beside logs, such as
+/// settings, is none.
+fn begins_list_of_objects(path: &Path) -> bool {
+    const SEEN: u64 = 1 << 10;
+    let front = open(path).and_then(|file| {
+        let mut front = Vec::new();
+        file.take(SEEN).read_to_end(&mut front).map(|_| front)
+    });
+    let mut seen = (front.iter().flatten()).filter(|b| !b.is_ascii_whitespace());
+    seen.next() == Some(&b'[') && seen.next() == Some(&b'{')
 }
 
 /// Calls `take` with every file below a folder, in the order of names. Links to
@@ -152,24 +168,20 @@ pub fn read_logs(
 }
 
 fn read_file(path: &Path, namer: &Namer<'_>, selection: &Selection) -> Result<Logs> {
-    let about = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if about.len() > LARGEST {
-        return Err(Error::input(format!(
-            "{} bytes, expected at most {LARGEST}: is this a log?",
-            about.len()
-        ))
-        .in_file(path));
-    }
+    let bytes = contents(path)?;
     if is_events(path) {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         return tensorboard::read(&bytes, path, &namer.of_file()?, selection);
     }
-    let text = read_text(path)?;
+    let text = text_of(bytes, path)?;
     let text = text.trim_start_matches('\u{feff}');
-    if !text.trim_start().starts_with('{') {
+    let is_list = text.trim_start().starts_with('[');
+    if !is_list && !text.trim_start().starts_with('{') {
         return table_log::read(text, path, namer, selection);
     }
     let text = &json::standard(text)[..];
+    if is_list {
+        return json::read_list(text, None, path, namer, selection);
+    }
     // One object over many lines, or one in every line.
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     let first = objects.next();
@@ -186,8 +198,11 @@ fn read_file(path: &Path, namer: &Namer<'_>, selection: &Selection) -> Result<Lo
     }
     let value: Value = serde_json::from_str(text)
         .map_err(|e| Error::input(format!("not JSON: {e}")).in_file(path))?;
-    match lm_eval::is_results(&value) {
-        true => lm_eval::read(&value, path, &namer.of_file()?, selection),
+    if lm_eval::is_results(&value) {
+        return lm_eval::read(&value, path, &namer.of_file()?, selection);
+    }
+    match value.get(json::HISTORY).is_some_and(Value::is_array) {
+        true => json::read_list(text, Some(json::HISTORY), path, namer, selection),
         false => json::read_object(text, path, namer, selection),
     }
 }

@@ -1,11 +1,13 @@
-//! Logs in JSON: a line for every measurement, or one object for a run.
+//! Logs in JSON: a line or an entry of a list for every measurement, or one object for a run.
+
+mod list;
+mod walk;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeSeed;
 
 use super::labels::{Labelled, Labels, is_label};
 use super::log::{Logs, Measured, Places, RunLog, Sources};
@@ -14,6 +16,9 @@ use super::selection::{Role, Selection};
 use crate::error::{Error, Result};
 use crate::table::foreign::Foreign;
 use crate::table::state::is_state;
+
+pub(super) use list::{HISTORY, read_list};
+use walk::Walk;
 
 /// Numbers that JSON has not. Python writes them as they stand here, without quotes.
 const NO_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
@@ -53,15 +58,31 @@ pub(super) fn read_lines(
     selection: &Selection,
 ) -> Result<Logs> {
     let mut out = Reader::new(path, selection, namer);
-    for (number, line) in text.lines().enumerate() {
+    let mut cut = None;
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
         if line.trim().is_empty() {
             continue;
         }
         out.number = number as u64 + 1;
-        out.object(line)
-            .map_err(|e| e.in_file(path).line(number as u64 + 1))?;
+        // A program that writes lines ends each of them, unless it was stopped within one.
+        let is_last = !text.ends_with('\n') && lines.peek().is_none();
+        match out.object(line) {
+            Ok(()) => {}
+            Err(_) if is_last && out.is_cut && number > 0 => {
+                cut = Some(format!(
+                    "{}:{}: the last line is cut off, as in a run that was killed or still \
+                     writes: it is left out",
+                    path.display(),
+                    out.number
+                ));
+            }
+            Err(e) => return Err(e.in_file(path).line(out.number)),
+        }
     }
-    out.finish()
+    let mut logs = out.finish()?;
+    logs.notes.extend(cut);
+    Ok(logs)
 }
 
 /// Reads one object, as `wandb-summary.json` is.
@@ -103,13 +124,17 @@ struct Reader<'a> {
     labelled: Labelled,
     places: Places,
     runs: Vec<OneRun>,
-    /// The line that is read.
+    /// What its parts are: lines or entries.
+    part: &'static str,
+    /// The part that is read, from 1.
     number: u64,
-    /// The first lines with measurements that name a run, and that name none.
+    /// The first parts with measurements that name a run, and that name none.
     named: Option<u64>,
     unnamed: Option<u64>,
     /// What was wrong with a number, while an object is read.
     refused: Option<Error>,
+    /// Whether the last object that was refused looks as if its end is missing.
+    is_cut: bool,
 }
 
 /// What the number of a key is.
@@ -177,10 +202,12 @@ impl<'a> Reader<'a> {
             labelled: Labelled::default(),
             places: Places::default(),
             runs: Vec::new(),
+            part: "line",
             number: 1,
             named: None,
             unnamed: None,
             refused: None,
+            is_cut: false,
         }
     }
 
@@ -197,7 +224,10 @@ impl<'a> Reader<'a> {
         let read = walk.deserialize(&mut json).and_then(|()| json.end());
         match (read, self.refused.take()) {
             (_, Some(refused)) => Err(refused),
-            (Err(e), None) => Err(Error::input(format!("not a line of JSON: {e}"))),
+            (Err(e), None) => {
+                self.is_cut = e.is_eof() || !text.trim_end().ends_with('}');
+                Err(Error::input(format!("not a line of JSON: {e}")))
+            }
             (Ok(()), None) => self.line(line),
         }
     }
@@ -317,13 +347,21 @@ impl<'a> Reader<'a> {
 
     fn finish(self) -> Result<Logs> {
         if let (Some(named), Some(unnamed)) = (self.named, self.unnamed) {
-            return Err(Error::input(format!(
-                "measurements without the name of a run, which line {named} has: expected it in \
-                 every line"
+            let part = self.part;
+            let place = match part {
+                "line" => String::new(),
+                _ => format!("{part} {unnamed}: "),
+            };
+            let error = Error::input(format!(
+                "{place}measurements without the name of a run, which {part} {named} has: expected \
+                 it in every {part}"
             ))
             .in_file(self.path)
-            .line(unnamed)
-            .help("name the key of runs with `--run`"));
+            .help("name the key of runs with `--run`");
+            return Err(match part {
+                "line" => error.line(unnamed),
+                _ => error,
+            });
         }
         let targets = self.labelled.resolve(self.targets.names());
         let mut logs = Logs::default();
@@ -333,8 +371,8 @@ impl<'a> Reader<'a> {
             let once = !targets.varying.is_empty() && run.log.has_every_target_once();
             if run.without_step > 0 && run.lines > 1 && !once {
                 return Err(Error::input(format!(
-                    "{} measurements of run `{}` have no step: expected one in every line",
-                    run.without_step, run.log.run
+                    "{} measurements of run `{}` have no step: expected one in every {}",
+                    run.without_step, run.log.run, self.part
                 ))
                 .in_file(self.path)
                 .help("name the key of steps with `--step`, or that of runs with `--run`"));
@@ -359,124 +397,5 @@ impl<'a> Reader<'a> {
         }
         logs.notes.extend(targets.note(self.path, &labels));
         Ok(logs)
-    }
-}
-
-/// Takes every number below a value, as it is read: an object in memory would be
-/// several times as large as its text.
-struct Walk<'w, 'a> {
-    reader: &'w mut Reader<'a>,
-    /// The keys above, joined by `/`.
-    key: &'w mut String,
-    /// Whether it is the object itself.
-    top: bool,
-    line: &'w mut Line,
-}
-
-impl Walk<'_, '_> {
-    fn leaf<E: serde::de::Error>(self, value: &Leaf<'_>) -> std::result::Result<(), E> {
-        if self.top {
-            return self.refuse(Error::input("expected an object of names and numbers"));
-        }
-        match self.reader.leaf(self.key, value, self.line) {
-            Ok(()) => Ok(()),
-            Err(e) => self.refuse(e),
-        }
-    }
-
-    fn refuse<E: serde::de::Error>(self, error: Error) -> std::result::Result<(), E> {
-        self.reader.refused = Some(error);
-        Err(E::custom("refused"))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Walk<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of names and numbers")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        loop {
-            let length = self.key.len();
-            if map.next_key_seed(AddKey(self.key))?.is_none() {
-                return Ok(());
-            }
-            map.next_value_seed(Walk {
-                reader: self.reader,
-                key: self.key,
-                top: false,
-                line: self.line,
-            })?;
-            self.key.truncate(length);
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<(), A::Error> {
-        if self.top {
-            return self.refuse(Error::input("expected an object of names and numbers"));
-        }
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Number(number))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Number(number as f64))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Number(number as f64))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Text(text))
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Text(""))
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<(), E> {
-        self.leaf(&Leaf::Text(""))
-    }
-}
-
-/// Puts a key behind those above it.
-struct AddKey<'k>(&'k mut String);
-
-impl<'de> DeserializeSeed<'de> for AddKey<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for AddKey<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> std::result::Result<(), E> {
-        if !self.0.is_empty() {
-            self.0.push('/');
-        }
-        self.0.push_str(key);
-        Ok(())
     }
 }

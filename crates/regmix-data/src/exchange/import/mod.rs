@@ -2,7 +2,8 @@
 //!
 //! [`read_logs`] reads files as they were exported: CSV of Weights & Biases
 //! (histories, panels, summaries) and of data frames, event files of TensorBoard,
-//! JSON lines, JSON summaries, and results of lm-eval. A [`Selection`] says which
+//! JSON lines, lists and summaries, histories of Hugging Face's Trainer, and results of
+//! lm-eval, all of them also compressed by gzip. A [`Selection`] says which
 //! metrics are targets and which numbers are weights. [`Imported::of`] puts the
 //! runs together: mixtures, last values, values along training, sizes.
 //!
@@ -22,6 +23,7 @@
 //! ```
 
 mod assemble;
+mod contents;
 mod files;
 mod json;
 mod kind;

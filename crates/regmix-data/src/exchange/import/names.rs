@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::kind::stands_for_its_folder;
+use super::kind::{is_trainer_state, stands_for_its_folder};
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
 
@@ -95,14 +95,28 @@ pub(super) fn namers<'a>(files: &'a [PathBuf], names: &'a RunNames) -> Vec<Namer
 /// What a file is about, by the parts of its path: its folder, where every run has
 /// a folder of such files.
 fn subject(path: &Path) -> Vec<String> {
+    let parent = path.parent().unwrap_or(path);
     let own = match stands_for_its_folder(path) {
-        true => path.parent().unwrap_or(path).to_path_buf(),
+        true if is_trainer_state(path) && is_checkpoint(parent) => {
+            parent.parent().unwrap_or(parent).to_path_buf()
+        }
+        true => parent.to_path_buf(),
+        false if path.extension().is_some_and(|e| e == "gz") => {
+            path.with_extension("").with_extension("")
+        }
         false => path.with_extension(""),
     };
     (own.components())
         .filter(|c| matches!(c, Component::Normal(_)))
         .map(|c| c.as_os_str().to_string_lossy().into_owned())
         .collect()
+}
+
+/// Whether a folder holds a checkpoint of a run, as `checkpoint-500`.
+fn is_checkpoint(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let step = name.strip_prefix("checkpoint-");
+    step.is_some_and(|step| !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -137,6 +151,15 @@ mod tests {
         // A file of settings beside files of runs.
         assert_eq!(named(&["w/a/b.csv", "w/a.csv"]), ["a/b", "a"]);
         assert_eq!(named(&["events.out.tfevents.1"]), [""]);
+        assert_eq!(named(&["w/a.jsonl.gz", "w/b.csv"]), ["a", "b"]);
+        // Checkpoints are of the run that wrote them.
+        let states = [
+            "hf/a/checkpoint-10/trainer_state.json",
+            "hf/a/checkpoint-5/trainer_state.json",
+            "hf/a/trainer_state.json",
+            "hf/b/checkpoint-5/trainer_state.json",
+        ];
+        assert_eq!(named(&states), ["a", "a", "a", "b"]);
     }
 
     #[test]

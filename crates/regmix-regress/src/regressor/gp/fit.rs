@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use regmix_data::random::stream;
-use regmix_data::{Error, Monitor, Result};
+use regmix_data::{Monitor, Result};
 
 use crate::numeric::lbfgs::minimise;
 use crate::regressor::gp::hyperparameters::{MAX_ROWS_DRAWN, draws};
@@ -24,21 +24,26 @@ use crate::samples::Samples;
 /// then on all of them. With up to 192 rows, standard deviations also hold
 /// what is left open about these numbers, by eight draws from their posterior.
 ///
+/// Of many rows a random part is fitted (a subset of data; chapter 8.3.1 of the
+/// book below): what is learnt from a row falls quickly with their number, while
+/// the cost of each grows with its square.
+///
 /// | field | default | range |
 /// |---|---|---|
 /// | `warp` | cube root | |
 /// | `iterations` | 60 | 1 or more: steps on a part of the rows |
-/// | `polish` | 15 | 1 or more: steps on all rows |
+/// | `polish` | 15 | 1 or more: steps on all rows that are fitted |
 /// | `part` | 192 | 16 or more: rows of the part |
+/// | `rows` | 512 | 16 to 4096: the most rows that are fitted |
 ///
-/// Cost O((iterations · part³ + polish · n³)), at most 4096 rows; 8 n² bytes
+/// Cost O((iterations · part³ + polish · n³)), n at most `rows`; 8 n² bytes
 /// four times over while fitting. A mean costs O(n D), a standard deviation
 /// O(n²).
 ///
 /// Wins wherever losses are smooth in the mixture and there are 100 runs or more. Far from
 /// all runs it falls back to its prior, with a large standard deviation; a law extrapolates
-/// better. Fails with few runs in many domains, where lengthscales are hardly known, and
-/// refuses more than 4096 rows. Equations and derivatives are those of Rasmussen and Williams
+/// better. Fails with few runs in many domains, where lengthscales are hardly known.
+/// Equations and derivatives are those of Rasmussen and Williams
 /// (Gaussian Processes for Machine Learning, 2006, chapters 2 and 5); [`GpModel`] has the
 /// covariance.
 ///
@@ -65,6 +70,8 @@ pub struct Gp {
     pub polish: u64,
     /// Rows of the part.
     pub part: usize,
+    /// The most rows that are fitted.
+    pub rows: usize,
 }
 
 impl Default for Gp {
@@ -74,6 +81,7 @@ impl Default for Gp {
             iterations: 60,
             polish: 15,
             part: 192,
+            rows: 512,
         }
     }
 }
@@ -86,16 +94,14 @@ impl Gp {
         seed: u64,
         monitor: &dyn Monitor,
     ) -> Result<GpModel> {
+        let samples = &self.limited(samples, seed)?;
         let (inputs, scale) = check(self.warp, samples)?;
         let (rows, values) = (samples.rows(), scale.standardise(samples.values()));
         let mut p = likelihood::start(samples.domains());
         let part = self.part.max(16);
         let mut rest = self.polish;
         if rows.len() > part + part / 2 {
-            let mut order: Vec<usize> = (0..rows.len()).collect();
-            order.shuffle(&mut stream(seed, "gp", "part"));
-            order.truncate(part);
-            order.sort_unstable();
+            let order = drawn(rows.len(), part, seed, "part");
             let some: Vec<&[f64]> = order.iter().map(|&i| rows[i]).collect();
             let their = order.iter().map(|&i| values[i]).collect();
             let mut likelihood = Likelihood::new(&inputs, &some, their);
@@ -111,6 +117,24 @@ impl Gp {
         };
         posterior(self.warp, samples, Vec::new(), parameters, draws)
     }
+
+    /// The samples that are fitted: of too many, a random part.
+    fn limited<'a>(&self, samples: &Samples<'a>, seed: u64) -> Result<Samples<'a>> {
+        let most = self.rows.clamp(16, MAX_ROWS);
+        match samples.len() > most {
+            true => samples.pick(&drawn(samples.len(), most, seed, "rows")),
+            false => Ok(samples.clone()),
+        }
+    }
+}
+
+/// `some` of `n` places, in their order.
+fn drawn(n: usize, some: usize, seed: u64, purpose: &str) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.shuffle(&mut stream(seed, "gp", purpose));
+    order.truncate(some);
+    order.sort_unstable();
+    order
 }
 
 impl Regressor for Gp {
@@ -126,7 +150,8 @@ impl Regressor for Gp {
             Some(Model::Gp(gp)) if gp.domains() == samples.domains() => {
                 // Fitting lengthscales again would cost much and change little:
                 // only the rows and values are replaced.
-                check(self.warp, samples)?;
+                let samples = self.limited(samples, context.seed)?;
+                check(self.warp, &samples)?;
                 let (some, times) = samples.distinct();
                 let (parameters, draws) = gp.hyperparameters();
                 posterior(self.warp, &some, times, parameters.to_vec(), draws.to_vec())?
@@ -138,13 +163,6 @@ impl Regressor for Gp {
 }
 
 fn check(warp: Warp, samples: &Samples<'_>) -> Result<(Inputs, Scale)> {
-    if samples.len() > MAX_ROWS {
-        return Err(Error::input(format!(
-            "{} runs, expected at most {MAX_ROWS} for a Gaussian process",
-            samples.len()
-        ))
-        .help("use a law or `gbdt`, or fit fewer runs"));
-    }
     samples.require_spread()?;
     let once = vec![1.0; samples.len()];
     let scale = Scale::of(samples.values(), &once);

@@ -45,6 +45,31 @@ fn unseen_mixtures_are_predicted_with_honest_intervals() {
 }
 
 #[test]
+fn of_many_rows_a_part_is_fitted() {
+    let (rows, values) = made_up(5000);
+    let part = Gp {
+        rows: 150,
+        ..Gp::default()
+    };
+    let samples = Samples::new(rows.iter().map(Vec::as_slice), values.clone()).unwrap();
+    let model = part.fit(&samples, 3).unwrap();
+    let fitted = |model: &Model| {
+        let json = serde_json::to_value(model).unwrap();
+        let rows = (json.pointer("/rows")).or(json.pointer("/gp/rows"));
+        rows.and_then(|rows| rows.as_array()).map(Vec::len)
+    };
+    assert_eq!(fitted(&model), Some(150), "{:?}", fitted(&model));
+    let means: Vec<f64> = rows.iter().map(|row| model.mean(row)).collect();
+    assert!(spearman(&values, &means) > 0.99);
+    // A refit on resampled runs has no more rows, and a resample repeats some.
+    let places: Vec<usize> = (0..5000).map(|i| i * i % 5000).collect();
+    let resample = samples.pick(&places).unwrap();
+    let context = FitContext::new(4, &Silent).after(&model);
+    let refit = part.fit_with(&resample, context).unwrap();
+    assert!(fitted(&refit).is_some_and(|rows| rows > 50 && rows < 150));
+}
+
+#[test]
 fn all_ways_to_the_mean_agree_and_files_restore_it() {
     let (rows, values) = made_up(80);
     let model = fitted(&rows[..60], &values[..60]);

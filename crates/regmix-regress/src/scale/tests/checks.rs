@@ -147,11 +147,11 @@ fn settings_out_of_range_are_refused() {
     );
     assert_eq!(
         text(4e7, 1e10),
-        "`--parameters`: 40000000: expected at least 5e7, that of the smallest run"
+        "`--parameters`: 40000000: expected at least 5e7, the size of the smallest run"
     );
     assert_eq!(
         text(4e8, 46.0),
-        "`--tokens`: 46: expected at least 8e9, that of the smallest run"
+        "`--tokens`: 46: expected at least 8e9, half of the length of the shortest run"
     );
     let far = fit.check_setting(2e9, 1.6e11).unwrap();
     assert!(far[0].starts_with("10.0 times the largest size"), "{far:?}");

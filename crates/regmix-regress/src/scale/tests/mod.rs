@@ -117,7 +117,7 @@ fn twice_the_size_and_length_are_predicted_with_honest_intervals() {
     let err = fit.check_setting(12.0, 3.2e10).unwrap_err();
     assert_eq!(
         err.to_string(),
-        "`--parameters`: 12: expected at least 5e7, that of the smallest run"
+        "`--parameters`: 12: expected at least 5e7, the size of the smallest run"
     );
     // Files give the same predictions.
     let dir = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn the_best_mixture_at_a_size_is_found() {
         };
         0.5 * (truth(0, &at) + truth(1, &at))
     };
-    let weights: Vec<f64> = found.weights.iter().map(|w| w.1).collect();
+    let weights = found.mixture.weights().to_vec();
     let mut best = f64::INFINITY;
     for i in 0..=40 {
         for j in 0..=40 - i {
