@@ -61,6 +61,58 @@ fn row<E: Float, N: Size>(
     row
 }
 
+#[cube]
+fn zeros<N: Size>(#[comptime] parts: usize) -> Array<Vector<f32, N>> {
+    let mut row = Array::<Vector<f32, N>>::new(parts);
+    #[unroll]
+    for i in 0..parts {
+        row[i] = Vector::new(0.0);
+    }
+    row
+}
+
+#[cube]
+fn multiply<N: Size>(row: &mut Array<Vector<f32, N>>, by: f32, #[comptime] parts: usize) {
+    #[unroll]
+    for i in 0..parts {
+        row[i] = row[i] * Vector::new(by);
+    }
+}
+
+#[cube]
+fn write<E: Float, N: Size>(
+    t: &mut Tensor<Vector<E, N>>,
+    from: usize,
+    row: &Array<Vector<f32, N>>,
+    #[comptime] parts: usize,
+) {
+    #[unroll]
+    for i in 0..parts {
+        t[from + i] = Vector::cast_from(row[i]);
+    }
+}
+
+/// Loads rows of a head from a token on, for all threads of a workgroup; `head_at` is
+/// where the head of the sequence's first token begins. After the last token it is
+/// repeated.
+#[cube]
+fn load<E: Float, N: Size>(
+    t: &Tensor<Vector<E, N>>,
+    rows: &mut Shared<[Vector<f32, N>]>,
+    head_at: usize,
+    from: usize,
+    tokens: usize,
+    width: usize,
+    #[comptime] parts: usize,
+) {
+    let mut at = UNIT_POS as usize;
+    while at < LOADED * parts {
+        let token = min(from + at / parts, tokens - 1);
+        rows[at] = Vector::cast_from(t[head_at + token * width + at % parts]);
+        at += ROWS;
+    }
+}
+
 /// The scalar product with a row that a workgroup has loaded.
 #[cube]
 fn along<N: Size>(
@@ -114,16 +166,12 @@ fn output<E: Float, N: Size>(
     let token = tile + unit;
     let width = (heads + 2 * kv_heads) * parts;
     let kv_head = head / (heads / kv_heads);
-    let key_at = (heads + kv_head) * parts;
+    let key_at = first * width + (heads + kv_head) * parts;
     let value_at = key_at + kv_heads * parts;
     let own = first + min(token, tokens - 1);
     let mut query = row(qkv, own * width + head * parts, parts);
-    let mut sum_of_values = Array::<Vector<f32, N>>::new(parts);
-    #[unroll]
-    for i in 0..parts {
-        query[i] = query[i] * Vector::new(scale);
-        sum_of_values[i] = Vector::new(0.0);
-    }
+    multiply(&mut query, scale, parts);
+    let mut sum_of_values = zeros::<N>(parts);
     let mut top = f32::new(UNSEEN);
     let mut sum = f32::new(0.0);
     let mut keys = Shared::<[Vector<f32, N>]>::new_slice(LOADED * parts);
@@ -132,13 +180,8 @@ fn output<E: Float, N: Size>(
     let mut from = 0usize;
     while from < end {
         sync_cube();
-        let mut at = UNIT_POS as usize;
-        while at < LOADED * parts {
-            let source = (first + min(from + at / parts, tokens - 1)) * width + at % parts;
-            keys[at] = Vector::cast_from(qkv[source + key_at]);
-            values[at] = Vector::cast_from(qkv[source + value_at]);
-            at += ROWS;
-        }
+        load(qkv, &mut keys, key_at, from, tokens, width, parts);
+        load(qkv, &mut values, value_at, from, tokens, width, parts);
         sync_cube();
         for some in 0..LOADED / HELD {
             let mut scores = Array::<f32>::new(HELD);
@@ -155,10 +198,7 @@ fn output<E: Float, N: Size>(
             }
             let shrink = (top - greatest).exp();
             sum *= shrink;
-            #[unroll]
-            for i in 0..parts {
-                sum_of_values[i] = sum_of_values[i] * Vector::new(shrink);
-            }
+            multiply(&mut sum_of_values, shrink, parts);
             #[unroll]
             for j in 0..HELD {
                 let p = (scores[j] - greatest).exp();
@@ -176,11 +216,9 @@ fn output<E: Float, N: Size>(
         from += LOADED;
     }
     if token < tokens {
+        multiply(&mut sum_of_values, 1.0 / sum, parts);
         let to = own * heads * parts + head * parts;
-        #[unroll]
-        for i in 0..parts {
-            out[to + i] = Vector::cast_from(sum_of_values[i] / Vector::new(sum));
-        }
+        write(out, to, &sum_of_values, parts);
         lse[first * heads + head * tokens + token] = top + sum.ln();
     }
 }
@@ -211,7 +249,7 @@ fn queries_back<E: Float, N: Size>(
     let token = tile + unit;
     let width = (heads + 2 * kv_heads) * parts;
     let kv_head = head / (heads / kv_heads);
-    let key_at = (heads + kv_head) * parts;
+    let key_at = first * width + (heads + kv_head) * parts;
     let value_at = key_at + kv_heads * parts;
     let own = first + min(token, tokens - 1);
     let query = row(qkv, own * width + head * parts, parts);
@@ -219,12 +257,11 @@ fn queries_back<E: Float, N: Size>(
     let dout_row = row(dout, of_output, parts);
     let number = first * heads + head * tokens + min(token, tokens - 1);
     let log_sum = lse[number];
+    let mut sum = zeros::<N>(parts);
     let mut products = Vector::<f32, N>::new(0.0);
-    let mut sum = Array::<Vector<f32, N>>::new(parts);
     #[unroll]
     for i in 0..parts {
         products += dout_row[i] * Vector::cast_from(out[of_output + i]);
-        sum[i] = Vector::new(0.0);
     }
     let mean = sum_of(products);
     let mut keys = Shared::<[Vector<f32, N>]>::new_slice(LOADED * parts);
@@ -233,13 +270,8 @@ fn queries_back<E: Float, N: Size>(
     let mut from = 0usize;
     while from < end {
         sync_cube();
-        let mut at = UNIT_POS as usize;
-        while at < LOADED * parts {
-            let source = (first + min(from + at / parts, tokens - 1)) * width + at % parts;
-            keys[at] = Vector::cast_from(qkv[source + key_at]);
-            values[at] = Vector::cast_from(qkv[source + value_at]);
-            at += ROWS;
-        }
+        load(qkv, &mut keys, key_at, from, tokens, width, parts);
+        load(qkv, &mut values, value_at, from, tokens, width, parts);
         sync_cube();
         for key in 0..LOADED {
             let score = along(&query, &keys, key * parts, parts) * scale;
@@ -253,11 +285,8 @@ fn queries_back<E: Float, N: Size>(
         from += LOADED;
     }
     if token < tokens {
-        let to = own * width + head * parts;
-        #[unroll]
-        for i in 0..parts {
-            dqkv[to + i] = Vector::cast_from(sum[i] * Vector::new(scale));
-        }
+        multiply(&mut sum, scale, parts);
+        write(dqkv, own * width + head * parts, &sum, parts);
         delta[number] = mean;
     }
 }
@@ -290,13 +319,8 @@ fn keys_back<E: Float, N: Size>(
     let own = (first + min(token, tokens - 1)) * width + (heads + kv_head) * parts;
     let key = row(qkv, own, parts);
     let value = row(qkv, own + kv_heads * parts, parts);
-    let mut of_key = Array::<Vector<f32, N>>::new(parts);
-    let mut of_value = Array::<Vector<f32, N>>::new(parts);
-    #[unroll]
-    for i in 0..parts {
-        of_key[i] = Vector::new(0.0);
-        of_value[i] = Vector::new(0.0);
-    }
+    let mut of_key = zeros::<N>(parts);
+    let mut of_value = zeros::<N>(parts);
     let mut queries = Shared::<[Vector<f32, N>]>::new_slice(LOADED * parts);
     let mut douts = Shared::<[Vector<f32, N>]>::new_slice(LOADED * parts);
     let mut log_sums = Shared::<[f32]>::new_slice(LOADED);
@@ -308,14 +332,11 @@ fn keys_back<E: Float, N: Size>(
         let mut from = tile;
         while from < tokens {
             sync_cube();
-            let mut at = UNIT_POS as usize;
-            while at < LOADED * parts {
-                let from = first + min(from + at / parts, tokens - 1);
-                let part = head * parts + at % parts;
-                queries[at] = Vector::cast_from(qkv[from * width + part]);
-                douts[at] = Vector::cast_from(dout[from * heads * parts + part]);
-                at += ROWS;
-            }
+            let query_at = first * width + head * parts;
+            load(qkv, &mut queries, query_at, from, tokens, width, parts);
+            let out_width = heads * parts;
+            let out_at = first * out_width + head * parts;
+            load(dout, &mut douts, out_at, from, tokens, out_width, parts);
             if unit < LOADED {
                 let from = number + min(from + unit, tokens - 1);
                 log_sums[unit] = lse[from];
@@ -337,11 +358,8 @@ fn keys_back<E: Float, N: Size>(
         }
     }
     if token < tokens {
-        #[unroll]
-        for i in 0..parts {
-            dqkv[own + i] = Vector::cast_from(of_key[i]);
-            dqkv[own + kv_heads * parts + i] = Vector::cast_from(of_value[i]);
-        }
+        write(dqkv, own, &of_key, parts);
+        write(dqkv, own + kv_heads * parts, &of_value, parts);
     }
 }
 
