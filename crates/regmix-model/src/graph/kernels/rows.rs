@@ -75,7 +75,7 @@ fn zeros<N: Size>(#[comptime] parts: usize) -> Array<Vector<f32, N>> {
 fn multiply<N: Size>(row: &mut Array<Vector<f32, N>>, by: f32, #[comptime] parts: usize) {
     #[unroll]
     for i in 0..parts {
-        row[i] = row[i] * Vector::new(by);
+        row[i] *= Vector::new(by);
     }
 }
 
@@ -140,7 +140,7 @@ fn add<N: Size>(
 ) {
     #[unroll]
     for i in 0..parts {
-        sum[i] = sum[i] + Vector::new(factor) * loaded[from + i];
+        sum[i] += Vector::new(factor) * loaded[from + i];
     }
 }
 
