@@ -6,6 +6,7 @@
 
 use std::f64::consts::LN_2;
 
+use rayon::prelude::*;
 use regmix_data::{Monitor, Result};
 
 use crate::scale::fitted::FittedLaw;
@@ -41,22 +42,20 @@ pub(crate) fn open_per_e_fold(
         .take(MIXTURES)
         .map(|run| at(&run.weights))
         .collect();
-    let (mut squares, mut count) = (0.0, 0.0);
-    for exponent in EXPONENTS {
-        for (target, laws) in laws.iter().enumerate() {
-            let held = (laws.iter())
-                .map(|law| {
-                    law.clone()
-                        .at_size_exponent(exponent, runs, target, alike, monitor)
-                })
-                .collect::<Result<Vec<FittedLaw>>>()?;
-            for at in &settings {
-                squares += (mean_ln(&held, at) - mean_ln(laws, at)).powi(2);
-                count += 1.0;
-            }
-        }
-    }
-    Ok((squares / f64::max(count, 1.0)).sqrt() / LN_2)
+    let jobs: Vec<(f64, usize)> = (EXPONENTS.into_iter())
+        .flat_map(|exponent| (0..laws.len()).map(move |target| (exponent, target)))
+        .collect();
+    let squares = |&(exponent, target): &(f64, usize)| {
+        let laws = &laws[target];
+        let held = (laws.iter())
+            .map(|law| (law.clone()).at_size_exponent(exponent, runs, target, alike, monitor))
+            .collect::<Result<Vec<FittedLaw>>>()?;
+        let moved = |at: &Setting<'_>| (mean_ln(&held, at) - mean_ln(laws, at)).powi(2);
+        Ok(settings.iter().map(moved).sum::<f64>())
+    };
+    let squares: Vec<f64> = jobs.par_iter().map(squares).collect::<Result<_>>()?;
+    let count = (jobs.len() * settings.len()) as f64;
+    Ok((squares.iter().sum::<f64>() / count.max(1.0)).sqrt() / LN_2)
 }
 
 fn mean_ln(laws: &[FittedLaw], at: &Setting<'_>) -> f64 {

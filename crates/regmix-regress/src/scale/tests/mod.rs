@@ -64,11 +64,26 @@ fn measured(
 }
 
 fn simulated(sizes: &[f64], lengths: &[f64], noise: f64) -> ScaleRuns {
-    let mut rng = stream(7, "scale", "test");
+    simulated_by(
+        truth,
+        sizes,
+        lengths,
+        noise,
+        &mut stream(7, "scale", "test"),
+    )
+}
+
+fn simulated_by(
+    truth: fn(usize, &Setting<'_>) -> f64,
+    sizes: &[f64],
+    lengths: &[f64],
+    noise: f64,
+    rng: &mut Stream,
+) -> ScaleRuns {
     let mut runs = Vec::new();
     for &parameters in sizes {
         for (i, weights) in mixtures().into_iter().enumerate() {
-            let points = measured(truth, (&weights, parameters), lengths, noise, &mut rng);
+            let points = measured(truth, (&weights, parameters), lengths, noise, rng);
             runs.push(ScaleRun {
                 run: format!("{parameters}-{i}"),
                 weights,

@@ -12,21 +12,7 @@ fn truth_of_slopes(target: usize, at: &Setting<'_>) -> f64 {
 
 fn runs_of(sizes: &[f64], seed: u64) -> ScaleRuns {
     let mut rng = stream(seed, "scale", "two sizes");
-    let mut runs = Vec::new();
-    for &parameters in sizes {
-        for (i, weights) in mixtures().into_iter().enumerate() {
-            let of = (&weights[..], parameters);
-            let points = measured(truth_of_slopes, of, &LENGTHS, 0.003, &mut rng);
-            runs.push(ScaleRun {
-                run: format!("{parameters}-{i}"),
-                weights,
-                parameters,
-                points,
-            });
-        }
-    }
-    let domains = DomainSet::from_names(["a", "b", "c"]).unwrap();
-    ScaleRuns::new(domains, vec!["a".to_owned(), "c".to_owned()], runs).unwrap()
+    simulated_by(truth_of_slopes, sizes, &LENGTHS, 0.003, &mut rng)
 }
 
 /// The share of measurements inside the 90 % intervals at a size, and the mean half
