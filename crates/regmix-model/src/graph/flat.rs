@@ -19,7 +19,7 @@ use super::loss::plus;
 const ALIGNMENT: usize = 256;
 
 /// Tensors that a kernel adds to a slab at once: some devices bind few to a kernel.
-pub(super) const ADDED: usize = 4;
+const ADDED: usize = 4;
 
 /// Where the tensors of a layout lie: below each other in slabs, each of one dimension.
 #[derive(Debug, Clone)]
@@ -72,6 +72,10 @@ impl Flat {
                 slab.starts.push(start(slab));
                 slab.len = start(slab) + count;
             }
+        }
+        // A part is seen without a copy only if what follows it is aligned, too.
+        for slab in slabs.iter_mut().filter(|slab| slab.starts.len() > 1) {
+            slab.len = slab.len.next_multiple_of(ALIGNMENT);
         }
         Self { layout, slabs }
     }
@@ -143,8 +147,8 @@ impl Flat {
     }
 
     /// Tensors of every place, joined.
-    fn join(&self, mut tensors: Vec<Tensor<2>>, device: &BurnDevice) -> Vec<Tensor<1>> {
-        let mut tensors = tensors.drain(..);
+    fn join(&self, tensors: Vec<Tensor<2>>, device: &BurnDevice) -> Vec<Tensor<1>> {
+        let mut tensors = tensors.into_iter();
         (self.slabs.iter())
             .map(|slab| {
                 let mut parts = Vec::new();

@@ -10,43 +10,19 @@ use burn_cubecl::tensor::CubeTensor;
 use super::super::arguments::Groups;
 use super::{empty, grid, rows_and_columns, threads};
 
-/// Sums of the rows whose numbers stand at `plan[starts..]`, from one start to the next.
+/// Sums of rows from one start to the next, zero where there are none. The starts stand
+/// at `plan[starts..]`; they are places of rows, or of their numbers in the plan where
+/// rows are `listed` there.
 #[cube(launch)]
-fn sum_pieces(
-    x: &Tensor<f32>,
-    plan: &Tensor<i32>,
-    sums: &mut Tensor<f32>,
-    pieces: usize,
-    starts: usize,
-    columns: usize,
-    #[comptime] threads: usize,
-) {
-    let piece = CUBE_POS;
-    if piece >= pieces {
-        terminate!();
-    }
-    let from = plan[starts + piece] as usize;
-    let to = plan[starts + piece + 1] as usize;
-    let mut column = UNIT_POS as usize;
-    while column < columns {
-        let mut sum = f32::new(0.0);
-        for at in from..to {
-            sum += x[plan[at] as usize * columns + column];
-        }
-        sums[piece * columns + column] = sum;
-        column += threads;
-    }
-}
-
-/// Sums of neighbouring rows, from one start to the next; zero where there are none.
-#[cube(launch)]
-fn sum_neighbours(
+#[allow(clippy::too_many_arguments)]
+fn sum_groups(
     x: &Tensor<f32>,
     plan: &Tensor<i32>,
     sums: &mut Tensor<f32>,
     groups: usize,
     starts: usize,
     columns: usize,
+    #[comptime] listed: bool,
     #[comptime] threads: usize,
 ) {
     let group = CUBE_POS;
@@ -59,7 +35,11 @@ fn sum_neighbours(
     while column < columns {
         let mut sum = f32::new(0.0);
         for at in from..to {
-            sum += x[at * columns + column];
+            let mut row = at;
+            if listed {
+                row = plan[at] as usize;
+            }
+            sum += x[row * columns + column];
         }
         sums[group * columns + column] = sum;
         column += threads;
@@ -74,34 +54,24 @@ pub(super) fn launch(x: CubeTensor, plan: CubeTensor, groups: Groups) -> CubeTen
         pieces,
         tokens,
     } = groups;
-    let of_pieces = empty(&x, Shape::new([pieces, columns]), DType::F32);
-    let of_tokens = empty(&x, Shape::new([tokens, columns]), DType::F32);
-    let client = x.client.clone();
     let threads = threads(columns);
-    let dim = CubeDim::new_1d(threads as u32);
-    sum_pieces::launch(
-        &client,
-        grid(pieces),
-        dim,
-        x.into_tensor_arg(),
-        plan.clone().into_tensor_arg(),
-        of_pieces.clone().into_tensor_arg(),
-        pieces,
-        rows,
-        columns,
-        threads,
-    );
-    sum_neighbours::launch(
-        &client,
-        grid(tokens),
-        dim,
-        of_pieces.into_tensor_arg(),
-        plan.into_tensor_arg(),
-        of_tokens.clone().into_tensor_arg(),
-        tokens,
-        rows + pieces + 1,
-        columns,
-        threads,
-    );
-    of_tokens
+    let sum = |x: CubeTensor, groups: usize, starts: usize, listed: bool| {
+        let sums = empty(&x, Shape::new([groups, columns]), DType::F32);
+        sum_groups::launch(
+            &x.client.clone(),
+            grid(groups),
+            CubeDim::new_1d(threads as u32),
+            x.into_tensor_arg(),
+            plan.clone().into_tensor_arg(),
+            sums.clone().into_tensor_arg(),
+            groups,
+            starts,
+            columns,
+            listed,
+            threads,
+        );
+        sums
+    };
+    let of_pieces = sum(x, pieces, rows, true);
+    sum(of_pieces, tokens, rows + pieces + 1, false)
 }

@@ -67,6 +67,16 @@ fn grid(rows: usize) -> CubeCount {
     CubeCount::Static(rows.div_ceil(y) as u32, y as u32, 1)
 }
 
+/// Workgroups of attention: one for every so many rows of every head and sequence.
+fn workgroups(sizes: Sizes, heads: usize, rows: usize) -> usize {
+    sizes.tokens.div_ceil(rows) * heads * sizes.batch
+}
+
+/// The factor of attention's scores.
+fn scale(sizes: Sizes) -> f32 {
+    1.0 / (sizes.dim as f32).sqrt()
+}
+
 /// Threads of a workgroup for rows of so many columns.
 fn threads(columns: usize) -> usize {
     columns.next_power_of_two().clamp(32, 256)

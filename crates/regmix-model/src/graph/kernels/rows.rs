@@ -16,7 +16,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::super::arguments::Sizes;
 use super::norm::sum_of;
-use super::{empty, grid, vector_size};
+use super::{empty, grid, scale, vector_size, workgroups};
 
 /// Threads of a workgroup: rows that it computes.
 const ROWS: usize = 64;
@@ -363,16 +363,6 @@ fn keys_back<E: Float, N: Size>(
     }
 }
 
-/// Workgroups for so many heads of every sequence.
-fn workgroups(sizes: Sizes, heads: usize) -> usize {
-    sizes.tokens.div_ceil(ROWS) * heads * sizes.batch
-}
-
-/// The factor of the scores.
-fn scale(sizes: Sizes) -> f32 {
-    1.0 / (sizes.dim as f32).sqrt()
-}
-
 /// Numbers of a head that are read at once. The kernels compute in f32.
 fn size_of_part(t: &CubeTensor, sizes: Sizes) -> usize {
     vector_size(t, sizes.dim).min(4)
@@ -386,7 +376,7 @@ pub(super) fn forward(qkv: CubeTensor, sizes: Sizes) -> (CubeTensor, CubeTensor)
     let lse = empty(&qkv, Shape::new([rows * sizes.heads]), DType::F32);
     let dtype = dtype_to_storage_type(qkv.dtype);
     let size = size_of_part(&qkv, sizes);
-    let workgroups = workgroups(sizes, sizes.heads);
+    let workgroups = workgroups(sizes, sizes.heads, ROWS);
     output::launch(
         &qkv.client.clone(),
         grid(workgroups),
@@ -414,7 +404,7 @@ pub(super) fn backward([qkv, dout, out, lse]: [CubeTensor; 4], sizes: Sizes) -> 
     let dtype = dtype_to_storage_type(qkv.dtype);
     let size = size_of_part(&qkv, sizes);
     let dim = CubeDim::new_1d(ROWS as u32);
-    let [of_queries, of_keys] = [sizes.heads, sizes.kv_heads].map(|h| workgroups(sizes, h));
+    let [of_queries, of_keys] = [sizes.heads, sizes.kv_heads].map(|h| workgroups(sizes, h, ROWS));
     queries_back::launch(
         &client,
         grid(of_queries),

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_void};
+use std::sync::OnceLock;
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
@@ -16,7 +17,7 @@ use cudarc::driver::result::{device, launch_kernel, module};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction, CUstream, cuCtxGetDevice};
 use cudarc::nvrtc;
 
-use super::super::empty;
+use super::super::{empty, scale, workgroups};
 use super::{enqueue, is_here};
 use crate::graph::arguments::Sizes;
 
@@ -35,16 +36,6 @@ fn numbers(of: Sizes) -> [u32; 4] {
     [of.batch, of.tokens, of.heads, of.kv_heads].map(|n| n as u32)
 }
 
-/// The factor of the scores.
-fn scale(of: Sizes) -> f32 {
-    1.0 / (of.dim as f32).sqrt()
-}
-
-/// Workgroups for every block of `rows` tokens of so many heads.
-fn grid(of: Sizes, heads: usize, rows: usize) -> u32 {
-    (of.tokens.div_ceil(rows) * of.batch * heads) as u32
-}
-
 /// The kernels for one head dimension on one device.
 #[derive(Clone, Copy)]
 struct Functions {
@@ -57,8 +48,10 @@ struct Functions {
 /// Whether these kernels compute attention with heads of `dim` numbers, of the type and
 /// on the device of a tensor.
 pub(in super::super) fn has_attention(t: &CubeTensor, dim: usize) -> bool {
+    // It is asked for every layer of every step, and looks for files.
+    static COMPILER: OnceLock<bool> = OnceLock::new();
     // SAFETY: it only tries to open a library by name.
-    let compiler = || unsafe { nvrtc::sys::is_culib_present() };
+    let compiler = || *COMPILER.get_or_init(|| unsafe { nvrtc::sys::is_culib_present() });
     // The instructions for products of bf16, which compute capability 8.0 brought.
     let instructions = || {
         let mma = &t.client.properties().features.matmul.mma;
@@ -87,7 +80,7 @@ pub(in super::super) fn forward(qkv: CubeTensor, sizes: Sizes) -> (CubeTensor, C
     let lse = empty(&qkv, Shape::new([rows * sizes.heads]), DType::F32);
     enqueue([&qkv], [&out, &lse], move |stream, [qkv], [out, lse]| {
         let forward = functions(sizes.dim)?.forward;
-        let grid = grid(sizes, sizes.heads, 64);
+        let grid = workgroups(sizes, sizes.heads, 64) as u32;
         let (numbers, scale) = (numbers(sizes), Some(scale(sizes)));
         launch(
             stream,
@@ -135,7 +128,8 @@ pub(in super::super) fn backward(
                 (kernels.queries, sizes.heads),
             ] {
                 let rows = if sizes.dim == 32 { 128 } else { 64 };
-                let (grid, scale) = (grid(sizes, heads, rows), Some(scale(sizes)));
+                let grid = workgroups(sizes, heads, rows) as u32;
+                let scale = Some(scale(sizes));
                 launch(stream, kernel, grid, THREADS, &pointers, &numbers, scale)?;
             }
             Ok(())
