@@ -316,20 +316,22 @@ impl Task<'_> {
 
     /// Tokens per second of all models together. A step has two micro-batches.
     fn measure(&self, device: &Device) -> Result<f64> {
-        let start = Barrier::new(self.models);
+        let [all_there, all_warm] = [Barrier::new(self.models), Barrier::new(self.models)];
         let one = |seed: u64| -> Result<f64> {
             let batch = tokens(self.model, 2 * self.micro, seed);
-            let begin = || -> Result<Trainer> {
-                let mut trainer = trainer(device, self.model, self.precision)?;
+            let adamw = AdamWConfig::default();
+            let (precision, models) = (self.precision, self.models);
+            let trainer = Trainer::beside_others(self.model, adamw, 1, device, precision, models);
+            // Also a thread that failed comes to each: the others wait for all.
+            all_there.wait();
+            let warm = trainer.and_then(|mut trainer| {
                 for _ in 0..2 {
                     trainer.step(&batch, self.micro, LR)?;
                 }
                 Ok(trainer)
-            };
-            let begun = begin();
-            // Also a thread that failed comes here: the others wait for all.
-            start.wait();
-            let mut trainer = begun?;
+            });
+            all_warm.wait();
+            let mut trainer = warm?;
             let clock = Instant::now();
             let mut steps = 0;
             while steps < 2 || clock.elapsed().as_secs_f64() < self.seconds {

@@ -19,37 +19,20 @@ pub(crate) struct State {
 
 /// A model with its gradient and its optimizer.
 ///
-/// There are two: [`crate::host`] is written for processors, and
-/// [`crate::graph`] runs on any device of burn. Both compute the same functions;
-/// they differ in rounding.
+/// There are three: [`crate::host`] is written for processors, [`crate::graph`] runs on
+/// any device of burn, and [`crate::stack`] is one of several models that a device
+/// computes together. All compute the same functions; they differ in rounding.
 ///
 /// `tokens` are whole sequences of `context + 1` known ids, laid end to end.
 pub(crate) trait Engine: Debug {
-    /// Adds `share` times the gradient of the sequences' mean loss to the
-    /// gradient of the next update. Returns the mean loss, nats per token.
-    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64;
+    /// One step on the parts of a batch, each with its share of the batch: updates the
+    /// weights by the gradient of the batch's mean loss. Returns that loss, in nats per
+    /// token, and the norm of its gradient before clipping. If the norm is not finite,
+    /// nothing is updated.
+    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64);
 
-    /// As [`Engine::accumulate`], with a weight for every sequence: adds the
-    /// gradient of the weighted sum of their mean losses, and returns that sum.
-    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64;
-
-    /// As [`Engine::accumulate_weighted`], with weights that depend on the losses of
-    /// the tokens. There is one forward pass, not two.
-    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64;
-
-    /// Updates the weights by the gradient and clears it. Returns its norm
-    /// before clipping. If the norm is not finite, nothing is updated.
-    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
-
-    /// One step on the parts of a batch, each with its share of the batch. Returns
-    /// the batch's mean loss and the norm of its gradient, as above.
-    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
-        let losses = parts
-            .iter()
-            .map(|(tokens, share)| share * self.accumulate(tokens, *share));
-        let loss = losses.fold(0.0, |sum, loss| sum + loss);
-        (loss, self.update(config, lr))
-    }
+    /// The engine for steps whose parts are computed one by one, where it has them.
+    fn parts(&mut self) -> Option<&mut dyn Parts>;
 
     /// Mean loss of every sequence, nats per token.
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64>;
@@ -66,6 +49,39 @@ pub(crate) trait Engine: Debug {
 
     /// Resumes from a state of the same shapes.
     fn restore(&mut self, state: State);
+}
+
+/// Steps in parts, with a weight for every sequence.
+pub(crate) trait Parts {
+    /// Adds `share` times the gradient of the sequences' mean loss to the
+    /// gradient of the next update. Returns the mean loss, nats per token.
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64;
+
+    /// As [`Parts::accumulate`], with a weight for every sequence: adds the
+    /// gradient of the weighted sum of their mean losses, and returns that sum.
+    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64;
+
+    /// As [`Parts::accumulate_weighted`], with weights that depend on the losses of
+    /// the tokens. There is one forward pass, not two.
+    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64;
+
+    /// Updates the weights by the gradient and clears it. Returns its norm
+    /// before clipping. If the norm is not finite, nothing is updated.
+    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
+}
+
+/// [`Engine::step`] by its parts.
+pub(crate) fn step_by_parts(
+    engine: &mut dyn Parts,
+    parts: &[(&[u32], f64)],
+    config: &AdamWConfig,
+    lr: f64,
+) -> (f64, f64) {
+    let losses = parts
+        .iter()
+        .map(|(tokens, share)| share * engine.accumulate(tokens, *share));
+    let loss = losses.fold(0.0, |sum, loss| sum + loss);
+    (loss, engine.update(config, lr))
 }
 
 /// From the loss of every token to the weight of every sequence.

@@ -37,6 +37,7 @@ mod precision;
 mod products;
 mod run;
 mod scoring;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod trainer;

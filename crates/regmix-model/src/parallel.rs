@@ -69,9 +69,9 @@ pub fn default_parallel(device: &Device, jobs: &[Job]) -> usize {
 
 /// How fast a device trains several models at once.
 ///
-/// A small model does not fill a GPU: in most of its step one kernel waits for
-/// another to end. Several models, each on its own thread and stream, use these
-/// gaps until the device is full or has no memory left.
+/// A small model does not fill a GPU: the time of its step is that of starting kernels.
+/// Small models of one configuration are computed together, by the same kernels; larger
+/// ones each on its own thread and stream, until the device is full or has no memory left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParallelTrial {
     /// Models at once on one card, and the tokens per second of all of them together.
@@ -154,33 +154,29 @@ impl ParallelTrial {
 
 /// Tokens per second of several copies of a job's model, each in a thread.
 fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) -> Result<f64> {
-    let start = Barrier::new(models);
+    let [all_there, all_warm] = [Barrier::new(models), Barrier::new(models)];
     let (model, train) = (&job.spec.model, &job.spec.train);
     let free = device.free_memory().map(|free| free / models as u64);
     // As in training.
     let micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
+    let vocab = model.vocab_size as u32;
+    let tokens: Vec<u32> = (0..(micro_batch * (model.context + 1)) as u32)
+        .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
+        .collect();
     let one = || -> Result<f64> {
-        let begin = || -> Result<(Trainer, Vec<u32>)> {
-            let mut trainer = Trainer::with_precision(
-                model,
-                train.optimizer.clone(),
-                job.spec.seed,
-                device,
-                train.precision,
-            )?;
-            let vocab = model.vocab_size as u32;
-            let tokens: Vec<u32> = (0..(micro_batch * (model.context + 1)) as u32)
-                .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
-                .collect();
+        let (optimizer, seed) = (train.optimizer.clone(), job.spec.seed);
+        let trainer =
+            Trainer::beside_others(model, optimizer, seed, device, train.precision, models);
+        // Also a thread that failed comes to each: the others wait for all.
+        all_there.wait();
+        let warm = trainer.and_then(|mut trainer| {
             for _ in 0..2 {
                 trainer.step(&tokens, micro_batch, 1e-4)?;
             }
-            Ok((trainer, tokens))
-        };
-        let begun = begin();
-        // Also a thread that failed comes here: the others wait for all.
-        start.wait();
-        let (mut trainer, tokens) = begun?;
+            Ok(trainer)
+        });
+        all_warm.wait();
+        let mut trainer = warm?;
         let clock = Instant::now();
         let mut steps = 0;
         while steps < ParallelTrial::STEPS || clock.elapsed().as_secs_f64() < ParallelTrial::SECONDS

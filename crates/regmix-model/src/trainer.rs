@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::device::failure::{Cause, Watch, catch_panics};
-use crate::engine::{Engine, State};
+use crate::engine::{Engine, Parts, State};
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
 use crate::precision::Precision;
+use crate::stack;
 
 /// A model in training on one device.
 ///
@@ -88,16 +89,47 @@ impl Trainer {
         device: &Device,
         precision: Precision,
     ) -> Result<Self> {
+        Self::beside_others(model, optimizer, seed, device, precision, 1)
+    }
+
+    /// As [`Trainer::with_precision`], for one of `models` models that are trained on the
+    /// device at the same time. On a GPU, which a small model does not fill, models with
+    /// the same configuration, precision and number of `models` are computed together: a
+    /// step, and an evaluation, waits until all of them are at one. **Each must be used by
+    /// a thread of its own, and dropped when it is not used any more**; such a model has
+    /// no [`Trainer::step_weighted`] and [`Trainer::step_observed`].
+    ///
+    /// On a CPU, and for models that are large, there is no difference.
+    ///
+    /// # Errors
+    /// As [`Trainer::with_precision`].
+    pub fn beside_others(
+        model: &ModelConfig,
+        optimizer: AdamWConfig,
+        seed: u64,
+        device: &Device,
+        precision: Precision,
+        models: usize,
+    ) -> Result<Self> {
         optimizer.check()?;
         device.check_precision(precision)?;
         let values = parameters::init(model, &mut random::stream(seed, "model", "init"))?;
         let mut watch = Watch::new();
         let engine: Box<dyn Engine> = match device.burn() {
             None => Box::new(Host::new(model, values, precision)),
-            Some(burn) => Box::new(
-                (watch.catch_panics(|| Graph::new(model, values, precision, burn)))
-                    .map_err(|failure| failure.error(device.spec()))?,
-            ),
+            Some(burn) => {
+                let together = !device.is_cpu() && stack::suits(model, models);
+                let engine = watch.catch_panics(|| -> Box<dyn Engine> {
+                    match together {
+                        true => {
+                            let stacks = device.stacks();
+                            Box::new(stacks.join(model, values, precision, burn, models))
+                        }
+                        false => Box::new(Graph::new(model, values, precision, burn)),
+                    }
+                });
+                engine.map_err(|failure| failure.error(device.spec()))?
+            }
         };
         #[cfg(test)]
         let engine = device.faulty(engine, precision, model.context);
@@ -152,7 +184,7 @@ impl Trainer {
         self.check(tokens)?;
         let share = row as f32 / tokens.len() as f32;
         let optimizer = self.optimizer.clone();
-        self.compute(|engine| {
+        self.compute_parts(|engine| {
             let loss = tokens
                 .chunks(micro_batch.max(1) * row)
                 .fold(0.0, |sum, chunk| {
@@ -200,7 +232,7 @@ impl Trainer {
         let micro_batch = micro_batch.max(1);
         if sequences > micro_batch {
             let weights = weigh(&self.token_losses(tokens, micro_batch)?)?;
-            return self.compute(|engine| {
+            return self.compute_parts(|engine| {
                 let parts = (tokens.chunks(micro_batch * row)).zip(weights.chunks(micro_batch));
                 let loss = parts.fold(0.0, |sum, (tokens, weights)| {
                     sum + engine.accumulate_weighted(tokens, weights)
@@ -212,7 +244,7 @@ impl Trainer {
             });
         }
         let mut failed = None;
-        let outcome = self.compute(|engine| {
+        let outcome = self.compute_parts(|engine| {
             let loss = engine.accumulate_by(tokens, &mut |losses| match weigh(losses) {
                 Ok(weights) => weights,
                 Err(e) => {
@@ -304,6 +336,15 @@ impl Trainer {
             ))
             .help("make a new trainer, on another device if necessary")),
         }
+    }
+
+    /// As [`Trainer::compute`], for steps whose parts are computed one by one.
+    fn compute_parts<T>(&mut self, work: impl FnOnce(&mut dyn Parts) -> T) -> Result<T> {
+        let done = self.compute(|engine| engine.parts().map(work))?;
+        done.ok_or_else(|| {
+            Error::input("a model that is computed together with others has no weighted steps")
+                .help("make a trainer for it with `Trainer::with_precision`")
+        })
     }
 
     /// Runs work on the engine. A panic of burn's back-ends becomes an error; a

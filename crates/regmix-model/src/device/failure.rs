@@ -37,6 +37,11 @@ pub(crate) enum Cause {
 }
 
 impl Failure {
+    /// The messages.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn cause(&self) -> Cause {
         let text = self.0.to_lowercase();
         let has_one_of = |words: &[&str]| words.iter().any(|w| text.contains(w));

@@ -9,11 +9,14 @@ mod probe;
 mod spec;
 mod survey;
 
+use std::sync::Arc;
+
 use burn::tensor::{Device as BurnDevice, FloatDType};
 use regmix_data::{Error, ErrorKind, Result};
 
 use crate::config::ModelConfig;
 use crate::precision::Precision;
+use crate::stack::Stacks;
 pub(crate) use failure::catch_panics;
 use hardware::Hardware;
 use probe::probe;
@@ -29,6 +32,8 @@ pub struct Device {
     /// Bytes of a card's memory that were free when it was opened, where the system
     /// tells.
     free_memory: Option<u64>,
+    /// Models on it that are computed together.
+    stacks: Arc<Stacks>,
     /// The cards, where the device stands for several.
     others: Vec<Device>,
     /// How its engines fail on purpose.
@@ -69,6 +74,7 @@ impl Device {
                 spec,
                 free_memory: Hardware::free_memory(spec, burn.as_ref()),
                 burn,
+                stacks: Arc::default(),
                 others: Vec::new(),
                 #[cfg(test)]
                 fault: None,
@@ -136,6 +142,10 @@ impl Device {
     /// tells; nothing for a processor.
     pub(crate) fn free_memory(&self) -> Option<u64> {
         self.free_memory
+    }
+
+    pub(crate) fn stacks(&self) -> &Stacks {
+        &self.stacks
     }
 
     pub(crate) fn burn(&self) -> Option<&BurnDevice> {

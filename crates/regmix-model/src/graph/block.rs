@@ -91,16 +91,16 @@ impl Shape {
         self.kv_heads * self.group
     }
 
-    /// Adds the block's attention part to `x`, `[batch tokens, d]`. `weights` are
-    /// the block's, as operands.
+    /// Adds the block's attention part to `x`, `[batch tokens, d]`, the rows of all
+    /// models. `weights` are the block's, as operands, each of all models.
     pub(super) fn attend(
         &self,
-        weights: &[Tensor<2>],
+        weights: &[Tensor<3>],
         x: Tensor<2>,
         batch: usize,
     ) -> (Tensor<2>, Attended) {
         let (normed, root) = (self.norm).forward(x.clone(), weights[ATTENTION_NORM].clone());
-        let projected = (self.products).product(normed.clone(), weights[QUERY_KEY_VALUE].clone());
+        let projected = (self.products).of_rows(normed.clone(), weights[QUERY_KEY_VALUE].clone());
         let (mixed, heads) = if let Some(kernels) = self.fused {
             let qkv = self.rotate_rows(kernels, projected, batch, Turn::Forward);
             let (mixed, lse) = kernels.attention(qkv.clone(), self.sizes(&qkv, batch));
@@ -111,7 +111,7 @@ impl Shape {
             let mixed = self.products.operand(self.rows_of(out));
             (mixed, Heads::Apart(Box::new((inputs, lse))))
         };
-        let y = x.clone() + (self.products).wide_product(mixed.clone(), weights[OUTPUT].clone());
+        let y = x.clone() + (self.products).of_rows_wide(mixed.clone(), weights[OUTPUT].clone());
         let kept = Attended {
             input: x,
             root,
@@ -124,14 +124,14 @@ impl Shape {
     }
 
     /// Adds the block's feed-forward part to `x`, `[rows, d]`.
-    pub(super) fn feed_forward(&self, weights: &[Tensor<2>], x: Tensor<2>) -> (Tensor<2>, Fed) {
+    pub(super) fn feed_forward(&self, weights: &[Tensor<3>], x: Tensor<2>) -> (Tensor<2>, Fed) {
         let (normed, root) = (self.norm).forward(x.clone(), weights[FEED_NORM].clone());
-        let gate_up = (self.products).product(normed.clone(), weights[GATE_UP].clone());
+        let gate_up = (self.products).of_rows(normed.clone(), weights[GATE_UP].clone());
         let inner = match self.kernels {
             Some(kernels) => kernels.swiglu(gate_up.clone()),
             None => self.products.operand(swiglu::forward(gate_up.clone())),
         };
-        let y = x.clone() + (self.products).wide_product(inner, weights[DOWN].clone());
+        let y = x.clone() + (self.products).of_rows_wide(inner, weights[DOWN].clone());
         let kept = Fed {
             input: x,
             root,
@@ -146,14 +146,14 @@ impl Shape {
     /// weights to `add`, by place.
     pub(super) fn feed_forward_back(
         &self,
-        weights: &[Tensor<2>],
+        weights: &[Tensor<3>],
         kept: Fed,
         dy: Tensor<2>,
-        mut add: impl FnMut(usize, Tensor<2>),
+        mut add: impl FnMut(usize, Tensor<3>),
     ) -> Tensor<2> {
         let doperand = self.products.operand(dy.clone());
         let down = weights[DOWN].clone().transpose();
-        let dinner = self.products.product(doperand.clone(), down);
+        let dinner = self.products.of_rows(doperand.clone(), down);
         let (inner, dgate_up) = match self.kernels {
             Some(kernels) => kernels.swiglu_back(kept.gate_up, dinner),
             None => {
@@ -164,16 +164,17 @@ impl Shape {
                 )
             }
         };
-        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
+        let [models, ..] = weights[0].dims();
+        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.of_weights(a, b, models);
         add(DOWN, by(inner, &doperand));
         add(GATE_UP, by(kept.normed, &dgate_up));
         // Held once, `dy` is overwritten below.
         drop(doperand);
         let gate_up = weights[GATE_UP].clone().transpose();
-        let dnormed = self.products.product(dgate_up, gate_up);
+        let dnormed = self.products.of_rows(dgate_up, gate_up);
         let weight = weights[FEED_NORM].clone();
-        let given = [kept.input, weight, kept.root, dnormed];
-        let (dx, dweight) = self.norm.backward(given, dy);
+        let given = [kept.input, kept.root, dnormed];
+        let (dx, dweight) = self.norm.backward(given, weight, dy);
         add(FEED_NORM, dweight);
         dx
     }
@@ -181,15 +182,16 @@ impl Shape {
     /// The backward pass of [`Shape::attend`].
     pub(super) fn attend_back(
         &self,
-        weights: &[Tensor<2>],
+        weights: &[Tensor<3>],
         kept: Attended,
         dy: Tensor<2>,
-        mut add: impl FnMut(usize, Tensor<2>),
+        mut add: impl FnMut(usize, Tensor<3>),
     ) -> Tensor<2> {
         let doperand = self.products.operand(dy.clone());
         let output = weights[OUTPUT].clone().transpose();
-        let dmixed = self.products.product(doperand.clone(), output);
-        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.wide_product(a.transpose(), b.clone());
+        let dmixed = self.products.of_rows(doperand.clone(), output);
+        let [models, ..] = weights[0].dims();
+        let by = |a: Tensor<2>, b: &Tensor<2>| self.products.of_weights(a, b, models);
         add(OUTPUT, by(kept.mixed.clone(), &doperand));
         // Held once, `dy` is overwritten below.
         drop(doperand);
@@ -209,10 +211,10 @@ impl Shape {
         };
         add(QUERY_KEY_VALUE, by(kept.normed, &dprojected));
         let projections = weights[QUERY_KEY_VALUE].clone().transpose();
-        let dnormed = self.products.product(dprojected, projections);
+        let dnormed = self.products.of_rows(dprojected, projections);
         let weight = weights[ATTENTION_NORM].clone();
-        let given = [kept.input, weight, kept.root, dnormed];
-        let (dx, dweight) = self.norm.backward(given, dy);
+        let given = [kept.input, kept.root, dnormed];
+        let (dx, dweight) = self.norm.backward(given, weight, dy);
         add(ATTENTION_NORM, dweight);
         dx
     }

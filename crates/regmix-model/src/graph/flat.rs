@@ -3,10 +3,13 @@
 //! What treats every number alike (AdamW, rounding, the norm of the gradient) then takes
 //! one kernel for a whole model instead of one for every tensor. For small models the
 //! time of a step is mostly that of starting kernels.
+//!
+//! The tensors of one place of several models lie side by side, so that one product serves
+//! them all.
 
 use std::ops::Range;
 
-use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
 use super::arguments::Part;
 use super::joined;
@@ -21,10 +24,14 @@ const ALIGNMENT: usize = 256;
 /// Tensors that a kernel adds to a slab at once: some devices bind few to a kernel.
 const ADDED: usize = 4;
 
+/// Numbers of one model that a workgroup treats.
+const PIECE: usize = 1024;
+
 /// Where the tensors of a layout lie: below each other in slabs, each of one dimension.
 #[derive(Debug, Clone)]
 pub(super) struct Flat {
     layout: Vec<Joined>,
+    models: usize,
     slabs: Vec<Slab>,
 }
 
@@ -38,26 +45,33 @@ struct Slab {
     len: usize,
 }
 
-/// Where one tensor lies.
+/// Where one tensor of all models lies.
 struct Spot {
     slab: usize,
     start: usize,
-    shape: [usize; 2],
+    /// `[models, rows, columns]`.
+    shape: [usize; 3],
 }
 
 impl Spot {
     fn count(&self) -> usize {
-        self.shape[0] * self.shape[1]
+        self.shape.iter().product()
+    }
+
+    /// The numbers of one model.
+    fn of(&self, model: usize) -> Range<usize> {
+        let count = self.count() / self.shape[0];
+        self.start + model * count..self.start + (model + 1) * count
     }
 }
 
 impl Flat {
     /// Slabs of at most `most` numbers, or of one tensor. On devices without kernels that
     /// is best, since operations on large tensors leave large intermediate results.
-    pub(super) fn new(layout: Vec<Joined>, most: usize) -> Self {
+    pub(super) fn new(layout: Vec<Joined>, models: usize, most: usize) -> Self {
         let mut slabs: Vec<Slab> = Vec::new();
         for (place, tensor) in layout.iter().enumerate() {
-            let count: usize = tensor.shape().iter().product();
+            let count = models * tensor.count();
             let start = |slab: &Slab| slab.len.next_multiple_of(ALIGNMENT);
             let fits = |slab: &Slab| start(slab) + count <= most;
             if !slabs.last().is_some_and(fits) {
@@ -77,7 +91,15 @@ impl Flat {
         for slab in slabs.iter_mut().filter(|slab| slab.starts.len() > 1) {
             slab.len = slab.len.next_multiple_of(ALIGNMENT);
         }
-        Self { layout, slabs }
+        Self {
+            layout,
+            models,
+            slabs,
+        }
+    }
+
+    pub(super) fn models(&self) -> usize {
+        self.models
     }
 
     /// How many tensors there are.
@@ -95,10 +117,11 @@ impl Flat {
         let slab = self.slabs.iter().position(is_here);
         let slab = slab.expect("every place is in a slab");
         let of = &self.slabs[slab];
+        let [rows, columns] = self.layout[place].shape();
         Spot {
             slab,
             start: of.starts[place - of.places.start],
-            shape: self.layout[place].shape(),
+            shape: [self.models, rows, columns],
         }
     }
 
@@ -109,15 +132,17 @@ impl Flat {
             .collect()
     }
 
-    /// Values of parameters, in the order of [`crate::parameters::list`].
-    pub(super) fn upload(&self, values: Vec<Vec<f32>>, device: &BurnDevice) -> Vec<Tensor<1>> {
-        let mut values = layout::join(&self.layout, values).into_iter();
+    /// Values of the parameters of every model, in the order of
+    /// [`crate::parameters::list`].
+    pub(super) fn upload(&self, models: Vec<Vec<Vec<f32>>>, device: &BurnDevice) -> Vec<Tensor<1>> {
+        let joined = models.into_iter().map(|m| layout::join(&self.layout, m));
+        let mut joined: Vec<_> = joined.map(Vec::into_iter).collect();
         (self.slabs.iter())
             .map(|slab| {
                 let mut all = Vec::with_capacity(slab.len);
-                for (start, values) in slab.starts.iter().zip(values.by_ref()) {
+                for start in &slab.starts {
                     all.resize(*start, 0.0);
-                    all.extend(values);
+                    all.extend(joined.iter_mut().filter_map(Iterator::next).flatten());
                 }
                 all.resize(slab.len, 0.0);
                 Tensor::from_data(TensorData::new(all, [slab.len]), device)
@@ -125,29 +150,74 @@ impl Flat {
             .collect()
     }
 
-    /// The inverse of [`Flat::upload`].
-    pub(super) fn download(&self, slabs: &[Tensor<1>]) -> Vec<Vec<f32>> {
+    /// The values of one model.
+    pub(super) fn download(&self, slabs: &[Tensor<1>], model: usize) -> Vec<Vec<f32>> {
         let mut values = Vec::with_capacity(self.layout.len());
         for (slab, numbers) in self.slabs.iter().zip(slabs) {
-            let numbers = super::numbers(numbers.clone());
-            for place in slab.places.clone() {
-                let spot = self.spot(place);
-                values.push(numbers[spot.start..spot.start + spot.count()].to_vec());
+            let spots = slab.places.clone().map(|place| self.spot(place));
+            // Of one model, everything is read as it lies there.
+            if self.models == 1 {
+                let numbers = super::numbers(numbers.clone());
+                values.extend(spots.map(|spot| numbers[spot.of(0)].to_vec()));
+                continue;
             }
+            let parts = spots.map(|spot| numbers.clone().slice_dim(0, spot.of(model)));
+            let mut numbers = super::numbers(joined::cat(parts.collect(), 0)).into_iter();
+            let counts = slab.places.clone().map(|place| self.layout[place].count());
+            values.extend(counts.map(|count| numbers.by_ref().take(count).collect()));
         }
         layout::split(&self.layout, values)
     }
 
-    /// One tensor of them, which shares their memory where the device can.
-    pub(super) fn tensor(&self, slabs: &[Tensor<1>], place: usize) -> Tensor<2> {
+    /// Puts the values of one model in their places.
+    pub(super) fn replace(
+        &self,
+        slabs: &mut Vec<Tensor<1>>,
+        model: usize,
+        values: Vec<Vec<f32>>,
+        device: &BurnDevice,
+    ) {
+        for (place, values) in layout::join(&self.layout, values).into_iter().enumerate() {
+            let spot = self.spot(place);
+            let count = values.len();
+            let values = Tensor::<1>::from_data(TensorData::new(values, [count]), device);
+            // Held once, it is overwritten.
+            let slab = slabs.remove(spot.slab);
+            slabs.insert(spot.slab, slab.slice_assign([spot.of(model)], values));
+        }
+    }
+
+    /// One tensor of all models, `[models, rows, columns]`, which shares their memory
+    /// where the device can.
+    pub(super) fn tensor(&self, slabs: &[Tensor<1>], place: usize) -> Tensor<3> {
         let spot = self.spot(place);
         let numbers = spot.start..spot.start + spot.count();
         let part = slabs[spot.slab].clone().slice_dim(0, numbers);
         part.reshape(spot.shape)
     }
 
+    /// For every slab, where the pieces begin and end of which each is of one model, and
+    /// the model.
+    pub(super) fn pieces(&self, device: &BurnDevice) -> Vec<Tensor<1, Int>> {
+        (self.slabs.iter())
+            .map(|slab| {
+                let spots = slab.places.clone().map(|place| self.spot(place));
+                let of_models = spots
+                    .flat_map(|spot| (0..self.models).map(move |model| (spot.of(model), model)));
+                let numbers = of_models.flat_map(|(all, model)| {
+                    let starts = all.clone().step_by(PIECE);
+                    starts.flat_map(move |from| {
+                        let to = (from + PIECE).min(all.end);
+                        [from, to, model].map(|n| n as i32)
+                    })
+                });
+                super::embedding::indices(numbers.collect(), device)
+            })
+            .collect()
+    }
+
     /// Tensors of every place, joined.
-    fn join(&self, tensors: Vec<Tensor<2>>, device: &BurnDevice) -> Vec<Tensor<1>> {
+    fn join(&self, tensors: Vec<Tensor<3>>, device: &BurnDevice) -> Vec<Tensor<1>> {
         let mut tensors = tensors.into_iter();
         (self.slabs.iter())
             .map(|slab| {
@@ -177,7 +247,7 @@ pub(super) struct Gradients {
     /// Whether the sums have a part of this batch, by place.
     begun: Vec<bool>,
     /// Tensors that are yet to be added to the sums.
-    waiting: Vec<(usize, Tensor<2>)>,
+    waiting: Vec<(usize, Tensor<3>)>,
 }
 
 impl Gradients {
@@ -192,7 +262,7 @@ impl Gradients {
         }
     }
 
-    pub(super) fn add(&mut self, place: usize, t: Tensor<2>) {
+    pub(super) fn add(&mut self, place: usize, t: Tensor<3>) {
         if self.kernels.is_some() {
             let slab = |place: usize| self.flat.spot(place).slab;
             let apart = |(p, _): &(usize, _)| *p == place || slab(*p) != slab(place);
@@ -258,9 +328,9 @@ mod tests {
     use crate::config::ModelConfig;
     use crate::parameters;
 
-    /// Values of parameters that all differ.
-    fn values(config: &ModelConfig) -> Vec<Vec<f32>> {
-        let mut next = 0.0;
+    /// Values of parameters that all differ, beginning above a number.
+    fn values(config: &ModelConfig, above: f32) -> Vec<Vec<f32>> {
+        let mut next = above;
         let mut number = || {
             next += 1.0;
             next
@@ -278,25 +348,61 @@ mod tests {
             ..ModelConfig::preset("nano", 70).unwrap()
         };
         let layout = layout::list(&config);
-        let values = values(&config);
-        let joined = layout::join(&layout, values.clone());
-        for (most, slabs) in [(0, layout.len()), (20_000, 8), (1 << 24, 1)] {
-            let flat = Flat::new(layout.clone(), most);
+        let first = values(&config, 0.0);
+        let second = values(&config, 0.5);
+        let joined = [&first, &second].map(|v| layout::join(&layout, v.clone()));
+        for (most, slabs) in [(0, layout.len()), (40_000, 8), (1 << 24, 1)] {
+            let flat = Flat::new(layout.clone(), 2, most);
             assert_eq!(flat.slabs.len(), slabs, "{most}");
-            let all = flat.upload(values.clone(), &device);
-            assert_eq!(flat.download(&all), values);
+            let all = flat.upload(vec![first.clone(), second.clone()], &device);
+            assert_eq!(flat.download(&all, 0), first);
+            assert_eq!(flat.download(&all, 1), second);
+            let alone = Flat::new(layout.clone(), 1, most);
+            let of_one = alone.upload(vec![second.clone()], &device);
+            assert_eq!(alone.download(&of_one, 0), second);
+            let mut replaced = flat.upload(vec![first.clone(), first.clone()], &device);
+            flat.replace(&mut replaced, 1, second.clone(), &device);
+            for (a, b) in replaced.into_iter().zip(&all) {
+                assert_eq!(super::super::numbers(a), super::super::numbers(b.clone()));
+            }
             let mut tensors = Vec::new();
-            for (place, expected) in joined.iter().enumerate() {
+            for place in 0..layout.len() {
                 let spot = flat.spot(place);
                 assert!(spot.start.is_multiple_of(ALIGNMENT));
                 let tensor = flat.tensor(&all, place);
-                assert_eq!(tensor.dims(), layout[place].shape());
-                assert_eq!(&super::super::numbers(tensor.clone()), expected);
+                let [rows, columns] = layout[place].shape();
+                assert_eq!(tensor.dims(), [2, rows, columns]);
+                let expected = joined.each_ref().map(|v| v[place].clone()).concat();
+                assert_eq!(super::super::numbers(tensor.clone()), expected);
                 tensors.push(tensor);
             }
             let again = flat.join(tensors, &device);
             for (a, b) in again.into_iter().zip(all) {
                 assert_eq!(super::super::numbers(a), super::super::numbers(b));
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_of_one_model_and_leave_no_number_out() {
+        let device = BurnDevice::flex();
+        let layout = layout::list(&ModelConfig::preset("nano", 70).unwrap());
+        let flat = Flat::new(layout, 3, 100_000);
+        for (slab, pieces) in flat.pieces(&device).into_iter().enumerate() {
+            let pieces: Vec<i32> = pieces.into_data().iter().collect();
+            let mut owner = vec![None; flat.slabs[slab].len];
+            for piece in pieces.chunks(3) {
+                let [from, to, model] = [piece[0], piece[1], piece[2]].map(|n| n as usize);
+                assert!(to - from <= PIECE);
+                for owner in &mut owner[from..to] {
+                    assert_eq!(owner.replace(model), None);
+                }
+            }
+            for place in flat.slabs[slab].places.clone() {
+                for model in 0..3 {
+                    let numbers = flat.spot(place).of(model);
+                    assert!(owner[numbers].iter().all(|o| *o == Some(model)));
+                }
             }
         }
     }

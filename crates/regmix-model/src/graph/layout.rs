@@ -47,6 +47,11 @@ impl Joined {
     pub(super) fn shape(&self) -> [usize; 2] {
         [self.rows, self.columns.iter().sum()]
     }
+
+    /// How many numbers it holds.
+    pub(super) fn count(&self) -> usize {
+        self.shape().iter().product()
+    }
 }
 
 /// All tensors, in the order of [`parameters::list`]. A norm has one row.

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::joined;
 use super::kernels::Kernels;
+use super::models::{self, apart};
 use super::products::{Products, wide};
 
 /// The fewest rows of a chunk.
@@ -19,8 +19,8 @@ const LEAST_ROWS: usize = 64;
 /// The output layer.
 #[derive(Debug, Clone)]
 pub(super) struct Output {
-    /// `[d, vocab]`, of the type of operands.
-    pub(super) weights: Tensor<2>,
+    /// `[models, d, vocab]`, of the type of operands.
+    pub(super) weights: Tensor<3>,
     pub(super) products: Products,
     pub(super) kernels: Option<Kernels>,
     /// How many logits are held at once.
@@ -37,10 +37,13 @@ pub(super) enum Weights {
 }
 
 impl Weights {
-    fn chunk(&self, rows: Range<usize>) -> Self {
+    fn chunk(&self, models: usize, rows: Range<usize>) -> Self {
         match self {
             Self::Same(weight) => Self::Same(*weight),
-            Self::Each(weights) => Self::Each(Box::new((**weights).clone().slice_dim(0, rows))),
+            Self::Each(weights) => {
+                let weights = (**weights).clone();
+                Self::Each(Box::new(models::part(weights, models, rows)))
+            }
         }
     }
 }
@@ -49,8 +52,8 @@ impl Weights {
 pub(super) struct Gradients {
     /// With respect to the rows.
     pub(super) rows: Tensor<2>,
-    /// With respect to the weights, `[d, vocab]`.
-    pub(super) weights: Tensor<2>,
+    /// With respect to the weights, `[models, d, vocab]`.
+    pub(super) weights: Tensor<3>,
 }
 
 /// Rows per chunk.
@@ -75,12 +78,18 @@ struct Softmax {
 impl Output {
     /// Logits of rows, `[rows, vocab]`.
     pub(super) fn logits(&self, h: Tensor<2>) -> Tensor<2> {
-        self.products.wide_product(h, self.weights.clone())
+        self.products.of_rows_wide(h, self.weights.clone())
     }
 
+    fn models(&self) -> usize {
+        self.weights.dims()[0]
+    }
+
+    /// Rows of every model.
     fn chunks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let [_, vocab] = self.weights.dims();
-        let chunk = chunk_rows(rows, vocab, self.logits);
+        let [models, _, vocab] = self.weights.dims();
+        let rows = rows / models;
+        let chunk = chunk_rows(rows, models * vocab, self.logits);
         (0..rows)
             .step_by(chunk)
             .map(move |from| from..(from + chunk).min(rows))
@@ -102,34 +111,36 @@ impl Output {
     /// Cross-entropy of every row of `h`, `[rows, d]`, of the type of operands.
     pub(super) fn losses(&self, h: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
         let [rows, _] = h.dims();
+        let models = self.models();
+        let targets = targets.reshape([rows, 1]);
         let losses = self.chunks(rows).map(|chunk| {
-            let targets = targets.clone().slice_dim(0, chunk.clone());
-            let count = chunk.len();
-            let h = h.clone().slice_dim(0, chunk);
-            self.softmax(h, targets.reshape([count, 1])).losses
+            let targets = models::part(targets.clone(), models, chunk.clone());
+            let h = models::part(h.clone(), models, chunk);
+            self.softmax(h, targets).losses
         });
-        joined::cat(losses.collect(), 0).reshape([rows])
+        models::join(losses.collect(), models).reshape([rows])
     }
 
-    /// The sum of a chunk's losses, and the gradient of the weighted sum with
+    /// The sums of a chunk's losses, and the gradient of the weighted sum with
     /// respect to its logits, of the type of operands. Where every row has its
     /// weight, the first is the weighted sum, too.
     fn chunk_back(
         &self,
         h: Tensor<2>,
-        targets: Tensor<1, Int>,
+        targets: Tensor<2, Int>,
         weights: Weights,
     ) -> (Tensor<1>, Tensor<2>) {
+        let models = self.models();
         match weights {
             Weights::Same(weight) => {
                 let (losses, gradient) = self.rows_back(h, targets, weight);
-                (joined::sum(losses), gradient)
+                (models::sum(losses, models), gradient)
             }
             Weights::Each(weights) => {
                 let (losses, gradient) = self.rows_back(h, targets, 1.0);
                 let weighted = wide(gradient) * (*weights).clone();
                 let rows = weights.dims()[0];
-                let sum = joined::sum(losses * weights.reshape([rows]));
+                let sum = models::sum(losses * weights.reshape([rows]), models);
                 (sum, self.products.operand(weighted))
             }
         }
@@ -139,15 +150,14 @@ impl Output {
     fn rows_back(
         &self,
         h: Tensor<2>,
-        targets: Tensor<1, Int>,
+        targets: Tensor<2, Int>,
         weight: f32,
     ) -> (Tensor<1>, Tensor<2>) {
         let [rows, _] = h.dims();
         if let Some(kernels) = self.kernels {
-            let logits = self.products.product(h, self.weights.clone());
-            return kernels.cross_entropy(logits, targets, weight);
+            let logits = self.products.of_rows(h, self.weights.clone());
+            return kernels.cross_entropy(logits, targets.reshape([rows]), weight);
         }
-        let targets = targets.unsqueeze_dim(1);
         let softmax = self.softmax(h, targets.clone());
         let ones = Tensor::full(softmax.sums.dims(), -weight, &softmax.sums.device());
         let factor = softmax.sums.recip().mul_scalar(weight);
@@ -157,8 +167,8 @@ impl Output {
         (losses, self.products.operand(gradient))
     }
 
-    /// The sum of the losses, `[1]`, weighted where every row has its weight, and
-    /// the gradients of the weighted sum.
+    /// The sum of every model's losses, `[models]`, weighted where every row has its
+    /// weight, and the gradients of the weighted sums.
     pub(super) fn backward(
         &self,
         h: Tensor<2>,
@@ -166,21 +176,24 @@ impl Output {
         weights: &Weights,
     ) -> (Tensor<1>, Gradients) {
         let [rows, _] = h.dims();
+        let models = self.models();
+        let targets = targets.reshape([rows, 1]);
         let mut losses: Option<Tensor<1>> = None;
-        let mut dweights: Option<Tensor<2>> = None;
+        let mut dweights: Option<Tensor<3>> = None;
         let mut dhs = Vec::new();
         for chunk in self.chunks(rows) {
-            let targets = targets.clone().slice_dim(0, chunk.clone());
-            let weights = weights.chunk(chunk.clone());
-            let h = h.clone().slice_dim(0, chunk);
+            let targets = models::part(targets.clone(), models, chunk.clone());
+            let weights = weights.chunk(models, chunk.clone());
+            let h = models::part(h.clone(), models, chunk);
             let (loss, gradient) = self.chunk_back(h.clone(), targets, weights);
             losses = Some(plus(losses, loss));
             let weights = self.weights.clone().transpose();
-            dhs.push(self.products.wide_product(gradient.clone(), weights));
+            dhs.push((self.products).of_rows_wide(gradient.clone(), weights));
+            let [h, gradient] = [h, gradient].map(|t| apart(t, models));
             dweights = Some((self.products).add_product(dweights, h.transpose(), gradient));
         }
         let gradients = Gradients {
-            rows: joined::cat(dhs, 0),
+            rows: models::join(dhs, models),
             weights: dweights.expect("there is at least one row"),
         };
         (losses.expect("there is at least one row"), gradients)

@@ -6,8 +6,12 @@
 //! logits of all rows, several times over, which is most of the memory. Here the
 //! forward pass keeps what the backward pass needs and nothing else
 //! ([`bytes_held`] counts it).
+//!
+//! An engine holds one model, or several of the same shape: the kernels of a step then
+//! compute all of them ([`crate::stack`]).
 
 mod adamw;
+mod alone;
 mod arguments;
 mod attention;
 mod block;
@@ -23,6 +27,7 @@ mod kernels;
 mod layout;
 mod loss;
 mod memory;
+mod models;
 mod norm;
 mod products;
 mod rotary;
@@ -31,12 +36,10 @@ mod swiglu;
 #[cfg(all(feature = "kernels", not(feature = "fusion")))]
 pub(crate) mod trial;
 
-use std::borrow::Cow;
-
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, State, WeightsOf, split};
+use crate::engine::{State, split};
 use crate::optimizer::AdamWConfig;
 use crate::precision::Precision;
 use block::{Attended, Fed, Shape};
@@ -83,7 +86,7 @@ pub(crate) fn product(a: Tensor<2>, b: Tensor<2>, precision: Precision) -> Tenso
     products.wide_product(products.operand(a), products.operand(b))
 }
 
-/// A model on a burn device.
+/// One model or several of the same shape on a burn device.
 pub(crate) struct Graph {
     config: ModelConfig,
     flat: Flat,
@@ -96,12 +99,22 @@ pub(crate) struct Graph {
     weights: Vec<Tensor<1>>,
     /// The weights as operands of products, in the order of the layout, made anew after
     /// every update; norms and an embedding that is not tied as they are.
-    operands: Vec<Tensor<2>>,
+    operands: Vec<Tensor<3>>,
     gradients: Gradients,
     /// Mean and mean square of every gradient; empty before the first update.
     moments: Vec<(Tensor<1>, Tensor<1>)>,
-    updates: u64,
+    /// Updates of every model.
+    updates: Vec<u64>,
+    /// The parts of slabs that are of one model, for kernels.
+    pieces: Vec<Tensor<1, Int>>,
     device: BurnDevice,
+}
+
+/// How a model is updated: AdamW's numbers and the learning rate.
+#[derive(Debug, Clone)]
+pub(crate) struct Rate {
+    pub(crate) adamw: AdamWConfig,
+    pub(crate) lr: f64,
 }
 
 impl std::fmt::Debug for Graph {
@@ -130,19 +143,22 @@ impl Graph {
         precision: Precision,
         device: &BurnDevice,
     ) -> Self {
-        Self::with_limits(config, values, precision, device, Limits::default())
+        Self::with_limits(config, vec![values], precision, device, Limits::default())
     }
 
+    /// Several models, with the weights of each.
     pub(crate) fn with_limits(
         config: &ModelConfig,
-        values: Vec<Vec<f32>>,
+        values: Vec<Vec<Vec<f32>>>,
         precision: Precision,
         device: &BurnDevice,
         limits: Limits,
     ) -> Self {
         let products = Products::new(precision, device);
         let kernels = Kernels::of(device);
-        let flat = Flat::new(layout::list(config), kernels.map_or(0, |_| limits.slab));
+        let models = values.len();
+        let slab = kernels.map_or(0, |_| limits.slab);
+        let flat = Flat::new(layout::list(config), models, slab);
         let mut graph = Self {
             shape: Shape::new(config, products, limits, device),
             norm: Norm::new(config.norm_eps, products, device),
@@ -153,9 +169,10 @@ impl Graph {
             weights: flat.upload(values, device),
             operands: Vec::new(),
             gradients: Gradients::new(flat.clone(), device),
-            flat,
             moments: Vec::new(),
-            updates: 0,
+            updates: vec![0; models],
+            pieces: kernels.map_or(Vec::new(), |_| flat.pieces(device)),
+            flat,
             device: device.clone(),
         };
         graph.prepare_operands();
@@ -177,16 +194,34 @@ impl Graph {
             .collect();
     }
 
-    /// Embeds tokens and passes them through all blocks. `keep` receives what a
-    /// block keeps.
+    /// How many models there are.
+    pub(crate) fn models(&self) -> usize {
+        self.flat.models()
+    }
+
+    /// The rows of tokens in the embeddings of all models, which lie below each other.
+    fn places(&self, ids: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut ids: Vec<u32> = ids.collect();
+        let of_model = ids.len() / self.models();
+        let vocab = self.config.vocab_size as u32;
+        for (model, ids) in (0_u32..).zip(ids.chunks_mut(of_model)) {
+            ids.iter_mut().for_each(|id| *id += model * vocab);
+        }
+        ids
+    }
+
+    /// Embeds tokens, given their rows in the embeddings, and passes them through all
+    /// blocks. `keep` receives what a block keeps.
     fn forward(
         &self,
-        ids: Tensor<1, Int>,
-        batch: usize,
+        rows: &[u32],
+        tokens: usize,
         mut keep: impl FnMut(Attended, Fed),
     ) -> Tensor<2> {
+        let batch = rows.len() / tokens;
+        let rows = self.indices(rows.iter().copied());
         let embedding = self.flat.tensor(&self.weights, layout::EMBEDDING);
-        let mut x = embedding.select(0, ids);
+        let mut x = models::below(embedding).select(0, rows);
         for layer in 0..self.config.layers {
             let weights = &self.operands[layout::block(layer)..];
             let (y, attended) = self.shape.attend(weights, x, batch);
@@ -215,11 +250,16 @@ impl Graph {
         }
     }
 
+    fn indices(&self, numbers: impl Iterator<Item = u32>) -> Tensor<1, Int> {
+        embedding::indices(numbers.map(|n| n as i32).collect(), &self.device)
+    }
+
     /// Adds `share` times the gradient of the sequences' mean loss to the
-    /// gradient. Returns the sum of all tokens' losses, which the device may not have
-    /// computed yet, and how many there are.
+    /// gradient, for every model. Returns the sum of the losses of every model's tokens,
+    /// which the device may not have computed yet, and how many they are.
     fn backward(&mut self, tokens: &[u32], share: f64) -> (Tensor<1>, f64) {
-        let rows = (tokens.len() / (self.config.context + 1) * self.config.context) as f64;
+        let sequences = tokens.len() / (self.config.context + 1) / self.models();
+        let rows = (sequences * self.config.context) as f64;
         let weights = Weights::Same((share / rows) as f32);
         (self.backward_by(tokens, |_, _, _| weights), rows)
     }
@@ -242,13 +282,12 @@ impl Graph {
         tokens: &[u32],
         weights: impl FnOnce(&Self, &Tensor<2>, &Tensor<1, Int>) -> Weights,
     ) -> Tensor<1> {
-        let (ids, targets) = split(tokens, self.config.context);
-        let ids: Vec<u32> = ids.collect();
-        let batch = ids.len() / self.config.context;
-        let inputs = embedding::indices(ids.iter().map(|&t| t as i32).collect(), &self.device);
-        let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
+        let context = self.config.context;
+        let (ids, targets) = split(tokens, context);
+        let ids = self.places(ids);
+        let targets = self.indices(targets);
         let mut blocks = Vec::new();
-        let last = self.forward(inputs, batch, |attended, fed| blocks.push((attended, fed)));
+        let last = self.forward(&ids, context, |attended, fed| blocks.push((attended, fed)));
         let (h, root) = self.last_norm(last.clone());
         let weights = weights(self, &h, &targets);
         let (loss, gradients) = self.output().backward(h, targets, &weights);
@@ -266,8 +305,8 @@ impl Graph {
         let place = layout::last_norm(&self.config);
         let weight = self.operands[place].clone();
         let none = dh.zeros_like();
-        let given = [kept.last, weight, kept.root, dh];
-        let (mut dx, dweight) = self.norm.backward(given, none);
+        let given = [kept.last, kept.root, dh];
+        let (mut dx, dweight) = self.norm.backward(given, weight, none);
         self.gradients.add(place, dweight);
         // What a block kept is freed when its backward pass is done.
         for (layer, (attended, fed)) in kept.blocks.into_iter().enumerate().rev() {
@@ -279,34 +318,149 @@ impl Graph {
                 ..
             } = self;
             let weights = &operands[first..];
-            let mut add = |place: usize, t: Tensor<2>| gradients.add(first + place, t);
+            let mut add = |place: usize, t: Tensor<3>| gradients.add(first + place, t);
             dx = shape.feed_forward_back(weights, fed, dx, &mut add);
             dx = shape.attend_back(weights, attended, dx, &mut add);
         }
-        let embedding = embedding::backward(ids, dx, self.config.vocab_size);
-        self.gradients.add(layout::EMBEDDING, embedding);
+        let models = self.models();
+        let embedding = embedding::backward(ids, dx, models * self.config.vocab_size);
+        self.gradients
+            .add(layout::EMBEDDING, models::apart(embedding, models));
     }
 
-    /// Updates the weights by the gradient, whose norm is `norm`, and clears it.
-    fn apply(&mut self, gradient: Vec<Tensor<1>>, config: &AdamWConfig, lr: f64, norm: f64) {
+    /// Updates the weights of every model that has a rate by its gradient, of this norm,
+    /// and clears the gradients. Where the norm is not finite, nothing is updated.
+    fn apply(&mut self, gradient: Vec<Tensor<1>>, rates: &[Option<Rate>], norms: &[f64]) {
         self.gradients.clear();
-        if !norm.is_finite() {
+        let mut of_models = Vec::new();
+        for (model, (rate, norm)) in rates.iter().zip(norms).enumerate() {
+            let rate = rate.as_ref().filter(|_| norm.is_finite());
+            of_models.push(rate.map(|rate| {
+                self.updates[model] += 1;
+                adamw::Update::new(&rate.adamw, rate.lr, self.updates[model], *norm)
+            }));
+        }
+        if of_models.iter().all(Option::is_none) {
             return;
         }
-        self.updates += 1;
-        let update = adamw::Update::new(config, lr, self.updates, norm);
+        let updates = adamw::Updates::new(of_models, self.kernels, &self.device);
         // Tensors that are held once are overwritten.
         self.operands.clear();
+        self.begin_moments();
+        let weights = std::mem::take(&mut self.weights);
+        let moments = std::mem::take(&mut self.moments);
+        let given = weights.into_iter().zip(moments).zip(gradient);
+        for (slab, ((w, (m, v)), g)) in given.enumerate() {
+            let [w, m, v] = updates.apply([w, g, m, v], self.pieces.get(slab));
+            self.weights.push(w);
+            self.moments.push((m, v));
+        }
+        self.prepare_operands();
+    }
+
+    /// Moments of zero, where there are none yet.
+    fn begin_moments(&mut self) {
         if self.moments.is_empty() {
             let zeros = |w: &Tensor<1>| (w.zeros_like(), w.zeros_like());
             self.moments = self.weights.iter().map(zeros).collect();
         }
-        let weights = std::mem::take(&mut self.weights);
-        let moments = std::mem::take(&mut self.moments);
-        for ((w, moments), g) in weights.into_iter().zip(moments).zip(gradient) {
-            let (w, moments) = update.apply(self.kernels, w, g, moments);
-            self.weights.push(w);
-            self.moments.push(moments);
+    }
+
+    /// One step of every model that has a rate, on the parts of its batch, each with its
+    /// share of the batch; in a part the sequences of every model follow those of the
+    /// model before it. Returns the loss and the norm of the gradient of every model.
+    ///
+    /// Reads from the device once: with every number that is read the program
+    /// waits for the device, and the device then for the program.
+    pub(crate) fn step_all(
+        &mut self,
+        parts: &[(&[u32], f64)],
+        rates: &[Option<Rate>],
+    ) -> Vec<(f64, f64)> {
+        let models = self.models();
+        let mut factors = Vec::new();
+        let mut read = Vec::new();
+        for (tokens, share) in parts {
+            let (sums, rows) = self.backward(tokens, *share);
+            factors.push(share / rows);
+            read.push(sums);
+        }
+        let gradient = self.gradients.whole();
+        read.push(self.sums_of_squares(&gradient));
+        let read = numbers(joined::cat(read, 0));
+        let (sums, squares) = read.split_at(read.len() - models);
+        let norms: Vec<f64> = squares.iter().map(|&s| f64::from(s).sqrt()).collect();
+        self.apply(gradient, rates, &norms);
+        let loss = |model: usize| {
+            let of_parts = sums.chunks(models).zip(&factors);
+            of_parts.map(|(sums, by)| f64::from(sums[model]) * by).sum()
+        };
+        norms
+            .iter()
+            .enumerate()
+            .map(|(m, &norm)| (loss(m), norm))
+            .collect()
+    }
+
+    fn sums_of_squares(&self, gradient: &[Tensor<1>]) -> Tensor<1> {
+        adamw::sums_of_squares(self.kernels, gradient, &self.pieces, self.models())
+    }
+
+    /// The loss of every token, the sequences of every model after those of the model
+    /// before it.
+    pub(crate) fn token_losses_all(&self, tokens: &[u32]) -> Vec<f32> {
+        let (ids, targets) = split(tokens, self.config.context);
+        let x = self.forward(&self.places(ids), self.config.context, |_, _| {});
+        let targets = self.indices(targets);
+        numbers(self.output().losses(self.last_norm(x).0, targets))
+    }
+
+    /// Logits of a sequence for every model, `[models, tokens, vocab]`; the sequences of
+    /// all are equally long.
+    pub(crate) fn logits_all(&self, tokens: &[u32]) -> Vec<f32> {
+        let of_model = tokens.len() / self.models();
+        let rows = self.places(tokens.iter().copied());
+        let x = self.forward(&rows, of_model, |_, _| {});
+        numbers(self.output().logits(self.last_norm(x).0))
+    }
+
+    /// Everything from which the training of one model is resumed.
+    pub(crate) fn state_of(&self, model: usize) -> State {
+        let (means, squares): (Vec<_>, Vec<_>) = match self.updates[model] {
+            0 => (Vec::new(), Vec::new()),
+            _ => self.moments.iter().cloned().unzip(),
+        };
+        let [means, squares] = [means, squares].map(|slabs| self.flat.download(&slabs, model));
+        State {
+            weights: self.flat.download(&self.weights, model),
+            moments: means.into_iter().zip(squares).collect(),
+            updates: self.updates[model],
+        }
+    }
+
+    /// Resumes one model from a state of the same shapes, in the place of the one that
+    /// was there.
+    pub(crate) fn restore_one(&mut self, model: usize, state: State) {
+        let mut moments = state.moments;
+        if moments.is_empty() && !self.moments.is_empty() {
+            let zeros = |w: &Vec<f32>| vec![0.0; w.len()];
+            moments = (state.weights.iter())
+                .map(|w| (zeros(w), zeros(w)))
+                .collect();
+        }
+        self.operands.clear();
+        self.gradients.clear();
+        let (flat, device) = (&self.flat, &self.device);
+        flat.replace(&mut self.weights, model, state.weights, device);
+        self.updates[model] = state.updates;
+        if !moments.is_empty() {
+            self.begin_moments();
+            let (means, squares) = moments.into_iter().unzip();
+            let all = std::mem::take(&mut self.moments).into_iter();
+            let (mut m, mut v): (Vec<_>, Vec<_>) = all.unzip();
+            self.flat.replace(&mut m, model, means, &self.device);
+            self.flat.replace(&mut v, model, squares, &self.device);
+            self.moments = m.into_iter().zip(v).collect();
         }
         self.prepare_operands();
     }
@@ -316,105 +470,15 @@ impl Graph {
 impl Graph {
     /// The gradient so far, in the order of the parameters.
     pub(crate) fn gradients(&mut self) -> Vec<Vec<f32>> {
-        self.flat.download(&self.gradients.whole())
+        self.flat.download(&self.gradients.whole(), 0)
     }
 }
 
-impl Engine for Graph {
-    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
-        let (sum, rows) = self.backward(tokens, share);
-        f64::from(sum.into_scalar::<f32>()) / rows
-    }
-
-    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
-        let gradient = self.gradients.whole();
-        let squares = adamw::sum_of_squares(&gradient).into_scalar::<f32>();
-        let norm = f64::from(squares).sqrt();
-        self.apply(gradient, config, lr, norm);
-        norm
-    }
-
-    /// Reads from the device once: with every number that is read the program
-    /// waits for the device, and the device then for the program.
-    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
-        let mut factors = Vec::new();
-        let mut read = Vec::new();
-        for (tokens, share) in parts {
-            let (sum, rows) = self.backward(tokens, *share);
-            factors.push(share / rows);
-            read.push(sum);
-        }
-        let gradient = self.gradients.whole();
-        read.push(adamw::sum_of_squares(&gradient));
-        let read = numbers(joined::cat(read, 0));
-        let (squares, sums) = read.split_last().expect("at least the norm is read");
-        let norm = f64::from(*squares).sqrt();
-        self.apply(gradient, config, lr, norm);
-        let losses = sums
-            .iter()
-            .zip(factors)
-            .map(|(&sum, by)| f64::from(sum) * by);
-        (losses.sum(), norm)
-    }
-
-    fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
-        let sum = self.backward_by(tokens, |graph, _, _| graph.weights_of_rows(weights));
-        f64::from(sum.into_scalar::<f32>())
-    }
-
-    fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64 {
-        let sum = self.backward_by(tokens, |graph, h, targets| {
-            let losses = numbers(graph.output().losses(h.clone(), targets.clone()));
-            graph.weights_of_rows(&weigh(&losses))
-        });
-        f64::from(sum.into_scalar::<f32>())
-    }
-
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        (self.token_losses(tokens).chunks(self.config.context))
-            .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
-            .collect()
-    }
-
-    fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
-        let context = self.config.context;
-        let (ids, targets) = split(tokens, context);
-        let ids = embedding::indices(ids.map(|t| t as i32).collect(), &self.device);
-        let targets = embedding::indices(targets.map(|t| t as i32).collect(), &self.device);
-        let batch = ids.dims()[0] / context;
-        let x = self.forward(ids, batch, |_, _| {});
-        numbers(self.output().losses(self.last_norm(x).0, targets))
-    }
-
-    fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
-        let ids = embedding::indices(tokens.iter().map(|&t| t as i32).collect(), &self.device);
-        let x = self.forward(ids, 1, |_, _| {});
-        numbers(self.output().logits(self.last_norm(x).0))
-    }
-
-    fn state(&self) -> Cow<'_, State> {
-        let (means, squares): (Vec<_>, Vec<_>) = self.moments.iter().cloned().unzip();
-        let [means, squares] = [means, squares].map(|slabs| self.flat.download(&slabs));
-        Cow::Owned(State {
-            weights: self.flat.download(&self.weights),
-            moments: means.into_iter().zip(squares).collect(),
-            updates: self.updates,
-        })
-    }
-
-    fn restore(&mut self, state: State) {
-        let (means, squares): (Vec<_>, Vec<_>) = state.moments.into_iter().unzip();
-        self.operands.clear();
-        self.gradients.clear();
-        let upload = |values| self.flat.upload(values, &self.device);
-        self.weights = upload(state.weights);
-        self.moments = match means.is_empty() {
-            true => Vec::new(),
-            false => upload(means).into_iter().zip(upload(squares)).collect(),
-        };
-        self.updates = state.updates;
-        self.prepare_operands();
-    }
+/// Means over sequences of `context` tokens.
+pub(crate) fn mean_losses(losses: &[f32], context: usize) -> Vec<f64> {
+    (losses.chunks(context))
+        .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
+        .collect()
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

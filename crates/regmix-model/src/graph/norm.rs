@@ -4,6 +4,7 @@
 use burn::tensor::{Device as BurnDevice, Tensor};
 
 use super::kernels::Kernels;
+use super::models::{apart, below};
 use super::products::{Products, wide};
 use super::sums::sum_rows;
 
@@ -24,29 +25,37 @@ impl Norm {
         }
     }
 
-    /// Returns `y` of rows `x`, `[rows, d]`, as operand, and `r`, `[rows, 1]`.
-    pub(super) fn forward(self, x: Tensor<2>, weight: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    /// Returns `y` of rows `x`, `[rows, d]`, as operand, and `r`, `[rows, 1]`. `weight` is
+    /// `[models, 1, d]`.
+    pub(super) fn forward(self, x: Tensor<2>, weight: Tensor<3>) -> (Tensor<2>, Tensor<2>) {
         if let Some(kernels) = self.kernels {
             return kernels.norm(x, weight, self.eps, self.products.dtype());
         }
         let mean = x.clone().square().mean_dim(1);
         let root = mean.add_scalar(self.eps).sqrt().recip();
-        let y = x * root.clone() * weight;
+        let [models, ..] = weight.dims();
+        let y = below(apart(x * root.clone(), models) * weight);
         (self.products.operand(y), root)
     }
 
     /// Adds the gradient with respect to `x` to `dx`, and returns it and the gradient
     /// with respect to the weight: `dx = r (w dy - x r² mean(w dy x))`,
-    /// `dw = Σ_rows dy x r`. `given` are `x`, the weight, `r`, and `dy`.
-    pub(super) fn backward(self, given: [Tensor<2>; 4], dx: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    /// `dw = Σ_rows dy x r`. `given` are `x`, `r`, and `dy`.
+    pub(super) fn backward(
+        self,
+        given: [Tensor<2>; 3],
+        weight: Tensor<3>,
+        dx: Tensor<2>,
+    ) -> (Tensor<2>, Tensor<3>) {
         if let Some(kernels) = self.kernels {
-            return kernels.norm_back(given, dx);
+            return kernels.norm_back(given, weight, dx);
         }
-        let [x, weight, root, dy] = given;
+        let [x, root, dy] = given;
+        let [models, ..] = weight.dims();
         let dy = wide(dy);
         let unit = x * root.clone();
-        let dweight = sum_rows(dy.clone() * unit.clone());
-        let dunit = dy * weight;
+        let dweight = sum_rows(apart(dy.clone() * unit.clone(), models));
+        let dunit = below(apart(dy, models) * weight);
         let along = (dunit.clone() * unit.clone()).mean_dim(1);
         (dx + (dunit - unit * along) * root, dweight)
     }

@@ -3,6 +3,7 @@
 use burn::tensor::{Device as BurnDevice, FloatDType, Tensor};
 
 use super::kernels::Kernels;
+use super::models;
 use crate::precision::Precision;
 
 /// Computes matrix products. In reduced precision the operands are rounded first;
@@ -50,13 +51,37 @@ impl Products {
         }
     }
 
+    /// The product of the rows of every model with its matrix, as operand. `weights` is
+    /// `[models, in, out]`.
+    pub(super) fn of_rows(self, rows: Tensor<2>, weights: Tensor<3>) -> Tensor<2> {
+        let [models, ..] = weights.dims();
+        models::below(self.product(models::apart(rows, models), weights))
+    }
+
+    /// The same in f32.
+    pub(super) fn of_rows_wide(self, rows: Tensor<2>, weights: Tensor<3>) -> Tensor<2> {
+        let [models, ..] = weights.dims();
+        models::below(self.wide_product(models::apart(rows, models), weights))
+    }
+
+    /// The gradient of every model's matrix, given its input and that of its output.
+    pub(super) fn of_weights(
+        self,
+        rows: Tensor<2>,
+        gradient: &Tensor<2>,
+        models: usize,
+    ) -> Tensor<3> {
+        let rows = models::apart(rows, models).swap_dims(1, 2);
+        self.wide_product(rows, models::apart(gradient.clone(), models))
+    }
+
     /// A sum in f32, if one has begun, with a product added to it.
     pub(super) fn add_product(
         self,
-        sum: Option<Tensor<2>>,
-        a: Tensor<2>,
-        b: Tensor<2>,
-    ) -> Tensor<2> {
+        sum: Option<Tensor<3>>,
+        a: Tensor<3>,
+        b: Tensor<3>,
+    ) -> Tensor<3> {
         match (sum, self.kernels) {
             (None, _) => self.wide_product(a, b),
             (Some(sum), Some(kernels)) => kernels.add_product(sum, a, b),

@@ -5,18 +5,18 @@ use burn::tensor::Tensor;
 /// So few rows are summed in one step.
 const FEW: usize = 64;
 
-/// The sum of all rows; of many in two steps, so that a device has many short sums to
-/// compute at once and not a few long ones.
-pub(super) fn sum_rows(t: Tensor<2>) -> Tensor<2> {
-    let [rows, d] = t.dims();
+/// The sum of all rows of every model, `[models, 1, d]`; of many in two steps, so that a
+/// device has many short sums to compute at once and not a few long ones.
+pub(super) fn sum_rows(t: Tensor<3>) -> Tensor<3> {
+    let [models, rows, d] = t.dims();
     if rows <= FEW {
-        return t.sum_dim(0);
+        return t.sum_dim(1);
     }
     let groups = groups(rows);
-    t.reshape([groups, rows / groups, d])
+    t.reshape([models * groups, rows / groups, d])
         .sum_dim(1)
-        .reshape([groups, d])
-        .sum_dim(0)
+        .reshape([models, groups, d])
+        .sum_dim(1)
 }
 
 /// The largest divisor that is at most the square root.
@@ -37,12 +37,12 @@ mod tests {
     fn rows_are_summed_in_groups_of_equal_size() {
         assert_eq!([1, 7, 12, 4096, 65_536].map(groups), [1, 1, 3, 64, 256]);
         for rows in [4, 90] {
-            let numbers: Vec<f32> = (0..2 * rows).map(|i| i as f32).collect();
-            let data = TensorData::new(numbers, [rows, 2]);
-            let t = Tensor::<2>::from_data(data, &burn::tensor::Device::flex());
+            let numbers: Vec<f32> = (0..4 * rows).map(|i| (i % (2 * rows)) as f32).collect();
+            let data = TensorData::new(numbers, [2, rows, 2]);
+            let t = Tensor::<3>::from_data(data, &burn::tensor::Device::flex());
             let sums: Vec<f32> = sum_rows(t).into_data().iter().collect();
             let even = (rows * (rows - 1)) as f32;
-            assert_eq!(sums, [even, even + rows as f32]);
+            assert_eq!(sums, [even, even + rows as f32].repeat(2));
         }
     }
 }

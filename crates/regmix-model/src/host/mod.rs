@@ -35,7 +35,7 @@ pub(crate) use memory::numbers_held;
 use product::Products;
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, State, WeightsOf, split};
+use crate::engine::{Engine, Parts, State, WeightsOf, split, step_by_parts};
 use crate::optimizer::AdamWConfig;
 use crate::parameters::PER_BLOCK;
 use crate::precision::Precision;
@@ -362,7 +362,7 @@ impl Host {
     }
 }
 
-impl Engine for Host {
+impl Parts for Host {
     fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
         let rows = self.sequences(tokens) * self.config.context;
         let weights = &mut self.buffers.row_weights;
@@ -429,6 +429,16 @@ impl Engine for Host {
             rows.clear();
         }
         norm
+    }
+}
+
+impl Engine for Host {
+    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
+        step_by_parts(self, parts, config, lr)
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        Some(self)
     }
 
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {

@@ -45,7 +45,7 @@ pub use folder::{stored_fingerprint, stored_spec};
 pub use job::Job;
 pub(crate) use journal::{Entry, Journal, each_line};
 use log::RunLog;
-use session::{Ended, Session};
+use session::{Ended, Session, Share};
 pub use spec::{RunSegment, RunSpec};
 pub use status::{Fallback, RunStatus, RunSummary};
 pub use steer::Steer;
@@ -180,7 +180,11 @@ fn attempts(
     let RunSpec { model, train, .. } = spec;
     let mut micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
     loop {
-        let session = Session::open(job, corpus, device, validation, micro_batch, lease, log)?;
+        let share = Share {
+            models,
+            micro_batch,
+        };
+        let session = Session::open(job, corpus, device, validation, share, lease, log)?;
         match session.run(monitor)? {
             Ended::Finally(status) => return Ok(status),
             // Continues from the last checkpoint, in f32.

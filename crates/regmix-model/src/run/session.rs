@@ -56,6 +56,15 @@ impl Clock {
     }
 }
 
+/// A run's share of its device.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// Models on the device at a time.
+    pub(super) models: usize,
+    /// Sequences that this one computes at once.
+    pub(super) micro_batch: usize,
+}
+
 /// A run in progress.
 pub(super) struct Session<'a> {
     spec: &'a RunSpec,
@@ -91,12 +100,16 @@ impl<'a> Session<'a> {
         corpus: &TokenCorpus,
         device: &'a Device,
         validation: &SharedValidation,
-        micro_batch: usize,
+        Share {
+            models,
+            micro_batch,
+        }: Share,
         lease: &'a Lease,
         log: &'a RunLog<'a>,
     ) -> Result<Self> {
         let Job { spec, folder, .. } = job;
         let steering = job.steer.as_deref();
+        let weighing = job.weigh.as_deref();
         let mut loader = sequences(spec, corpus)?;
         let validation = validation.get(corpus, spec.model.context, spec.train.eval_sequences)?;
         let fallback: Option<Fallback> = match folder.join(FALLBACK) {
@@ -107,9 +120,16 @@ impl<'a> Session<'a> {
             Some(_) => Precision::F32,
             None => spec.train.precision,
         };
+        // Others have nothing in common with it: steps of its own kind, or the precision.
+        let alone = weighing.is_some() || steering.is_some_and(|s| s.takes_steps());
+        let models = if alone || fallback.is_some() {
+            1
+        } else {
+            models
+        };
         let optimizer = spec.train.optimizer.clone();
         let mut trainer =
-            Trainer::with_precision(&spec.model, optimizer, spec.seed, device, precision)?;
+            Trainer::beside_others(&spec.model, optimizer, spec.seed, device, precision, models)?;
         let checkpoints = Checkpoints::of(folder);
         let path = folder.join("metrics.jsonl");
         let lines = metrics::read_interrupted(&path)?;
@@ -129,7 +149,6 @@ impl<'a> Session<'a> {
         let steps = (steering.filter(|s| s.takes_steps()))
             .map(|steering| StepLosses::resume(folder, step, steering, spec, &mut loader))
             .transpose()?;
-        let weighing = job.weigh.as_deref();
         if let Some(weighing) = weighing {
             weighing.open(Opened {
                 spec,

@@ -9,7 +9,7 @@ use regmix_data::random;
 use super::{tiny, trainer};
 use crate::checkpoint;
 use crate::config::ModelConfig;
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::optimizer::AdamWConfig;

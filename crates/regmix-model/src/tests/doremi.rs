@@ -16,7 +16,7 @@ use super::{cpu, tiny, trainer};
 use crate::TrainedModel;
 use crate::device::Device;
 use crate::doremi::{Doremi, DoremiOptions, DoremiResult};
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::fleet::train_all;
 use crate::graph::Graph;
 use crate::host::Host;

@@ -9,7 +9,7 @@ use regmix_data::{ErrorKind, Monitor, Silent};
 use super::runs::{corpus, losses, spec};
 use super::{cpu, tiny};
 use crate::device::{Device, DeviceSpec};
-use crate::engine::{Engine, State, WeightsOf};
+use crate::engine::{Engine, Parts, State, WeightsOf};
 use crate::fleet::train_all;
 use crate::lease::Sharing;
 use crate::optimizer::AdamWConfig;
@@ -81,23 +81,9 @@ impl Drop for Faulty {
     }
 }
 
-impl Engine for Faulty {
-    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
-        if let Fault::Narrow(most, says) = self.fault {
-            assert!(tokens.len() <= most * self.sequence, "{says}");
-        }
-        let loss = self.engine.accumulate(tokens, share);
-        match self.fault {
-            Fault::Spikes(at, by)
-                if self.updates + 1 == at && self.precision == Precision::Bf16 =>
-            {
-                loss + by
-            }
-            _ => loss,
-        }
-    }
-
-    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
+impl Faulty {
+    /// Fails as this update would.
+    fn before_update(&mut self) {
         self.updates += 1;
         match &self.fault {
             Fault::Panics(at, says, updates) => {
@@ -109,15 +95,54 @@ impl Engine for Faulty {
             }
             Fault::Narrow(..) | Fault::Spikes(..) => {}
         }
-        self.engine.update(config, lr)
+    }
+
+    fn check(&self, tokens: &[u32]) {
+        if let Fault::Narrow(most, says) = self.fault {
+            assert!(tokens.len() <= most * self.sequence, "{says}");
+        }
+    }
+
+    fn inner(&mut self) -> &mut dyn Parts {
+        self.engine.parts().expect("it is not in a stack")
+    }
+}
+
+impl Parts for Faulty {
+    fn accumulate(&mut self, tokens: &[u32], share: f64) -> f64 {
+        self.check(tokens);
+        self.inner().accumulate(tokens, share)
+    }
+
+    fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64 {
+        self.before_update();
+        self.inner().update(config, lr)
     }
 
     fn accumulate_weighted(&mut self, tokens: &[u32], weights: &[f32]) -> f64 {
-        self.engine.accumulate_weighted(tokens, weights)
+        self.inner().accumulate_weighted(tokens, weights)
     }
 
     fn accumulate_by(&mut self, tokens: &[u32], weigh: &mut WeightsOf<'_>) -> f64 {
-        self.engine.accumulate_by(tokens, weigh)
+        self.inner().accumulate_by(tokens, weigh)
+    }
+}
+
+impl Engine for Faulty {
+    fn step(&mut self, parts: &[(&[u32], f64)], config: &AdamWConfig, lr: f64) -> (f64, f64) {
+        parts.iter().for_each(|(tokens, _)| self.check(tokens));
+        self.before_update();
+        let (loss, norm) = self.engine.step(parts, config, lr);
+        match self.fault {
+            Fault::Spikes(at, by) if self.updates == at && self.precision == Precision::Bf16 => {
+                (loss + by, norm)
+            }
+            _ => (loss, norm),
+        }
+    }
+
+    fn parts(&mut self) -> Option<&mut dyn Parts> {
+        Some(self)
     }
 
     fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {

@@ -7,7 +7,7 @@ use super::correctness::{difference, engines, shapes, tokens};
 use super::tiny;
 use crate::config::ModelConfig;
 use crate::device::{Device, DeviceSpec};
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::graph::{Graph, Limits};
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
@@ -15,7 +15,7 @@ use crate::precision::Precision;
 
 /// So few that attention is computed in blocks of 64 rows, the output layer in chunks
 /// of 64, and that parameters lie in several tensors.
-const LEAST: Limits = Limits {
+pub(super) const LEAST: Limits = Limits {
     scores: 1,
     logits: 1,
     tokens: 0,
@@ -25,7 +25,7 @@ const LEAST: Limits = Limits {
 fn graph(config: &ModelConfig, precision: Precision, limits: Limits) -> Graph {
     let values = parameters::init(config, &mut random::stream(5, "test", "init")).unwrap();
     let device = burn::tensor::Device::flex();
-    Graph::with_limits(config, values, precision, &device, limits)
+    Graph::with_limits(config, vec![values], precision, &device, limits)
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn every_device_has_the_gradients_of_the_processor() {
             let config = &config;
             let (mut host, _) = engines(config, 5);
             let values = host.state().weights.clone();
-            let mut graph = Graph::with_limits(config, values, Precision::F32, burn, limits);
+            let mut graph = Graph::with_limits(config, vec![values], Precision::F32, burn, limits);
             let batch = tokens(config, 3);
             let adamw = AdamWConfig::default();
             let mut worst = 0.0_f32;

@@ -8,6 +8,7 @@ mod graph;
 mod hugging_face;
 mod runs;
 mod scoring;
+mod stack;
 
 use crate::config::ModelConfig;
 use crate::device::{Device, DeviceSpec};

@@ -19,6 +19,7 @@ mod product;
 mod rotary;
 mod rows;
 mod softmax;
+mod squares;
 mod swiglu;
 
 use super::arguments::{Groups, Part, Rotation, Sizes};
@@ -135,11 +136,12 @@ impl Kernels {
         (Tensor::from_dispatch(p), Tensor::from_dispatch(ds))
     }
 
-    /// RMSNorm of rows `x`, as numbers of a type, and the roots.
+    /// RMSNorm of rows `x`, as numbers of a type, and the roots. `weight` is
+    /// `[models, 1, columns]`.
     pub(super) fn norm(
         self,
         x: Tensor<2>,
-        weight: Tensor<2>,
+        weight: Tensor<3>,
         eps: f32,
         dtype: FloatDType,
     ) -> (Tensor<2>, Tensor<2>) {
@@ -149,10 +151,15 @@ impl Kernels {
     }
 
     /// The gradient with respect to the rows, added to `dx`, and that with respect to
-    /// the weight. `given` are the rows, the weight, the roots, and the gradient of the
-    /// norm's output.
-    pub(super) fn norm_back(self, given: [Tensor<2>; 4], dx: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let [x, weight, root, dy] = given.map(Tensor::into_dispatch);
+    /// the weight. `given` are the rows, the roots, and the gradient of the norm's output.
+    pub(super) fn norm_back(
+        self,
+        given: [Tensor<2>; 3],
+        weight: Tensor<3>,
+        dx: Tensor<2>,
+    ) -> (Tensor<2>, Tensor<3>) {
+        let [x, root, dy] = given.map(Tensor::into_dispatch);
+        let weight = weight.into_dispatch();
         let (dx, parts) = Dispatch::norm_back(x, weight, root, dy, dx.into_dispatch());
         let dweight = sum_rows(Tensor::from_dispatch(parts));
         (Tensor::from_dispatch(dx), dweight)
@@ -219,7 +226,7 @@ impl Kernels {
     }
 
     /// A sum in f32 with a matrix product added to it.
-    pub(super) fn add_product(self, sum: Tensor<2>, lhs: Tensor<2>, rhs: Tensor<2>) -> Tensor<2> {
+    pub(super) fn add_product(self, sum: Tensor<3>, lhs: Tensor<3>, rhs: Tensor<3>) -> Tensor<3> {
         let [sum, lhs, rhs] = [sum, lhs, rhs].map(Tensor::into_dispatch);
         Tensor::from_dispatch(Dispatch::add_product(sum, lhs, rhs))
     }
@@ -277,10 +284,23 @@ impl Kernels {
         Tensor::from_dispatch(Dispatch::sum_by_token(x, plan, groups))
     }
 
-    /// New weights and moments, given weights, gradient, mean and mean square.
-    pub(super) fn adamw(self, given: [Tensor<1>; 4], numbers: [f32; 9]) -> [Tensor<1>; 3] {
+    /// The sums of squares of every model, `[models]`, by the pieces of a slab.
+    pub(super) fn squares(self, g: Tensor<1>, pieces: Tensor<1, Int>, models: usize) -> Tensor<1> {
+        let (g, pieces) = (g.into_dispatch(), pieces.into_dispatch());
+        Tensor::from_dispatch(Dispatch::squares(g, pieces, models))
+    }
+
+    /// New weights and moments, given weights, gradient, mean and mean square, the pieces
+    /// of a slab, and the numbers of every model's update.
+    pub(super) fn adamw(
+        self,
+        given: [Tensor<1>; 4],
+        pieces: Tensor<1, Int>,
+        numbers: Tensor<1>,
+    ) -> [Tensor<1>; 3] {
         let [w, g, m, v] = given.map(Tensor::into_dispatch);
-        let (w, m, v) = Dispatch::adamw(w, g, m, v, numbers);
+        let (pieces, numbers) = (pieces.into_dispatch(), numbers.into_dispatch());
+        let (w, m, v) = Dispatch::adamw(w, g, m, v, pieces, numbers);
         [w, m, v].map(Tensor::from_dispatch)
     }
 }

@@ -49,7 +49,7 @@ impl Kernels {
         match self.0 {}
     }
 
-    pub(super) fn add_product(self, _: Tensor<2>, _: Tensor<2>, _: Tensor<2>) -> Tensor<2> {
+    pub(super) fn add_product(self, _: Tensor<3>, _: Tensor<3>, _: Tensor<3>) -> Tensor<3> {
         match self.0 {}
     }
 
@@ -69,14 +69,19 @@ impl Kernels {
     pub(super) fn norm(
         self,
         _: Tensor<2>,
-        _: Tensor<2>,
+        _: Tensor<3>,
         _: f32,
         _: FloatDType,
     ) -> (Tensor<2>, Tensor<2>) {
         match self.0 {}
     }
 
-    pub(super) fn norm_back(self, _: [Tensor<2>; 4], _: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    pub(super) fn norm_back(
+        self,
+        _: [Tensor<2>; 3],
+        _: Tensor<3>,
+        _: Tensor<2>,
+    ) -> (Tensor<2>, Tensor<3>) {
         match self.0 {}
     }
 
@@ -104,7 +109,16 @@ impl Kernels {
         match self.0 {}
     }
 
-    pub(super) fn adamw(self, _: [Tensor<1>; 4], _: [f32; 9]) -> [Tensor<1>; 3] {
+    pub(super) fn squares(self, _: Tensor<1>, _: Tensor<1, Int>, _: usize) -> Tensor<1> {
+        match self.0 {}
+    }
+
+    pub(super) fn adamw(
+        self,
+        _: [Tensor<1>; 4],
+        _: Tensor<1, Int>,
+        _: Tensor<1>,
+    ) -> [Tensor<1>; 3] {
         match self.0 {}
     }
 }

@@ -14,7 +14,7 @@ const BLOCK: usize = 64;
 
 /// The sum over all threads of a workgroup.
 #[cube]
-fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
+pub(super) fn sum_of_threads(value: f32, #[comptime] threads: usize) -> f32 {
     let unit = UNIT_POS as usize;
     let mut sums = Shared::new_slice(threads);
     sums[unit] = value;
@@ -41,7 +41,8 @@ pub(super) fn sum_of<N: Size>(v: Vector<f32, N>) -> f32 {
     sum
 }
 
-/// `columns` counts vectors, of which each has `numbers_of_row / columns` numbers.
+/// `columns` counts vectors, of which each has `numbers_of_row / columns` numbers. Every
+/// `rows_of_model` rows have a weight.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 fn forward<E: Float, N: Size>(
@@ -50,6 +51,7 @@ fn forward<E: Float, N: Size>(
     y: &mut Tensor<Vector<E, N>>,
     root: &mut Tensor<f32>,
     rows: usize,
+    rows_of_model: usize,
     columns: usize,
     numbers_of_row: usize,
     eps: f32,
@@ -62,6 +64,7 @@ fn forward<E: Float, N: Size>(
     }
     let unit = UNIT_POS as usize;
     let first = row * columns;
+    let of_model = row / rows_of_model * columns;
     let mut squares = f32::new(0.0);
     let mut column = UNIT_POS as usize;
     while column < columns {
@@ -76,7 +79,7 @@ fn forward<E: Float, N: Size>(
     }
     let mut column = UNIT_POS as usize;
     while column < columns {
-        let v = x[first + column] * Vector::new(r) * weight[column];
+        let v = x[first + column] * Vector::new(r) * weight[of_model + column];
         y[first + column] = Vector::cast_from(v);
         column += threads;
     }
@@ -92,6 +95,7 @@ fn backward<E: Float, N: Size>(
     dy: &Tensor<Vector<E, N>>,
     dx: &mut Tensor<Vector<f32, N>>,
     rows: usize,
+    rows_of_model: usize,
     columns: usize,
     numbers_of_row: usize,
     #[comptime] threads: usize,
@@ -102,11 +106,12 @@ fn backward<E: Float, N: Size>(
         terminate!();
     }
     let first = row * columns;
+    let of_model = row / rows_of_model * columns;
     let mut products = f32::new(0.0);
     let mut column = UNIT_POS as usize;
     while column < columns {
         let at = first + column;
-        products += sum_of(weight[column] * Vector::cast_from(dy[at]) * x[at]);
+        products += sum_of(weight[of_model + column] * Vector::cast_from(dy[at]) * x[at]);
         column += threads;
     }
     let r = root[row];
@@ -114,22 +119,24 @@ fn backward<E: Float, N: Size>(
     let mut column = UNIT_POS as usize;
     while column < columns {
         let at = first + column;
-        let by_unit = Vector::new(r) * weight[column] * Vector::cast_from(dy[at]);
+        let by_unit = Vector::new(r) * weight[of_model + column] * Vector::cast_from(dy[at]);
         dx[at] = dx[at] + by_unit - Vector::new(along) * x[at];
         column += threads;
     }
 }
 
-/// The gradient of the weight, summed over blocks of rows.
+/// The gradient of the weight, summed over blocks of rows, of which each is of one model.
 #[cube(launch)]
+#[allow(clippy::too_many_arguments)]
 fn weight_back<E: Float>(
     x: &Tensor<f32>,
     root: &Tensor<f32>,
     dy: &Tensor<E>,
     sums: &mut Tensor<f32>,
-    rows: usize,
+    rows_of_model: usize,
     columns: usize,
     blocks: usize,
+    blocks_of_model: usize,
     #[comptime] rows_of_block: usize,
     #[comptime] threads: usize,
     #[define(E)] _dtype: ElemType,
@@ -141,8 +148,9 @@ fn weight_back<E: Float>(
     let mut column = UNIT_POS as usize;
     while column < columns {
         let mut sum = f32::new(0.0);
-        let mut row = block * rows_of_block;
-        let end = min(row + rows_of_block, rows);
+        let model = block / blocks_of_model * rows_of_model;
+        let mut row = model + block % blocks_of_model * rows_of_block;
+        let end = min(row + rows_of_block, model + rows_of_model);
         while row < end {
             let at = row * columns + column;
             sum += f32::cast_from(dy[at]) * x[at] * root[row];
@@ -161,6 +169,7 @@ pub(super) fn launch(
 ) -> (CubeTensor, CubeTensor) {
     let [x, weight] = [x, weight].map(into_contiguous);
     let (rows, columns) = rows_and_columns(&x);
+    let (models, _) = rows_and_columns(&weight);
     let y = empty(&x, Shape::new([rows, columns]), dtype);
     let root = empty(&x, Shape::new([rows, 1]), DType::F32);
     let size = vector_size(&x, columns);
@@ -175,6 +184,7 @@ pub(super) fn launch(
         y.clone().into_tensor_arg(),
         root.clone().into_tensor_arg(),
         rows,
+        rows / models,
         columns / size,
         columns,
         eps,
@@ -191,8 +201,15 @@ pub(super) fn launch_back(
     let [x, weight, root, dy] = [x, weight, root, dy].map(into_contiguous);
     let dx = owned(dx);
     let (rows, columns) = rows_and_columns(&x);
-    let blocks = rows.div_ceil(BLOCK);
-    let sums = empty(&x, Shape::new([blocks, columns]), DType::F32);
+    let (models, _) = rows_and_columns(&weight);
+    let rows_of_model = rows / models;
+    let blocks_of_model = rows_of_model.div_ceil(BLOCK);
+    let blocks = models * blocks_of_model;
+    let sums = empty(
+        &x,
+        Shape::new([models, blocks_of_model, columns]),
+        DType::F32,
+    );
     let threads = threads(columns);
     let client = x.client.clone();
     let dtype = dtype_to_storage_type(dy.dtype);
@@ -205,9 +222,10 @@ pub(super) fn launch_back(
         root.clone().into_tensor_arg(),
         dy.clone().into_tensor_arg(),
         sums.clone().into_tensor_arg(),
-        rows,
+        rows_of_model,
         columns,
         blocks,
+        blocks_of_model,
         BLOCK,
         threads,
         dtype,
@@ -225,6 +243,7 @@ pub(super) fn launch_back(
         dy.into_tensor_arg(),
         dx.clone().into_tensor_arg(),
         rows,
+        rows_of_model,
         columns / size,
         columns,
         threads,

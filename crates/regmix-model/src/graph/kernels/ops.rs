@@ -8,7 +8,8 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::super::arguments::{Groups, Part, Rotation, Sizes};
 use super::{
-    adamw, attention, cross_entropy, follow, gather, norm, parts, product, rotary, softmax, swiglu,
+    adamw, attention, cross_entropy, follow, gather, norm, parts, product, rotary, softmax,
+    squares, swiglu,
 };
 
 /// The kernels, as operations of a back-end.
@@ -136,13 +137,17 @@ pub(super) trait KernelOps: Backend {
         groups: Groups,
     ) -> FloatTensor<Self>;
 
+    /// The sums of squares of every model, by pieces that are each of one model.
+    fn squares(g: FloatTensor<Self>, pieces: IntTensor<Self>, models: usize) -> FloatTensor<Self>;
+
     /// New weights and moments, each in place.
     fn adamw(
         w: FloatTensor<Self>,
         g: FloatTensor<Self>,
         m: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        numbers: [f32; 9],
+        pieces: IntTensor<Self>,
+        numbers: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -255,13 +260,18 @@ impl KernelOps for CubeBackend {
         gather::launch(x, plan, groups)
     }
 
+    fn squares(g: CubeTensor, pieces: CubeTensor, models: usize) -> CubeTensor {
+        squares::launch(g, pieces, models)
+    }
+
     fn adamw(
         w: CubeTensor,
         g: CubeTensor,
         m: CubeTensor,
         v: CubeTensor,
-        numbers: [f32; 9],
+        pieces: CubeTensor,
+        numbers: CubeTensor,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        adamw::launch(w, g, m, v, numbers)
+        adamw::launch([w, g, m, v], pieces, numbers)
     }
 }
