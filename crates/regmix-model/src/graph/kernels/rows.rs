@@ -113,6 +113,21 @@ fn load<E: Float, N: Size>(
     }
 }
 
+/// Where the keys and the values of a query head begin, at the sequence's first token.
+#[cube]
+fn keys_and_values(
+    first: usize,
+    head: usize,
+    heads: usize,
+    kv_heads: usize,
+    #[comptime] parts: usize,
+) -> (usize, usize) {
+    let width = (heads + 2 * kv_heads) * parts;
+    let kv_head = head / (heads / kv_heads);
+    let key_at = first * width + (heads + kv_head) * parts;
+    (key_at, key_at + kv_heads * parts)
+}
+
 /// The scalar product with a row that a workgroup has loaded.
 #[cube]
 fn along<N: Size>(
@@ -165,9 +180,7 @@ fn output<E: Float, N: Size>(
     let (first, head, tile) = place(heads, tokens);
     let token = tile + unit;
     let width = (heads + 2 * kv_heads) * parts;
-    let kv_head = head / (heads / kv_heads);
-    let key_at = first * width + (heads + kv_head) * parts;
-    let value_at = key_at + kv_heads * parts;
+    let (key_at, value_at) = keys_and_values(first, head, heads, kv_heads, parts);
     let own = first + min(token, tokens - 1);
     let mut query = row(qkv, own * width + head * parts, parts);
     multiply(&mut query, scale, parts);
@@ -248,9 +261,7 @@ fn queries_back<E: Float, N: Size>(
     let (first, head, tile) = place(heads, tokens);
     let token = tile + unit;
     let width = (heads + 2 * kv_heads) * parts;
-    let kv_head = head / (heads / kv_heads);
-    let key_at = first * width + (heads + kv_head) * parts;
-    let value_at = key_at + kv_heads * parts;
+    let (key_at, value_at) = keys_and_values(first, head, heads, kv_heads, parts);
     let own = first + min(token, tokens - 1);
     let query = row(qkv, own * width + head * parts, parts);
     let of_output = own * heads * parts + head * parts;
