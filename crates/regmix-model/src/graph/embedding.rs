@@ -16,16 +16,27 @@ use super::kernels::Kernels;
 /// Rows of one token that a workgroup adds up.
 const PIECE: usize = 32;
 
-/// Numbers of rows, by token.
-fn by_token(ids: &[u32]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-    order.sort_unstable_by_key(|&row| (ids[row as usize], row));
+/// Numbers of rows, by token; those of a token in their order.
+fn by_token(ids: &[u32], vocab: usize) -> Vec<u32> {
+    // Where the next row of every token goes.
+    let mut next = vec![0; vocab + 1];
+    for &id in ids {
+        next[id as usize + 1] += 1;
+    }
+    for token in 0..vocab {
+        next[token + 1] += next[token];
+    }
+    let mut order = vec![0; ids.len()];
+    for (row, &id) in (0..).zip(ids) {
+        order[next[id as usize]] = row;
+        next[id as usize] += 1;
+    }
     order
 }
 
 /// The plan of a kernel that adds up rows, and its sizes.
 fn groups(ids: &[u32], vocab: usize) -> (Vec<i32>, Groups) {
-    let order = by_token(ids);
+    let order = by_token(ids, vocab);
     let mut plan: Vec<i32> = order.iter().map(|&row| row as i32).collect();
     let mut starts = vec![0];
     let mut firsts = Vec::with_capacity(vocab + 1);
@@ -61,7 +72,7 @@ struct Plan {
 
 impl Plan {
     fn new(ids: &[u32], vocab: usize) -> Self {
-        let order = by_token(ids);
+        let order = by_token(ids, vocab);
         let zeros = ids.len() as i32;
         let mut classes: Vec<(usize, Vec<i32>)> = Vec::new();
         // A token's class, and its number in the class.
