@@ -9,11 +9,14 @@
 //! measured when no step is left, so that models that got out of step with each other
 //! measure theirs at the same time, too. A thread that ends leaves its seat, which the
 //! model of another run may take.
+//!
+//! All work on the engine is queued on one stream of the device, whichever thread it comes
+//! from: burn keeps the order of what a stream writes in place, and not that of several.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use burn::tensor::Device as BurnDevice;
+use burn::tensor::{Device as BurnDevice, StreamId};
 
 use crate::config::ModelConfig;
 use crate::device::failure::catch_panics;
@@ -81,6 +84,7 @@ impl Stacks {
         table.seats[0] = Some(Guest::Away);
         let stack = Arc::new(Stack {
             context: config.context,
+            stream: StreamId::current(),
             table: Mutex::new(table),
             turn: Condvar::new(),
         });
@@ -93,6 +97,8 @@ impl Stacks {
 #[derive(Debug)]
 struct Stack {
     context: usize,
+    /// That of the thread which made the engine.
+    stream: StreamId,
     table: Mutex<Table>,
     /// Signals that a result is there, or a seat was left.
     turn: Condvar,
@@ -145,7 +151,8 @@ impl Stack {
             weights: values.to_vec(),
             ..State::default()
         };
-        table.graph.as_mut()?.restore_one(number, state);
+        let graph = table.graph.as_mut()?;
+        self.stream.executes(|| graph.restore_one(number, state));
         table.seats[number] = Some(Guest::Away);
         Some(number)
     }
@@ -291,7 +298,7 @@ impl Seat {
                 asks => *own = asks,
             }
             if table.is_complete() {
-                table.serve();
+                self.stack.stream.executes(|| table.serve());
                 self.stack.turn.notify_all();
             } else {
                 let waited = self.stack.turn.wait(table);
@@ -312,7 +319,7 @@ impl Seat {
         let mut table = self.stack.table();
         table.check();
         let graph = table.graph.as_mut().expect("it has not failed");
-        work(graph, self.number)
+        self.stack.stream.executes(|| work(graph, self.number))
     }
 }
 

@@ -205,39 +205,44 @@ fn agree(found: &(Vec<StepOutcome>, Vec<f64>), expected: &(Vec<StepOutcome>, Vec
     assert!(gap < 1e-5, "{gap}");
 }
 
+/// Those of burn that are compiled in and present, and its back-end for CPUs.
+fn all_devices() -> Vec<Device> {
+    let present = Device::survey().into_iter().filter(|s| s.present);
+    let opened = present.filter_map(|s| Device::open(s.spec).ok());
+    let mut found: Vec<Device> = opened.filter(|d| d.burn().is_some()).collect();
+    found.push(flex());
+    found
+}
+
 /// Threads come late, end early, measure losses at different steps, and take the seats of
-/// those that ended.
+/// those that ended. Whichever thread computes for all, the order of the work is kept.
 #[test]
-fn threads_that_come_and_go_train_as_if_alone() {
+fn every_device_has_threads_that_come_and_go() {
     const RUNS: usize = 7;
     let steps = |run: usize| 6 + 3 * (run % 3);
-    let device = flex();
-    let next = AtomicUsize::new(0);
-    let found: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..MODELS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut done = Vec::new();
-                    loop {
-                        let run = next.fetch_add(1, Ordering::SeqCst);
-                        if run >= RUNS {
-                            return done;
-                        }
-                        let trainer = beside(&device, run as u64, MODELS);
-                        done.push((run, train(trainer, run % 3, steps(run))));
+    for device in all_devices() {
+        let next = AtomicUsize::new(0);
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let work = || {
+                let mut done = Vec::new();
+                loop {
+                    let run = next.fetch_add(1, Ordering::SeqCst);
+                    if run >= RUNS {
+                        return done;
                     }
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|t| t.join().unwrap())
-            .collect()
-    });
-    assert_eq!(found.len(), RUNS);
-    for (run, found) in found {
-        let alone = beside(&flex(), run as u64, 1);
-        agree(&found, &train(alone, run % 3, steps(run)));
+                    let trainer = beside(&device, run as u64, MODELS);
+                    done.push((run, train(trainer, run % 3, steps(run))));
+                }
+            };
+            let threads: Vec<_> = (0..MODELS).map(|_| scope.spawn(work)).collect();
+            let done = threads.into_iter().flat_map(|t| t.join().unwrap());
+            done.collect()
+        });
+        assert_eq!(found.len(), RUNS);
+        for (run, found) in found {
+            let alone = beside(&flex(), run as u64, 1);
+            agree(&found, &train(alone, run % 3, steps(run)));
+        }
     }
 }
 
