@@ -299,10 +299,9 @@ impl Task<'_> {
         } = self;
         let what = format!("model={name} precision={precision} micro={micro} models={models}");
         match self.measure(device) {
-            Ok(speed) => {
+            Ok((speed, card)) => {
                 let tflops = speed * model.train_flops_per_token() * 1e-12;
                 let counted = device_memory(model, *micro, *precision) * *models as u64;
-                let card = memory_in_use();
                 println!(
                     "speed {what} tokens_per_second={speed:.0} tflops={tflops:.3} \
                      assumed_mb={} card_mb={card}",
@@ -311,13 +310,14 @@ impl Task<'_> {
             }
             Err(e) => println!("failed what=speed {what} why=\"{e}\""),
         }
-        device.release_unused();
     }
 
-    /// Tokens per second of all models together. A step has two micro-batches.
-    fn measure(&self, device: &Device) -> Result<f64> {
-        let [all_there, all_warm] = [Barrier::new(self.models), Barrier::new(self.models)];
-        let one = |seed: u64| -> Result<f64> {
+    /// Tokens per second of all models together, and the megabytes of the card that are
+    /// then in use. A step has two micro-batches.
+    fn measure(&self, device: &Device) -> Result<(f64, u64)> {
+        let barrier = || Barrier::new(self.models);
+        let [all_there, all_warm, all_seen] = [barrier(), barrier(), barrier()];
+        let one = |seed: u64| -> Result<(f64, u64)> {
             let batch = tokens(self.model, 2 * self.micro, seed);
             let adamw = AdamWConfig::default();
             let (precision, models) = (self.precision, self.models);
@@ -331,6 +331,8 @@ impl Task<'_> {
                 Ok(trainer)
             });
             all_warm.wait();
+            let memory = if seed == 0 { memory_in_use() } else { 0 };
+            all_seen.wait();
             let mut trainer = warm?;
             let clock = Instant::now();
             let mut steps = 0;
@@ -339,19 +341,26 @@ impl Task<'_> {
                 steps += 1;
             }
             let per_step = 2 * self.micro * self.model.context;
-            Ok(f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64())
+            let speed = f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64();
+            Ok((speed, memory))
         };
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..self.models as u64)
-                .map(|seed| scope.spawn(move || one(seed)))
-                .collect();
-            let speeds: Result<Vec<f64>> = (threads.into_iter())
-                .map(|t| {
-                    t.join()
-                        .unwrap_or_else(|_| Err(Error::failed("a model's thread failed")))
+                .map(|seed| {
+                    scope.spawn(move || {
+                        let speed = one(seed);
+                        device.release_unused();
+                        speed
+                    })
                 })
                 .collect();
-            Ok(speeds?.iter().sum())
+            let mut all = (0.0, 0);
+            for thread in threads {
+                let (speed, memory) = (thread.join())
+                    .unwrap_or_else(|_| Err(Error::failed("a model's thread failed")))?;
+                all = (all.0 + speed, all.1 + memory);
+            }
+            Ok(all)
         })
     }
 }

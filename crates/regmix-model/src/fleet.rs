@@ -157,6 +157,7 @@ where
             let result = work(&all[i], card, &lease).map_err(|e| with_folder(e, all[i].folder()));
             pool.end(i, lease, result);
         }
+        card.release_unused();
     };
     std::thread::scope(|scope| -> Result<()> {
         let mut threads = Vec::with_capacity(parallel);

@@ -126,7 +126,6 @@ impl ParallelTrial {
                 }
                 Err(e) => return Err(e),
             }
-            device.release_unused();
             models *= 2;
             let gained = match found.speeds.as_slice() {
                 [.., (_, before), (_, now)] => *now >= Self::GAIN * before,
@@ -188,8 +187,13 @@ fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) ->
         let per_step = micro_batch * model.context;
         Ok(f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64())
     };
+    let on_thread = || {
+        let speed = one();
+        device.release_unused();
+        speed
+    };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..models).map(|_| scope.spawn(one)).collect();
+        let threads: Vec<_> = (0..models).map(|_| scope.spawn(on_thread)).collect();
         let mut total = Ok(0.0);
         for thread in threads {
             let speed = (thread.join())

@@ -84,6 +84,7 @@ impl Stacks {
         table.seats[0] = Some(Guest::Away);
         let stack = Arc::new(Stack {
             context: config.context,
+            device: device.clone(),
             stream: StreamId::current(),
             table: Mutex::new(table),
             turn: Condvar::new(),
@@ -97,6 +98,7 @@ impl Stacks {
 #[derive(Debug)]
 struct Stack {
     context: usize,
+    device: BurnDevice,
     /// That of the thread which made the engine.
     stream: StreamId,
     table: Mutex<Table>,
@@ -155,6 +157,20 @@ impl Stack {
         self.stream.executes(|| graph.restore_one(number, state));
         table.seats[number] = Some(Guest::Away);
         Some(number)
+    }
+}
+
+impl Drop for Stack {
+    /// Frees its memory, which only its stream would use again.
+    fn drop(&mut self) {
+        let table = self.table.get_mut();
+        let graph = table.unwrap_or_else(PoisonError::into_inner).graph.take();
+        let free = || {
+            drop(graph);
+            self.device.memory_cleanup();
+        };
+        // What a device that failed says here says nothing new.
+        catch_panics(|| self.stream.executes(free)).ok();
     }
 }
 

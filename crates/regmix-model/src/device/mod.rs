@@ -217,7 +217,7 @@ impl Device {
         Self { spec, burn, ..self }
     }
 
-    /// Frees memory that the back-end keeps for reuse.
+    /// Frees memory that the back-end keeps for reuse by the calling thread.
     pub fn release_unused(&self) {
         if let Some(burn) = self.burn() {
             catch_panics(|| burn.memory_cleanup()).ok();

@@ -202,7 +202,8 @@ fn agree(found: &(Vec<StepOutcome>, Vec<f64>), expected: &(Vec<StepOutcome>, Vec
     let steps = (found.0.iter().zip(&expected.0)).map(|(a, b)| (a.loss - b.loss).abs());
     let losses = (found.1.iter().zip(&expected.1)).map(|(a, b)| (a - b).abs());
     let gap = steps.chain(losses).fold(0.0, f64::max);
-    assert!(gap < 1e-5, "{gap}");
+    // Ten updates of a rate of 0.01, of gradients that differ by rounding.
+    assert!(gap < 1e-4, "{gap}");
 }
 
 /// Those of burn that are compiled in and present, and its back-end for CPUs.
