@@ -121,8 +121,8 @@ if [ "${device%%:*}" = cuda ]; then
 fi
 
 # What PyTorch and we measure. The first is trimmed where there is no card.
-sweep=(seconds=60)
-rounds=(micro=64,32 precision=bf16)
+sweep=(seconds=60 models=1,8,16,32)
+rounds=(micro=64,32 precision=bf16 models=32 step=0.5)
 peer=(--device cuda --micro 64,32)
 if [ "$device" = cpu ]; then
     small=(vocab=512 context=64 models=1,2 step=0.1)
@@ -135,7 +135,7 @@ if "$python" -c 'import torch' 2>/dev/null; then
     export PYTHONPATH=$here/peers
     # In turns, since a card's speed changes.
     for round in 1 2 3; do
-        part "round-$round" 40 "$work/bin/gpu" "$device" "${rounds[@]}" check=0 models=0
+        part "round-$round" 40 "$work/bin/gpu" "$device" "${rounds[@]}" check=0
         part "torch-round-$round" 60 "$python" "$here/peers/torch_gpu.py" "${peer[@]}" --best
     done
     part torch 90 "$python" "$here/peers/torch_gpu.py" "${peer[@]}" --seconds 60
@@ -215,7 +215,7 @@ for other in ${OTHERS:-"$root"/target/gpu/*.tar.xz}; do
     name=$(basename "$other" .tar.xz)
     mkdir "$work/$name"
     unpack "$other" "$work/$name"
-    part "sweep-$name" 70 "$work/$name/gpu" "$device" check=0 "${sweep[@]}" micro=32 models=1,8
+    part "sweep-$name" 70 "$work/$name/gpu" "$device" check=0 "${sweep[@]}" micro=32 models=1,32
 done
 
 say "results"

@@ -19,15 +19,17 @@ def lines(path):
 
 def rounds(folder):
     """The best of ours and of PyTorch's in every round, and their ratios."""
-    ratios = []
-    for path in sorted(folder.glob("round-*.log")):
-        of = lambda p: [float(v["tokens_per_second"]) for k, v in lines(p) if k == "speed"]
-        ours, theirs = of(path), of(folder / f"torch-{path.name}")
-        if ours and theirs:
-            ratios.append(max(ours) / max(theirs))
-            print(f"{path.stem}, 1m in bf16: {max(ours):.0f} and PyTorch {max(theirs):.0f} tokens/s, {ratios[-1]:.3f}")
-    if ratios:
-        print(f"of PyTorch's best: {min(ratios):.3f} to {max(ratios):.3f}")
+    for model, what in [("1m", "1m in bf16"), ("nano", "several nano")]:
+        ratios = []
+        for path in sorted(folder.glob("round-*.log")):
+            of = lambda p: [float(v["tokens_per_second"]) for k, v in lines(p)
+                            if k == "speed" and v["model"] == model]
+            ours, theirs = of(path), of(folder / f"torch-{path.name}")
+            if ours and theirs:
+                ratios.append(max(ours) / max(theirs))
+                print(f"{path.stem}, {what}: {max(ours):.0f} and PyTorch {max(theirs):.0f} tokens/s, {ratios[-1]:.3f}")
+        if ratios:
+            print(f"{what}, of PyTorch's best: {min(ratios):.3f} to {max(ratios):.3f}")
 
 
 def kernels(path):
