@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     };
     session.print_result(&check, || show::check(&check))?;
-    if args.gate && !check.held() {
+    if args.gate && !check.is_better() {
         return Ok(ExitCode::FAILURE);
     }
     session.message_next(&study)?;
