@@ -74,12 +74,14 @@
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 //!
-//! # What it does not do It trains nothing and watches no trainer: losses come in as tables, or
-//! as lines to the controller. The stage model is not refitted while a target trains. Stage
-//! points are given; a plan does not choose them. Predicted losses are those of a proxy, and a
-//! larger model is assumed to rank schedules in the same order; losses of a target are
-//! predicted only where a size correction was measured. The state consists of the losses alone:
-//! what a model has learnt beyond them is not represented.
+//! # What it does not do
+//!
+//! It trains nothing and watches no trainer: losses come in as tables, or as lines to the
+//! controller. The stage model is not refitted while a target trains. Stage points are given; a
+//! plan does not choose them. Predicted losses are those of a proxy, and a larger model is
+//! assumed to rank schedules in the same order; losses of a target are predicted only where a
+//! size correction was measured. The state consists of the losses alone: what a model has
+//! learnt beyond them is not represented.
 
 mod config;
 mod dynamics;

@@ -50,7 +50,7 @@ pub use fleet::{Shared, share_out, train_all};
 pub use graph::trial::ProductTrial;
 pub use memory::{device_memory, keep_freed_buffers, training_memory};
 pub use optimizer::{AdamWConfig, LearningRateSchedule, learning_rate};
-pub use parallel::{ParallelTrial, default_parallel, memory_per_run};
+pub use parallel::{ParallelTrial, Speed, default_parallel, memory_per_run};
 pub use precision::Precision;
 #[doc(hidden)]
 pub use products::Products;

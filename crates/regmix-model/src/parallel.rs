@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use regmix_data::{Error, Monitor, Result};
 
+use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::memory::{available_memory, fitting_micro_batch, training_memory};
-use crate::run::Job;
+use crate::run::{Job, TrainConfig};
 use crate::trainer::Trainer;
 
 /// Bytes that the largest of these runs needs on a CPU: [`training_memory`].
@@ -116,9 +117,10 @@ impl ParallelTrial {
         let Some(job) = largest else {
             return Ok(found);
         };
+        let (model, train) = (&job.spec.model, &job.spec.train);
         let mut models = 1;
         loop {
-            match speed_of(models, device, job, monitor) {
+            match speed_of(&TRAINING, models, device, (model, train), None, monitor) {
                 Ok(speed) => found.speeds.push((models, speed)),
                 Err(e) if models > 1 && !e.is_interrupted() => {
                     found.refused = Some(e.problem().to_owned());
@@ -151,26 +153,164 @@ impl ParallelTrial {
     }
 }
 
-/// Tokens per second of several copies of a job's model, each in a thread.
-fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) -> Result<f64> {
+/// How fast a device is with several models of one kind at once: tokens per second of all
+/// of them together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// Of training steps.
+    pub training: f64,
+    /// Of evaluations, which have no backward pass.
+    pub evaluation: f64,
+}
+
+impl Speed {
+    /// How long a step should take that is measured, in seconds.
+    const STEP: f64 = if cfg!(test) { 0.01 } else { 0.25 };
+
+    /// Measures `models` copies of a model, trained as in runs of this configuration: on
+    /// simulated tokens, a second or two for training and as long for evaluation (longer
+    /// where a single sequence takes longer). Nothing is written.
+    ///
+    /// ```
+    /// use regmix_data::Silent;
+    /// use regmix_model::{
+    ///     AdamWConfig, Device, DeviceSpec, LearningRateSchedule, ModelConfig, Precision, Speed,
+    ///     TrainConfig,
+    /// };
+    ///
+    /// let model = ModelConfig { context: 16, ..ModelConfig::preset("nano", 64)? };
+    /// let train = TrainConfig {
+    ///     steps: 200,
+    ///     batch_size: 16,
+    ///     micro_batch: 16,
+    ///     lr: 4e-3,
+    ///     min_lr: 0.0,
+    ///     warmup: 20,
+    ///     schedule: LearningRateSchedule::Cosine,
+    ///     optimizer: AdamWConfig::default(),
+    ///     eval_every: 100,
+    ///     eval_sequences: 32,
+    ///     checkpoint_every: 0,
+    ///     keep_weights: false,
+    ///     precision: Precision::F32,
+    /// };
+    /// let device = Device::open(DeviceSpec::Cpu)?;
+    /// let speed = Speed::measure(&device, &model, &train, 2, &Silent)?;
+    /// // Two runs side by side, each at half of the speed.
+    /// let tokens = train.steps as f64 * 16.0 * 16.0;
+    /// let seconds = tokens / (speed.training / 2.0);
+    /// assert!(seconds.is_finite() && seconds > 0.0);
+    /// # Ok::<(), regmix_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the configuration is out of range, the device lacks the precision or fails, or
+    /// `monitor` requests a stop.
+    pub fn measure(
+        device: &Device,
+        model: &ModelConfig,
+        train: &TrainConfig,
+        models: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        train.check()?;
+        let models = models.max(1);
+        let on_card = models.div_ceil(device.cards());
+        // All cards are taken to be as fast as the first.
+        let device = device.card(0);
+        let sequences = Self::sequences(device, (model, train), monitor)?;
+        device.release_unused();
+        let of = |work: &Work| -> Result<f64> {
+            let speed = speed_of(
+                work,
+                on_card,
+                device,
+                (model, train),
+                Some(sequences),
+                monitor,
+            )?;
+            device.release_unused();
+            Ok(speed * models as f64 / on_card as f64)
+        };
+        Ok(Self {
+            training: of(&TRAINING)?,
+            evaluation: of(&EVALUATION)?,
+        })
+    }
+
+    /// The sequences of a step that takes at most about [`Self::STEP`] seconds, and no more
+    /// than those of a batch: a whole batch of a large model takes minutes on a CPU.
+    fn sequences(
+        device: &Device,
+        (model, train): (&ModelConfig, &TrainConfig),
+        monitor: &dyn Monitor,
+    ) -> Result<usize> {
+        let free = device.free_memory();
+        let micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
+        let (optimizer, precision) = (train.optimizer.clone(), train.precision);
+        let mut trainer = Trainer::with_precision(model, optimizer, SEED, device, precision)?;
+        let mut sequences = if device.is_cpu() { 1 } else { micro_batch };
+        loop {
+            let tokens = simulated(model, sequences);
+            let mut least = f64::INFINITY;
+            // A first step compiles kernels, and other work may delay one of them.
+            for _ in 0..2 {
+                monitor.check()?;
+                let clock = Instant::now();
+                TRAINING(&mut trainer, &tokens, micro_batch)?;
+                least = least.min(clock.elapsed().as_secs_f64());
+            }
+            if sequences >= train.batch_size || 2.0 * least > Self::STEP {
+                return Ok(sequences);
+            }
+            sequences = (2 * sequences).min(train.batch_size);
+        }
+    }
+}
+
+/// What is measured: it is given tokens, and how many sequences are computed at once.
+type Work = dyn Fn(&mut Trainer, &[u32], usize) -> Result<()> + Sync;
+
+const TRAINING: fn(&mut Trainer, &[u32], usize) -> Result<()> =
+    |trainer, tokens, micro_batch| trainer.step(tokens, micro_batch, 1e-4).map(|_| ());
+const EVALUATION: fn(&mut Trainer, &[u32], usize) -> Result<()> =
+    |trainer, tokens, micro_batch| trainer.evaluate(tokens, micro_batch).map(|_| ());
+
+/// That of the weights, which do not matter here.
+const SEED: u64 = 0;
+
+/// Tokens for so many sequences.
+fn simulated(model: &ModelConfig, sequences: usize) -> Vec<u32> {
+    let vocab = model.vocab_size as u32;
+    (0..(sequences * (model.context + 1)) as u32)
+        .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
+        .collect()
+}
+
+/// Tokens per second of several copies of a model, each in a thread, on so many sequences
+/// a call: if not given, as many as are computed at once.
+fn speed_of(
+    work: &Work,
+    models: usize,
+    device: &Device,
+    (model, train): (&ModelConfig, &TrainConfig),
+    sequences: Option<usize>,
+    monitor: &dyn Monitor,
+) -> Result<f64> {
     let [all_there, all_warm] = [Barrier::new(models), Barrier::new(models)];
-    let (model, train) = (&job.spec.model, &job.spec.train);
     let free = device.free_memory().map(|free| free / models as u64);
     // As in training.
     let micro_batch = fitting_micro_batch(model, train.micro_batch, train.precision, free);
-    let vocab = model.vocab_size as u32;
-    let tokens: Vec<u32> = (0..(micro_batch * (model.context + 1)) as u32)
-        .map(|i| i.wrapping_mul(2_654_435_761) % vocab)
-        .collect();
+    let sequences = sequences.unwrap_or(micro_batch);
+    let tokens = simulated(model, sequences);
     let one = || -> Result<f64> {
-        let (optimizer, seed) = (train.optimizer.clone(), job.spec.seed);
-        let trainer =
-            Trainer::beside_others(model, optimizer, seed, device, train.precision, models);
+        let (optimizer, precision) = (train.optimizer.clone(), train.precision);
+        let trainer = Trainer::beside_others(model, optimizer, SEED, device, precision, models);
         // Also a thread that failed comes to each: the others wait for all.
         all_there.wait();
         let warm = trainer.and_then(|mut trainer| {
             for _ in 0..2 {
-                trainer.step(&tokens, micro_batch, 1e-4)?;
+                work(&mut trainer, &tokens, micro_batch)?;
             }
             Ok(trainer)
         });
@@ -181,10 +321,10 @@ fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) ->
         while steps < ParallelTrial::STEPS || clock.elapsed().as_secs_f64() < ParallelTrial::SECONDS
         {
             monitor.check()?;
-            trainer.step(&tokens, micro_batch, 1e-4)?;
+            work(&mut trainer, &tokens, micro_batch)?;
             steps += 1;
         }
-        let per_step = micro_batch * model.context;
+        let per_step = sequences * model.context;
         Ok(f64::from(steps) * per_step as f64 / clock.elapsed().as_secs_f64())
     };
     let on_thread = || {
@@ -209,7 +349,14 @@ fn speed_of(models: usize, device: &Device, job: &Job, monitor: &dyn Monitor) ->
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use regmix_data::Silent;
+
     use super::*;
+    use crate::device::DeviceSpec;
+    use crate::optimizer::{AdamWConfig, LearningRateSchedule};
+    use crate::precision::Precision;
 
     #[test]
     fn more_models_are_chosen_while_they_are_a_tenth_faster() {
@@ -225,5 +372,56 @@ mod tests {
         assert_eq!(best(&[(1, 100.0), (2, 105.0)]), 1);
         assert_eq!(best(&[(1, 100.0), (2, 200.0), (4, 390.0)]), 4);
         assert_eq!(best(&[]), 1);
+    }
+
+    /// A model of this width and a configuration for it.
+    fn kind(d_model: usize, micro_batch: usize) -> (ModelConfig, TrainConfig) {
+        let model = ModelConfig {
+            d_model,
+            d_ff: 4 * d_model,
+            context: 8,
+            ..ModelConfig::preset("nano", 64).unwrap()
+        };
+        let train = TrainConfig {
+            steps: 10,
+            batch_size: 4,
+            micro_batch,
+            lr: 1e-3,
+            min_lr: 0.0,
+            warmup: 0,
+            schedule: LearningRateSchedule::Constant,
+            optimizer: AdamWConfig::default(),
+            eval_every: 5,
+            eval_sequences: 4,
+            checkpoint_every: 0,
+            keep_weights: false,
+            precision: Precision::F32,
+        };
+        (model, train)
+    }
+
+    #[test]
+    fn a_much_larger_model_is_slower() {
+        let device = Device::open(DeviceSpec::Cpu).unwrap();
+        let speed = |d_model, micro_batch| {
+            let (model, train) = kind(d_model, micro_batch);
+            Speed::measure(&device, &model, &train, 2, &Silent).unwrap()
+        };
+        let [small, large] = [speed(8, 4), speed(256, 1)];
+        assert!(small.training > large.training, "{small:?} {large:?}");
+        assert!(small.evaluation > large.evaluation, "{small:?} {large:?}");
+        assert!(large.training > 0.0 && large.evaluation > 0.0, "{large:?}");
+    }
+
+    #[test]
+    fn a_measurement_can_be_stopped_and_names_what_is_out_of_range() {
+        let device = Device::open(DeviceSpec::Cpu).unwrap();
+        let (model, mut train) = kind(8, 4);
+        let stop = AtomicBool::new(true);
+        let stopped = Speed::measure(&device, &model, &train, 2, &stop).unwrap_err();
+        assert!(stopped.is_interrupted(), "{stopped}");
+        train.micro_batch = 5;
+        let wrong = Speed::measure(&device, &model, &train, 2, &Silent).unwrap_err();
+        assert_eq!(wrong.field_name(), Some("micro_batch"), "{wrong}");
     }
 }

@@ -76,11 +76,12 @@
 //! # Ok::<(), regmix_data::Error>(())
 //! ```
 //!
-//! # What it does not do It trains no language model and reads no corpus: losses come in as
-//! tables. Apart from [`scale`], it does not correct for the step from proxy to target size; it
-//! assumes that both rank mixtures alike. Verify this with larger models. It gives no guarantee
-//! when it extrapolates: [`Support`] reports where a mixture is outside of what the proxies
-//! cover.
+//! # What it does not do
+//!
+//! It trains no language model and reads no corpus: losses come in as tables. Apart from
+//! [`scale`], it does not correct for the step from proxy to target size; it assumes that both
+//! rank mixtures alike. Verify this with larger models. It gives no guarantee when it
+//! extrapolates: [`Support`] reports where a mixture is outside of what the proxies cover.
 
 mod advise;
 mod bimix;

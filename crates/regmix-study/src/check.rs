@@ -1,7 +1,7 @@
 //! Whether the prediction was confirmed: targets trained on the mixture that
 //! was found and on those it is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regmix_data::{Error, Mixture, Result};
 use regmix_regress::Objective;
@@ -9,6 +9,8 @@ use regmix_regress::metrics::mean_and_sd;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::t_point;
+use crate::files::FOUND;
+use crate::report::{list, plural};
 
 /// One finished target run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +67,7 @@ pub struct Comparison {
 }
 
 fn found() -> String {
-    "found".to_owned()
+    FOUND.to_owned()
 }
 
 /// What a comparison shows.
@@ -171,14 +173,14 @@ impl TargetCheck {
 
     /// Whether the 95% interval of the gain over every other single mixture is
     /// above zero.
-    pub fn held(&self) -> bool {
-        let mut own = self.judged("found").peekable();
+    pub fn is_better(&self) -> bool {
+        let mut own = self.judged(FOUND).peekable();
         own.peek().is_some() && own.all(|c| c.verdict == Verdict::Better)
     }
 
-    /// Whether the found mixture is clearly worse than another single mixture.
+    /// Whether the 95% interval of the gain over another single mixture is below zero.
     pub fn is_worse(&self) -> bool {
-        self.judged("found").any(|c| c.verdict == Verdict::Worse)
+        self.judged(FOUND).any(|c| c.verdict == Verdict::Worse)
     }
 
     /// The comparisons of an arm with others.
@@ -186,39 +188,93 @@ impl TargetCheck {
         self.comparisons.iter().filter(move |c| c.of == arm)
     }
 
-    /// The outcome in one sentence.
+    /// The outcome: a sentence for the found mixture, and one for every schedule.
     pub fn sentence(&self) -> String {
-        let promise = match (self.held(), self.is_worse()) {
-            (true, _) => "held",
-            (false, true) => "did not hold",
-            (false, false) => "is not confirmed",
+        let mut text = match (self.outcomes(FOUND), self.is_better(), self.is_worse()) {
+            (None, ..) => {
+                "No comparison: there is no other mixture to compare the found one with.".to_owned()
+            }
+            (Some(outcomes), true, _) => {
+                format!("Confirmed on larger models: the found mixture {outcomes}.")
+            }
+            (Some(outcomes), _, true) => format!("Not confirmed: the found mixture {outcomes}."),
+            (Some(outcomes), ..) => format!("Undecided: the found mixture {outcomes}."),
         };
-        let outcomes = self.outcomes("found");
-        let mut text = format!("The promise {promise}: the found mixture {outcomes}.");
-        for arm in self.arms.iter().skip(1) {
-            if self.judged(&arm.name).next().is_some() {
-                let outcomes = self.outcomes(&arm.name);
+        for arm in self.arms.iter().filter(|arm| arm.name != FOUND) {
+            if let Some(outcomes) = self.outcomes(&arm.name) {
                 text.push_str(&format!(" The {} schedule {outcomes}.", arm.name));
             }
         }
         text
     }
 
-    fn outcomes(&self, arm: &str) -> String {
-        let names = |verdict: Verdict| {
-            let names: Vec<&str> = (self.judged(arm))
-                .filter(|c| c.verdict == verdict)
-                .map(|c| c.against.as_str())
-                .collect();
-            (!names.is_empty()).then(|| names.join(" and "))
+    /// The gain that was predicted for a proxy where a comparison measures that of targets;
+    /// `None` where one of both predictions is not known.
+    pub fn predicted_gain(&self, comparison: &Comparison) -> Option<f64> {
+        let predicted = |name: &str| {
+            let arm = self.arms.iter().find(|arm| arm.name == name)?;
+            arm.predicted
         };
-        let better =
-            names(Verdict::Better).map(|n| format!("beats {n} beyond the spread of seeds"));
-        let worse = names(Verdict::Worse).map(|n| format!("loses to {n}"));
-        let unclear = names(Verdict::Unclear)
-            .map(|n| format!("cannot be distinguished from {n} at this number of seeds"));
-        let parts: Vec<String> = [better, worse, unclear].into_iter().flatten().collect();
-        parts.join("; it ")
+        Some(predicted(&comparison.against)? - predicted(&comparison.of)?)
+    }
+
+    /// What an arm is compared with, by verdict; `None` where it is not compared.
+    fn outcomes(&self, arm: &str) -> Option<String> {
+        let of = |words: &str, belongs: &dyn Fn(&Comparison) -> bool, intervals: [&str; 2]| {
+            let own = self.judged(arm).filter(|c| belongs(c));
+            let names: Vec<String> = own.map(|c| c.against.clone()).collect();
+            let seeds = names
+                .iter()
+                .map(|name| self.common_seeds(arm, name))
+                .min()?;
+            let intervals = intervals[usize::from(names.len() > 1)];
+            let seeds = plural(seeds, "seed");
+            Some(format!("{words} {} ({seeds}, {intervals})", list(&names)))
+        };
+        let parts: Vec<String> = [
+            of(
+                "is worse than",
+                &|c| c.verdict == Verdict::Worse,
+                [
+                    "95% interval of the gain below 0",
+                    "95% intervals of the gains below 0",
+                ],
+            ),
+            of(
+                "cannot be distinguished from",
+                &|c| c.verdict == Verdict::Unclear && c.interval.is_some(),
+                [
+                    "95% interval of the gain contains 0",
+                    "95% intervals of the gains contain 0",
+                ],
+            ),
+            of(
+                "cannot be distinguished from",
+                &|c| c.verdict == Verdict::Unclear && c.interval.is_none(),
+                ["no interval", "no intervals"],
+            ),
+            of(
+                "is better than",
+                &|c| c.verdict == Verdict::Better,
+                [
+                    "95% interval of the gain above 0",
+                    "95% intervals of the gains above 0",
+                ],
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!parts.is_empty()).then(|| parts.join("; it "))
+    }
+
+    /// How many seeds two arms have in common.
+    fn common_seeds(&self, arm: &str, other: &str) -> usize {
+        let seeds = |name: &str| -> BTreeSet<u64> {
+            let own = self.runs.iter().filter(|run| run.arm == name);
+            own.map(|run| run.seed).collect()
+        };
+        seeds(arm).intersection(&seeds(other)).count()
     }
 }
 
@@ -267,59 +323,105 @@ fn moments(values: &[f64]) -> (f64, Option<f64>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use regmix_data::DomainSet;
 
-    fn check(found: &[f64], other: &[f64]) -> TargetCheck {
+    /// A check of mixtures with these objectives, by seed; the found one is the first. Of a
+    /// proxy, an objective 0.1 higher than for the one before is predicted.
+    pub(crate) fn check_of(values: &[(&str, &[f64])]) -> TargetCheck {
         let domains = DomainSet::from_names(["a", "b"]).unwrap();
-        let runs = [("found", found), ("natural", other)]
-            .iter()
-            .flat_map(|(arm, values)| {
-                values
-                    .iter()
-                    .enumerate()
-                    .map(move |(seed, &objective)| TargetRun {
-                        run: format!("{arm}-{seed}"),
-                        arm: (*arm).to_owned(),
-                        seed: seed as u64,
-                        objective,
-                        loss: BTreeMap::new(),
-                        scores: BTreeMap::new(),
-                    })
+        let runs = values.iter().flat_map(|(arm, values)| {
+            (values.iter().enumerate()).map(move |(seed, &objective)| TargetRun {
+                run: format!("{arm}-{seed}"),
+                arm: (*arm).to_owned(),
+                seed: seed as u64,
+                objective,
+                loss: BTreeMap::new(),
+                scores: BTreeMap::new(),
             })
-            .collect();
-        let arm = |name: &str| (name.to_owned(), Mixture::uniform(domains.clone()), None);
-        let arms = vec![arm("found"), arm("natural")];
+        });
+        let arms = values.iter().enumerate().map(|(place, (name, _))| {
+            let mixture = Mixture::uniform(domains.clone());
+            ((*name).to_owned(), mixture, Some(0.1 * place as f64))
+        });
+        let (arms, runs) = (arms.collect(), runs.collect());
         TargetCheck::new(Objective::Mean, [1, 4], 10, arms, 0, runs).unwrap()
+    }
+
+    fn check(found: &[f64], other: &[f64]) -> TargetCheck {
+        check_of(&[("found", found), ("natural", other)])
     }
 
     #[test]
     fn pairing_by_seed_sees_what_the_spread_of_seeds_hides() {
         // Seeds differ by far more than mixtures do, but alike.
         let c = check(&[3.00, 3.50, 4.00], &[3.01, 3.51, 4.011]);
-        assert!(c.held());
+        assert!(c.is_better());
         assert!((c.comparisons[0].gain - 0.010333).abs() < 1e-6);
         assert!(c.arms[0].sd.unwrap() > 0.4);
-        assert!(c.sentence().contains("beats natural"));
+        assert_eq!(
+            c.sentence(),
+            "Confirmed on larger models: the found mixture is better than natural (3 seeds, 95% \
+             interval of the gain above 0)."
+        );
     }
 
     #[test]
     fn noise_and_losses_are_reported_as_such() {
         let c = check(&[3.0, 3.2, 3.1], &[3.1, 3.1, 3.12]);
         assert_eq!(c.comparisons[0].verdict, Verdict::Unclear);
-        assert!(!c.held());
-        assert!(
-            c.sentence()
-                .contains("cannot be distinguished from natural")
+        assert!(!c.is_better());
+        assert_eq!(
+            c.sentence(),
+            "Undecided: the found mixture cannot be distinguished from natural (3 seeds, 95% \
+             interval of the gain contains 0)."
         );
         let c = check(&[3.1, 3.2, 3.3], &[3.0, 3.1, 3.2]);
         assert_eq!(c.comparisons[0].verdict, Verdict::Worse);
-        assert!(c.sentence().contains("loses to natural"));
-        // One seed proves nothing.
         assert_eq!(
-            check(&[1.0], &[2.0]).comparisons[0].verdict,
-            Verdict::Unclear
+            c.sentence(),
+            "Not confirmed: the found mixture is worse than natural (3 seeds, 95% interval of the \
+             gain below 0)."
+        );
+        // One seed proves nothing.
+        let c = check(&[1.0], &[2.0]);
+        assert_eq!(c.comparisons[0].verdict, Verdict::Unclear);
+        assert_eq!(
+            c.sentence(),
+            "Undecided: the found mixture cannot be distinguished from natural (1 seed, no \
+             interval)."
+        );
+    }
+
+    #[test]
+    fn several_mixtures_are_named_by_what_was_found() {
+        let c = check_of(&[
+            ("found", &[3.0, 3.1, 3.2]),
+            ("natural", &[3.2, 3.3, 3.4001]),
+            ("uniform", &[3.3, 3.4, 3.5001]),
+            ("best_observed", &[2.8, 2.9, 3.0001]),
+            ("pile", &[3.3, 3.0, 3.2]),
+        ]);
+        assert_eq!(
+            c.sentence(),
+            "Not confirmed: the found mixture is worse than best_observed (3 seeds, 95% interval \
+             of the gain below 0); it cannot be distinguished from pile (3 seeds, 95% interval of \
+             the gain contains 0); it is better than natural and uniform (3 seeds, 95% intervals \
+             of the gains above 0)."
+        );
+        let predicted = c.comparisons.iter().map(|own| c.predicted_gain(own));
+        let predicted: Vec<f64> = predicted.flatten().collect();
+        let far = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-12;
+        assert!(!predicted.iter().zip(&[0.1, 0.2, 0.3, 0.4]).any(far));
+        // The number of seeds is that of the pairs.
+        let c = check(&[3.0, 3.1, 3.2], &[3.2, 3.3001]);
+        assert!(c.sentence().contains("natural (2 seeds, "), "{c:?}");
+        let c = check_of(&[("found", &[3.0, 3.1])]);
+        assert!(!c.is_better() && !c.is_worse());
+        assert_eq!(
+            c.sentence(),
+            "No comparison: there is no other mixture to compare the found one with."
         );
     }
 
@@ -359,10 +461,10 @@ mod tests {
                 ("online", "offline"),
             ]
         );
-        assert!(c.held());
-        assert!(
-            c.sentence()
-                .contains("online schedule beats found and natural and offline")
-        );
+        assert!(c.is_better());
+        assert!(c.sentence().ends_with(
+            " The online schedule is better than found, natural and offline (3 seeds, 95% \
+             intervals of the gains above 0)."
+        ));
     }
 }

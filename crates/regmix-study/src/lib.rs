@@ -41,6 +41,7 @@ pub use plain_mixture::PlainMixture;
 pub use progress::{Pace, RunOwner, RunRow, RunState};
 pub use steps::clean::{Leftover, LeftoverKind};
 pub use steps::doremi::{DoremiOutcome, DoremiRound};
+pub use steps::estimate::{Estimate, KindEstimate};
 pub use steps::plain_mixtures::{NamedMixture, PlainMixtures};
 pub use steps::proxies::Trained;
 pub use steps::retry::Retried;

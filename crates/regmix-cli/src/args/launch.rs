@@ -12,7 +12,7 @@ Examples:
   regmix launch local --workers 2
 
 What is asked of an engine is in study.toml, [launch.slurm], [launch.kubernetes] and
-[launch.hyperqueue]. What follows on `--` are arguments of `regmix train`.")]
+[launch.hyperqueue]. Arguments after `--` are those of `regmix train`.")]
 pub(crate) struct LaunchArgs {
     #[command(subcommand)]
     pub(crate) on: LaunchOn,

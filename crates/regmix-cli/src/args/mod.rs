@@ -70,8 +70,8 @@ Examples:
   regmix fit --mixtures m.csv --losses l.csv --out fit   start from runs that you have
 
 Exit codes:
-  0 done   1 a computation or a run failed for good, or the check of `target --gate` did
-  not hold   2 wrong input, file or usage   130 interrupted by Ctrl-C
+  0 done   1 a computation or a run failed for good, or `target --gate` did not find the
+  mixture better than all others   2 wrong input, file or usage   130 interrupted by Ctrl-C
   75 stopped by SIGTERM or --max-time: run the same command again
 After 130 and 75, what was finished is kept and the last lines say how to continue.
 

@@ -5,6 +5,9 @@ use super::{ComputeArgs, WorkerArgs};
 
 /// Train larger models on the found mixture and others, to check the prediction.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  regmix target\n  regmix target --dry-run       how long it will take; the mixture need not be known\n  regmix target --schedule offline --gate"
+)]
 pub(crate) struct TargetArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
@@ -19,6 +22,10 @@ pub(crate) struct TargetArgs {
     /// zero.
     #[arg(long)]
     pub(crate) gate: bool,
+    /// Train and write nothing: measure the speed of the target for a few seconds, and show how
+    /// long the runs that are left will take.
+    #[arg(long, conflicts_with_all = ["metrics_listen", "gate"])]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
 }

@@ -6,7 +6,7 @@ use super::{ComputeArgs, WorkerArgs};
 /// its folder: they share the runs out, and a run whose worker is gone is taken over.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4\n  regmix train --index auto --max-time 3h55m       one task of a Slurm array"
+    after_help = "Examples:\n  regmix train\n  regmix train --device cuda:0 --parallel 4\n  regmix train --dry-run                           how long it will take\n  regmix train --index auto --max-time 3h55m       one task of a Slurm array"
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
@@ -14,6 +14,10 @@ pub(crate) struct TrainArgs {
     /// Train runs again that were made with another configuration, or failed.
     #[arg(long)]
     pub(crate) redo: bool,
+    /// Train and write nothing: measure the speed of every model for a few seconds, and show how
+    /// long the runs that are left will take.
+    #[arg(long, conflicts_with = "metrics_listen")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
 }

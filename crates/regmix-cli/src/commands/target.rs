@@ -17,13 +17,18 @@ pub(super) fn run(session: &Session<'_>, args: &TargetArgs) -> Result<ExitCode> 
     let device = Device::open(args.compute.device)?;
     let schedules: Vec<_> = args.schedule.iter().map(|&mode| mode.into()).collect();
     let context = session.context(args.redo);
+    if args.dry_run {
+        let found = study.estimate_targets(&device, options, &schedules, context)?;
+        session.print_result(&found, || show::estimate(&found))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(check) = study.target(&device, options, &schedules, context)? else {
         session
             .message("targets are left to other workers; the check follows when all are finished");
         return Ok(ExitCode::SUCCESS);
     };
     session.print_result(&check, || show::check(&check))?;
-    if args.gate && !check.held() {
+    if args.gate && !check.is_better() {
         return Ok(ExitCode::FAILURE);
     }
     session.message_next(&study)?;

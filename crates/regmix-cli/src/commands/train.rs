@@ -8,6 +8,7 @@ use regmix_study::files;
 
 use crate::args::TrainArgs;
 use crate::session::Session;
+use crate::show;
 
 pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let study = session.open_study()?;
@@ -15,6 +16,11 @@ pub(super) fn run(session: &Session<'_>, args: &TrainArgs) -> Result<ExitCode> {
     let options = args.worker.options(&args.compute)?;
     let _metrics = session.serve_metrics(args.compute.metrics_listen.as_deref())?;
     let device = Device::open(args.compute.device)?;
+    if args.dry_run {
+        let found = study.estimate_training(&device, options, session.context(args.redo))?;
+        session.print_result(&found, || show::estimate(&found))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let trained = study.train(&device, options, session.context(args.redo))?;
     let counts = study.proxy_counts()?;
     session.print_result(&counts, || {

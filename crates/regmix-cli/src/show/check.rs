@@ -1,4 +1,4 @@
-//! Whether targets confirm the prediction of the fit.
+//! Targets on the found mixture and on others.
 
 use regmix_study::check::{Comparison, TargetCheck, Verdict};
 
@@ -24,6 +24,7 @@ pub(crate) fn check(check: &TargetCheck) -> String {
         seeds.sort_by_key(|s| s.0);
         let seeds: Vec<String> = seeds.iter().map(|s| format!("{:.4}", s.1)).collect();
         let against = check.judged("found").find(|c| c.against == arm.name);
+        let predicted = against.and_then(|c| check.predicted_gain(c));
         let gain = against.map_or_else(String::new, measured_gain);
         let verdict = against.map_or("", |c| match c.verdict {
             Verdict::Better => "found is better",
@@ -37,12 +38,20 @@ pub(crate) fn check(check: &TargetCheck) -> String {
                 None => format!("{:.4}", sign * arm.mean),
             },
             seeds.join(" "),
+            predicted.map_or_else(String::new, |gain| format!("{gain:+.4}")),
             gain,
             verdict.to_owned(),
         ]
     });
     text.push_str(&table(
-        &["mixture", "mean +- sd", "seeds", "gain of found (95%)", ""],
+        &[
+            "mixture",
+            "mean +- sd",
+            "seeds",
+            "predicted",
+            "gain of found (95%)",
+            "",
+        ],
         rows,
     ));
     let rows: Vec<Vec<String>> = (check.comparisons.iter())

@@ -6,7 +6,7 @@ use super::number::percent;
 use super::objective::optimum_of;
 use crate::output::table::table;
 
-/// Weights, what they promise, what limits them, and warnings.
+/// Weights, what is predicted for them, what limits them, and warnings.
 pub(crate) fn mixture(found: &Recommendation) -> String {
     let mut order: Vec<usize> = (0..found.weights.len()).collect();
     order.sort_by(|&a, &b| found.weights[b].weight.total_cmp(&found.weights[a].weight));

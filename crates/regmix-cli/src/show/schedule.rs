@@ -7,7 +7,7 @@ use super::number::{mean_and_sd, percent};
 use super::objective::optimum_of;
 use crate::output::table::table;
 
-/// Weights per segment, what the schedule promises, and notes.
+/// Weights per segment, the predicted gain of the schedule, and notes.
 pub(crate) fn schedule(schedule: &Schedule) -> String {
     let mut text = format!("Schedule for the {}:\n", optimum_of(&schedule.objective));
     text.push_str(&weights(schedule));

@@ -12,6 +12,7 @@ mod continued;
 mod corpora;
 mod devices;
 mod doremi;
+mod dry_run;
 mod earlier;
 mod earlier_results;
 mod errors;

@@ -14,7 +14,7 @@ fn model(study: &str, changes: &[(&str, &str)]) -> String {
 }
 
 /// A study with a wider and a longer model besides the proxies, `sizes` before them.
-fn study(sizes: &str, wide: &str, long: &str) -> Fixture {
+pub(crate) fn study(sizes: &str, wide: &str, long: &str) -> Fixture {
     let fixture = Fixture::study();
     fixture.edit("study.toml", "d_model = 16", "d_model = 8");
     let text = fixture.text("study.toml");

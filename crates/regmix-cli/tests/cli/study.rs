@@ -260,7 +260,7 @@ fn predictions_unlike_the_runs_are_named() {
 }
 
 #[test]
-fn the_gate_fails_where_the_promise_is_not_shown() {
+fn the_gate_fails_where_the_found_mixture_is_not_clearly_better() {
     let fixture = Fixture::study_after("optimize");
     // One seed shows nothing.
     fixture.edit("study.toml", "seeds = 2", "seeds = 1");

@@ -71,7 +71,7 @@ fn a_page_shows_what_a_fit_and_its_mixture_say() {
         assert!(page.contains(part), "{part}");
     }
     // Nothing of a study, and no unit that nobody gave.
-    for wrong in ["nats", "regmix target", "study.toml", "promise"] {
+    for wrong in ["nats", "regmix target", "study.toml", "larger models"] {
         assert!(!page.contains(wrong), "{wrong}");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" src="));

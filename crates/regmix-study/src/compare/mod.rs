@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{TargetRun, mean_losses};
 use crate::files::{FOUND, NATURAL};
+use crate::report::list;
 
 pub use method::{Method, Preset};
 pub(crate) use statistics::t_point;
@@ -202,7 +203,7 @@ impl MethodComparison {
                 } else {
                     &mut worse
                 }
-                .push(method.name.as_str());
+                .push(method.name.clone());
             }
         }
         let Some(found) = found else {
@@ -215,13 +216,13 @@ impl MethodComparison {
                 best.name
             );
         }
-        let words = |names: &[&str]| match names.is_empty() {
+        let words = |names: &[String]| match names.is_empty() {
             true => "no other method".to_owned(),
-            false => names.join(", "),
+            false => list(names),
         };
         format!(
             "The lowest mean is that of {}. At 95% after Holm's correction, the found mixture \
-             beats {} and is beaten by {}.",
+             is better than {} and worse than {}.",
             best.name,
             words(&worse),
             words(&better),
@@ -297,7 +298,7 @@ pub(crate) mod tests {
         assert_eq!(
             compared.sentence(),
             "The lowest mean is that of found. At 95% after Holm's correction, the found mixture \
-             beats natural and is beaten by no other method."
+             is better than natural and worse than no other method."
         );
     }
 

@@ -3,6 +3,7 @@
 use regmix_regress::scale::ScaleOptimum;
 use regmix_regress::{Fit, Gap, Objective, Recommendation, Reference};
 
+use crate::check::TargetCheck;
 use crate::compare::{Difference, MethodComparison};
 use crate::files::FOUND;
 
@@ -64,20 +65,20 @@ fn out_of_date(report: &Report<'_>) -> Option<Node> {
     (!items.is_empty()).then(|| Node::new("ul").class("notes").extend(items))
 }
 
-/// The sentence, what it promises, and the numbers behind it.
+/// The mixture in a sentence, what is predicted for it, and the numbers behind it.
 fn answer(report: &Report<'_>) -> (String, String, Vec<Node>) {
     if let Some(found) = report.recommendation {
-        let checked = (report.subject == Subject::Study).then(|| promise(report));
+        let check = (report.subject == Subject::Study).then(|| checked(report));
         let tiles = std::iter::once(predicted(report, found))
             .chain(found.references.iter().map(|r| reference(report, r)))
-            .chain(checked);
-        return (sentence(report), promised(report, found), tiles.collect());
+            .chain(check);
+        return (sentence(report), lead(report, found), tiles.collect());
     }
     if let Some((at, optimum)) = report
         .at_target
         .and_then(|at| Some((at, at.optimum.as_ref()?)))
     {
-        let lead = promised_at(report, at, optimum);
+        let lead = lead_at(report, at, optimum);
         return (sentence(report), lead, tiles_at(report, optimum));
     }
     match (report.fit, report.at_target) {
@@ -134,7 +135,7 @@ fn without_mixture(report: &Report<'_>, fit: &Fit) -> (String, String, Vec<Node>
     (runs_sentence(fit.rows(), fit.domains().len()), lead, tiles)
 }
 
-fn promised_at(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> String {
+fn lead_at(report: &Report<'_>, at: &AtTarget, optimum: &ScaleOptimum) -> String {
     format!(
         "By laws of scale, fitted to {}, a model of {} parameters after {} tokens of this mixture \
          is expected to reach an objective of {}{} (90% interval {}).",
@@ -214,7 +215,7 @@ fn sentence(report: &Report<'_>) -> String {
 }
 
 /// The prediction and the gaps in words.
-fn promised(report: &Report<'_>, found: &Recommendation) -> String {
+fn lead(report: &Report<'_>, found: &Recommendation) -> String {
     let mut text = format!(
         "A proxy trained on this mixture is predicted to reach a {} of {}{} (90% interval {}).",
         objective_words(&found.objective, &report.target_words()),
@@ -281,26 +282,22 @@ fn predicted(report: &Report<'_>, found: &Recommendation) -> Node {
 
 fn reference(report: &Report<'_>, reference: &Reference) -> Node {
     let gap = &reference.gap;
-    let class = match () {
-        () if gap.exceeds_noise => "good",
-        () if gap.high < 0.0 => "bad",
-        () => "open",
+    let badge = match () {
+        () if gap.exceeds_noise => ("good", "90% interval above 0"),
+        () if gap.high < 0.0 => ("bad", "90% interval below 0"),
+        () => ("open", "90% interval contains 0"),
     };
     let against = match reference.name.as_str() {
         "best_observed" => "Against the best proxy".to_owned(),
         "unimax" => "Against UniMax".to_owned(),
         name => format!("Against {name}"),
     };
-    let verdict = match against_noise(gap) {
-        "within" => "within the noise",
-        _ => "exceeds the noise",
-    };
     let better = if gap.mean < 0.0 { "worse" } else { "better" };
     tile(
         &against,
         &format!("{} {better}", loss(gap.mean.abs())),
         &interval(report.objective_unit(), gap.low, gap.high),
-        (class, verdict),
+        badge,
     )
 }
 
@@ -324,66 +321,80 @@ const EARLIER: [Verdict; 2] = [
         ("open", "regmix compare --redo"),
     ),
 ];
-const UNKNOWN: Verdict = ("Open", "nothing to compare with", ("open", "open"));
+const NOTHING_ELSE: Verdict = (
+    "No comparison",
+    "nothing to compare with",
+    ("open", "no interval"),
+);
+const ONE_SEED: Verdict = (
+    "No comparison",
+    "one seed of each mixture",
+    ("open", "no interval"),
+);
 
 /// Whether the found mixture was better than the natural one where methods were compared.
 fn by_comparison(compared: &MethodComparison) -> Verdict {
     let found = compared.methods.iter().find(|method| method.name == FOUND);
     match found.and_then(|found| found.over_natural) {
-        None => UNKNOWN,
-        Some(Difference { interval: None, .. }) => {
-            ("Open", "one seed of each mixture", ("open", "no interval"))
-        }
+        None => NOTHING_ELSE,
+        Some(Difference { interval: None, .. }) => ONE_SEED,
         Some(Difference {
             interval: Some([low, _]),
             ..
         }) if low > 0.0 => (
-            "Held",
-            "better than the natural mixture",
-            ("good", "exceeds the noise"),
+            "Better",
+            "than the natural mixture",
+            ("good", "95% interval above 0"),
         ),
         Some(Difference {
             interval: Some([_, high]),
             ..
         }) if high < 0.0 => (
-            "Did not hold",
-            "worse than the natural mixture",
-            ("bad", "see below"),
+            "Worse",
+            "than the natural mixture",
+            ("bad", "95% interval below 0"),
         ),
         Some(_) => (
-            "Not confirmed",
-            "not clearly better than the natural mixture",
-            ("open", "within the noise"),
+            "Unclear",
+            "the seeds differ too much to decide",
+            ("open", "95% interval contains 0"),
         ),
     }
 }
 
-fn promise(report: &Report<'_>) -> Node {
-    let (value, text, badge): Verdict = match report.check {
-        None => match report.compared {
-            Some(compared) => by_comparison(compared),
-            None if report.earlier("check").is_some() => EARLIER[0],
-            None if report.earlier("compare").is_some() => EARLIER[1],
-            None => NOT_CHECKED,
-        },
-        Some(check) if check.comparisons.is_empty() => UNKNOWN,
-        Some(check) if check.held() => (
-            "Held",
-            "better than all it was compared with",
-            ("good", "exceeds the noise"),
+/// Whether the found mixture was better than all single mixtures of the check.
+fn by_check(check: &TargetCheck) -> Verdict {
+    let mut own = check.judged(FOUND).peekable();
+    match () {
+        () if own.peek().is_none() => NOTHING_ELSE,
+        () if own.all(|c| c.interval.is_none()) => ONE_SEED,
+        () if check.is_better() => (
+            "Better",
+            "than every mixture it was compared with",
+            ("good", "all 95% intervals above 0"),
         ),
-        Some(check) if check.is_worse() => (
-            "Did not hold",
-            "worse than what it was compared with",
-            ("bad", "see below"),
+        () if check.is_worse() => (
+            "Worse",
+            "than at least one mixture",
+            ("bad", "a 95% interval below 0"),
         ),
-        Some(_) => (
-            "Not confirmed",
-            "not clearly better than all it was compared with",
-            ("open", "within the noise"),
+        () => (
+            "Unclear",
+            "the seeds differ too much to decide",
+            ("open", "a 95% interval contains 0"),
         ),
+    }
+}
+
+fn checked(report: &Report<'_>) -> Node {
+    let (value, text, badge) = match (report.check, report.compared) {
+        (Some(check), _) => by_check(check),
+        (None, Some(compared)) => by_comparison(compared),
+        (None, None) if report.earlier("check").is_some() => EARLIER[0],
+        (None, None) if report.earlier("compare").is_some() => EARLIER[1],
+        (None, None) => NOT_CHECKED,
     };
-    tile("The promise, on targets", value, text, badge)
+    tile("Checked on larger models", value, text, badge)
 }
 
 fn tile(label: &str, value: &str, unit: &str, (class, badge): (&str, &str)) -> Node {
@@ -436,19 +447,43 @@ pub(super) fn optimism(report: &Report<'_>, found: &Recommendation) -> Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::tests::check_of;
     use crate::compare::tests::comparison;
 
     #[test]
-    fn a_comparison_shows_whether_the_promise_held() {
+    fn a_comparison_shows_whether_the_found_mixture_is_better() {
         let value = |found: &[f64]| {
             let natural = [3.21, 3.29, 3.4];
             let natural = &natural[..found.len()];
             by_comparison(&comparison(&[("found", found), ("natural", natural)])).0
         };
-        assert_eq!(value(&[3.0, 3.1, 3.2]), "Held");
-        assert_eq!(value(&[3.4, 3.5, 3.6]), "Did not hold");
-        assert_eq!(value(&[3.0, 3.4, 3.4]), "Not confirmed");
-        assert_eq!(value(&[3.0]), "Open");
-        assert_eq!(by_comparison(&comparison(&[("natural", &[3.0])])), UNKNOWN);
+        assert_eq!(value(&[3.0, 3.1, 3.2]), "Better");
+        assert_eq!(value(&[3.4, 3.5, 3.6]), "Worse");
+        assert_eq!(value(&[3.0, 3.4, 3.4]), "Unclear");
+        assert_eq!(
+            by_comparison(&comparison(&[("found", &[3.0]), ("natural", &[3.2])])),
+            ONE_SEED
+        );
+        assert_eq!(
+            by_comparison(&comparison(&[("natural", &[3.0])])),
+            NOTHING_ELSE
+        );
+    }
+
+    #[test]
+    fn a_check_shows_whether_the_found_mixture_is_better_than_every_other() {
+        let value = |natural: &[f64], uniform: &[f64]| {
+            let found = &[3.0, 3.1, 3.2][..natural.len()];
+            let all = [("found", found), ("natural", natural), ("uniform", uniform)];
+            by_check(&check_of(&all)).0
+        };
+        let [higher, lower, near] = [[3.2, 3.3, 3.4001], [2.8, 2.9, 3.0001], [3.3, 3.0, 3.2]];
+        assert_eq!(value(&higher, &higher), "Better");
+        assert_eq!(value(&higher, &near), "Unclear");
+        assert_eq!(value(&higher, &lower), "Worse");
+        assert_eq!(value(&near, &lower), "Worse");
+        let one = check_of(&[("found", &[3.0]), ("natural", &[3.2])]);
+        assert_eq!(by_check(&one), ONE_SEED);
+        assert_eq!(by_check(&check_of(&[("found", &[3.0])])), NOTHING_ELSE);
     }
 }

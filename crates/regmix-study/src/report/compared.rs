@@ -3,11 +3,11 @@
 
 use crate::compare::{Difference, MethodComparison, MethodResult};
 
+use super::check::left_out;
 use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{NONE, UNIT, decimals, difference, loss, plural, short};
 use super::kit::scale::Scale;
 use super::kit::track::Track;
-use super::promise::left_out;
 use super::{Node, Report, scroll};
 
 pub(super) fn section(report: &Report<'_>) -> Option<Node> {

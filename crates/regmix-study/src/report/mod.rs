@@ -12,6 +12,7 @@
 mod accuracies;
 mod answer;
 mod at_target;
+mod check;
 mod compared;
 mod curves;
 mod epochs;
@@ -24,7 +25,6 @@ mod league;
 mod learning;
 mod noise;
 mod predicted_observed;
-mod promise;
 mod scatter;
 mod schedule;
 mod stage_accuracy;
@@ -42,7 +42,7 @@ use crate::compare::MethodComparison;
 pub(crate) use at_target::{AtTarget, Expected};
 use kit::node::{Node, paragraph, scroll, section};
 pub(crate) use kit::number::UNIT;
-pub(crate) use kit::number::{count, plural};
+pub(crate) use kit::number::{count, list, plural};
 
 /// What a page is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) struct Report<'a> {
     pub(crate) interactions: Option<&'a Interactions>,
     /// Losses of the proxies along training.
     pub(crate) trajectories: Option<&'a Trajectories>,
-    /// Whether the promise held for targets.
+    /// Targets on the found mixture and on others.
     pub(crate) check: Option<&'a TargetCheck>,
     /// Methods compared with each other.
     pub(crate) compared: Option<&'a MethodComparison>,
@@ -122,7 +122,7 @@ impl Report<'_> {
             .extend(weights::section(self))
             .extend(expected::section(self))
             .extend(accuracies::section(self))
-            .extend(promise::section(self))
+            .extend(check::section(self))
             .extend(compared::section(self))
             .extend(at_target::section(self))
             .extend(schedule::section(self))

@@ -8,6 +8,7 @@ pub(crate) mod compare;
 pub(crate) mod current;
 pub(crate) mod design;
 pub(crate) mod doremi;
+pub(crate) mod estimate;
 mod experts;
 pub(crate) mod fit;
 pub(crate) mod hub_text;

@@ -260,7 +260,7 @@ fn next_commands(checked: bool, checked_before: bool) -> Vec<(String, String)> {
             true => "regmix target --redo",
             false => "regmix target",
         };
-        rows.push(("Check the promise on a larger model", command));
+        rows.push(("Check the mixture on larger models", command));
     }
     rows.push((
         "Predict the losses of your own mixtures",

@@ -356,11 +356,7 @@ fn run_jobs(
         // changed.
         return train_all(jobs, corpus, device, 1, options.sharing, &Muted(cx.monitor));
     }
-    let parallel = match options.parallel {
-        0 if device.is_cpu() || open == 1 => default_parallel(device, jobs),
-        0 => measure_parallel(jobs, device, open, cx)?,
-        given => given,
-    };
+    let parallel = parallel(jobs, open, compute, cx.monitor)?;
     if device.is_cpu() {
         let at_once = parallel.min(open);
         let each = memory_per_run(jobs).div_ceil(1 << 20);
@@ -382,6 +378,23 @@ fn run_jobs(
     result
 }
 
+/// How many runs are trained at once where so many are not finished.
+pub(super) fn parallel(
+    jobs: &[Job],
+    open: usize,
+    compute: Compute<'_>,
+    monitor: &dyn Monitor,
+) -> Result<usize> {
+    let Compute {
+        device, options, ..
+    } = compute;
+    match options.parallel {
+        0 if device.is_cpu() || open == 1 => Ok(default_parallel(device, jobs)),
+        0 => measure_parallel(jobs, device, open, monitor),
+        given => Ok(given),
+    }
+}
+
 /// Tells the monitor of all runs, those that are over included.
 fn announce(jobs: &[Job], monitor: &dyn Monitor) -> Result<()> {
     for job in jobs {
@@ -397,18 +410,23 @@ fn announce(jobs: &[Job], monitor: &dyn Monitor) -> Result<()> {
 }
 
 /// Measures how many models a GPU should train at a time.
-fn measure_parallel(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>) -> Result<usize> {
-    cx.monitor.message(&format!(
+fn measure_parallel(
+    jobs: &[Job],
+    device: &Device,
+    open: usize,
+    monitor: &dyn Monitor,
+) -> Result<usize> {
+    monitor.message(&format!(
         "measuring how many models `{}` trains at once (`--parallel N` skips this)",
         device.spec()
     ));
     let cards = device.cards();
-    let found = ParallelTrial::measure(device, jobs, open.div_ceil(cards), cx.monitor)?;
+    let found = ParallelTrial::measure(device, jobs, open.div_ceil(cards), monitor)?;
     let speeds = found.speeds.iter();
     let speeds: Vec<String> = speeds
         .map(|(n, speed)| format!("{n}: {speed:.0}"))
         .collect();
-    cx.monitor.message(&format!(
+    monitor.message(&format!(
         "{} at a time{}; tokens/s by models at once: {}",
         found.best(),
         match cards {
@@ -418,7 +436,7 @@ fn measure_parallel(jobs: &[Job], device: &Device, open: usize, cx: Context<'_>)
         speeds.join(", ")
     ));
     if let Some(why) = &found.refused {
-        cx.monitor.message(&format!("more do not fit: {why}"));
+        monitor.message(&format!("more do not fit: {why}"));
     }
     Ok(found.best() * cards)
 }

@@ -53,17 +53,28 @@ pub(super) fn planned<'a>(
     study: &'a Study,
     mixtures: &MixtureTable,
 ) -> Result<Vec<PlannedSize<'a>>> {
-    let config = study.config();
-    let sizes = config.sizes();
-    if sizes.is_empty() {
+    if study.config().sizes().is_empty() {
         return Ok(Vec::new());
     }
     let segments = design::segments(study, mixtures)?;
     let fixed = mixtures.runs().iter();
     let fixed = fixed.filter(|run| segments.get(run).is_some_and(|s| s.len() == 1));
-    let fixed: Vec<String> = fixed.cloned().collect();
+    planned_for(study, mixtures.len(), &fixed.cloned().collect::<Vec<_>>())
+}
+
+/// The same for so many proxies, of which these do not switch.
+pub(super) fn planned_for<'a>(
+    study: &'a Study,
+    proxies: usize,
+    fixed: &[String],
+) -> Result<Vec<PlannedSize<'a>>> {
+    let config = study.config();
+    let sizes = config.sizes();
+    if sizes.is_empty() {
+        return Ok(Vec::new());
+    }
     let vocab = vocabulary(study)?;
-    let proxies = flops(&config.proxy, vocab)? * mixtures.len() as f64;
+    let proxies = flops(&config.proxy, vocab)? * proxies as f64;
     // What a run costs, by what all proxies cost.
     let costs: Vec<f64> = (sizes.iter())
         .map(|size| {

@@ -219,10 +219,10 @@ pub(crate) fn proxy_counts(study: &Study) -> Result<RunCounts> {
 }
 
 /// The names of the sections of runs.
-const PROXIES: &str = "proxies";
-const SIZES: &str = "sizes";
-const EXPERTS: &str = "experts";
-const TARGETS: &str = "targets";
+pub(super) const PROXIES: &str = "proxies";
+pub(super) const SIZES: &str = "sizes";
+pub(super) const EXPERTS: &str = "experts";
+pub(super) const TARGETS: &str = "targets";
 const DOREMI: &str = "doremi";
 const COMPARE: &str = "compare";
 

@@ -21,13 +21,14 @@ use crate::plain_mixture::PlainMixture;
 use crate::steps::clean::{self, Leftover};
 use crate::steps::current::{Reads, require_current};
 use crate::steps::doremi::DoremiOutcome;
+use crate::steps::estimate::Estimate;
 use crate::steps::plain_mixtures::{self, PlainMixtures};
 use crate::steps::proxies::Trained;
 use crate::steps::retry::{self, Retried};
 use crate::steps::status::{RunCounts, Status};
 use crate::steps::{
-    arms, compare, design, doremi, fit, next_design, optimize, proxies, report, scale, schedule,
-    status, target, tokenize,
+    arms, compare, design, doremi, estimate, fit, next_design, optimize, proxies, report, scale,
+    schedule, status, target, tokenize,
 };
 use crate::tables::ChosenRun;
 use crate::tensorboard::{self, EventFiles};
@@ -121,6 +122,42 @@ impl Study {
             .chain(experts.then(|| files::EXPERTS.into()))
             .collect();
         self.with_event_files(&folders, cx, |cx| proxies::train(self, device, options, cx))
+    }
+
+    /// How long [`Study::train`] with these options would take for the runs that are not
+    /// finished: measures the speed of every kind of model on simulated tokens, for a few
+    /// seconds each, as many at once as would be trained. Trains and writes nothing. Without
+    /// a design, the number of runs is that of `study.toml`. Runs that were begun count from
+    /// the step of their last evaluation; with `cx.redo`, runs that failed or have another
+    /// configuration count as well.
+    ///
+    /// # Errors
+    /// When the corpus is missing or has too little text for an evaluation, a finished part
+    /// was made from other inputs, the device fails or lacks the precision, or the user
+    /// stops it.
+    pub fn estimate_training(
+        &self,
+        device: &Device,
+        options: TrainOptions,
+        cx: Context<'_>,
+    ) -> Result<Estimate> {
+        require_current(self, Reads::Design, cx.monitor)?;
+        estimate::training(self, device, options, cx)
+    }
+
+    /// The same for [`Study::target`]. The mixture need not be known.
+    ///
+    /// # Errors
+    /// As [`Study::estimate_training`].
+    pub fn estimate_targets(
+        &self,
+        device: &Device,
+        options: TrainOptions,
+        schedules: &[ScheduleMode],
+        cx: Context<'_>,
+    ) -> Result<Estimate> {
+        require_current(self, Reads::Design, cx.monitor)?;
+        estimate::targets(self, device, options, schedules, cx)
     }
 
     /// How far the proxies are, whatever the rest of the study is like.

@@ -244,7 +244,7 @@ fn manifest(domains: &DomainSet) -> Manifest {
 
 const SECTIONS: [&str; 9] = [
     "mixture",
-    "promise",
+    "check",
     "schedule",
     "proxies",
     "interactions",
@@ -330,7 +330,7 @@ fn verdicts_on_earlier_mixtures_are_named_and_left_out() {
                  <code>regmix target --redo</code>";
     assert!(page.contains(words));
     assert!(page.contains("only for an earlier mixture or objective"));
-    assert!(!page.contains("The promise held") && !page.contains("Not checked yet"));
+    assert!(!page.contains("Confirmed on larger models") && !page.contains("Not checked yet"));
 }
 
 #[test]

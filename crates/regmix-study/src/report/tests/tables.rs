@@ -103,7 +103,7 @@ fn a_page_of_tables_has_no_part_of_a_study() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    for gone in ["nats", "promise", "regmix study"] {
+    for gone in ["nats", "larger models", "regmix study"] {
         assert!(!page.contains(gone), "{gone}");
     }
     // Laws of scale alone: with what was found at a size, and without.

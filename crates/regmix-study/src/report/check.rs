@@ -1,7 +1,8 @@
-//! Whether the prediction was confirmed: target runs on the found mixture and
-//! on others.
+//! Target runs on the found mixture and on others: whether it is better, and whether the
+//! predicted gain was reached.
 
 use crate::check::{Arm, Comparison, TargetCheck, Verdict};
+use crate::files::FOUND;
 
 use super::kit::node::{self, column, number_cell, paragraph, row_head};
 use super::kit::number::{NONE, UNIT, difference, loss, plural, short};
@@ -13,7 +14,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     if report.subject == Subject::Tables {
         return None;
     }
-    let section = node::section("promise", "Was the prediction confirmed?");
+    let section = node::section("check", "Checked on larger models");
     let Some(check) = report.check else {
         if let Some(why) = report.earlier("check") {
             return Some(section.push(left_out("check", why, "target")));
@@ -37,6 +38,7 @@ pub(super) fn section(report: &Report<'_>) -> Option<Node> {
     let seeds = check.arms.iter().map(|a| a.seeds).min().unwrap_or(0);
     let section = section
         .push(paragraph(check.sentence()).class("verdict"))
+        .extend(gains(check).map(paragraph))
         .push(paragraph(format!(
             "Targets of {} parameters (proxies: {}), {} tokens each, {} per mixture. Dots: one run \
              each, {}{}. Stroke and whisker: mean and standard deviation over seeds. Gains are paired by seed; positive: the found mixture is better.",
@@ -56,6 +58,29 @@ pub(super) fn left_out(result: &str, why: &str, verb: &str) -> Node {
     paragraph(format!("The {result} is left out: {why}. Run "))
         .push(Node::new("code").text(format!("regmix {verb} --redo")))
         .text(" to train those that are missing; targets that are finished are used again.")
+}
+
+/// Predicted and measured gains of the found mixture, where both are known.
+fn gains(check: &TargetCheck) -> Option<String> {
+    let gains: Vec<String> = (check.judged(FOUND))
+        .filter_map(|c| {
+            let interval = (c.interval).map_or_else(String::new, |[low, high]| {
+                format!(" (95%: {} to {})", difference(low), difference(high))
+            });
+            Some(format!(
+                "over {} {} and {}{interval}",
+                c.against,
+                difference(check.predicted_gain(c)?),
+                difference(c.gain),
+            ))
+        })
+        .collect();
+    (!gains.is_empty()).then(|| {
+        format!(
+            "Gains predicted for a proxy, and measured on targets: {}.",
+            gains.join("; ")
+        )
+    })
 }
 
 fn table(check: &TargetCheck) -> Node {
@@ -80,11 +105,10 @@ fn table(check: &TargetCheck) -> Node {
         .push(column("Gain measured", "n"))
         .push(column("95% interval", "n"))
         .push(column("Verdict", ""));
-    let promised = check.arms.first().and_then(|found| found.predicted);
     let rows = check.arms.iter().map(|arm| {
         // Schedules are judged, so that they are never only compared with.
-        let comparison = check.judged("found").find(|c| c.against == arm.name);
-        row(check, &track, arm, promised, comparison)
+        let comparison = check.judged(FOUND).find(|c| c.against == arm.name);
+        row(check, &track, arm, comparison)
     });
     Node::new("table")
         .class("chart arms")
@@ -93,13 +117,7 @@ fn table(check: &TargetCheck) -> Node {
         .push(Node::new("tbody").extend(rows))
 }
 
-fn row(
-    check: &TargetCheck,
-    track: &Track,
-    arm: &Arm,
-    promised: Option<f64>,
-    comparison: Option<&Comparison>,
-) -> Node {
+fn row(check: &TargetCheck, track: &Track, arm: &Arm, comparison: Option<&Comparison>) -> Node {
     // Checks compare what is to be made small.
     let sign = check.objective.sign();
     let middle = sign * arm.mean;
@@ -131,10 +149,8 @@ fn row(
             Node::new("td").push(badge(c.verdict)),
         ),
     };
-    let predicted = match (comparison, promised, arm.predicted) {
-        (Some(_), Some(found), Some(other)) => difference(other - found),
-        _ => NONE.to_owned(),
-    };
+    let predicted = (comparison.and_then(|c| check.predicted_gain(c)))
+        .map_or_else(|| NONE.to_owned(), difference);
     Node::new("tr")
         .push(row_head(&arm.name))
         .push(Node::new("td").class("plot").push(track.row(&label, marks)))
