@@ -3,6 +3,7 @@
 
 use burn::tensor::{Device as BurnDevice, Int, Tensor, TensorData};
 
+use super::arguments::NUMBERS;
 use super::kernels::Kernels;
 use super::loss::plus;
 use super::models;
@@ -80,10 +81,6 @@ pub(super) struct Updates {
     /// The numbers of the kernel, [`NUMBERS`] for every model.
     numbers: Option<(Kernels, Tensor<1>)>,
 }
-
-/// Numbers of one update, as the kernel takes them. The first is 1, or 0 where there is
-/// no update.
-pub(super) const NUMBERS: usize = 10;
 
 impl Updates {
     pub(super) fn new(

@@ -60,3 +60,6 @@ pub(super) struct Groups {
     pub(super) pieces: usize,
     pub(super) tokens: usize,
 }
+
+/// Numbers of one update of AdamW. The first is 1, or 0 where there is no update.
+pub(super) const NUMBERS: usize = 10;

@@ -112,14 +112,7 @@ impl<'a> Session<'a> {
         let weighing = job.weigh.as_deref();
         let mut loader = sequences(spec, corpus)?;
         let validation = validation.get(corpus, spec.model.context, spec.train.eval_sequences)?;
-        let fallback: Option<Fallback> = match folder.join(FALLBACK) {
-            path if path.exists() => Some(artefact::read_json(path)?),
-            _ => None,
-        };
-        let precision = match fallback {
-            Some(_) => Precision::F32,
-            None => spec.train.precision,
-        };
+        let (fallback, precision) = fallback(spec, folder)?;
         // Others have nothing in common with it: steps of its own kind, or the precision.
         let alone = weighing.is_some() || steering.is_some_and(|s| s.takes_steps());
         let models = if alone || fallback.is_some() {
@@ -127,9 +120,7 @@ impl<'a> Session<'a> {
         } else {
             models
         };
-        let optimizer = spec.train.optimizer.clone();
-        let mut trainer =
-            Trainer::beside_others(&spec.model, optimizer, spec.seed, device, precision, models)?;
+        let mut trainer = new_trainer(spec, device, precision, models)?;
         let checkpoints = Checkpoints::of(folder);
         let path = folder.join("metrics.jsonl");
         let lines = metrics::read_interrupted(&path)?;
@@ -463,6 +454,26 @@ impl<'a> Session<'a> {
         self.checkpoints.remove()?;
         Ok(Ended::Finally(RunStatus::Done(summary)))
     }
+}
+
+/// The change to f32 of a run that needed it, and the precision in which it continues.
+fn fallback(spec: &RunSpec, folder: &Path) -> Result<(Option<Fallback>, Precision)> {
+    let path = folder.join(FALLBACK);
+    Ok(match path.exists() {
+        true => (Some(artefact::read_json(path)?), Precision::F32),
+        false => (None, spec.train.precision),
+    })
+}
+
+/// The model of a run, one of so many on its device.
+fn new_trainer(
+    spec: &RunSpec,
+    device: &Device,
+    precision: Precision,
+    models: usize,
+) -> Result<Trainer> {
+    let optimizer = spec.train.optimizer.clone();
+    Trainer::beside_others(&spec.model, optimizer, spec.seed, device, precision, models)
 }
 
 /// The sequences that a run is trained on.

@@ -5,7 +5,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::adamw::NUMBERS;
+use super::super::arguments::NUMBERS;
 use super::{grid, owned};
 
 const THREADS: usize = 256;
