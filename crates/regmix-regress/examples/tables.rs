@@ -15,6 +15,7 @@
 //! | `--regressors` | all | names to judge beside `auto` |
 //! | `--folds` | 10 | folds; every row is held out once for each seed |
 //! | `--seeds` | 3 | seeds of folds (or draws) and fits |
+//! | `--draws` | 1 | draws of folds inside `auto`; from the second on also `auto 2`, ... |
 //! | `--rows` | none | instead of folds: fit so many random rows, judge on the others, `16,24,32` |
 //! | `--threads` | 1 | threads |
 //!
@@ -24,7 +25,8 @@
 //! times what lies outside) are in the unit of the table; all columns are means
 //! over targets, with the standard deviation over seeds, and coverage has its
 //! lowest and highest target, over all seeds. `to best` is the MAE in that of the
-//! single regressor with the lowest.
+//! single regressor with the lowest; below the table it is given for `auto` by seed,
+//! as the mean over draws.
 #![allow(clippy::print_stdout)] // Its result goes there.
 
 mod common;
@@ -44,11 +46,19 @@ use regmix_regress::{AUTO, Fit, FitOptions, Folds, Prediction, Samples};
 use common::{Arguments, average, observations, some_runs, spread, with_threads};
 
 fn main() -> Result<()> {
-    let words = Arguments::read(&["--regressors", "--folds", "--seeds", "--rows", "--threads"])?;
+    let words = Arguments::read(&[
+        "--regressors",
+        "--folds",
+        "--seeds",
+        "--draws",
+        "--rows",
+        "--threads",
+    ])?;
     let all = NAMES.join(",");
     let names: Vec<&str> = (words.text("--regressors").unwrap_or(&all).split(',')).collect();
     let seeds: u64 = words.number("--seeds", 3)?;
     let folds: usize = words.number("--folds", 10)?;
+    let draws = words.number::<u64>("--draws", 1)?.max(1);
     let rows: Vec<usize> = words.numbers("--rows", Vec::new())?;
     if words.plain.is_empty() {
         return Err(Error::input(
@@ -69,7 +79,7 @@ fn main() -> Result<()> {
             false => rows.iter().copied().map(Some).collect(),
         };
         for fitted in ways {
-            let judge = |seed| judge(&table, &names, seed, folds, fitted);
+            let judge = |seed| judge(&table, &names, (seed, draws), folds, fitted);
             let judged = with_threads(words.number("--threads", 1)?, || {
                 (0..seeds).map(judge).collect::<Result<Vec<_>>>()
             })?;
@@ -78,7 +88,7 @@ fn main() -> Result<()> {
                 None => format!("{n} rows, {folds} folds"),
             };
             println!("\n{folder}: {fitted}, {seeds} seeds\n");
-            print(&judged);
+            print(&judged, draws);
         }
     }
     Ok(())
@@ -109,11 +119,19 @@ fn splits(
     Ok(vec![(order, judged)])
 }
 
+/// The name of the automatic choice with a draw of folds.
+fn auto(draw: u64) -> String {
+    match draw {
+        0 => AUTO.to_owned(),
+        _ => format!("{AUTO} {}", draw + 1),
+    }
+}
+
 /// By regressor: predictions of all rows that were held out.
 fn judge(
     table: &Observations,
     names: &[&str],
-    seed: u64,
+    (seed, draws): (u64, u64),
     folds: usize,
     fitted: Option<usize>,
 ) -> Result<BTreeMap<String, Pairs>> {
@@ -121,20 +139,20 @@ fn judge(
     let empty = || vec![Vec::new(); targets.len()];
     let mut out: BTreeMap<String, Pairs> = BTreeMap::new();
     for (train, held) in splits(table.mixtures.len(), seed, folds, fitted)? {
-        let fit = Fit::train(
-            &some_runs(table, &train)?,
-            &FitOptions {
-                seed,
+        for draw in 0..draws {
+            let options = FitOptions {
+                seed: seed + 1000 * draw,
                 ..FitOptions::default()
-            },
-        )?;
-        let auto = out.entry(AUTO.to_owned()).or_insert_with(empty);
-        for &row in &held {
-            let predicted = fit.predict(&table.mixtures.mixtures()[row])?;
-            for ((fitted, p), out) in fit.targets().iter().zip(predicted).zip(&mut *auto) {
-                let t = targets.iter().position(|name| *name == fitted.target);
-                let value = t.map_or(f64::NAN, |t| table.values.rows()[row][t]);
-                out.push((value, p));
+            };
+            let fit = Fit::train(&some_runs(table, &train)?, &options)?;
+            let auto = out.entry(auto(draw)).or_insert_with(empty);
+            for &row in &held {
+                let predicted = fit.predict(&table.mixtures.mixtures()[row])?;
+                for ((fitted, p), out) in fit.targets().iter().zip(predicted).zip(&mut *auto) {
+                    let t = targets.iter().position(|name| *name == fitted.target);
+                    let value = t.map_or(f64::NAN, |t| table.values.rows()[row][t]);
+                    out.push((value, p));
+                }
             }
         }
         let jobs: Vec<(&str, usize)> = (names.iter())
@@ -211,7 +229,7 @@ fn interval_score(target: &[(f64, Prediction)]) -> f64 {
 /// A figure of one target: its values with their predictions.
 type Figure<'a> = &'a dyn Fn(&[(f64, Prediction)]) -> f64;
 
-fn print(judged: &[BTreeMap<String, Pairs>]) {
+fn print(judged: &[BTreeMap<String, Pairs>], draws: u64) {
     let names: Vec<&String> = (judged[0].keys())
         .filter(|name| judged.iter().all(|seed| seed.contains_key(*name)))
         .collect();
@@ -225,8 +243,11 @@ fn print(judged: &[BTreeMap<String, Pairs>]) {
         .map(|name| (average(&means(name, &error)), *name))
         .collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let singles = rows.iter().filter(|(_, name)| *name != AUTO);
-    let best = singles.map(|row| row.0).fold(f64::INFINITY, f64::min);
+    let autos: Vec<String> = (0..draws).map(auto).collect();
+    let Some((best, single)) = (rows.iter().copied()).find(|(_, name)| !autos.contains(name))
+    else {
+        return;
+    };
     println!(
         "| regressor | MAE | to best | Spearman x 100 | in 90 % | lowest, highest target | width | score |"
     );
@@ -264,5 +285,28 @@ fn print(judged: &[BTreeMap<String, Pairs>]) {
             average(&width),
             average(&score),
         );
+    }
+    let autos: Vec<Vec<f64>> = autos.iter().map(|name| means(name, &error)).collect();
+    by_seed(single, &means(single, &error), &autos);
+}
+
+/// Prints the error of the automatic choice in that of a single regressor on the
+/// same rows: `[seeds]`, `[draws][seeds]`.
+fn by_seed(name: &str, single: &[f64], autos: &[Vec<f64>]) {
+    let (mut ratios, mut variances) = (Vec::new(), Vec::new());
+    for (seed, single) in single.iter().enumerate() {
+        let draws: Vec<f64> = autos.iter().map(|auto| auto[seed] / single).collect();
+        ratios.push(average(&draws));
+        variances.push(spread(&draws).powi(2));
+    }
+    println!(
+        "\n{AUTO} to {name}, by seed: {}; mean {:.3} ± {:.3} (standard error)",
+        (ratios.iter().map(|r| format!("{r:.3}")).collect::<Vec<_>>()).join(" "),
+        average(&ratios),
+        spread(&ratios) / (ratios.len() as f64).sqrt(),
+    );
+    if autos.len() > 1 {
+        let sd = average(&variances).sqrt();
+        println!("standard deviation over draws {sd:.3}");
     }
 }

@@ -63,6 +63,15 @@ impl CrossValidation {
         }
     }
 
+    /// The first repeats alone.
+    pub(crate) fn first(&self, repeats: usize) -> Self {
+        Self {
+            predictions: self.predictions.iter().take(repeats).cloned().collect(),
+            folds: self.folds.iter().take(repeats).cloned().collect(),
+            ..*self
+        }
+    }
+
     /// The same with predicted means changed, by row.
     pub(crate) fn moved(&self, change: impl Fn(usize, f64) -> f64) -> Self {
         let mut out = self.clone();

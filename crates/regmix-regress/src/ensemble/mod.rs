@@ -22,10 +22,11 @@ use crate::samples::Samples;
 /// | name | members | weights |
 /// |---|---|---|
 /// | `ensemble` | `law1`, `law2`, `gp`, `gp_log` | 0.2, 0.2, 0.3, 0.3 |
-/// | `stacked` | the same | by out-of-fold predictions of five inner folds |
+/// | `stacked` | the same | by out-of-fold predictions of five inner folds; of two draws of them with fewer than 64 rows |
 /// | `a+b` | `a`, `b`, any number | equal |
 ///
-/// Cost: the sum of the members'; six times that when stacked.
+/// Cost: the sum of the members'; six times that when stacked, eleven times with
+/// fewer than 64 rows.
 ///
 /// Given weights win with few runs, where weights learnt are noise. Neither
 /// helps when all members are wrong in the same way. Learning weights for
@@ -136,12 +137,14 @@ impl Ensemble {
     }
 
     /// The weights of usable members, with sum 1: those given, or learnt from
-    /// their cross-validations.
+    /// their cross-validations, of which the first `judged` repeats judge the
+    /// ensemble.
     pub(crate) fn learn(
         measured: &[f64],
         members: &[Usable<'_, &CrossValidation>],
+        judged: usize,
     ) -> Result<Learnt> {
-        Learnt::of(given(members), measured, &results(members))
+        Learnt::of(given(members), measured, &results(members), judged)
     }
 
     /// Whether its weights are learnt.
@@ -187,13 +190,14 @@ impl Regressor for Ensemble {
             return Ok(Model::Ensemble(EnsembleModel::new(models)));
         }
         let inner = CvOptions {
+            repeats: stacking::repeats(samples.len(), 1),
             seed,
             ..CvOptions::default()
         };
         let judged = self.usable(|m| cross_validate_beside(m, samples, None, &inner, monitor))?;
         monitor.check()?;
         let members: Vec<&CrossValidation> = judged.iter().map(|m| &m.result).collect();
-        let weights = stacking::final_weights(samples.values(), &members)?;
+        let weights = stacking::weights(samples.values(), &members, |_| true)?;
         let models = (judged.iter().zip(weights))
             .map(|(m, weight)| Ok((weight, m.member.fit_with(samples, context)?)))
             .collect::<Result<Vec<_>>>()?;

@@ -35,13 +35,13 @@ impl Surface for Error {
     }
 }
 
-/// The weights with which members' predictions `[members][rows]` of measured
-/// values have the least squared error over the rows that `used` picks; not
-/// negative, with sum 1. Every row counts by the inverse of the variance that
-/// members expect there.
-fn weights(
+/// The weights with which members' out-of-fold predictions of measured values
+/// have the least squared error over the rows that `used` picks, by all
+/// repeats; not negative, with sum 1. Every row counts by the inverse of the
+/// variance that members expect there.
+pub(crate) fn weights(
     measured: &[f64],
-    members: &[Vec<&Prediction>],
+    members: &[&CrossValidation],
     used: impl Fn(usize) -> bool,
 ) -> Result<Vec<f64>> {
     let k = members.len();
@@ -50,8 +50,11 @@ fn weights(
     }
     let mut products = vec![vec![0.0; k]; k];
     let mut total = 0.0;
-    for (row, measured) in measured.iter().enumerate().filter(|(row, _)| used(*row)) {
-        let here = members.iter().map(|m| m[row]);
+    let repeats = 0..members[0].predictions.len();
+    let rows = repeats.flat_map(|repeat| (0..measured.len()).map(move |row| (repeat, row)));
+    for (repeat, row) in rows.filter(|(_, row)| used(*row)) {
+        let measured = measured[row];
+        let here = members.iter().map(|m| m.predictions[repeat][row]);
         let variance = here.clone().map(|p| p.sd * p.sd).sum::<f64>() / k as f64;
         let errors: Vec<f64> = here.map(|p| measured - p.mean).collect();
         for (products, a) in products.iter_mut().zip(&errors) {
@@ -80,6 +83,21 @@ fn weights(
     Ok(found.mixture.weights().to_vec())
 }
 
+/// With fewer rows than these, weights depend much on the draw of folds.
+const FEW_ROWS: usize = 64;
+
+/// The number of repeats of the cross-validation from which weights are learnt,
+/// where so many are asked for: at least two if rows are few. In a single draw, the
+/// errors of a few runs at the edge decide, and these depend on which other runs
+/// are held out with them. What is chosen by the mean over several draws varies
+/// less (Krstajic et al. 2014, doi 10.1186/1758-2946-6-10).
+pub(crate) fn repeats(rows: usize, asked: usize) -> usize {
+    match rows < FEW_ROWS {
+        true => asked.max(2),
+        false => asked,
+    }
+}
+
 /// Rows that the mean weights of all targets count as, beside the rows of a
 /// target.
 const SHARED_ROWS: f64 = 4.0;
@@ -89,37 +107,35 @@ const SHARED_ROWS: f64 = 4.0;
 pub(crate) struct Learnt {
     /// For members fitted on all rows.
     pub(crate) all: Vec<f64>,
-    /// `[repeats][folds]`: learnt on the other folds.
+    /// `[repeats][folds]`, of the repeats that are judged: learnt on the rows of the
+    /// other folds, by all repeats.
     by_fold: Vec<Vec<Vec<f64>>>,
 }
 
 impl Learnt {
     /// Weights that are given, the same everywhere, or learnt from the
-    /// members' cross-validations, all over the same folds.
+    /// members' cross-validations, all over the same folds. The first `judged`
+    /// repeats judge the ensemble.
     pub(crate) fn of(
         given: Option<Vec<f64>>,
         measured: &[f64],
         members: &[&CrossValidation],
+        judged: usize,
     ) -> Result<Self> {
-        let by_fold = |repeat: usize, folds: &Folds| {
-            let predictions: Vec<Vec<&Prediction>> = (members.iter())
-                .map(|m| m.predictions[repeat].iter().collect())
-                .collect();
+        let learn = |used: &dyn Fn(usize) -> bool| match &given {
+            Some(given) => Ok(given.clone()),
+            None => weights(measured, members, used),
+        };
+        let by_fold = |folds: &Folds| {
             (0..folds.count())
-                .map(|fold| match &given {
-                    Some(given) => Ok(given.clone()),
-                    None => weights(measured, &predictions, |row| folds.fold_of(row) != fold),
-                })
+                .map(|fold| learn(&|row| folds.fold_of(row) != fold))
                 .collect::<Result<_>>()
         };
         Ok(Self {
-            by_fold: (members[0].folds.iter().enumerate())
-                .map(|(repeat, folds)| by_fold(repeat, folds))
+            by_fold: (members[0].folds.iter().take(judged))
+                .map(by_fold)
                 .collect::<Result<_>>()?,
-            all: match &given {
-                Some(given) => given.clone(),
-                None => final_weights(measured, members)?,
-            },
+            all: learn(&|_| true)?,
         })
     }
 
@@ -167,28 +183,16 @@ impl Learnt {
                 })
                 .collect()
         };
+        let folds = &first.folds[..self.by_fold.len()];
         CrossValidation {
-            predictions: (first.folds.iter().enumerate())
+            predictions: (folds.iter().enumerate())
                 .map(|(repeat, folds)| of_repeat(repeat, folds))
                 .collect(),
-            folds: first.folds.clone(),
+            folds: folds.to_vec(),
             fit_seconds: members.iter().map(|m| m.fit_seconds).sum(),
             score_seconds: members.iter().map(|m| m.score_seconds).sum(),
         }
     }
-}
-
-/// Weights learnt on all out-of-fold predictions, for members fitted on all
-/// rows.
-pub(crate) fn final_weights(measured: &[f64], members: &[&CrossValidation]) -> Result<Vec<f64>> {
-    let repeats = members[0].predictions.len();
-    let measured: Vec<f64> = (0..repeats)
-        .flat_map(|_| measured.iter().copied())
-        .collect();
-    let predictions: Vec<Vec<&Prediction>> = (members.iter())
-        .map(|m| m.predictions.iter().flatten().collect())
-        .collect();
-    weights(&measured, &predictions, |_| true)
 }
 
 #[cfg(test)]
@@ -209,18 +213,61 @@ mod tests {
         let down = judged(|i| -(i as f64).sin() + 0.2);
         let bad = judged(|_| 5.0);
         let members = [&up, &down, &bad];
-        let w = final_weights(&measured, &members).unwrap();
+        let w = weights(&measured, &members, |_| true).unwrap();
         assert!((w[0] - w[1]).abs() < 0.05 && w[2] < 0.02, "{w:?}");
-        let cv = (Learnt::of(None, &measured, &members).unwrap()).combine(&members);
+        let cv = (Learnt::of(None, &measured, &members, 1).unwrap()).combine(&members);
         assert!(
             cv.predictions[0]
                 .iter()
                 .all(|p| (p.mean - 0.2).abs() < 0.15)
         );
-        let given = Learnt::of(Some(vec![1.0 / 3.0; 3]), &measured, &members).unwrap();
+        let given = Learnt::of(Some(vec![1.0 / 3.0; 3]), &measured, &members, 1).unwrap();
         let even = given.combine(&members);
         assert!((even.predictions[0][7].mean - 5.4 / 3.0).abs() < 1e-12);
         assert_eq!(even.fit_seconds, 3.0);
+    }
+
+    /// Two repeats as one.
+    fn both(a: &CrossValidation, b: &CrossValidation) -> CrossValidation {
+        CrossValidation {
+            predictions: [&a.predictions[..], &b.predictions[..]].concat(),
+            folds: vec![a.folds[0].clone(), Folds::new(40, 5, 1, "t").unwrap()],
+            ..*a
+        }
+    }
+
+    #[test]
+    fn weights_are_learnt_on_the_other_rows_of_all_repeats() {
+        let measured = vec![0.0; 40];
+        let folds = Folds::new(40, 5, 0, "t").unwrap();
+        // Of two members, the second errs twice as much, and in fold 3 not at all.
+        let wave = |i: usize, turn: f64| (i as f64 * 1.3 + turn).sin();
+        let second = |i: usize, turn: f64| match folds.fold_of(i) {
+            3 => 0.0,
+            _ => 2.0 * wave(i, turn + 2.0),
+        };
+        let a = both(&judged(|i| wave(i, 0.0)), &judged(|i| wave(i, 0.4)));
+        let b = both(&judged(|i| second(i, 0.0)), &judged(|i| second(i, 0.4)));
+        let learnt = Learnt::of(None, &measured, &[&a, &b], 1).unwrap();
+        // w = (bb - ab) / (aa + bb - 2 ab), over the rows of the other folds in both repeats.
+        let (mut aa, mut ab, mut bb) = (0.0, 0.0, 0.0);
+        for i in (0..40).filter(|&i| folds.fold_of(i) != 3) {
+            for turn in [0.0, 0.4] {
+                let (a, b) = (wave(i, turn), second(i, turn));
+                (aa, ab, bb) = (aa + a * a, ab + a * b, bb + b * b);
+            }
+        }
+        let expected = (bb - ab) / (aa + bb - 2.0 * ab);
+        assert!((0.1..0.99).contains(&expected), "{expected}");
+        assert!(
+            (learnt.by_fold[0][3][0] - expected).abs() < 1e-3,
+            "{learnt:?}"
+        );
+        assert!((learnt.all[0] - expected).abs() > 0.01, "{learnt:?}");
+        // One repeat alone judges the ensemble.
+        let cv = learnt.combine(&[&a, &b]);
+        assert_eq!((cv.predictions.len(), cv.folds.len()), (1, 1));
+        assert_eq!(learnt.by_fold.len(), 1);
     }
 
     #[test]
@@ -228,7 +275,7 @@ mod tests {
         let measured = vec![0.0; 40];
         let good = judged(|i| 0.1 * (i as f64).sin());
         let bad = judged(|_| 5.0);
-        let learnt = |members: [&CrossValidation; 2]| Learnt::of(None, &measured, &members);
+        let learnt = |members: [&CrossValidation; 2]| Learnt::of(None, &measured, &members, 1);
         let (mut a, mut b) = (
             learnt([&good, &bad]).unwrap(),
             learnt([&bad, &good]).unwrap(),

@@ -32,7 +32,8 @@ pub struct FitOptions {
     pub choice: Choice,
     /// Folds of the cross-validation.
     pub folds: usize,
-    /// Repeats of the cross-validation.
+    /// Repeats of the cross-validation. The weights of `stacked` are learnt from at
+    /// least two with fewer than 64 runs.
     pub repeats: usize,
     /// Seed of folds and fits.
     pub seed: u64,

@@ -25,7 +25,8 @@ use crate::samples::Samples;
 /// | `regressors` | [`DEFAULT`](crate::regressor::DEFAULT) | names that [`regressor`](crate::regressor::regressor) knows |
 /// | `folds` | 5 | 2 or more |
 ///
-/// Cost: `folds + 1` fits of every regressor.
+/// Cost: `folds + 1` fits of every regressor; with fewer than 64 rows, `folds` more
+/// of those whose weights are learnt ([`Ensemble`](crate::regressor::Ensemble)).
 ///
 /// ```
 /// use regmix_regress::{Auto, Regressor, Samples};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use regmix_data::{Error, Monitor, Result};
 
 use crate::cross_validation::{CrossValidation, CvOptions, cross_validate_beside};
-use crate::ensemble::stacking::Learnt;
+use crate::ensemble::stacking::{self, Learnt};
 use crate::ensemble::{Ensemble, Usable, results};
 use crate::registry::{Known, known, regressor};
 use crate::regressor::interface::{FitContext, Regressor};
@@ -135,7 +135,15 @@ impl Contestants {
             .par_iter()
             .map(|&(t, r)| {
                 let beside = beside.get(t).copied().flatten();
-                let out = cross_validate_beside(&*self.singles[r], targets[t], beside, cv, monitor);
+                let single = &*self.singles[r];
+                let cv = CvOptions {
+                    repeats: match self.teaches(single.name()) {
+                        true => stacking::repeats(targets[t].len(), cv.repeats),
+                        false => cv.repeats,
+                    },
+                    ..*cv
+                };
+                let out = cross_validate_beside(single, targets[t], beside, &cv, monitor);
                 monitor.advance(1);
                 out.map(Arc::new)
             })
@@ -145,11 +153,25 @@ impl Contestants {
         let singles: Vec<Vec<_>> = (targets.iter())
             .map(|_| judged.by_ref().take(self.singles.len()).collect())
             .collect();
-        Ok(self.joined(targets, &singles))
+        Ok(self.joined(targets, &singles, cv.repeats))
     }
 
-    /// Adds the ensembles to what was judged, `[targets][singles]`.
-    fn joined(&self, targets: &[&Samples<'_>], singles: &[Vec<Single>]) -> Vec<Judged> {
+    /// Whether the weights of an ensemble are learnt from a single's predictions.
+    fn teaches(&self, single: &str) -> bool {
+        self.compared.iter().any(|known| match known {
+            Known::Ensemble(e) => e.learns() && e.members().any(|m| m.name() == single),
+            Known::Single(_) => false,
+        })
+    }
+
+    /// Adds the ensembles to what was judged, `[targets][singles]`. Regressors are
+    /// compared by the same `repeats`; more of them only teach weights.
+    fn joined(
+        &self,
+        targets: &[&Samples<'_>],
+        singles: &[Vec<Single>],
+        repeats: usize,
+    ) -> Vec<Judged> {
         let mut out: Vec<Judged> = (singles.iter())
             .map(|singles| Judged {
                 usable: (0..singles.len()).filter(|&s| singles[s].is_ok()).collect(),
@@ -160,10 +182,13 @@ impl Contestants {
         for (place, contestant) in self.compared.iter().enumerate() {
             let ensemble = match contestant {
                 Known::Single(regressor) => {
+                    let single = self.single(regressor.name());
                     for (judged, singles) in out.iter_mut().zip(singles) {
-                        judged
-                            .compared
-                            .push(singles[self.single(regressor.name())].clone());
+                        let cv = match &singles[single] {
+                            Ok(cv) if cv.folds.len() > repeats => Ok(Arc::new(cv.first(repeats))),
+                            cv => cv.clone(),
+                        };
+                        judged.compared.push(cv);
                     }
                     continue;
                 }
@@ -174,7 +199,7 @@ impl Contestants {
                 .collect();
             let mut learnt: Vec<Result<Learnt>> = (targets.iter().zip(&members))
                 .map(|(samples, members)| match members {
-                    Ok(members) => Ensemble::learn(samples.values(), members),
+                    Ok(members) => Ensemble::learn(samples.values(), members, repeats),
                     Err(e) => Err(e.clone()),
                 })
                 .collect();
@@ -243,6 +268,83 @@ impl Contestants {
         match &singles[self.single(member.name())] {
             Ok(cv) => Ok(cv),
             Err(e) => Err(e.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cross_validation::cross_validate;
+    use rand::RngExt;
+    use regmix_data::Silent;
+    use regmix_data::random::stream;
+
+    const MEMBERS: [&str; 4] = ["law1", "law2", "gp", "gp_log"];
+
+    /// Mixtures of three domains, and losses with noise.
+    fn runs(n: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let mut rng = stream(0, "contestants", "test");
+        let mut random = || -> f64 { rng.random() };
+        (0..n)
+            .map(|_| {
+                let parts = [random() + 0.02, random(), random()];
+                let sum: f64 = parts.iter().sum();
+                let row: Vec<f64> = parts.iter().map(|p| p / sum).collect();
+                let loss = 2.0 + (0.02 + row[0] + 0.3 * row[1]).powf(-0.3) + 0.05 * random();
+                (row, loss)
+            })
+            .unzip()
+    }
+
+    #[test]
+    fn weights_of_few_runs_are_learnt_from_two_draws_of_folds_and_judged_by_one() {
+        for (n, draws) in [(20, 2), (63, 2), (64, 1)] {
+            let (rows, losses) = runs(n);
+            let samples = Samples::new(rows.iter().map(Vec::as_slice), losses).unwrap();
+            let samples = samples.with_own_domain(Some(0));
+            let contestants = Contestants::new(["stacked"]).unwrap();
+            let options = CvOptions::default();
+            let judged = contestants.judge(&[&samples], &[], &options, &Silent);
+            let judged = judged.unwrap().remove(0);
+            for cv in &judged.compared {
+                let cv = cv.as_ref().unwrap();
+                assert_eq!((cv.predictions.len(), cv.folds.len()), (1, 1));
+            }
+            let weights = |repeats: usize| {
+                let options = CvOptions { repeats, ..options };
+                let cvs = MEMBERS.map(|name| {
+                    cross_validate(&*regressor(name).unwrap(), &samples, &options).unwrap()
+                });
+                let members = cvs.iter().collect::<Vec<_>>();
+                stacking::weights(samples.values(), &members, |_| true).unwrap()
+            };
+            let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+            let learnt = &judged.weights[1].as_ref().unwrap().all;
+            assert!(near(learnt, &weights(draws)), "{n}: {learnt:?}");
+            assert!(!near(learnt, &weights(3 - draws)), "{n}: {learnt:?}");
+            // By itself, the ensemble learns the same.
+            let alone = regressor("stacked").unwrap().fit(&samples, 0).unwrap();
+            let Model::Ensemble(alone) = alone else {
+                panic!("{n}: no ensemble");
+            };
+            let alone: Vec<f64> = alone.members().map(|(weight, _)| weight).collect();
+            assert!(near(learnt, &alone), "{n}: {learnt:?}, alone {alone:?}");
+        }
+    }
+
+    #[test]
+    fn repeats_that_are_asked_for_judge_and_teach() {
+        let (rows, losses) = runs(20);
+        let samples = Samples::new(rows.iter().map(Vec::as_slice), losses).unwrap();
+        let contestants = Contestants::new(["law1", "stacked"]).unwrap();
+        let options = CvOptions {
+            repeats: 3,
+            ..CvOptions::default()
+        };
+        let judged = contestants.judge(&[&samples], &[], &options, &Silent);
+        for cv in &judged.unwrap()[0].compared {
+            assert_eq!(cv.as_ref().unwrap().predictions.len(), 3);
         }
     }
 }
