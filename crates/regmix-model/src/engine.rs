@@ -34,12 +34,17 @@ pub(crate) trait Engine: Debug {
     /// The engine for steps whose parts are computed one by one, where it has them.
     fn parts(&mut self) -> Option<&mut dyn Parts>;
 
-    /// Mean loss of every sequence, nats per token.
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64>;
-
     /// The loss of every token, in the order of `tokens`, `context` for each
     /// sequence.
     fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32>;
+
+    /// Mean loss of every sequence, nats per token.
+    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
+        let losses = self.token_losses(tokens);
+        // A sequence has one token more than losses.
+        let sequences = tokens.len() - losses.len();
+        losses.chunks(losses.len() / sequences).map(mean).collect()
+    }
 
     /// Logits of one sequence of at most `context` tokens, `[tokens, vocab]`.
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32>;
@@ -68,6 +73,11 @@ pub(crate) trait Parts {
     /// Updates the weights by the gradient and clears it. Returns its norm
     /// before clipping. If the norm is not finite, nothing is updated.
     fn update(&mut self, config: &AdamWConfig, lr: f64) -> f64;
+}
+
+/// The mean of the losses of tokens.
+pub(crate) fn mean(losses: &[f32]) -> f64 {
+    losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64
 }
 
 /// [`Engine::step`] by its parts.

@@ -229,7 +229,6 @@ impl Speed {
                 Some(sequences),
                 monitor,
             )?;
-            device.release_unused();
             Ok(speed * models as f64 / on_card as f64)
         };
         Ok(Self {

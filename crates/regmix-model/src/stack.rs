@@ -21,7 +21,7 @@ use burn::tensor::{Device as BurnDevice, StreamId};
 use crate::config::ModelConfig;
 use crate::device::failure::catch_panics;
 use crate::engine::{Engine, Parts, State};
-use crate::graph::{Graph, Limits, Rate, mean_losses};
+use crate::graph::{Graph, Limits, Rate};
 use crate::optimizer::AdamWConfig;
 use crate::parameters;
 use crate::precision::Precision;
@@ -83,7 +83,6 @@ impl Stacks {
         };
         table.seats[0] = Some(Guest::Away);
         let stack = Arc::new(Stack {
-            context: config.context,
             device: device.clone(),
             stream: StreamId::current(),
             table: Mutex::new(table),
@@ -97,7 +96,6 @@ impl Stacks {
 /// Models that are computed together.
 #[derive(Debug)]
 struct Stack {
-    context: usize,
     device: BurnDevice,
     /// That of the thread which made the engine.
     stream: StreamId,
@@ -267,15 +265,11 @@ fn compute(graph: &mut Graph, requests: &[&Request], served: &[bool]) -> Vec<Ans
         all.copied().collect()
     };
     match requests[0] {
-        Request::Losses(tokens) => {
-            let count = tokens.len();
+        Request::Losses(_) => {
             let losses = graph.token_losses_all(&joined(0));
             let of_model = losses.len() / requests.len();
-            debug_assert!(of_model < count);
-            losses
-                .chunks(of_model)
-                .map(|own| Answer::Losses(own.to_vec()))
-                .collect()
+            let own = losses.chunks(of_model);
+            own.map(|own| Answer::Losses(own.to_vec())).collect()
         }
         Request::Step(parts, _) => {
             let tokens: Vec<Vec<u32>> = (0..parts.len()).map(joined).collect();
@@ -323,13 +317,6 @@ impl Seat {
         }
     }
 
-    fn all_losses(&self, tokens: &[u32]) -> Vec<f32> {
-        match self.ask(Request::Losses(tokens.to_vec())) {
-            Answer::Losses(losses) => losses,
-            Answer::Step(_) => unreachable!("a request for losses is answered by losses"),
-        }
-    }
-
     /// Works on the engine between two requests.
     fn with<T>(&self, work: impl FnOnce(&mut Graph, usize) -> T) -> T {
         let mut table = self.stack.table();
@@ -369,12 +356,11 @@ impl Engine for Seat {
         None
     }
 
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        mean_losses(&self.all_losses(tokens), self.stack.context)
-    }
-
     fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
-        self.all_losses(tokens)
+        match self.ask(Request::Losses(tokens.to_vec())) {
+            Answer::Losses(losses) => losses,
+            Answer::Step(_) => unreachable!("a request for losses is answered by losses"),
+        }
     }
 
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {

@@ -202,6 +202,12 @@ pub(crate) const ODM: &str = "odm";
 pub(crate) const ADO: &str = "ado";
 pub(crate) const AIOLI: &str = "aioli";
 
+/// The proxy with a number, from 0 on, as [`regmix_data::design::Drawn::into_table`] names
+/// it.
+pub(crate) fn proxy_run(number: usize) -> String {
+    format!("run-{number:04}")
+}
+
 /// The target that is trained on an arm with the seed number `k`, from 1 on.
 pub(crate) fn target_run(arm: &str, k: u64) -> String {
     // Not every system takes a colon in a name.

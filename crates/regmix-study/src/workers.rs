@@ -23,6 +23,11 @@ impl TrainOptions {
         }
     }
 
+    /// Whether this worker trains the run in a place of the design.
+    pub(crate) fn takes(&self, place: usize) -> bool {
+        self.part.is_none_or(|part| part.contains(place))
+    }
+
     /// Whether the call may end while runs of other workers are not finished.
     pub(crate) fn may_leave_runs(&self) -> bool {
         self.part.is_some() || !self.sharing.wait

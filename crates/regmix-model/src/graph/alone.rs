@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Graph, Rate, mean_losses, numbers};
+use super::{Graph, Rate, numbers};
 use crate::engine::{Engine, Parts, State, WeightsOf};
 use crate::optimizer::AdamWConfig;
 
@@ -20,10 +20,6 @@ impl Engine for Graph {
         self.token_losses_all(tokens)
     }
 
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        mean_losses(&self.token_losses_all(tokens), self.config.context)
-    }
-
     fn logits(&mut self, tokens: &[u32]) -> Vec<f32> {
         self.logits_all(tokens)
     }
@@ -33,17 +29,7 @@ impl Engine for Graph {
     }
 
     fn restore(&mut self, state: State) {
-        let (means, squares): (Vec<_>, Vec<_>) = state.moments.into_iter().unzip();
-        self.operands.clear();
-        self.gradients.clear();
-        let upload = |values| self.flat.upload(vec![values], &self.device);
-        self.weights = upload(state.weights);
-        self.moments = match means.is_empty() {
-            true => Vec::new(),
-            false => upload(means).into_iter().zip(upload(squares)).collect(),
-        };
-        self.updates = vec![state.updates];
-        self.prepare_operands();
+        self.restore_one(0, state);
     }
 }
 

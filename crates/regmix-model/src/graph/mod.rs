@@ -474,13 +474,6 @@ impl Graph {
     }
 }
 
-/// Means over sequences of `context` tokens.
-pub(crate) fn mean_losses(losses: &[f32], context: usize) -> Vec<f64> {
-    (losses.chunks(context))
-        .map(|s| s.iter().map(|&l| f64::from(l)).sum::<f64>() / s.len() as f64)
-        .collect()
-}
-
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }

@@ -35,7 +35,7 @@ pub(crate) use memory::numbers_held;
 use product::Products;
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, Parts, State, WeightsOf, split, step_by_parts};
+use crate::engine::{Engine, Parts, State, WeightsOf, mean, split, step_by_parts};
 use crate::optimizer::AdamWConfig;
 use crate::parameters::PER_BLOCK;
 use crate::precision::Precision;
@@ -209,10 +209,6 @@ impl Host {
             }
         }
     }
-}
-
-fn mean(losses: &[f32]) -> f64 {
-    losses.iter().map(|&l| f64::from(l)).sum::<f64>() / losses.len() as f64
 }
 
 /// The output layer, `[d, vocab]`.
@@ -439,11 +435,6 @@ impl Engine for Host {
 
     fn parts(&mut self) -> Option<&mut dyn Parts> {
         Some(self)
-    }
-
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        let losses = self.token_losses(tokens);
-        losses.chunks(self.config.context).map(mean).collect()
     }
 
     fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {

@@ -145,10 +145,6 @@ impl Engine for Faulty {
         Some(self)
     }
 
-    fn losses(&mut self, tokens: &[u32]) -> Vec<f64> {
-        self.engine.losses(tokens)
-    }
-
     fn token_losses(&mut self, tokens: &[u32]) -> Vec<f32> {
         self.engine.token_losses(tokens)
     }

@@ -34,41 +34,23 @@ fn batch(config: &ModelConfig, sequences: usize, model: usize) -> Vec<u32> {
     batch
 }
 
-/// burn's devices, among them its back-end for CPUs.
-fn devices() -> Vec<(String, burn::tensor::Device, f32)> {
-    let mut found = vec![("flex".to_owned(), burn::tensor::Device::flex(), 1e-5)];
-    for status in Device::survey() {
-        let device = Device::open(status.spec).ok();
-        let Some(burn) = device.as_ref().and_then(Device::burn) else {
-            println!("skipped {}: {}", status.spec, status.note);
-            continue;
-        };
-        // NVIDIA's cards multiply in TF32, in kernels that depend on the sizes.
-        let most = match status.spec {
-            DeviceSpec::Cuda(_) => 1e-2,
-            _ => 1e-4,
-        };
-        found.push((status.spec.to_string(), burn.clone(), most));
-    }
-    found
-}
-
 /// On every device, in one chunk and in several: losses, norms and logits of every step
 /// and the weights after it are those of models by themselves; the second model takes no
 /// part in the second step.
 #[test]
 fn every_device_has_models_side_by_side_as_by_themselves() {
     let adamw = AdamWConfig::default();
-    for (name, device, most) in devices() {
+    for (device, most) in devices() {
+        let (name, device) = (device.spec(), device.burn().unwrap());
         for limits in [Limits::default(), LEAST] {
             for config in shapes().into_iter().filter(|c| c.vocab_size < 1000) {
                 let all: Vec<_> = (0..MODELS).map(|m| values(&config, m as u64)).collect();
                 let mut alone: Vec<Graph> = all
                     .iter()
                     .map(|v| vec![v.clone()])
-                    .map(|v| Graph::with_limits(&config, v, Precision::F32, &device, limits))
+                    .map(|v| Graph::with_limits(&config, v, Precision::F32, device, limits))
                     .collect();
-                let mut stack = Graph::with_limits(&config, all, Precision::F32, &device, limits);
+                let mut stack = Graph::with_limits(&config, all, Precision::F32, device, limits);
                 for step in 0..3 {
                     let batches: Vec<_> = (0..MODELS).map(|m| batch(&config, 5, m)).collect();
                     let row = config.context + 1;
@@ -206,12 +188,11 @@ fn agree(found: &(Vec<StepOutcome>, Vec<f64>), expected: &(Vec<StepOutcome>, Vec
     assert!(gap < 1e-4, "{gap}");
 }
 
-/// Those of burn that are compiled in and present, and its back-end for CPUs.
-fn all_devices() -> Vec<Device> {
-    let present = Device::survey().into_iter().filter(|s| s.present);
-    let opened = present.filter_map(|s| Device::open(s.spec).ok());
-    let mut found: Vec<Device> = opened.filter(|d| d.burn().is_some()).collect();
-    found.push(flex());
+/// burn's back-end for CPUs, and the devices of burn that are present, as
+/// [`super::graph::present`].
+fn devices() -> Vec<(Device, f32)> {
+    let mut found = vec![(flex(), 1e-5)];
+    found.extend(super::graph::present());
     found
 }
 
@@ -221,7 +202,7 @@ fn all_devices() -> Vec<Device> {
 fn every_device_has_threads_that_come_and_go() {
     const RUNS: usize = 7;
     let steps = |run: usize| 6 + 3 * (run % 3);
-    for device in all_devices() {
+    for (device, _) in devices() {
         let next = AtomicUsize::new(0);
         let found: Vec<_> = std::thread::scope(|scope| {
             let work = || {

@@ -102,7 +102,7 @@ pub(crate) fn training(
         // It is drawn when they are trained, with these names.
         Err(_) => {
             let runs = config.design.runs;
-            let proxies: Vec<String> = (0..runs).map(|i| format!("run-{i:04}")).collect();
+            let proxies: Vec<String> = (0..runs).map(files::proxy_run).collect();
             let switching = (config.design.switching * runs as f64).round() as usize;
             let fixed = &proxies[switching.min(runs)..];
             let sizes = sizes::planned_for(study, runs, fixed)?;
@@ -241,10 +241,7 @@ impl Kind<'_> {
             tokens_per_evaluation: tokens_per_evaluation(corpus, model, train)?,
             evaluated_before: section.from.is_some(),
         };
-        let own = rows.iter().enumerate().filter(|(place, _)| {
-            let part = options.part;
-            part.is_none_or(|part| part.contains(*place))
-        });
+        let own = (rows.iter().enumerate()).filter(|(place, _)| options.takes(*place));
         let own: Vec<&RunRow> = own.map(|(_, row)| row).collect();
         let in_state = |state| own.iter().filter(|row| row.state == state).count();
         let rest: Vec<Rest> = (own.iter())

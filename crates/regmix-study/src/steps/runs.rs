@@ -246,9 +246,7 @@ pub(super) fn train_runs(
     compute: Compute<'_>,
     cx: Context<'_>,
 ) -> Result<Vec<RunStatus>> {
-    let part = compute.options.part;
-    let is_own = |place: usize| part.is_none_or(|part| part.contains(place));
-    let own = jobs.iter().enumerate().filter(|(place, _)| is_own(*place));
+    let own = (jobs.iter().enumerate()).filter(|(place, _)| compute.options.takes(*place));
     let own: Vec<Job> = own.map(|(_, job)| job.clone()).collect();
     let Some(folder) = own.first().and_then(|job| job.folder.parent()) else {
         return statuses(jobs);
@@ -264,7 +262,7 @@ pub(super) fn train_runs(
     report_text_share(&own[0].spec, compute.corpus, cx.monitor);
     let found = run_jobs(what, &own, compute, cx).map_err(|e| damaged_run(&own, e))?;
     report_failures(&own, &found, cx.monitor);
-    match part {
+    match compute.options.part {
         None => Ok(found),
         Some(_) => statuses(jobs),
     }

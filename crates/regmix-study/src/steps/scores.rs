@@ -299,9 +299,8 @@ impl Ready {
         compute: Compute<'_>,
         cx: Context<'_>,
     ) -> Result<()> {
-        let part = compute.options.part;
         let own = jobs.iter().enumerate().filter(|(place, (_, status))| {
-            matches!(status, RunStatus::Done(_)) && part.is_none_or(|part| part.contains(*place))
+            matches!(status, RunStatus::Done(_)) && compute.options.takes(*place)
         });
         let exams: Vec<Exam<'_>> = own
             .map(|(_, (job, _))| Exam::new(job, self))

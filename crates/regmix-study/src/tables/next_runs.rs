@@ -6,6 +6,8 @@ use regmix_data::table::MixtureTable;
 use regmix_data::{Monitor, Result};
 use regmix_regress::{Fit, NextOptions, NextRun, Objective, RecommendOptions, next_runs_monitored};
 
+use crate::files;
+
 use super::limits::limited_by_file;
 use super::objective::{ObjectiveArgument, with_field_if_none};
 
@@ -48,7 +50,7 @@ pub fn next_runs(
 pub(crate) fn number_runs(table: &MixtureTable, next: Vec<NextRun>) -> Vec<(String, NextRun)> {
     let taken: BTreeSet<&str> = table.runs().iter().map(String::as_str).collect();
     let free = (table.len()..)
-        .map(|i| format!("run-{i:04}"))
+        .map(files::proxy_run)
         .filter(|name| !taken.contains(name.as_str()));
     free.zip(next).collect()
 }
